@@ -1,0 +1,55 @@
+/**
+ * The seam between HTTP and the write path: what a route may ask of the intake.
+ * Implemented by `ring-intake.ts`; runs on the main thread only and never blocks it.
+ */
+
+/** One validated update: both fields set, as the single POST asks for. */
+export interface ProductEvent {
+  /** 1–64 bytes of UTF-8, no control characters, no lone surrogates. */
+  readonly productId: string;
+  /** Finite, ≥ 0. */
+  readonly price: number;
+  /** Integer, 0 … 2^53−1. */
+  readonly stock: number;
+  /** Milliseconds since the epoch; `undefined` means the time of arrival. */
+  readonly occurredAtMs: number | undefined;
+}
+
+/** Whoever waits for the fate of one event; exactly one of the two methods is called, once. */
+export interface EventWaiter {
+  /** The event is flushed to disk under this number. */
+  durable(seq: number): void;
+  /**
+   * The event will not be acknowledged.
+   * `none`: it was not applied and never will be; `unknown`: it had been handed to a disk that failed.
+   */
+  failed(outcome: 'none' | 'unknown'): void;
+}
+
+/**
+ * What became of an offer. Everything but `queued` is an expected answer that changed nothing:
+ * - `queue-full`: QUEUE_SIZE events are in flight.
+ * - `store-full`: the product is new and MAX_MEMORY_USAGE has no room for it.
+ * - `undecided`: the product is unknown, the last room is reserved by events in flight that may
+ *   be for the same product; ask again on a later turn of the event loop.
+ * - `storage-unavailable`: the log can't be written at the moment.
+ * - `closed`: the service is starting or stopping.
+ */
+export type Offer =
+  | 'queued'
+  | 'queue-full'
+  | 'store-full'
+  | 'undecided'
+  | 'storage-unavailable'
+  | 'closed';
+
+export interface EventIntake {
+  /**
+   * Claims a slot for `event`. With a `waiter`, it is told once the event is durable; without one
+   * (`ack=accepted`) nobody is. Never blocks. Main thread only.
+   */
+  offer(event: ProductEvent, waiter: EventWaiter | undefined): Offer;
+
+  /** Whole seconds (≥ 1) after which the queue should have drained, from the measured drain rate. */
+  retryAfterSeconds(): number;
+}

@@ -1,0 +1,11 @@
+/**
+ * Where the service is in its life; written by `service.ts`, read by the routes.
+ * starting → ready → stopping → stopped; `degraded` is ready with a log that can't be written.
+ */
+export type Phase = 'starting' | 'ready' | 'draining' | 'stopping' | 'stopped';
+
+export interface Lifecycle {
+  readonly phase: Phase;
+  /** False while the log can't be written: reads go on, writes are refused. */
+  readonly storageAvailable: boolean;
+}

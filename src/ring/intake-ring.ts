@@ -1,0 +1,65 @@
+/**
+ * The intake ring: from the main thread (one producer) to the log thread (one consumer).
+ * Each cursor has a cache line to itself and counts slots modulo 2^32.
+ *
+ *   byte   0  head      i32  slots published; the main thread writes
+ *         64  tail      i32  slots settled (durable, or given up); the log thread writes
+ *        128  doorbell  i32  rung by the main thread after it moved head or asked for a stop
+ *        192  bell back i32  rung by the log thread after it moved tail or changed its state
+ *        256  slots     capacity × 128 bytes
+ *
+ * Empty: head = tail. Full: head − tail = limit (QUEUE_SIZE), which the producer checks against its
+ * own count of settled slots; the capacity is the next power of two, so a slot that the producer
+ * has not looked at since it was settled is never overwritten.
+ * A slot between tail and head belongs to the log thread, every other one to the main thread.
+ */
+import assert from 'node:assert/strict';
+import { SLOT_BYTES, SlotViews } from './slot.ts';
+
+const LINE_WORDS = 16;
+export const INTAKE_HEAD = 0;
+export const INTAKE_TAIL = LINE_WORDS;
+export const INTAKE_DOORBELL = 2 * LINE_WORDS;
+export const INTAKE_BELL_BACK = 3 * LINE_WORDS;
+const SLOTS_BYTE = 4 * LINE_WORDS * 4;
+
+assert.equal(SLOTS_BYTE, 256);
+
+/** The smallest power of two ≥ `count` (1 … 2^30). */
+export function nextPowerOfTwo(count: number): number {
+  return count <= 1 ? 1 : 2 ** Math.ceil(Math.log2(count));
+}
+
+export class IntakeRing {
+  readonly buffer: SharedArrayBuffer;
+  /** The four cursor words; index with the INTAKE_ constants, always through Atomics. */
+  readonly cursors: Int32Array;
+  readonly slots: SlotViews;
+  /** Slots in the ring, a power of two. */
+  readonly capacity: number;
+  /** Turns a cursor into a slot index: `cursor & mask`. */
+  readonly mask: number;
+
+  /** Views a ring made by `create`, in any thread. */
+  constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer;
+    this.cursors = new Int32Array(buffer, 0, SLOTS_BYTE / 4);
+    this.capacity = (buffer.byteLength - SLOTS_BYTE) / SLOT_BYTES;
+    assert.equal(this.capacity, nextPowerOfTwo(this.capacity), 'a ring holds a power of two');
+    this.mask = this.capacity - 1;
+    this.slots = new SlotViews(buffer, SLOTS_BYTE, this.capacity);
+  }
+
+  /**
+   * Makes an empty ring for at least `slots` slots. `firstCursor` is where both cursors start:
+   * tests put it just below the 32-bit wrap.
+   */
+  static create(slots: number, firstCursor = 0): IntakeRing {
+    const ring = new IntakeRing(
+      new SharedArrayBuffer(SLOTS_BYTE + nextPowerOfTwo(slots) * SLOT_BYTES),
+    );
+    ring.cursors[INTAKE_HEAD] = firstCursor;
+    ring.cursors[INTAKE_TAIL] = firstCursor;
+    return ring;
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * The slot: one event, 128 bytes, the same in both rings and in the log's frames, so that a batch
+ * moves as whole memory copies. Little-endian. Written by the main thread when it claims the slot,
+ * numbered by the log thread, read by the appliers. Changing this layout changes the disk format.
+ *
+ *   byte   0  seq            f64  the sequencer's number; 0 = not numbered yet
+ *          8  occurred_at    f64  ms since the epoch (the arrival time when ARRIVAL_TIME is set)
+ *         16  price          f64  valid when HAS_PRICE is set
+ *         24  stock          f64  valid when HAS_STOCK is set
+ *         32  expected seq   f64  conditional write; 0 = none
+ *         40  meta           u32  kind (bits 0–7) · flags (8–23) · id length in bytes (24–31)
+ *         44  hash           u32  of the id under this start's key; meaningless on disk
+ *         48  fingerprint    16 B of the event id; zeros = none
+ *         64  product id     64 B UTF-8, zero-padded
+ */
+import assert from 'node:assert/strict';
+import { endianness } from 'node:os';
+
+export const SLOT_BYTES = 128;
+export const SLOT_WORDS = SLOT_BYTES / 4;
+export const SLOT_DOUBLES = SLOT_BYTES / 8;
+
+/** Offsets in doubles from the start of the slot. */
+export const SLOT_SEQ = 0;
+export const SLOT_OCCURRED_AT = 1;
+export const SLOT_PRICE = 2;
+export const SLOT_STOCK = 3;
+export const SLOT_EXPECTED_SEQ = 4;
+
+/** Offsets in 32-bit words from the start of the slot. */
+export const SLOT_META = 10;
+export const SLOT_HASH = 11;
+export const SLOT_FINGERPRINT = 12;
+export const SLOT_ID = 16;
+
+/** Offset in bytes from the start of the slot. */
+export const SLOT_ID_BYTE = 64;
+
+export const ID_BYTES_MAX = 64;
+export const ID_WORDS = ID_BYTES_MAX / 4;
+
+/** What the event does. More kinds come with the richer API; 0 never stands in a valid slot. */
+export const KIND_UPSERT = 1;
+
+export const FLAG_HAS_PRICE = 1 << 8;
+export const FLAG_HAS_STOCK = 1 << 9;
+export const FLAG_ARRIVAL_TIME = 1 << 10;
+/** The admission reserved room for a new product; memory only, cleared before the slot is logged. */
+export const FLAG_RESERVED = 1 << 11;
+
+const KIND_MASK = 0xff;
+const FLAGS_DEFINED = FLAG_HAS_PRICE | FLAG_HAS_STOCK | FLAG_ARRIVAL_TIME | FLAG_RESERVED;
+const FLAGS_MASK = 0x00ffff00;
+const ID_LENGTH_SHIFT = 24;
+
+assert.equal(endianness(), 'LE', 'slots and frames are little-endian, so must the machine be');
+assert.equal(SLOT_ID * 4, SLOT_ID_BYTE);
+assert.equal((SLOT_EXPECTED_SEQ + 1) * 8, SLOT_META * 4);
+assert.equal(SLOT_ID_BYTE + ID_BYTES_MAX, SLOT_BYTES);
+
+export function packMeta(kind: number, flags: number, idBytes: number): number {
+  return kind | flags | (idBytes << ID_LENGTH_SHIFT);
+}
+
+export function metaKind(meta: number): number {
+  return meta & KIND_MASK;
+}
+
+export function metaIdBytes(meta: number): number {
+  return meta >>> ID_LENGTH_SHIFT;
+}
+
+/** Whether `meta` can stand in a slot that this version wrote; the log's reader asks. */
+export function isMetaValid(meta: number): boolean {
+  const idBytes = metaIdBytes(meta);
+  return (
+    metaKind(meta) === KIND_UPSERT &&
+    (meta & FLAGS_MASK & ~FLAGS_DEFINED) === 0 &&
+    idBytes >= 1 &&
+    idBytes <= ID_BYTES_MAX
+  );
+}
+
+/** One event as plain values: for logs and tests, never on the hot path. */
+export interface SlotContent {
+  readonly seq: number;
+  readonly productId: string;
+  readonly price: number | undefined;
+  readonly stock: number | undefined;
+  readonly occurredAtMs: number;
+}
+
+/** Copies the slot at `index` of `slots` (a whole number of slots) out as plain values. */
+export function describeSlot(slots: SlotViews, index: number): SlotContent {
+  const d = index * SLOT_DOUBLES;
+  const meta = slots.words[index * SLOT_WORDS + SLOT_META] as number;
+  const id = index * SLOT_BYTES + SLOT_ID_BYTE;
+  return {
+    seq: slots.doubles[d + SLOT_SEQ] as number,
+    // A copy: TextDecoder refuses shared memory.
+    productId: new TextDecoder().decode(slots.bytes.slice(id, id + metaIdBytes(meta))),
+    price: meta & FLAG_HAS_PRICE ? slots.doubles[d + SLOT_PRICE] : undefined,
+    stock: meta & FLAG_HAS_STOCK ? slots.doubles[d + SLOT_STOCK] : undefined,
+    occurredAtMs: slots.doubles[d + SLOT_OCCURRED_AT] as number,
+  };
+}
+
+/** The three views of one stretch of slots that code reads and writes through. */
+export class SlotViews {
+  readonly doubles: Float64Array;
+  readonly words: Int32Array;
+  readonly bytes: Uint8Array;
+
+  /** Views `slots` slots of `buffer` from `byteOffset` (a multiple of 8). */
+  constructor(buffer: ArrayBufferLike, byteOffset: number, slots: number) {
+    this.doubles = new Float64Array(buffer, byteOffset, slots * SLOT_DOUBLES);
+    this.words = new Int32Array(buffer, byteOffset, slots * SLOT_WORDS);
+    this.bytes = new Uint8Array(buffer, byteOffset, slots * SLOT_BYTES);
+  }
+}

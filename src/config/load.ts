@@ -1,0 +1,126 @@
+/**
+ * Turns the environment into a `Config`: reads every variable, checks ranges and relations, and
+ * freezes the result. Pure: it reads no environment of its own; `main.ts` hands it in.
+ * An empty variable is a fault, not the default: a default is taken only where nothing is set.
+ */
+import { Value } from '@sinclair/typebox/value';
+import {
+  formatBytes,
+  formatDuration,
+  parseBytes,
+  parseDuration,
+  parseInteger,
+} from './quantity.ts';
+import {
+  CONFIG_KEYS,
+  type Config,
+  type ConfigKey,
+  ConfigSchema,
+  rangeOf,
+  SHARD_BYTES_MAX,
+  SHARD_BYTES_MIN,
+  type VariableKind,
+  variableOf,
+} from './schema.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The configuration can't be used. The message is one line: all faults, joined with `; `. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  /** One sentence for each fault: variable, value and what is allowed. */
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(faults.join('; '));
+    this.faults = faults;
+  }
+}
+
+/**
+ * Checks `env` and returns the frozen configuration; variables it does not know are left alone.
+ * @throws {ConfigError} names every faulty variable; relations are checked once all values stand.
+ */
+export function loadConfig(env: Environment): Config {
+  const faults: string[] = [];
+  const values: Record<string, string | number> = {};
+  for (const key of CONFIG_KEYS) {
+    const variable = variableOf(key);
+    const text = env[variable.env] ?? variable.defaultText;
+    const value = parse(variable.kind, text);
+    if (value !== undefined && Value.Check(ConfigSchema.properties[key], value)) {
+      values[key] = value;
+    } else {
+      faults.push(`${variable.env}=${quote(text)} must be ${allowed(key)}`);
+    }
+  }
+  if (faults.length > 0) throw new ConfigError(faults);
+
+  const config = Object.freeze(Value.Decode(ConfigSchema, values));
+  const conflicts = relationFaults(config);
+  if (conflicts.length > 0) throw new ConfigError(conflicts);
+  return config;
+}
+
+/** Says in words what a variable may be, as in error messages and the reference. */
+export function allowed(key: ConfigKey): string {
+  const { kind, allowedText } = variableOf(key);
+  const { minimum, maximum } = rangeOf(key);
+  switch (kind) {
+    case 'integer':
+      return `an integer from ${minimum} to ${maximum}`;
+    case 'bytes':
+      return `a size from ${formatBytes(minimum)} to ${formatBytes(maximum)}, like 512KB or 1GB`;
+    case 'duration':
+      return `a duration from ${formatDuration(minimum)} to ${formatDuration(maximum)}, like 250ms, 10s or 5m`;
+    case 'choice':
+      return `one of ${allowedText}`;
+    case 'text':
+      return `${allowedText}`;
+  }
+}
+
+function parse(kind: VariableKind, text: string): string | number | undefined {
+  switch (kind) {
+    case 'integer':
+      return parseInteger(text);
+    case 'bytes':
+      return parseBytes(text);
+    case 'duration':
+      return parseDuration(text);
+    case 'choice':
+    case 'text':
+      return text;
+  }
+}
+
+function relationFaults(config: Config): string[] {
+  const faults: string[] = [];
+  if (config.workers > config.shards) {
+    faults.push(
+      `WORKERS=${config.workers} must be at most SHARDS=${config.shards}, since each worker owns at least one shard`,
+    );
+  }
+  const shardBytes = config.storeBytesMax / config.shards;
+  if (shardBytes < SHARD_BYTES_MIN || shardBytes > SHARD_BYTES_MAX) {
+    faults.push(
+      `MAX_MEMORY_USAGE=${formatBytes(config.storeBytesMax)} must be from ${formatBytes(SHARD_BYTES_MIN * config.shards)} to ${formatBytes(SHARD_BYTES_MAX * config.shards)} with SHARDS=${config.shards}, since a shard takes 4KB to 2GB`,
+    );
+  }
+  if (config.headersTimeoutMs > config.requestTimeoutMs) {
+    faults.push(
+      `HEADERS_TIMEOUT=${formatDuration(config.headersTimeoutMs)} must be at most REQUEST_TIMEOUT=${formatDuration(config.requestTimeoutMs)}, since headers are a part of the request`,
+    );
+  }
+  if (config.drainDelayMs >= config.shutdownTimeoutMs) {
+    faults.push(
+      `DRAIN_DELAY=${formatDuration(config.drainDelayMs)} must be less than SHUTDOWN_TIMEOUT=${formatDuration(config.shutdownTimeoutMs)}, since it is a part of it`,
+    );
+  }
+  return faults;
+}
+
+/** Quotes a value so that it stays on one line and can't flood it. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}

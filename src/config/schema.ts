@@ -1,0 +1,217 @@
+/**
+ * The configuration of the service: one schema, from which the type, the checks, `--help`, the
+ * README's table and `.env.example` are all derived. Pure data, any thread.
+ * A property's range stands in JSON Schema's own words (minimum, maximum, pattern); what the
+ * environment needs (variable, default as text, kind) stands beside it under `variable`.
+ */
+import { type Static, type TLiteral, type TUnion, Type } from '@sinclair/typebox';
+
+/** How the text of a variable is read: see `quantity.ts` for the numbers. */
+export type VariableKind = 'integer' | 'bytes' | 'duration' | 'choice' | 'text';
+
+/** What is known of one variable apart from the range of its value. */
+export interface Variable {
+  /** Its name in the environment. */
+  readonly env: string;
+  readonly kind: VariableKind;
+  /** The default, as a user would write it. */
+  readonly defaultText: string;
+  /** One sentence, without a full stop at the end. */
+  readonly description: string;
+  /** What is allowed, in words, where the kind and the range do not tell it. */
+  readonly allowedText?: string;
+}
+
+type NumberVariable = Omit<Variable, 'kind'> & {
+  readonly minimum: number;
+  readonly maximum: number;
+};
+
+const KB = 1024;
+const MB = 1024 * KB;
+const GB = 1024 * MB;
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+
+/** The largest and smallest part of MAX_MEMORY_USAGE that one shard may get: a shard is one buffer. */
+export const SHARD_BYTES_MAX = 2 * GB;
+export const SHARD_BYTES_MIN = 4 * KB;
+
+export const ConfigSchema = Type.Object({
+  port: integer({
+    env: 'PORT',
+    defaultText: '8080',
+    minimum: 0,
+    maximum: 65_535,
+    description: 'TCP port to listen on; 0 takes any free one and logs it',
+  }),
+  host: text({
+    env: 'HOST',
+    defaultText: '127.0.0.1',
+    pattern: '^[A-Za-z0-9._:%-]{1,253}$',
+    allowedText: 'an IP address or a host name',
+    description: 'Address to listen on; 0.0.0.0 or :: serve other machines too',
+  }),
+  workers: integer({
+    env: 'WORKERS',
+    defaultText: '3',
+    minimum: 1,
+    maximum: 64,
+    description: 'Threads that apply events to the store; at most SHARDS, since each owns shards',
+  }),
+  queueSize: integer({
+    env: 'QUEUE_SIZE',
+    defaultText: '1000',
+    minimum: 1,
+    maximum: 1_048_576,
+    description: 'Events in flight, exactly; one more is answered 503 with Retry-After',
+  }),
+  shards: integer({
+    env: 'SHARDS',
+    defaultText: '16',
+    minimum: 1,
+    maximum: 1_024,
+    description: 'Parts of the store, each written by one worker',
+  }),
+  storeBytesMax: bytes({
+    env: 'MAX_MEMORY_USAGE',
+    defaultText: '1GB',
+    minimum: SHARD_BYTES_MIN,
+    maximum: 1_024 * SHARD_BYTES_MAX,
+    description:
+      'Size of the store, which fixes how many products fit; divided by SHARDS it must lie between 4KB and 2GB',
+  }),
+  dataDir: text({
+    env: 'DATA_DIR',
+    defaultText: './data',
+    pattern: '^[^\\u0000-\\u001f]{1,4096}$',
+    allowedText: 'a path',
+    description: 'Folder of the log; held by one process at a time',
+  }),
+  ackDefault: choice(['accepted', 'durable'], {
+    env: 'ACK',
+    defaultText: 'durable',
+    description:
+      'When a POST is answered if it does not say: accepted (in memory) or durable (flushed to disk)',
+  }),
+  logLevel: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+    env: 'LOG_LEVEL',
+    defaultText: 'info',
+    description: 'The least severe lines that are logged',
+  }),
+  shutdownTimeoutMs: duration({
+    env: 'SHUTDOWN_TIMEOUT',
+    defaultText: '10s',
+    minimum: 100,
+    maximum: HOUR_MS,
+    description: 'Time from SIGTERM or SIGINT to the exit, at most',
+  }),
+  drainDelayMs: duration({
+    env: 'DRAIN_DELAY',
+    defaultText: '0s',
+    minimum: 0,
+    maximum: HOUR_MS,
+    description:
+      'How long the service still serves after the signal, with /readyz red, so that load balancers turn away first; less than SHUTDOWN_TIMEOUT',
+  }),
+  bodyBytesMax: bytes({
+    env: 'BODY_LIMIT',
+    defaultText: '1MB',
+    minimum: 128,
+    maximum: 64 * MB,
+    description: 'Largest request body; a larger one is answered 413',
+  }),
+  headersTimeoutMs: duration({
+    env: 'HEADERS_TIMEOUT',
+    defaultText: '5s',
+    minimum: 100,
+    maximum: HOUR_MS,
+    description: 'Time a client has to send the headers of a request; at most REQUEST_TIMEOUT',
+  }),
+  requestTimeoutMs: duration({
+    env: 'REQUEST_TIMEOUT',
+    defaultText: '10s',
+    minimum: 100,
+    maximum: HOUR_MS,
+    description: 'Time a client has to send a whole request',
+  }),
+  // The side that closes an idle connection first must be the load balancer: if it is the service,
+  // a request on its way meets a closed socket. Balancers commonly close after 60 s (nginx, AWS).
+  keepAliveTimeoutMs: duration({
+    env: 'KEEP_ALIVE_TIMEOUT',
+    defaultText: '65s',
+    minimum: 100,
+    maximum: HOUR_MS,
+    description:
+      'How long an idle connection is kept; longer than the 60s after which load balancers commonly drop theirs, so that no request meets a closing socket',
+  }),
+  connectionsMax: integer({
+    env: 'MAX_CONNECTIONS',
+    defaultText: '10000',
+    minimum: 1,
+    maximum: 1_000_000,
+    description: 'Open connections; one more is closed at once',
+  }),
+  segmentBytesMax: bytes({
+    env: 'SEGMENT_SIZE',
+    defaultText: '64MB',
+    minimum: MB,
+    maximum: GB,
+    description: "Size of one of the log's files",
+  }),
+  storageTimeoutMs: duration({
+    env: 'STORAGE_TIMEOUT',
+    defaultText: '5s',
+    minimum: 10,
+    maximum: HOUR_MS,
+    description: 'How long a write waits for a failing disk before it is answered 503',
+  }),
+});
+
+/** The checked configuration: frozen, flat, units last in the names. Made by `loadConfig` only. */
+export type Config = Readonly<Static<typeof ConfigSchema>>;
+
+export type ConfigKey = keyof Config;
+
+/** Gives what is known of one property's variable. */
+export function variableOf(key: ConfigKey): Variable {
+  return ConfigSchema.properties[key].variable;
+}
+
+/** Gives the range of a property that is a number. */
+export function rangeOf(key: ConfigKey): { readonly minimum: number; readonly maximum: number } {
+  const { minimum, maximum } = ConfigSchema.properties[key];
+  return { minimum, maximum };
+}
+
+/** All properties, in the order in which a user reads them. */
+export const CONFIG_KEYS: readonly ConfigKey[] = Object.freeze(
+  Object.keys(ConfigSchema.properties) as ConfigKey[],
+);
+
+function integer({ minimum, maximum, ...variable }: NumberVariable) {
+  return Type.Integer({ minimum, maximum, variable: { ...variable, kind: 'integer' } });
+}
+
+function bytes({ minimum, maximum, ...variable }: NumberVariable) {
+  return Type.Integer({ minimum, maximum, variable: { ...variable, kind: 'bytes' } });
+}
+
+function duration({ minimum, maximum, ...variable }: NumberVariable) {
+  return Type.Integer({ minimum, maximum, variable: { ...variable, kind: 'duration' } });
+}
+
+function text({ pattern, ...variable }: Omit<Variable, 'kind'> & { readonly pattern: string }) {
+  return Type.String({ pattern, variable: { ...variable, kind: 'text' } });
+}
+
+function choice<const Values extends readonly string[]>(
+  values: Values,
+  variable: Omit<Variable, 'kind'>,
+) {
+  const literals = values.map((value) => Type.Literal(value));
+  return Type.Union(literals, {
+    variable: { ...variable, kind: 'choice', allowedText: values.join(', ') },
+  }) as unknown as TUnion<{ -readonly [I in keyof Values]: TLiteral<Values[I]> }>;
+}

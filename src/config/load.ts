@@ -4,6 +4,7 @@
  * An empty variable is a fault, not the default: a default is taken only where nothing is set.
  */
 import { Value } from '@sinclair/typebox/value';
+import { allowedPhrase } from './allowed.ts';
 import {
   formatBytes,
   formatDuration,
@@ -14,9 +15,7 @@ import {
 import {
   CONFIG_KEYS,
   type Config,
-  type ConfigKey,
   ConfigSchema,
-  rangeOf,
   SHARD_BYTES_MAX,
   SHARD_BYTES_MIN,
   type VariableKind,
@@ -51,7 +50,7 @@ export function loadConfig(env: Environment): Config {
     if (value !== undefined && Value.Check(ConfigSchema.properties[key], value)) {
       values[key] = value;
     } else {
-      faults.push(`${variable.env}=${quote(text)} must be ${allowed(key)}`);
+      faults.push(`${variable.env}=${quote(text)} must be ${allowedPhrase(key)}`);
     }
   }
   if (faults.length > 0) throw new ConfigError(faults);
@@ -60,24 +59,6 @@ export function loadConfig(env: Environment): Config {
   const conflicts = relationFaults(config);
   if (conflicts.length > 0) throw new ConfigError(conflicts);
   return config;
-}
-
-/** Says in words what a variable may be, as in error messages and the reference. */
-export function allowed(key: ConfigKey): string {
-  const { kind, allowedText } = variableOf(key);
-  const { minimum, maximum } = rangeOf(key);
-  switch (kind) {
-    case 'integer':
-      return `an integer from ${minimum} to ${maximum}`;
-    case 'bytes':
-      return `a size from ${formatBytes(minimum)} to ${formatBytes(maximum)}, like 512KB or 1GB`;
-    case 'duration':
-      return `a duration from ${formatDuration(minimum)} to ${formatDuration(maximum)}, like 250ms, 10s or 5m`;
-    case 'choice':
-      return `one of ${allowedText}`;
-    case 'text':
-      return `${allowedText}`;
-  }
 }
 
 function parse(kind: VariableKind, text: string): string | number | undefined {

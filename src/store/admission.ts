@@ -1,0 +1,74 @@
+/**
+ * Room for new products, decided before an event is queued, so that no durable event ever finds
+ * no place. Runs on the main thread; the only writer of its own counts.
+ *
+ * A reservation is taken for every queued event whose product is not yet in the store and settled
+ * by the applier when it has applied that event (`released`), whether or not an entry was made.
+ * Taken room = entries in use + reservations in flight. The applier raises `used` before
+ * `released`; here `released` is read before `used`, so a settled reservation is counted once or
+ * twice, never not at all.
+ */
+import { SHARD_RELEASED, SHARD_USED, type Shard } from './shard.ts';
+import type { StorePlan } from './sizing.ts';
+
+/**
+ * - `reserved`: room is set aside for this event.
+ * - `full`: there is no room, and no event in flight could be making this product.
+ * - `undecided`: what room is left is reserved by events in flight; ask again when they are applied.
+ */
+export type Reservation = 'reserved' | 'full' | 'undecided';
+
+export class Admission {
+  readonly #shards: readonly Shard[];
+  readonly #productsMax: number;
+  /** Reservations ever taken in each shard, modulo 2^32. */
+  readonly #taken: Int32Array;
+  /** Lower bounds of the free room; counted exactly only when one of them is used up. */
+  #room = 0;
+  readonly #shardRoom: Float64Array;
+
+  constructor(shards: readonly Shard[], plan: StorePlan) {
+    this.#shards = shards;
+    this.#productsMax = plan.productsMax;
+    this.#taken = new Int32Array(shards.length);
+    this.#shardRoom = new Float64Array(shards.length);
+  }
+
+  /** Reserves room in shard `index` for one event of an unknown product. */
+  reserve(index: number): Reservation {
+    if (this.#room <= 0 || (this.#shardRoom[index] as number) <= 0) {
+      const inFlight = this.#count();
+      if (this.#room <= 0 || (this.#shardRoom[index] as number) <= 0) {
+        return inFlight > 0 ? 'undecided' : 'full';
+      }
+    }
+    this.#room--;
+    (this.#shardRoom[index] as number)--;
+    this.#taken[index] = ((this.#taken[index] as number) + 1) | 0;
+    return 'reserved';
+  }
+
+  /** Takes back the reservation of an event that was never queued. */
+  cancel(index: number): void {
+    this.#room++;
+    (this.#shardRoom[index] as number)++;
+    this.#taken[index] = ((this.#taken[index] as number) - 1) | 0;
+  }
+
+  /** Counts the free room anew; returns the reservations in flight. */
+  #count(): number {
+    let used = 0;
+    let inFlight = 0;
+    for (const [index, shard] of this.#shards.entries()) {
+      // In this order: pairs with the applier's used, then released.
+      const released = Atomics.load(shard.words, SHARD_RELEASED);
+      const reserved = ((this.#taken[index] as number) - released) | 0;
+      const shardUsed = Atomics.load(shard.words, SHARD_USED);
+      this.#shardRoom[index] = shard.entries - shardUsed - reserved;
+      used += shardUsed;
+      inFlight += reserved;
+    }
+    this.#room = this.#productsMax - used - inFlight;
+    return inFlight;
+  }
+}

@@ -1,0 +1,296 @@
+/**
+ * Applies one event to the shards of one applier: the merge rule and the writer's side of the
+ * seqlock. Runs in the applier's thread only, which owns these shards.
+ *
+ * The story of a death in here (a thread may die between any two statements and is replaced by one
+ * that calls `undo` and then applies the same slot again):
+ *  1. The undo record is filled; the cursor of its slot is written last and makes it valid. It
+ *     stays valid until the applier publishes a cursor behind it, which needs no second store.
+ *  2. An existing entry: version odd → state words → version even. Dead in between: the record
+ *     holds the old state, `undo` puts it back. Dead after: the entry's seq says it was applied.
+ *  3. A new entry: written at position `used`, which nobody can see; then used + 1, then the cell.
+ *     Dead before the cell: `undo` puts `used` back. Dead after: it was applied.
+ *  4. The reservation is released last, and `undo` puts its count back, because the slot is about
+ *     to be applied again and will release it then. So every slot releases exactly once.
+ */
+import assert from 'node:assert/strict';
+import {
+  FLAG_HAS_PRICE,
+  FLAG_HAS_STOCK,
+  FLAG_RESERVED,
+  ID_WORDS,
+  metaIdBytes,
+  SLOT_DOUBLES,
+  SLOT_HASH,
+  SLOT_ID,
+  SLOT_META,
+  SLOT_OCCURRED_AT,
+  SLOT_PRICE,
+  SLOT_SEQ,
+  SLOT_STOCK,
+  SLOT_WORDS,
+  type SlotViews,
+} from '../ring/slot.ts';
+import {
+  ENTRY_HASH,
+  ENTRY_ID,
+  ENTRY_ID_LENGTH_SHIFT,
+  ENTRY_META,
+  ENTRY_PRICE,
+  ENTRY_PRICE_AT,
+  ENTRY_SEQ,
+  ENTRY_STATE_FIRST,
+  ENTRY_STATE_WORDS,
+  ENTRY_STOCK,
+  ENTRY_STOCK_AT,
+  ENTRY_UPDATED_AT,
+  ENTRY_VERSION,
+  ENTRY_WORDS,
+  SHARD_RELEASED,
+  SHARD_USED,
+  type Shard,
+  shardOf,
+} from './shard.ts';
+
+/**
+ * The undo record, 128 bytes of shared memory for each applier:
+ *   word 0 phase · 1 shard · 2 entry word · 3 cell word · 4 used · 5 released · 6 cursor
+ *   16–27 entry state
+ * Only the applier's thread writes it; its successor reads it. Plain accesses: one thread at a time.
+ */
+export const UNDO_BYTES = 128;
+const UNDO_PHASE = 0;
+const UNDO_SHARD = 1;
+const UNDO_ENTRY = 2;
+const UNDO_CELL = 3;
+const UNDO_USED = 4;
+const UNDO_RELEASED = 5;
+const UNDO_CURSOR = 6;
+const UNDO_STATE = 16;
+
+/** As the memory starts: no record yet. */
+const PHASE_NONE = 0;
+const PHASE_EXISTING = 1;
+const PHASE_NEW = 2;
+/** Nothing in the shard is touched but the count of reservations. */
+const PHASE_RELEASING = 3;
+
+/**
+ * - `applied`: at least one field was taken.
+ * - `stale`: every field it carries is older (in event time) than what stands; nothing changed.
+ * - `repeated`: this very event was applied before its applier died.
+ * - `no-room`: a new product and no entry left. Admission makes this impossible for live events; at
+ *   a replay it means that the store was made smaller than the data.
+ */
+export type ApplyResult = 'applied' | 'stale' | 'repeated' | 'no-room';
+
+assert.ok((UNDO_STATE + ENTRY_STATE_WORDS) * 4 <= UNDO_BYTES);
+
+export class ShardWriter {
+  readonly #shards: readonly Shard[];
+  readonly #slots: SlotViews;
+  readonly #undo: Int32Array;
+  /** Commit time on its way into 32-bit words. */
+  readonly #time = new Float64Array(1);
+  readonly #timeWords = new Int32Array(this.#time.buffer);
+
+  /** `undo` is this applier's record (UNDO_BYTES / 4 words), zeroed before its first start. */
+  constructor(shards: readonly Shard[], slots: SlotViews, undo: Int32Array) {
+    this.#shards = shards;
+    this.#slots = slots;
+    this.#undo = undo;
+  }
+
+  /**
+   * Applies the slot at `index`, which stands at `cursor` of the commit ring and was committed at
+   * `commitTimeMs`. The slot's shard must be owned.
+   */
+  apply(cursor: number, index: number, commitTimeMs: number): ApplyResult {
+    const slotWords = this.#slots.words;
+    const slotDoubles = this.#slots.doubles;
+    const w = index * SLOT_WORDS;
+    const d = index * SLOT_DOUBLES;
+    const hash = slotWords[w + SLOT_HASH] as number;
+    const meta = slotWords[w + SLOT_META] as number;
+    const shardIndex = shardOf(hash, this.#shards.length);
+    const shard = this.#shards[shardIndex] as Shard;
+    this.#time[0] = commitTimeMs;
+
+    const found = shard.find(slotWords, w + SLOT_ID, metaIdBytes(meta), hash);
+    let result: ApplyResult;
+    if (found >= 0) {
+      const entry = found >> 1;
+      const at = slotDoubles[d + SLOT_OCCURRED_AT] as number;
+      // An equal time wins: the later seq is the newer word about the same moment.
+      const takesPrice =
+        (meta & FLAG_HAS_PRICE) !== 0 &&
+        at >= (shard.doubles[entry + (ENTRY_PRICE_AT >> 1)] as number);
+      const takesStock =
+        (meta & FLAG_HAS_STOCK) !== 0 &&
+        at >= (shard.doubles[entry + (ENTRY_STOCK_AT >> 1)] as number);
+      if (
+        (shard.doubles[entry + (ENTRY_SEQ >> 1)] as number) >=
+        (slotDoubles[d + SLOT_SEQ] as number)
+      ) {
+        result = 'repeated';
+      } else if (takesPrice || takesStock) {
+        this.#overwrite(cursor, shard, shardIndex, found, w, takesPrice, takesStock);
+        result = 'applied';
+      } else {
+        result = 'stale';
+      }
+    } else if ((shard.words[SHARD_USED] as number) < shard.entries) {
+      this.#insert(cursor, shard, shardIndex, -1 - found, w, meta);
+      result = 'applied';
+    } else {
+      result = 'no-room';
+    }
+    if (meta & FLAG_RESERVED) this.#release(cursor, shard, shardIndex);
+    return result;
+  }
+
+  /**
+   * Brings the shards back to where the slot that the predecessor died on was not yet applied.
+   * `cursor` is the one it published last: a record for an earlier slot is done with.
+   */
+  undo(cursor: number): void {
+    const undo = this.#undo;
+    const phase = undo[UNDO_PHASE];
+    if (phase === PHASE_NONE || (((undo[UNDO_CURSOR] as number) - cursor) | 0) < 0) return;
+    const shard = this.#shards[undo[UNDO_SHARD] as number] as Shard;
+    const { words } = shard;
+    const entry = undo[UNDO_ENTRY] as number;
+    if (phase === PHASE_EXISTING) {
+      const version = Atomics.load(words, entry + ENTRY_VERSION);
+      if (version & 1) {
+        for (let i = 0; i < ENTRY_STATE_WORDS; i++) {
+          Atomics.store(words, entry + ENTRY_STATE_FIRST + i, undo[UNDO_STATE + i] as number);
+        }
+        Atomics.store(words, entry + ENTRY_VERSION, (version + 1) | 0);
+      }
+    } else if (phase === PHASE_NEW && Atomics.load(words, undo[UNDO_CELL] as number) === 0) {
+      Atomics.store(words, SHARD_USED, undo[UNDO_USED] as number);
+    }
+    Atomics.store(words, SHARD_RELEASED, undo[UNDO_RELEASED] as number);
+    undo[UNDO_PHASE] = PHASE_NONE;
+  }
+
+  /** Gives back the reservation of a slot that will never be applied (it was set aside). */
+  releaseOnly(cursor: number, index: number): void {
+    const slotWords = this.#slots.words;
+    const w = index * SLOT_WORDS;
+    if (((slotWords[w + SLOT_META] as number) & FLAG_RESERVED) === 0) return;
+    const shardIndex = shardOf(slotWords[w + SLOT_HASH] as number, this.#shards.length);
+    this.#release(cursor, this.#shards[shardIndex] as Shard, shardIndex);
+  }
+
+  #overwrite(
+    cursor: number,
+    shard: Shard,
+    shardIndex: number,
+    entry: number,
+    slot: number,
+    takesPrice: boolean,
+    takesStock: boolean,
+  ): void {
+    const { words } = shard;
+    const undo = this.#undo;
+    undo[UNDO_SHARD] = shardIndex;
+    undo[UNDO_ENTRY] = entry;
+    undo[UNDO_RELEASED] = words[SHARD_RELEASED] as number;
+    for (let i = 0; i < ENTRY_STATE_WORDS; i++) {
+      undo[UNDO_STATE + i] = words[entry + ENTRY_STATE_FIRST + i] as number;
+    }
+    undo[UNDO_PHASE] = PHASE_EXISTING;
+    undo[UNDO_CURSOR] = cursor;
+
+    // Pairs with the reader's two loads of the version around its loads of the state.
+    const version = words[entry + ENTRY_VERSION] as number;
+    Atomics.store(words, entry + ENTRY_VERSION, (version + 1) | 0);
+    this.#storeState(words, entry, slot, takesPrice, takesStock);
+    Atomics.store(words, entry + ENTRY_VERSION, (version + 2) | 0);
+  }
+
+  #insert(
+    cursor: number,
+    shard: Shard,
+    shardIndex: number,
+    cell: number,
+    slot: number,
+    meta: number,
+  ): void {
+    const { words, doubles } = shard;
+    const slotWords = this.#slots.words;
+    const undo = this.#undo;
+    const used = words[SHARD_USED] as number;
+    const entry = shard.entriesAt + used * ENTRY_WORDS;
+    undo[UNDO_SHARD] = shardIndex;
+    undo[UNDO_ENTRY] = entry;
+    undo[UNDO_CELL] = cell;
+    undo[UNDO_USED] = used;
+    undo[UNDO_RELEASED] = words[SHARD_RELEASED] as number;
+    undo[UNDO_PHASE] = PHASE_NEW;
+    undo[UNDO_CURSOR] = cursor;
+
+    words[entry + ENTRY_HASH] = slotWords[slot + SLOT_HASH] as number;
+    words[entry + ENTRY_META] = metaIdBytes(meta) << ENTRY_ID_LENGTH_SHIFT;
+    for (let i = 0; i < ID_WORDS; i++) {
+      words[entry + ENTRY_ID + i] = slotWords[slot + SLOT_ID + i] as number;
+    }
+    const pair = entry >> 1;
+    doubles[pair + (ENTRY_PRICE_AT >> 1)] = Number.NEGATIVE_INFINITY;
+    doubles[pair + (ENTRY_STOCK_AT >> 1)] = Number.NEGATIVE_INFINITY;
+    this.#storeState(
+      words,
+      entry,
+      slot,
+      (meta & FLAG_HAS_PRICE) !== 0,
+      (meta & FLAG_HAS_STOCK) !== 0,
+    );
+    // Before the cell: the admission must never see the product known and its room still free.
+    Atomics.store(words, SHARD_USED, used + 1);
+    // Pairs with the Atomics.load of the cell in Shard.find.
+    Atomics.store(words, cell, used + 1);
+  }
+
+  #storeState(
+    words: Int32Array,
+    entry: number,
+    slot: number,
+    takesPrice: boolean,
+    takesStock: boolean,
+  ): void {
+    const from = this.#slots.words;
+    const atLow = from[slot + SLOT_OCCURRED_AT * 2] as number;
+    const atHigh = from[slot + SLOT_OCCURRED_AT * 2 + 1] as number;
+    Atomics.store(words, entry + ENTRY_SEQ, from[slot + SLOT_SEQ * 2] as number);
+    Atomics.store(words, entry + ENTRY_SEQ + 1, from[slot + SLOT_SEQ * 2 + 1] as number);
+    if (takesPrice) {
+      Atomics.store(words, entry + ENTRY_PRICE, from[slot + SLOT_PRICE * 2] as number);
+      Atomics.store(words, entry + ENTRY_PRICE + 1, from[slot + SLOT_PRICE * 2 + 1] as number);
+      Atomics.store(words, entry + ENTRY_PRICE_AT, atLow);
+      Atomics.store(words, entry + ENTRY_PRICE_AT + 1, atHigh);
+    }
+    if (takesStock) {
+      Atomics.store(words, entry + ENTRY_STOCK, from[slot + SLOT_STOCK * 2] as number);
+      Atomics.store(words, entry + ENTRY_STOCK + 1, from[slot + SLOT_STOCK * 2 + 1] as number);
+      Atomics.store(words, entry + ENTRY_STOCK_AT, atLow);
+      Atomics.store(words, entry + ENTRY_STOCK_AT + 1, atHigh);
+    }
+    Atomics.store(words, entry + ENTRY_UPDATED_AT, this.#timeWords[0] as number);
+    Atomics.store(words, entry + ENTRY_UPDATED_AT + 1, this.#timeWords[1] as number);
+  }
+
+  /** Counts one settled reservation. Pairs with the admission's load: released first, then used. */
+  #release(cursor: number, shard: Shard, shardIndex: number): void {
+    const undo = this.#undo;
+    const released = shard.words[SHARD_RELEASED] as number;
+    if (undo[UNDO_PHASE] === PHASE_NONE || undo[UNDO_CURSOR] !== cursor) {
+      undo[UNDO_SHARD] = shardIndex;
+      undo[UNDO_RELEASED] = released;
+      undo[UNDO_PHASE] = PHASE_RELEASING;
+      undo[UNDO_CURSOR] = cursor;
+    }
+    Atomics.store(shard.words, SHARD_RELEASED, (released + 1) | 0);
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * A shard of the product store: one SharedArrayBuffer with an open-addressing index and entries.
+ * One applier owns it and writes; every other thread reads. Entries are never moved or freed.
+ *
+ *   byte   0  used      u32  entries in use; the owner writes
+ *          4  released  i32  admission reservations that were settled here; the owner writes
+ *          8  cells     u32  index cells, a power of two; fixed
+ *         12  entries   u32  room for entries, ≤ half the cells; fixed
+ *        128  index     cells × u32: 0 = vacant, else entry number + 1
+ *        …    entries   entries × 128 bytes
+ *
+ * An entry:
+ *   byte   0  version    i32  seqlock: odd while the owner writes                     (mutable)
+ *          4  hash       u32  of the id under this start's key                        (fixed)
+ *          8  seq        f64  of the event that last changed the product              (mutable)
+ *         16  price      f64 ·  24 price_at f64 ms, −Infinity = never set             (mutable)
+ *         32  stock      f64 ·  40 stock_at f64 ms, −Infinity = never set             (mutable)
+ *         48  updated_at f64  commit time of that event, ms                           (mutable)
+ *         56  meta       u32  id length in bytes (24–31); flags to come (0–23)
+ *         60  unused
+ *         64  id         64 B UTF-8, zero-padded                                      (fixed)
+ * Fixed words are written before the entry's cell is stored and never after: whoever loads the cell
+ * (Atomics.load, pairs with the owner's Atomics.store) may read them plainly.
+ */
+import assert from 'node:assert/strict';
+import { ID_WORDS } from '../ring/slot.ts';
+
+export const SHARD_USED = 0;
+export const SHARD_RELEASED = 1;
+const SHARD_CELLS = 2;
+const SHARD_ENTRIES = 3;
+const SHARD_HEADER_BYTES = 128;
+
+export const ENTRY_BYTES = 128;
+export const ENTRY_WORDS = ENTRY_BYTES / 4;
+
+/** Offsets in 32-bit words from the start of the entry; a double takes two. */
+export const ENTRY_VERSION = 0;
+export const ENTRY_HASH = 1;
+export const ENTRY_SEQ = 2;
+export const ENTRY_PRICE = 4;
+export const ENTRY_PRICE_AT = 6;
+export const ENTRY_STOCK = 8;
+export const ENTRY_STOCK_AT = 10;
+export const ENTRY_UPDATED_AT = 12;
+export const ENTRY_META = 14;
+export const ENTRY_ID = 16;
+
+/** The words between them are what a seqlock read copies and an undo record keeps. */
+export const ENTRY_STATE_FIRST = ENTRY_SEQ;
+export const ENTRY_STATE_WORDS = ENTRY_META - ENTRY_STATE_FIRST;
+
+export const ENTRY_ID_LENGTH_SHIFT = 24;
+
+assert.equal((ENTRY_ID + ID_WORDS) * 4, ENTRY_BYTES);
+assert.equal(ENTRY_STATE_WORDS, 12);
+assert.equal(SHARD_HEADER_BYTES % ENTRY_BYTES, 0);
+
+/** How many cells and entries one shard of a given size has. */
+export interface ShardSize {
+  readonly cells: number;
+  readonly entries: number;
+}
+
+/** The most entries that fit into `bytes` together with an index at ≤ 50 % load. */
+export function shardSize(bytes: number): ShardSize {
+  let best: ShardSize = { cells: 2, entries: 0 };
+  for (let cells = 2; SHARD_HEADER_BYTES + cells * 4 < bytes; cells *= 2) {
+    const room = Math.floor((bytes - SHARD_HEADER_BYTES - cells * 4) / ENTRY_BYTES);
+    const entries = Math.min(cells / 2, room);
+    if (entries > best.entries) best = { cells, entries };
+  }
+  return best;
+}
+
+/** Which of `shards` shards (≤ 65,536) a hash belongs to; uses the bits that the index uses last. */
+export function shardOf(hash: number, shards: number): number {
+  return ((hash >>> 16) * shards) >>> 16;
+}
+
+export class Shard {
+  readonly buffer: SharedArrayBuffer;
+  readonly words: Int32Array;
+  readonly doubles: Float64Array;
+  readonly cells: number;
+  /** Room for entries. */
+  readonly entries: number;
+  /** Word offset of the first index cell. */
+  readonly cellsAt: number;
+  /** Word offset of the first entry. */
+  readonly entriesAt: number;
+
+  /** Views a shard made by `create`, in any thread. */
+  constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer;
+    this.words = new Int32Array(buffer);
+    this.doubles = new Float64Array(buffer);
+    this.cells = this.words[SHARD_CELLS] as number;
+    this.entries = this.words[SHARD_ENTRIES] as number;
+    this.cellsAt = SHARD_HEADER_BYTES / 4;
+    // Cells are a power of two; fewer than 32 of them would leave the entries misaligned.
+    this.entriesAt = this.cellsAt + Math.max(this.cells, ENTRY_WORDS);
+  }
+
+  static create(size: ShardSize): Shard {
+    const cellsBytes = Math.max(size.cells * 4, ENTRY_BYTES);
+    const buffer = new SharedArrayBuffer(
+      SHARD_HEADER_BYTES + cellsBytes + size.entries * ENTRY_BYTES,
+    );
+    const header = new Int32Array(buffer);
+    header[SHARD_CELLS] = size.cells;
+    header[SHARD_ENTRIES] = size.entries;
+    return new Shard(buffer);
+  }
+
+  /**
+   * Finds the product whose id is the `idBytes` bytes at word `at` of `id` (zero-padded).
+   * Returns the word offset of its entry, or −1 − the word offset of the vacant cell where it
+   * would go. Any thread; a probe ends because at least half of the cells are vacant.
+   */
+  find(id: Int32Array, at: number, idBytes: number, hash: number): number {
+    const { words, cellsAt, entriesAt } = this;
+    const mask = this.cells - 1;
+    const idWords = (idBytes + 3) >> 2;
+    for (let probe = hash & mask; ; probe = (probe + 1) & mask) {
+      // Pairs with the owner's Atomics.store of the cell, after the entry's fixed words.
+      const cell = Atomics.load(words, cellsAt + probe);
+      if (cell === 0) return -1 - (cellsAt + probe);
+      const entry = entriesAt + (cell - 1) * ENTRY_WORDS;
+      if (words[entry + ENTRY_HASH] !== hash) continue;
+      if ((words[entry + ENTRY_META] as number) >>> ENTRY_ID_LENGTH_SHIFT !== idBytes) continue;
+      let i = 0;
+      while (i < idWords && words[entry + ENTRY_ID + i] === id[at + i]) i++;
+      if (i === idWords) return entry;
+    }
+  }
+}

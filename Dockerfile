@@ -1,0 +1,25 @@
+# The service's image: what it needs to run, and nothing that only builds or tests need.
+# test/docker/image.test.ts carries out these instructions without an engine.
+
+FROM node:24-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+
+FROM node:24-slim
+WORKDIR /app
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 DATA_DIR=/data
+# 1000 is the image's user "node". A new volume takes over the folder's owner.
+RUN install -d -o 1000 -g 1000 "$DATA_DIR"
+COPY --from=dependencies /app/node_modules ./node_modules
+COPY LICENSE package.json ./
+COPY src ./src
+USER node
+VOLUME /data
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+# Healthy means ready for traffic. Replaying a long log may take a while: that is no failure yet.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5m --retries=3 \
+  CMD ["node", "-e", "require('node:http').get({ host: '127.0.0.1', port: process.env.PORT, path: '/readyz' }, (reply) => process.exit(reply.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
+# The exec form: the signal reaches Node itself, not a shell.
+CMD ["node", "src/main.ts"]

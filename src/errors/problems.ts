@@ -1,0 +1,160 @@
+/**
+ * The one registry of every error a client can see: code → status, title, sentence.
+ * Runs on the main thread, holds constants only. `docs/errors.md` is checked against it by a test.
+ * The body's form is RFC 9457 (Problem Details for HTTP APIs).
+ */
+
+interface ProblemDefinition {
+  readonly status: number;
+  readonly title: string;
+  /** What `detail` says when the occasion has nothing more exact to say. */
+  readonly detail: string;
+}
+
+export const PROBLEMS = {
+  'bad-request': {
+    status: 400,
+    title: 'Bad request',
+    detail: 'The request is not well-formed HTTP or its URL is not valid.',
+  },
+  'empty-body': {
+    status: 400,
+    title: 'Empty body',
+    detail: 'The request needs a JSON body, and none came.',
+  },
+  'invalid-encoding': {
+    status: 400,
+    title: 'Invalid encoding',
+    detail: 'The body is not valid UTF-8.',
+  },
+  'invalid-json': {
+    status: 400,
+    title: 'Invalid JSON',
+    detail: 'The body is not valid JSON.',
+  },
+  'invalid-event': {
+    status: 400,
+    title: 'Invalid event',
+    detail: 'The event breaks the rules listed in errors; nothing of it was applied.',
+  },
+  'route-not-found': {
+    status: 404,
+    title: 'Route not found',
+    detail: 'No such path exists here.',
+  },
+  'product-not-found': {
+    status: 404,
+    title: 'Product not found',
+    detail: 'No event of this product has been applied.',
+  },
+  'method-not-allowed': {
+    status: 405,
+    title: 'Method not allowed',
+    detail: 'This path does not take this method; the Allow header lists those it takes.',
+  },
+  'request-timeout': {
+    status: 408,
+    title: 'Request timeout',
+    detail: 'The request did not arrive completely within the time allowed.',
+  },
+  'body-too-large': {
+    status: 413,
+    title: 'Body too large',
+    detail: 'The body is larger than this service accepts.',
+  },
+  'unsupported-media-type': {
+    status: 415,
+    title: 'Unsupported media type',
+    detail: 'The body must be application/json in UTF-8, without a content encoding.',
+  },
+  'expectation-failed': {
+    status: 417,
+    title: 'Expectation failed',
+    detail: 'The only expectation this service meets is 100-continue.',
+  },
+  'headers-too-large': {
+    status: 431,
+    title: 'Headers too large',
+    detail: 'The request line and headers together are larger than this service accepts.',
+  },
+  internal: {
+    status: 500,
+    title: 'Internal error',
+    detail: 'The service failed to answer; quote instance when you report this.',
+  },
+  'queue-full': {
+    status: 503,
+    title: 'Queue full',
+    detail: 'As many events as the service holds are in flight; retry after the time given.',
+  },
+  'storage-unavailable': {
+    status: 503,
+    title: 'Storage unavailable',
+    detail: 'Events cannot be made durable at the moment; reads go on.',
+  },
+  'not-ready': {
+    status: 503,
+    title: 'Not ready',
+    detail: 'The service is starting; retry after the time given.',
+  },
+  stopping: {
+    status: 503,
+    title: 'Stopping',
+    detail: 'The service is stopping and takes no more work.',
+  },
+  'read-contention': {
+    status: 503,
+    title: 'Read contention',
+    detail: 'The product was being written during every try to read it; retry.',
+  },
+  'store-full': {
+    status: 507,
+    title: 'Store full',
+    detail: 'The product is new and there is no room for it; known products go on.',
+  },
+} as const satisfies Record<string, ProblemDefinition>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** One fault of a body; `pointer` is an RFC 6901 JSON pointer into it (`''` is the whole body). */
+export interface BodyFault {
+  readonly pointer: string;
+  readonly detail: string;
+}
+
+/** `none`: the event was not applied and will not be; `unknown`: a failing disk had been given it. */
+export type Outcome = 'none' | 'unknown';
+
+/** What an occasion adds to the registry's entry. */
+export interface ProblemExtras {
+  readonly detail?: string;
+  readonly errors?: readonly BodyFault[];
+  readonly outcome?: Outcome;
+}
+
+export interface ProblemBody extends ProblemExtras {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly instance: string;
+  readonly code: ProblemCode;
+}
+
+/** Builds the body of one problem; `requestId` becomes `instance` as `urn:request:<id>`. */
+export function problemBody(
+  code: ProblemCode,
+  requestId: string,
+  extras?: ProblemExtras,
+): ProblemBody {
+  const { status, title, detail } = PROBLEMS[code];
+  return {
+    type: `urn:product-service:problem:${code}`,
+    title,
+    status,
+    detail,
+    instance: `urn:request:${requestId}`,
+    code,
+    ...extras,
+  };
+}

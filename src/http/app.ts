@@ -1,0 +1,71 @@
+/**
+ * Assembles the HTTP side: one Fastify app with its server, guards and routes, not yet listening.
+ * Main thread. Knows the write path and the store by their seams only.
+ */
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import type { Logger } from 'pino';
+import type { EventIntake } from '../intake/event-intake.ts';
+import type { Lifecycle } from '../lifecycle.ts';
+import type { ProductRepository } from '../store/product-repository.ts';
+import { createErrorHandler } from './error-handler.ts';
+import { guardHost } from './host-guard.ts';
+import { createClientErrorHandler, refuseExpectations } from './protocol-errors.ts';
+import { createRequestIds } from './request-ids.ts';
+import { watchRoutes } from './route-guard.ts';
+import { type AckLevel, eventRoutes } from './routes/events.ts';
+import { healthRoute } from './routes/health.ts';
+import { livezRoute } from './routes/livez.ts';
+import { productRoutes } from './routes/products.ts';
+import { readyzRoute } from './routes/readyz.ts';
+import { ajvOptions } from './schemas/product-event.ts';
+import { createHttpServer, type HttpLimits } from './server.ts';
+
+export interface AppDeps {
+  readonly intake: EventIntake;
+  readonly products: ProductRepository;
+  readonly lifecycle: Lifecycle;
+  readonly limits: HttpLimits;
+  /** What a 202 means when the request does not ask. */
+  readonly ackDefault: AckLevel;
+  readonly logger: Logger;
+}
+
+/** Above every id that fits Node's 16 KiB of headers, so that a long id is a 404 like any other. */
+const PARAM_LENGTH_MAX = 64 * 1024;
+
+/**
+ * Builds the app; call `listen` or `inject` on the result, and `close` at the end. Shutting down
+ * under load is `ConnectionDrain`'s part, before `close`.
+ */
+export function buildApp(deps: AppDeps): FastifyInstance {
+  const { intake, products, lifecycle, limits, ackDefault, logger } = deps;
+  const nextRequestId = createRequestIds();
+  const handleError = createErrorHandler(logger);
+
+  const app: FastifyInstance = Fastify({
+    loggerInstance: logger as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
+    serverFactory: (handler) => createHttpServer(limits, handler),
+    bodyLimit: limits.bodyBytesMax,
+    genReqId: nextRequestId,
+    trustProxy: false,
+    // Requests that arrive while Fastify closes are for our own phases to answer.
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
+    ajv: ajvOptions,
+    clientErrorHandler: createClientErrorHandler(nextRequestId),
+    frameworkErrors: handleError,
+  });
+  refuseExpectations(app.server, nextRequestId);
+  app.setErrorHandler(handleError);
+  app.addHook('onRequest', guardHost);
+
+  const closeGaps = watchRoutes(app);
+  app.register(async (scope) => eventRoutes(scope, { intake, lifecycle, ackDefault }));
+  productRoutes(app, { products, lifecycle });
+  healthRoute(app);
+  livezRoute(app);
+  readyzRoute(app, lifecycle);
+  void app.after(closeGaps);
+  return app;
+}

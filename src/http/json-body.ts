@@ -1,0 +1,86 @@
+/**
+ * Reading a JSON body strictly: exactly application/json, UTF-8 and nothing else, no coding.
+ * Main thread. Registered only in the scope of routes that take a body. The schema, not the parser,
+ * keeps out `__proto__`: JSON.parse makes it an own member, and unknown members are refused.
+ */
+import { type Buffer, isUtf8 } from 'node:buffer';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { PROBLEMS, type ProblemCode } from '../errors/problems.ts';
+import { sendProblem } from './respond.ts';
+
+/** A refusal on its way through Fastify's error channel to the error handler. */
+export class BodyRefused extends Error {
+  override readonly name = 'BodyRefused';
+  readonly code: ProblemCode;
+
+  constructor(code: ProblemCode, detail: string = PROBLEMS[code].detail) {
+    super(detail);
+    this.code = code;
+  }
+}
+
+/** Makes application/json the only body that `scope` takes. */
+export function acceptOnlyJson(scope: FastifyInstance): void {
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, parseJson);
+}
+
+function parseJson(
+  _request: FastifyRequest,
+  body: Buffer,
+  done: (error: Error | null, value?: unknown) => void,
+): void {
+  if (body.length === 0) {
+    done(new BodyRefused('empty-body'));
+    return;
+  }
+  if (!isUtf8(body)) {
+    done(new BodyRefused('invalid-encoding'));
+    return;
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString('utf8'));
+  } catch (error) {
+    done(new BodyRefused('invalid-json', whereItFails(error)));
+    return;
+  }
+  done(null, value);
+}
+
+/** The position out of V8's message, and nothing else of it. */
+function whereItFails(error: unknown): string {
+  const position = /at position (\d+)/.exec(String(error))?.[1];
+  return position === undefined
+    ? 'The body is not valid JSON: it ends too early.'
+    : `The body is not valid JSON: the fault is at character ${position}, counted from 0.`;
+}
+
+/**
+ * Answers 415 and returns true where the headers announce a body that is not plain UTF-8.
+ * The media type itself is Fastify's to refuse: it knows one parser only.
+ */
+export function refusedMedia(request: FastifyRequest, reply: FastifyReply): boolean {
+  const contentType = request.headers['content-type'];
+  const encoding = request.headers['content-encoding'];
+  if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
+    sendProblem(reply, 'unsupported-media-type', {
+      detail: 'The body must come without a content encoding.',
+    });
+    return true;
+  }
+  if (contentType !== undefined && contentType !== 'application/json' && !isUtf8Type(contentType)) {
+    sendProblem(reply, 'unsupported-media-type', { detail: 'The charset must be utf-8.' });
+    return true;
+  }
+  return false;
+}
+
+function isUtf8Type(contentType: string): boolean {
+  for (const parameter of contentType.split(';').slice(1)) {
+    const [name, value = ''] = parameter.split('=');
+    if (name.trim().toLowerCase() !== 'charset') continue;
+    if (!/^(?:utf-?8|"utf-?8")$/i.test(value.trim())) return false;
+  }
+  return true;
+}

@@ -1,0 +1,12 @@
+/**
+ * `GET /livez`: whether to restart the process. Green while it replays and while it drains, for a
+ * restart would only make either longer. Main thread.
+ */
+import type { FastifyInstance } from 'fastify';
+import { sendJson } from '../respond.ts';
+
+export function livezRoute(app: FastifyInstance): void {
+  app.get('/livez', (_request, reply) => {
+    sendJson(reply, 200, '{"status":"alive"}');
+  });
+}

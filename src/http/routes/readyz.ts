@@ -1,0 +1,22 @@
+/**
+ * `GET /readyz`: whether to send traffic here. Green only once replay is done, before any stop, and
+ * while the log can be written. Main thread.
+ */
+import type { FastifyInstance } from 'fastify';
+import type { ProblemCode } from '../../errors/problems.ts';
+import type { Lifecycle } from '../../lifecycle.ts';
+import { sendJson, sendProblem } from '../respond.ts';
+
+export function readyzRoute(app: FastifyInstance, lifecycle: Lifecycle): void {
+  app.get('/readyz', (_request, reply) => {
+    const obstacle = obstacleOf(lifecycle);
+    if (obstacle === undefined) sendJson(reply, 200, '{"status":"ready"}');
+    else sendProblem(reply, obstacle);
+  });
+}
+
+function obstacleOf({ phase, storageAvailable }: Lifecycle): ProblemCode | undefined {
+  if (phase === 'starting') return 'not-ready';
+  if (phase !== 'ready') return 'stopping';
+  return storageAvailable ? undefined : 'storage-unavailable';
+}

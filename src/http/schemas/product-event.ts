@@ -1,0 +1,50 @@
+/**
+ * The body of `POST /api/v1/events`: one closed TypeBox schema, the Ajv settings that it needs, and
+ * the step from a valid body to a ProductEvent. Main thread.
+ */
+import { type Static, Type } from '@sinclair/typebox';
+import type { ProductEvent } from '../../intake/event-intake.ts';
+import { EVENT_TIME_MS_MIN, eventTimeMs, isEventTime } from './event-time.ts';
+import { isProductId } from './product-id.ts';
+
+export const productEventBody = Type.Object(
+  {
+    product_id: Type.String({ format: 'product-id' }),
+    price: Type.Number({ minimum: 0 }),
+    stock: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+    // One schema with two types, not a union: an anyOf reports each branch that failed.
+    occurred_at: Type.Optional(
+      Type.Unsafe<string | number>({
+        type: ['string', 'integer'],
+        format: 'event-time',
+        minimum: EVENT_TIME_MS_MIN,
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+export type ProductEventBody = Static<typeof productEventBody>;
+
+/** Ajv as this service wants it: nothing coerced, removed or filled in; every fault reported. */
+export const ajvOptions = {
+  customOptions: {
+    coerceTypes: false,
+    removeAdditional: false,
+    useDefaults: false,
+    allErrors: true,
+    allowUnionTypes: true,
+    strictNumbers: true, // 1e400 parses to Infinity, which is no number here
+    formats: { 'product-id': isProductId, 'event-time': isEventTime },
+  },
+} as const;
+
+/** Converts a body that the schema found valid. Adding 0 turns −0, which JSON can say, into 0. */
+export function toProductEvent(body: ProductEventBody): ProductEvent {
+  return {
+    productId: body.product_id,
+    price: body.price + 0,
+    stock: body.stock + 0,
+    occurredAtMs: body.occurred_at === undefined ? undefined : eventTimeMs(body.occurred_at),
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * What may be a product id: 1–64 bytes of UTF-8, no control characters, no lone surrogates.
+ * Main thread; pure functions.
+ */
+import { Buffer } from 'node:buffer';
+
+export const PRODUCT_ID_BYTES_MAX = 64;
+
+// C0, DEL and C1.
+const CONTROL = /\p{Cc}/u;
+
+/** Tells whether `id` is one. Short ASCII, the common case, takes one pass and no allocation. */
+export function isProductId(id: string): boolean {
+  const { length } = id;
+  if (length === 0 || length > PRODUCT_ID_BYTES_MAX) return false;
+  for (let i = 0; i < length; i++) {
+    const unit = id.charCodeAt(i);
+    if (unit > 0x7e) return productIdFaults(id).length === 0;
+    if (unit < 0x20) return false;
+  }
+  return true;
+}
+
+/** Lists every rule that `id` breaks, one sentence each; empty for a valid id. */
+export function productIdFaults(id: string): string[] {
+  const faults: string[] = [];
+  if (id.length === 0) faults.push('product_id must not be empty.');
+  if (Buffer.byteLength(id) > PRODUCT_ID_BYTES_MAX) {
+    faults.push(`product_id must not be longer than ${PRODUCT_ID_BYTES_MAX} bytes of UTF-8.`);
+  }
+  if (CONTROL.test(id)) faults.push('product_id must not contain control characters.');
+  if (!id.isWellFormed()) faults.push('product_id must not contain lone surrogates.');
+  return faults;
+}

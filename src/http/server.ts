@@ -1,0 +1,44 @@
+/**
+ * Node's HTTP server with every limit set: what slow, idle or too many clients can hold is bounded
+ * here and nowhere else. Main thread.
+ */
+import { createServer, type RequestListener, type Server } from 'node:http';
+
+/** Relations are the configuration's to check: `headersTimeoutMs` ≤ `requestTimeoutMs`. */
+export interface HttpLimits {
+  /** Largest body accepted, in bytes. */
+  readonly bodyBytesMax: number;
+  /** From the connection or the first byte of a request until its headers are complete. */
+  readonly headersTimeoutMs: number;
+  /** The same until the body is complete too. */
+  readonly requestTimeoutMs: number;
+  /** How long a connection may stay idle between two requests. */
+  readonly keepAliveTimeoutMs: number;
+  /** Connections above this are closed as they come. */
+  readonly connectionsMax: number;
+}
+
+/** Node closes late requests only when it looks; its default of 30 s would add to every limit. */
+const CHECKING_INTERVAL_MS_MAX = 1000;
+
+export function createHttpServer(limits: HttpLimits, handler: RequestListener): Server {
+  const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = limits;
+  const server = createServer(
+    {
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      keepAliveTimeout: keepAliveTimeoutMs,
+      connectionsCheckingInterval: Math.max(
+        10,
+        Math.min(CHECKING_INTERVAL_MS_MAX, Math.floor(headersTimeoutMs / 4)),
+      ),
+      insecureHTTPParser: false,
+      requireHostHeader: false, // host-guard.ts does it, with a body and for two as well
+    },
+    handler,
+  );
+  // Silence in both directions: a client that sends but never reads its answers.
+  server.timeout = requestTimeoutMs + keepAliveTimeoutMs;
+  server.maxConnections = limits.connectionsMax;
+  return server;
+}

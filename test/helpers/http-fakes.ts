@@ -1,0 +1,118 @@
+/**
+ * Fakes of the two seams that HTTP stands on, and the app around them. Tests only.
+ * The intake records offers and lets the test decide every event's fate.
+ */
+import { pino } from 'pino';
+import { type AppDeps, buildApp } from '../../src/http/app.ts';
+import type {
+  EventIntake,
+  EventWaiter,
+  Offer,
+  ProductEvent,
+} from '../../src/intake/event-intake.ts';
+import type { Phase } from '../../src/lifecycle.ts';
+import type {
+  ProductRepository,
+  ProductState,
+  ReadResult,
+} from '../../src/store/product-repository.ts';
+
+export interface OfferMade {
+  readonly event: ProductEvent;
+  readonly waiter: EventWaiter | undefined;
+  readonly answer: Offer;
+}
+
+/** Answers offers with `answers` in turn, then with `answer`; by itself it makes all durable. */
+export class FakeIntake implements EventIntake {
+  answer: Offer = 'queued';
+  answers: Offer[] = [];
+  /** False: waiters stay pending until the test calls them. */
+  autoDurable = true;
+  retryAfter = 7;
+  readonly offers: OfferMade[] = [];
+  #onOffer: ((made: OfferMade) => void) | undefined;
+
+  offer(event: ProductEvent, waiter: EventWaiter | undefined): Offer {
+    const answer = this.answers.shift() ?? this.answer;
+    const made = { event, waiter, answer };
+    this.offers.push(made);
+    const seq = this.offers.length;
+    if (answer === 'queued' && this.autoDurable) setImmediate(() => waiter?.durable(seq));
+    const tell = this.#onOffer;
+    this.#onOffer = undefined;
+    tell?.(made);
+    return answer;
+  }
+
+  retryAfterSeconds(): number {
+    return this.retryAfter;
+  }
+
+  /** Resolves with the next offer. */
+  nextOffer(): Promise<OfferMade> {
+    return new Promise((resolve) => {
+      this.#onOffer = resolve;
+    });
+  }
+}
+
+/** A plain Map behind the repository seam; `busyReads` reads answer busy first. */
+export class FakeProducts implements ProductRepository {
+  readonly byId = new Map<string, ProductState>();
+  readonly reads: string[] = [];
+  busyReads = 0;
+  state: ProductState = stateOf(0, 0, 0);
+
+  put(id: string, seq: number, price: number, stock: number): void {
+    this.byId.set(id, stateOf(seq, price, stock));
+  }
+
+  read(id: string): ReadResult {
+    this.reads.push(id);
+    if (this.busyReads > 0) {
+      this.busyReads--;
+      return 'busy';
+    }
+    const state = this.byId.get(id);
+    if (state === undefined) return 'missing';
+    this.state = state;
+    return 'found';
+  }
+}
+
+function stateOf(seq: number, price: number, stock: number): ProductState {
+  return { seq, price, stock, priceAtMs: 0, stockAtMs: 0, updatedAtMs: 0 };
+}
+
+export class FakeLifecycle {
+  phase: Phase = 'ready';
+  storageAvailable = true;
+}
+
+export const TEST_LIMITS = {
+  bodyBytesMax: 1024 * 1024,
+  headersTimeoutMs: 60_000,
+  requestTimeoutMs: 60_000,
+  keepAliveTimeoutMs: 60_000,
+  connectionsMax: 1000,
+} as const;
+
+/** The app on fakes; the caller closes it. `logged` collects what it logs. */
+export function fakeApp(overrides: Partial<AppDeps> = {}) {
+  const intake = new FakeIntake();
+  const products = new FakeProducts();
+  const lifecycle = new FakeLifecycle();
+  const logged: string[] = [];
+  const logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) });
+  const app = buildApp({
+    intake,
+    products,
+    lifecycle,
+    limits: TEST_LIMITS,
+    ackDefault: 'durable',
+    logger,
+    ...overrides,
+  });
+  return { app, intake, products, lifecycle, logged };
+}

@@ -59,6 +59,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   refuseExpectations(app.server, nextRequestId);
   app.setErrorHandler(handleError);
   app.addHook('onRequest', guardHost);
+  app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
   const closeGaps = watchRoutes(app);
   app.register(async (scope) => eventRoutes(scope, { intake, lifecycle, ackDefault }));

@@ -19,9 +19,8 @@ export class BodyRefused extends Error {
   }
 }
 
-/** Makes application/json the only body that `scope` takes. */
-export function acceptOnlyJson(scope: FastifyInstance): void {
-  scope.removeAllContentTypeParsers();
+/** Adds application/json as a body that `scope` takes; the app has no other parser. */
+export function acceptJson(scope: FastifyInstance): void {
   scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, parseJson);
 }
 

@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ProblemCode } from '../../errors/problems.ts';
 import type { EventIntake, EventWaiter, Offer, ProductEvent } from '../../intake/event-intake.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
-import { acceptOnlyJson, refusedMedia } from '../json-body.ts';
+import { acceptJson, refusedMedia } from '../json-body.ts';
 import { retryOnLaterTurns } from '../later-turns.ts';
 import { refusedWrite, sendClosed } from '../phase-guard.ts';
 import { isGone, sendJson, sendProblem } from '../respond.ts';
@@ -50,7 +50,7 @@ class PendingAck implements EventWaiter {
 
 export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
   const { intake, lifecycle, ackDefault } = deps;
-  acceptOnlyJson(app);
+  acceptJson(app);
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
     method: 'POST',

@@ -1,0 +1,178 @@
+/**
+ * Letting go of connections without resetting one. Owns the record of each open connection of one
+ * HTTP server. Main thread.
+ *
+ * Why not `http.Server.close()`: it destroys connections that look idle, and one whose next request
+ * lies in the kernel's buffer looks idle. Why not plain `connection: close`: Node then closes both
+ * directions at once, and whatever a pipelining client had sent by then turns that into a reset,
+ * which throws away the answers still on their way. So a connection says goodbye on its newest
+ * answer, closes its sending half only, and reads on until the client has closed its own.
+ */
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import { Server as NetServer, Socket } from 'node:net';
+
+interface Connection {
+  /** The response to the newest request; earlier ones finish before it does. */
+  newest: ServerResponse | undefined;
+  /** `newest` says `connection: close`; once its headers are out, no later request is answered. */
+  saysClose: boolean;
+  /** Bytes read and written at the last look, and since when (monotonic ms) they stand still. */
+  bytesMoved: number;
+  quietSinceMs: number;
+}
+
+export interface DrainOptions {
+  /** A connection with nothing in flight and no byte moved for this long is closed. */
+  readonly idleMs?: number;
+  /** After this long the caller is told, whatever is left. */
+  readonly timeoutMs: number;
+}
+
+const IDLE_MS_DEFAULT = 500;
+
+export class ConnectionDrain {
+  readonly #server: Server;
+  readonly #connections = new Map<Socket, Connection>();
+  readonly #track = ({ socket }: IncomingMessage, response: ServerResponse): void => {
+    const connection = this.#connections.get(socket);
+    if (connection !== undefined) connection.newest = response;
+  };
+  #draining = false;
+  #onEmpty: (() => void) | undefined;
+
+  /** Watches `server` from now on; make it before the server listens. */
+  constructor(server: Server) {
+    this.#server = server;
+    server.on('connection', (socket: Socket) => this.#add(socket));
+    server.prependListener('request', this.#track);
+  }
+
+  /** How many connections are open. */
+  get openCount(): number {
+    return this.#connections.size;
+  }
+
+  /**
+   * Stops listening, after this turn has accepted what the kernel had completed, and lets each
+   * connection end with its newest answer, which says `connection: close`. Calls after the first
+   * change nothing. Requests go on being served.
+   */
+  beginDrain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#takeOverRequests();
+    for (const [socket, connection] of this.#connections) {
+      this.#closeHalfway(socket);
+      sayClose(connection);
+    }
+    setImmediate(() => {
+      if (this.#server.listening) NetServer.prototype.close.call(this.#server);
+    });
+  }
+
+  /**
+   * Resolves with `closed` when no connection is left (idle ones are closed on the way) or with
+   * `timed-out` after `timeoutMs`; what is left then is the caller's to destroy. Call after
+   * `beginDrain`, once.
+   */
+  drained({ idleMs = IDLE_MS_DEFAULT, timeoutMs }: DrainOptions): Promise<'closed' | 'timed-out'> {
+    return new Promise((resolve) => {
+      const startMs = performance.now();
+      for (const connection of this.#connections.values()) connection.quietSinceMs = startMs;
+      const look = setInterval(() => this.#closeIdle(idleMs), Math.max(1, idleMs / 10));
+      const finish = (result: 'closed' | 'timed-out'): void => {
+        clearInterval(look);
+        clearTimeout(timeout);
+        this.#onEmpty = undefined;
+        resolve(result);
+      };
+      const timeout = setTimeout(() => finish('timed-out'), timeoutMs);
+      this.#onEmpty = () => {
+        if (!this.#server.listening) finish('closed');
+      };
+      // A turn later than beginDrain's stop, so that a connection just accepted is counted.
+      setImmediate(() => {
+        if (this.#connections.size === 0) this.#onEmpty?.();
+      });
+    });
+  }
+
+  #add(socket: Socket): void {
+    this.#connections.set(socket, {
+      newest: undefined,
+      saysClose: false,
+      bytesMoved: 0,
+      quietSinceMs: performance.now(),
+    });
+    if (this.#draining) this.#closeHalfway(socket);
+    socket.once('close', () => {
+      this.#connections.delete(socket);
+      if (this.#connections.size === 0) this.#onEmpty?.();
+    });
+  }
+
+  /** From now on the newest answer of a connection says close, and what comes after is skipped. */
+  #takeOverRequests(): void {
+    this.#server.off('request', this.#track);
+    const listeners = this.#server.listeners('request') as RequestListener[];
+    this.#server.removeAllListeners('request');
+    this.#server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      const connection = this.#connections.get(request.socket);
+      if (connection !== undefined) {
+        if (connection.saysClose && connection.newest?.headersSent) return;
+        takeBackClose(connection);
+        connection.newest = response;
+        sayClose(connection);
+      }
+      for (const listener of listeners) listener.call(this.#server, request, response);
+    });
+  }
+
+  /** Node calls destroySoon once an answer with `connection: close` is out. */
+  #closeHalfway(socket: Socket): void {
+    socket.destroySoon = () => void socket.end();
+  }
+
+  #closeIdle(idleMs: number): void {
+    const nowMs = performance.now();
+    const idle: Socket[] = [];
+    for (const [socket, connection] of this.#connections) {
+      if (noteMoves(socket, connection) || isAnswering(connection)) connection.quietSinceMs = nowMs;
+      else if (nowMs - connection.quietSinceMs >= idleMs) idle.push(socket);
+    }
+    if (idle.length === 0) return;
+    // If the loop was held up, requests may wait in the kernel: let it read before judging.
+    setImmediate(() => {
+      for (const socket of idle) {
+        const connection = this.#connections.get(socket);
+        if (connection === undefined || noteMoves(socket, connection)) continue;
+        if (!isAnswering(connection)) Socket.prototype.destroySoon.call(socket);
+      }
+    });
+  }
+}
+
+function sayClose(connection: Connection): void {
+  const { newest } = connection;
+  if (newest === undefined || newest.headersSent) return;
+  newest.setHeader('connection', 'close');
+  connection.saysClose = true;
+}
+
+/** A pipelined request came before the answer that should have been the last. */
+function takeBackClose(connection: Connection): void {
+  if (connection.saysClose) connection.newest?.removeHeader('connection');
+  connection.saysClose = false;
+}
+
+function isAnswering({ newest }: Connection): boolean {
+  return newest !== undefined && !newest.writableFinished;
+}
+
+/** Tells whether bytes moved since the last look. */
+function noteMoves(socket: Socket, connection: Connection): boolean {
+  const bytes = socket.bytesRead + socket.bytesWritten;
+  if (bytes === connection.bytesMoved) return false;
+  connection.bytesMoved = bytes;
+  return true;
+}

@@ -1,0 +1,103 @@
+/** What can be said of the Dockerfile from its text: it lints clean and keeps our rules. */
+import { existsSync, readFileSync } from 'node:fs';
+import { validate } from 'dockerfile-utils';
+import t from 'tap';
+import { CONFIG_KEYS, variableOf } from '../../src/config/schema.ts';
+import { parseDockerIgnore } from './docker-ignore.ts';
+import { environmentOf, execForm, only, parseDockerfile } from './dockerfile.ts';
+
+const repository = new URL('../../', import.meta.url);
+const content = readFileSync(new URL('Dockerfile', repository), 'utf8');
+const stages = parseDockerfile(content);
+const image = stages[stages.length - 1];
+
+t.test('the linter finds nothing', (t) => {
+  t.same(validate(content), []);
+  t.not(validate('FROM node:24-slim\nEXPOSE eighty\n').length, 0, 'and it would find something');
+  t.end();
+});
+
+t.test('there is a stage apart for the dependencies, both on node:24-slim', (t) => {
+  t.ok(stages.length >= 2);
+  t.same([...new Set(stages.map((stage) => stage.base))], ['node:24-slim']);
+  t.end();
+});
+
+t.test('npm runs in an early stage only, as locked and without development tools', (t) => {
+  const npmRuns = stages.map((stage) =>
+    stage.instructions.filter((each) => /\bnpm\b/.test(each.rest)),
+  );
+  t.same(npmRuns.pop(), []);
+  t.match(npmRuns.flat(), [{ name: 'RUN', rest: /^npm ci --omit=dev / }]);
+  t.end();
+});
+
+t.test('the image runs as a user without rights, who owns the data volume', (t) => {
+  t.equal(only(image, 'USER')?.rest, 'node');
+  t.equal(only(image, 'VOLUME')?.rest, environmentOf(image).DATA_DIR);
+  t.match(only(image, 'RUN')?.rest, /^install -d -o 1000 -g 1000 "\$DATA_DIR"$/);
+  t.end();
+});
+
+t.test('it listens on all addresses, on the port that it exposes', (t) => {
+  const env = environmentOf(image);
+  t.equal(env.HOST, '0.0.0.0');
+  t.equal(only(image, 'EXPOSE')?.rest, env.PORT);
+  const known = CONFIG_KEYS.map((key) => variableOf(key).env);
+  t.same(
+    Object.keys(env).filter((name) => !known.includes(name)),
+    ['NODE_ENV'],
+  );
+  t.end();
+});
+
+t.test('SIGTERM reaches Node, not a shell', (t) => {
+  t.equal(only(image, 'STOPSIGNAL')?.rest, 'SIGTERM');
+  t.same(execForm(only(image, 'CMD')?.rest ?? ''), ['node', 'src/main.ts']);
+  t.equal(only(image, 'ENTRYPOINT'), undefined);
+  t.end();
+});
+
+t.test('nothing but the named files is sent to the build', (t) => {
+  const ignores = parseDockerIgnore(readFileSync(new URL('.dockerignore', repository), 'utf8'));
+  const left = [
+    '.env',
+    '.git',
+    'data/x.log',
+    'node_modules/fastify/package.json',
+    'test/a.ts',
+    'x',
+  ];
+  t.same(
+    left.filter((path) => !ignores(path)),
+    [],
+  );
+  t.same(['package.json', 'package-lock.json', 'LICENSE', 'src/a/b.ts'].filter(ignores), []);
+  for (const stage of stages) {
+    for (const { name, flags, rest } of stage.instructions) {
+      if (name !== 'COPY' || flags.has('from')) continue;
+      for (const source of rest.split(/\s+/).slice(0, -1)) {
+        t.ok(
+          existsSync(new URL(source, repository)) && !ignores(source),
+          `${source} can be copied`,
+        );
+      }
+    }
+  }
+  t.end();
+});
+
+t.test('ignore patterns follow the rules of the engine', (t) => {
+  const ignores = parseDockerIgnore('# a\n*\n!src\nsrc/**/*.test.ts\n/tmp?\n!src/keep.test.ts\n');
+  const paths = [
+    'a',
+    'a/b',
+    'src',
+    'src/x.ts',
+    'src/d/x.test.ts',
+    'src/keep.test.ts',
+    'src/x.test.ts',
+  ];
+  t.same(paths.filter(ignores), ['a', 'a/b', 'src/d/x.test.ts', 'src/x.test.ts']);
+  t.end();
+});

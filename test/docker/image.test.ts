@@ -1,0 +1,96 @@
+/**
+ * The image's commands do what they must: build, start without rights, get healthy, stop on
+ * SIGTERM. No engine is needed; see `image-emulation.ts` for what stands for it. Needs npm's registry.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { buildImage, isRoot, runInImage } from './image-emulation.ts';
+
+const READY_TRIES_MAX = 150;
+const READY_INTERVAL_MS = 100;
+
+/** Tries to write where only the data volume may be written; exits 0 if it was refused. */
+const WRITES_BESIDE_ITSELF = [
+  'node',
+  '-e',
+  "try { require('node:fs').writeFileSync('src/x', '') } catch (e) { process.exit(e.code === 'EACCES' ? 0 : 2) } process.exit(1)",
+];
+
+t.test('the image builds, starts without rights, gets healthy and stops on SIGTERM', async (t) => {
+  // Outside the repository, so that a package that is missing isn't found in the folders above.
+  const target = mkdtempSync(join(tmpdir(), 'product-service-image-'));
+  t.teardown(() => rmSync(target, { recursive: true, force: true }));
+  chmodSync(target, 0o755);
+
+  const image = buildImage(fileURLToPath(new URL('../../', import.meta.url)), target);
+  t.ok(existsSync(join(image.workDir, 'node_modules/fastify')), 'with its dependencies');
+  for (const left of ['node_modules/tap', 'node_modules/typescript', 'test', '.env', '.git']) {
+    t.notOk(existsSync(join(image.workDir, left)), `without ${left}`);
+  }
+
+  const port = await freePort();
+  const env = { PORT: `${port}` };
+  t.equal(await exitCodeOf(runInImage(image, image.healthCheck, env)), 1, 'not healthy before');
+
+  const service = runInImage(image, image.command, env);
+  t.teardown(() => service.kill('SIGKILL'));
+  const output = collectOutput(service);
+  if (!(await becomesReady(service, port))) {
+    t.fail('GET /readyz answers 200', { exitCode: service.exitCode, output: output.join('') });
+    return;
+  }
+  if (isRoot()) {
+    t.equal(statSync(`/proc/${service.pid}`).uid, 1000, 'without rights');
+    t.equal(
+      await exitCodeOf(runInImage(image, WRITES_BESIDE_ITSELF, {})),
+      0,
+      'read-only but for the data',
+    );
+  }
+  t.equal(await exitCodeOf(runInImage(image, image.healthCheck, env)), 0, 'healthy');
+
+  service.kill('SIGTERM');
+  t.equal(await exitCodeOf(service), 0, `SIGTERM ends it in order: ${output.join('')}`);
+});
+
+async function becomesReady(service: ChildProcess, port: number): Promise<boolean> {
+  for (let tries = 0; tries < READY_TRIES_MAX && service.exitCode === null; tries++) {
+    const status = await fetch(`http://127.0.0.1:${port}/readyz`).then(
+      (reply) => reply.status,
+      () => undefined,
+    );
+    if (status === 200) return true;
+    await delay(READY_INTERVAL_MS);
+  }
+  return false;
+}
+
+function collectOutput(child: ChildProcess): readonly string[] {
+  const chunks: string[] = [];
+  child.stdout?.on('data', (chunk) => chunks.push(String(chunk)));
+  child.stderr?.on('data', (chunk) => chunks.push(String(chunk)));
+  return chunks;
+}
+
+/** The exit code, or the signal that ended it. */
+async function exitCodeOf(child: ChildProcess): Promise<number | string | null> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  return child.exitCode ?? child.signalCode;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('expected a TCP address');
+  return address.port;
+}

@@ -42,6 +42,8 @@ export class SegmentWriter {
   #chain: number;
   /** End of the zeros behind `#endBytes`; at most the file's size. */
   #preallocatedBytes: number;
+  /** Off for good once the disk was found full. */
+  #preallocates = true;
 
   private constructor(
     files: FileSystem,
@@ -149,14 +151,22 @@ export class SegmentWriter {
 
   /** Preallocates the next stretch if it is time; for idle moments. Throws as `append` does. */
   preallocate(): void {
+    if (!this.#preallocates) return;
     if (this.#preallocatedBytes - this.#endBytes >= PREALLOCATE_LOW_BYTES) return;
     const from = this.#preallocatedBytes;
     const to = Math.min(this.#bytesMax, from + PREALLOCATE_BYTES);
     if (to <= from) return;
     const zeros = Buffer.alloc(to - from);
-    writeFully(this.#files, this.#file, zeros, 0, zeros.length, from);
+    try {
+      writeFully(this.#files, this.#file, zeros, 0, zeros.length, from);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+      // Room for the next frames may still be there; go on without the head start.
+      this.#files.truncate(this.#file, from);
+      this.#preallocates = false;
+    }
     this.#files.syncData(this.#file);
-    this.#preallocatedBytes = to;
+    if (this.#preallocates) this.#preallocatedBytes = to;
   }
 
   /** Ends the log cleanly here: an empty frame that says so, the spare room cut, the file closed. */

@@ -6,7 +6,8 @@
  *         64  tail      i32  slots settled (durable, or given up); the log thread writes
  *        128  doorbell  i32  rung by the main thread after it moved head or asked for a stop
  *        192  bell back i32  rung by the log thread after it moved tail or changed its state
- *        256  slots     capacity × 128 bytes
+ *        256  stop      i32  1 = nothing more will come; the main thread writes, then rings
+ *        320  slots     capacity × 128 bytes
  *
  * Empty: head = tail. Full: head − tail = limit (QUEUE_SIZE), which the producer checks against its
  * own count of settled slots; the capacity is the next power of two, so a slot that the producer
@@ -21,9 +22,10 @@ export const INTAKE_HEAD = 0;
 export const INTAKE_TAIL = LINE_WORDS;
 export const INTAKE_DOORBELL = 2 * LINE_WORDS;
 export const INTAKE_BELL_BACK = 3 * LINE_WORDS;
-const SLOTS_BYTE = 4 * LINE_WORDS * 4;
+export const INTAKE_STOP = 4 * LINE_WORDS;
+const SLOTS_BYTE = 5 * LINE_WORDS * 4;
 
-assert.equal(SLOTS_BYTE, 256);
+assert.equal(SLOTS_BYTE, 320);
 
 /** The smallest power of two ≥ `count` (1 … 2^30). */
 export function nextPowerOfTwo(count: number): number {
@@ -32,7 +34,7 @@ export function nextPowerOfTwo(count: number): number {
 
 export class IntakeRing {
   readonly buffer: SharedArrayBuffer;
-  /** The four cursor words; index with the INTAKE_ constants, always through Atomics. */
+  /** The cursor and bell words; index with the INTAKE_ constants, always through Atomics. */
   readonly cursors: Int32Array;
   readonly slots: SlotViews;
   /** Slots in the ring, a power of two. */

@@ -118,3 +118,29 @@ export class SlotViews {
     this.bytes = new Uint8Array(buffer, byteOffset, slots * SLOT_BYTES);
   }
 }
+
+/**
+ * Copies `count` slots from `fromCursor` of one ring to `toCursor` of another (or to a plain
+ * stretch, with a mask that covers it). Wraps on both sides; at most three memory copies.
+ */
+export function copySlots(
+  from: SlotViews,
+  fromMask: number,
+  fromCursor: number,
+  to: SlotViews,
+  toMask: number,
+  toCursor: number,
+  count: number,
+): void {
+  let done = 0;
+  while (done < count) {
+    const source = (fromCursor + done) & fromMask;
+    const target = (toCursor + done) & toMask;
+    const run = Math.min(count - done, fromMask + 1 - source, toMask + 1 - target);
+    to.bytes.set(
+      from.bytes.subarray(source * SLOT_BYTES, (source + run) * SLOT_BYTES),
+      target * SLOT_BYTES,
+    );
+    done += run;
+  }
+}

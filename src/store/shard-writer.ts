@@ -129,8 +129,7 @@ export class ShardWriter {
         (meta & FLAG_HAS_STOCK) !== 0 &&
         at >= (shard.doubles[entry + (ENTRY_STOCK_AT >> 1)] as number);
       if (
-        (shard.doubles[entry + (ENTRY_SEQ >> 1)] as number) >=
-        (slotDoubles[d + SLOT_SEQ] as number)
+        (shard.doubles[entry + (ENTRY_SEQ >> 1)] as number) >= (slotDoubles[d + SLOT_SEQ] as number)
       ) {
         result = 'repeated';
       } else if (takesPrice || takesStock) {

@@ -1,0 +1,149 @@
+/**
+ * Supervises the appliers: one endless task for each in a Piscina pool of their own. A thread that
+ * dies is replaced and goes on from its cursor; an event that kills its applier a second time is
+ * set aside, so that one poisonous event can't stop the rest. Main thread.
+ */
+import type { Logger } from 'pino';
+import { Piscina } from 'piscina';
+import { COMMIT_HEAD, CommitRing, commitCursor } from '../ring/commit-ring.ts';
+import { describeSlot, type SlotContent } from '../ring/slot.ts';
+import type { ApplierEnd, ApplierTask, SharedMemory } from '../threads/shared-memory.ts';
+import { ApplierControl } from './applier-control.ts';
+
+/** Deaths without any progress in between after which restarting is given up. */
+const IDLE_DEATHS_MAX = 5;
+
+export interface ApplierPoolOptions {
+  readonly memory: SharedMemory;
+  /** Module whose default export runs an ApplierTask; workers/applier.ts but in tests. */
+  readonly entry: URL;
+  readonly logger: Logger;
+  /** An applier can't go on: the process must stop. Called at most once. */
+  readonly onFatal: (reason: string) => void;
+}
+
+export class ApplierPool {
+  readonly #options: ApplierPoolOptions;
+  readonly #pool: Piscina<ApplierTask, ApplierEnd>;
+  readonly #ring: CommitRing;
+  readonly #finished: Promise<unknown>;
+  #setAside: SlotContent[] = [];
+  #setAsideCount = 0;
+  #restarts = 0;
+  #fatal = false;
+  #terminating = false;
+
+  /** Starts all appliers. */
+  constructor(options: ApplierPoolOptions) {
+    this.#options = options;
+    const { memory, entry } = options;
+    const threads = memory.appliers.length;
+    this.#ring = new CommitRing(memory.commit, threads);
+    this.#pool = new Piscina({
+      filename: entry.href,
+      minThreads: threads,
+      maxThreads: threads,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      // The tasks are endless: there is never a next one to wait for between two of them.
+      atomics: 'disabled',
+      recordTiming: false,
+    });
+    this.#pool.on('error', (error) => options.logger.error({ err: error }, 'applier pool'));
+    this.#finished = Promise.all(memory.appliers.map((_, index) => this.#supervise(index)));
+  }
+
+  /** Resolves when every applier has applied all that was published before the ring was closed. */
+  async finished(): Promise<void> {
+    await this.#finished;
+  }
+
+  /** Events set aside since the start. */
+  get setAsideCount(): number {
+    return this.#setAsideCount;
+  }
+
+  /** The last of them, oldest first. */
+  get setAside(): readonly SlotContent[] {
+    return this.#setAside;
+  }
+
+  /** Applier threads replaced since the start. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** Whether the appliers have applied everything published so far. */
+  isCaughtUp(): boolean {
+    return this.#ring.backlog(Atomics.load(this.#ring.cursors, COMMIT_HEAD)) === 0;
+  }
+
+  /** Ends the threads wherever they are, and the pool. */
+  async terminate(): Promise<void> {
+    this.#terminating = true;
+    await this.#pool.destroy();
+  }
+
+  /** Kills one applier's thread, as a crash would; for tests. */
+  async killThread(thread: number): Promise<void> {
+    await this.#pool.threads[thread]?.terminate();
+  }
+
+  async #supervise(index: number): Promise<void> {
+    const { memory, logger } = this.#options;
+    let lastSuspect: number | undefined;
+    let lastCursor: number | undefined;
+    let idleDeaths = 0;
+    while (!this.#terminating) {
+      try {
+        const end = await this.#pool.run({ memory, index });
+        if (end === 'no-room') {
+          this.#stopProcess('the store is too small for the data in the log');
+        }
+        return;
+      } catch (error) {
+        if (this.#terminating) return;
+        this.#restarts++;
+        const cursor = Atomics.load(this.#ring.cursors, commitCursor(index));
+        const suspect = this.#suspect(index, cursor);
+        logger.error({ err: error, applier: index, suspect: suspect?.content }, 'applier died');
+        if (suspect !== undefined && suspect.cursor === lastSuspect) {
+          this.#setAsideEvent(index, suspect.cursor, suspect.content);
+          lastSuspect = undefined;
+        } else {
+          lastSuspect = suspect?.cursor;
+        }
+        idleDeaths = suspect === undefined && cursor === lastCursor ? idleDeaths + 1 : 0;
+        lastCursor = cursor;
+        if (idleDeaths >= IDLE_DEATHS_MAX) {
+          this.#stopProcess(`applier ${index} dies whenever it is started`);
+          return;
+        }
+      }
+    }
+  }
+
+  /** The event an applier died on, if it was on one that it had not finished. */
+  #suspect(index: number, cursor: number): { cursor: number; content: SlotContent } | undefined {
+    const control = new ApplierControl(this.#options.memory.appliers[index] as SharedArrayBuffer);
+    const at = control.diedOn();
+    if (at === undefined || ((at - cursor) | 0) < 0) return undefined;
+    return { cursor: at, content: describeSlot(this.#ring.slots, at & this.#ring.mask) };
+  }
+
+  #setAsideEvent(index: number, cursor: number, content: SlotContent): void {
+    const { memory, logger } = this.#options;
+    new ApplierControl(memory.appliers[index] as SharedArrayBuffer).orderSkip(cursor);
+    this.#setAsideCount++;
+    this.#setAside = [...this.#setAside.slice(-99), content];
+    logger.error(
+      { applier: index, event: content },
+      'event set aside: it killed its applier twice',
+    );
+  }
+
+  #stopProcess(reason: string): void {
+    if (this.#fatal) return;
+    this.#fatal = true;
+    this.#options.onFatal(reason);
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * The loop of one applier: reads every committed slot, applies those of its own shards, publishes
+ * its cursor. It is the only writer of its shards. Runs in a thread of the Piscina pool.
+ */
+import {
+  COMMIT_BELL_BACK,
+  COMMIT_CLOSED,
+  COMMIT_DOORBELL,
+  COMMIT_HEAD,
+  CommitRing,
+  commitCursor,
+} from '../ring/commit-ring.ts';
+import { SLOT_HASH, SLOT_WORDS } from '../ring/slot.ts';
+import { Shard, shardOf } from '../store/shard.ts';
+import { type ApplyResult, ShardWriter } from '../store/shard-writer.ts';
+import type { ApplierEnd, ApplierTask } from '../threads/shared-memory.ts';
+import { ApplierControl } from './applier-control.ts';
+
+/** Applies one slot of the commit ring. Tests wrap it to die at a chosen event. */
+export type ApplySlot = (cursor: number, index: number, commitTimeMs: number) => ApplyResult;
+
+/** Which applier owns a shard. */
+export function ownerOf(shard: number, appliers: number): number {
+  return shard % appliers;
+}
+
+/** Runs until the ring is closed. Blocks its thread. `wrap` is for tests. */
+export function runApplier(
+  { memory, index }: ApplierTask,
+  wrap: (apply: ApplySlot, ring: CommitRing) => ApplySlot = (apply) => apply,
+): ApplierEnd {
+  const ring = new CommitRing(memory.commit, memory.appliers.length);
+  const shards = memory.shards.map((buffer) => new Shard(buffer));
+  const owned = shards.map((_, shard) => ownerOf(shard, ring.appliers) === index);
+  const control = new ApplierControl(memory.appliers[index] as SharedArrayBuffer);
+  const writer = new ShardWriter(shards, ring.slots, control.undo);
+  const apply = wrap((cursor, slot, time) => writer.apply(cursor, slot, time), ring);
+
+  const { cursors, mask, commitTimes } = ring;
+  const { words } = ring.slots;
+  const own = commitCursor(index);
+  const publish = (cursor: number) => Atomics.store(cursors, own, cursor);
+  let cursor = Atomics.load(cursors, own);
+  // A predecessor may have died in the middle of a slot.
+  writer.undo(cursor);
+  control.end();
+
+  for (;;) {
+    // Bell, then closed, then head: whatever comes after these loads rings the bell.
+    const bell = Atomics.load(cursors, COMMIT_DOORBELL);
+    const closed = Atomics.load(cursors, COMMIT_CLOSED) === 1;
+    // Pairs with the log thread's Atomics.store of the head, after it wrote the slots.
+    const head = Atomics.load(cursors, COMMIT_HEAD);
+    if (cursor === head) {
+      if (closed) return 'closed';
+      Atomics.wait(cursors, COMMIT_DOORBELL, bell);
+      continue;
+    }
+    for (; cursor !== head; cursor = (cursor + 1) | 0) {
+      const slot = cursor & mask;
+      const hash = words[slot * SLOT_WORDS + SLOT_HASH] as number;
+      if (!owned[shardOf(hash, shards.length)]) continue;
+      control.begin(cursor);
+      if (control.skips(cursor)) {
+        writer.releaseOnly(cursor, slot);
+        control.skipped();
+      } else if (apply(cursor, slot, commitTimes[slot] as number) === 'no-room') {
+        return 'no-room';
+      }
+      // Pairs with the log thread's Atomics.load in backlog(): the slot may now be overwritten.
+      publish((cursor + 1) | 0);
+      control.end();
+    }
+    publish(cursor);
+    Atomics.add(cursors, COMMIT_BELL_BACK, 1);
+    Atomics.notify(cursors, COMMIT_BELL_BACK);
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * The write path's front end: claims slots in the intake ring and keeps the replies that wait for
+ * them. Main thread only; the one producer of the ring.
+ *
+ * One turn of the event loop:  offer … offer → (setImmediate) publish head, ring the bell once,
+ * settle what became durable, and if something is still waiting, ask to be woken (waitAsync).
+ *
+ *          settled                tail                  head            claimed
+ *   ──────────┼─────────────────────┼─────────────────────┼────────────────┼──────────▶
+ *    free     │ durable, reply due  │ the log thread's    │ this turn's    │ free
+ *
+ * claimed − settled ≤ QUEUE_SIZE. Slots outside settled … claimed are the main thread's alone.
+ */
+import assert from 'node:assert/strict';
+import {
+  INTAKE_BELL_BACK,
+  INTAKE_DOORBELL,
+  INTAKE_HEAD,
+  INTAKE_TAIL,
+  type IntakeRing,
+} from '../ring/intake-ring.ts';
+import {
+  FLAG_ARRIVAL_TIME,
+  FLAG_HAS_PRICE,
+  FLAG_HAS_STOCK,
+  FLAG_RESERVED,
+  KIND_UPSERT,
+  packMeta,
+  SLOT_BYTES,
+  SLOT_DOUBLES,
+  SLOT_EXPECTED_SEQ,
+  SLOT_FINGERPRINT,
+  SLOT_HASH,
+  SLOT_ID,
+  SLOT_ID_BYTE,
+  SLOT_META,
+  SLOT_OCCURRED_AT,
+  SLOT_PRICE,
+  SLOT_SEQ,
+  SLOT_STOCK,
+  SLOT_WORDS,
+} from '../ring/slot.ts';
+import type { Admission } from '../store/admission.ts';
+import { type HashKey, hashId } from '../store/id-hash.ts';
+import { encodeProductId } from '../store/product-id.ts';
+import { shardOf } from '../store/shard.ts';
+import type { SharedProductStore } from '../store/shared-product-store.ts';
+import { DrainRate } from './drain-rate.ts';
+import type { EventIntake, EventWaiter, Offer, ProductEvent } from './event-intake.ts';
+
+export interface RingIntakeOptions {
+  readonly ring: IntakeRing;
+  /** Events in flight at the most; ≤ the ring's capacity. */
+  readonly queueSize: number;
+  readonly store: SharedProductStore;
+  readonly admission: Admission;
+  readonly shards: number;
+  readonly hashKey: HashKey;
+  /** How long a waiter waits at the most before it is told that the outcome is unknown. */
+  readonly storageTimeoutMs: number;
+}
+
+export class RingIntake implements EventIntake {
+  readonly #options: RingIntakeOptions;
+  readonly #ring: IntakeRing;
+  readonly #waiters: (EventWaiter | undefined)[];
+  /** When the slot at the same index was claimed, to the turn: `performance.now()`. */
+  readonly #claimedAtMs: Float64Array;
+  readonly #rate = new DrainRate();
+  readonly #sweep: NodeJS.Timeout;
+  readonly #onTurn = () => this.#endTurn();
+  readonly #onBell = () => this.#woken();
+  #claimed: number;
+  #settled: number;
+  #turnPending = false;
+  #turnMs = 0;
+  #waiting = false;
+  #open = false;
+  #storageAvailable = true;
+  #onDrained: (() => void)[] = [];
+
+  constructor(options: RingIntakeOptions) {
+    assert.ok(options.queueSize <= options.ring.capacity);
+    this.#options = options;
+    this.#ring = options.ring;
+    this.#claimed = Atomics.load(this.#ring.cursors, INTAKE_HEAD);
+    this.#settled = this.#claimed;
+    this.#waiters = new Array<EventWaiter | undefined>(this.#ring.capacity).fill(undefined);
+    this.#claimedAtMs = new Float64Array(this.#ring.capacity);
+    const sweepMs = Math.max(10, Math.min(250, options.storageTimeoutMs / 4));
+    this.#sweep = setInterval(() => this.#failOverdue(), sweepMs).unref();
+  }
+
+  /** Events claimed and not yet settled. */
+  get inFlight(): number {
+    return (this.#claimed - this.#settled) | 0;
+  }
+
+  /** Lets offers in; closed at first. */
+  open(): void {
+    this.#open = true;
+  }
+
+  /** Refuses offers from now on; resolves when everything in flight is settled. */
+  close(): Promise<void> {
+    this.#open = false;
+    return new Promise((resolve) => {
+      if (this.inFlight === 0) resolve();
+      else this.#onDrained.push(resolve);
+    });
+  }
+
+  /** While false, offers are refused; what is in flight goes on waiting. */
+  set storageAvailable(available: boolean) {
+    this.#storageAvailable = available;
+  }
+
+  /** Tells everybody who still waits that their outcome is unknown: the log thread gave up. */
+  failAll(): void {
+    for (let c = this.#settled; c !== this.#claimed; c = (c + 1) | 0) this.#fail(c);
+    this.#settled = this.#claimed;
+    this.#afterSettling();
+  }
+
+  /** Stops the timer and the wait; nothing may be offered after it. */
+  dispose(): void {
+    clearInterval(this.#sweep);
+    this.#open = false;
+    // Ends a pending waitAsync, which would keep the ring's memory.
+    Atomics.notify(this.#ring.cursors, INTAKE_BELL_BACK);
+  }
+
+  retryAfterSeconds(): number {
+    return this.#rate.secondsFor(this.inFlight, performance.now());
+  }
+
+  offer(event: ProductEvent, waiter: EventWaiter | undefined): Offer {
+    if (!this.#open) return 'closed';
+    if (!this.#storageAvailable) return 'storage-unavailable';
+    if (this.inFlight >= this.#options.queueSize) return 'queue-full';
+    const refused = this.#claim(event);
+    if (refused !== undefined) return refused;
+
+    if (!this.#turnPending) {
+      this.#turnPending = true;
+      this.#turnMs = performance.now();
+      if (this.inFlight === 0) this.#rate.started(this.#turnMs);
+      setImmediate(this.#onTurn);
+    }
+    const index = this.#claimed & this.#ring.mask;
+    this.#waiters[index] = waiter;
+    this.#claimedAtMs[index] = this.#turnMs;
+    this.#claimed = (this.#claimed + 1) | 0;
+    return 'queued';
+  }
+
+  /** Writes the event to the next slot; the slot is claimed only when nothing speaks against it. */
+  #claim(event: ProductEvent): Offer | undefined {
+    const { store, admission, shards, hashKey } = this.#options;
+    const { words, doubles, bytes } = this.#ring.slots;
+    const index = this.#claimed & this.#ring.mask;
+    const w = index * SLOT_WORDS;
+    const d = index * SLOT_DOUBLES;
+
+    // Checked again at the ring's edge: what gets in here is on disk for good.
+    const idBytes = encodeProductId(event.productId, bytes, index * SLOT_BYTES + SLOT_ID_BYTE);
+    if (idBytes < 0 || !(event.price >= 0 && event.price < Infinity))
+      throw new TypeError('price or product id out of range');
+    if (!Number.isSafeInteger(event.stock) || event.stock < 0)
+      throw new TypeError('stock out of range');
+
+    const hash = hashId(hashKey, words, w + SLOT_ID, idBytes);
+    let flags = FLAG_HAS_PRICE | FLAG_HAS_STOCK;
+    if (!store.has(words, w + SLOT_ID, idBytes, hash)) {
+      const reservation = admission.reserve(shardOf(hash, shards));
+      if (reservation === 'full') return 'store-full';
+      if (reservation === 'undecided') return 'undecided';
+      flags |= FLAG_RESERVED;
+    }
+    if (event.occurredAtMs === undefined) flags |= FLAG_ARRIVAL_TIME;
+    doubles[d + SLOT_SEQ] = 0;
+    doubles[d + SLOT_OCCURRED_AT] = event.occurredAtMs ?? Date.now();
+    // −0 and 0 are one price; the sum makes them one bit pattern.
+    doubles[d + SLOT_PRICE] = event.price + 0;
+    doubles[d + SLOT_STOCK] = event.stock + 0;
+    doubles[d + SLOT_EXPECTED_SEQ] = 0;
+    words[w + SLOT_META] = packMeta(KIND_UPSERT, flags, idBytes);
+    words[w + SLOT_HASH] = hash;
+    words.fill(0, w + SLOT_FINGERPRINT, w + SLOT_ID);
+    return undefined;
+  }
+
+  #endTurn(): void {
+    this.#turnPending = false;
+    const { cursors } = this.#ring;
+    // Pairs with the log thread's Atomics.load of the head, before it reads the slots.
+    Atomics.store(cursors, INTAKE_HEAD, this.#claimed);
+    Atomics.add(cursors, INTAKE_DOORBELL, 1);
+    Atomics.notify(cursors, INTAKE_DOORBELL);
+    this.#settle();
+    this.#wait();
+  }
+
+  #woken(): void {
+    this.#waiting = false;
+    this.#settle();
+    this.#wait();
+  }
+
+  /** Asks to be woken when the tail moves, if something is waiting for that. */
+  #wait(): void {
+    const { cursors } = this.#ring;
+    while (!this.#waiting && this.inFlight > 0) {
+      // The bell is read before the tail: a tail that moves in between rings it.
+      const bell = Atomics.load(cursors, INTAKE_BELL_BACK);
+      if (Atomics.load(cursors, INTAKE_TAIL) === this.#settled) {
+        const wait = Atomics.waitAsync(cursors, INTAKE_BELL_BACK, bell);
+        if (!wait.async) continue;
+        this.#waiting = true;
+        void wait.value.then(this.#onBell);
+        return;
+      }
+      this.#settle();
+    }
+  }
+
+  /** Answers everything that became durable. */
+  #settle(): void {
+    // Pairs with the log thread's Atomics.store of the tail, after it wrote the slots' numbers.
+    const tail = Atomics.load(this.#ring.cursors, INTAKE_TAIL);
+    const count = (tail - this.#settled) | 0;
+    if (count <= 0) return;
+    const { doubles } = this.#ring.slots;
+    const { mask } = this.#ring;
+    this.#rate.settled(count, performance.now());
+    for (let c = this.#settled; c !== tail; c = (c + 1) | 0) {
+      const index = c & mask;
+      const waiter = this.#waiters[index];
+      this.#settled = (c + 1) | 0;
+      if (waiter === undefined) continue;
+      this.#waiters[index] = undefined;
+      waiter.durable(doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number);
+    }
+    this.#afterSettling();
+  }
+
+  #afterSettling(): void {
+    if (this.inFlight > 0 || this.#onDrained.length === 0) return;
+    for (const resolve of this.#onDrained) resolve();
+    this.#onDrained = [];
+  }
+
+  /** Lets go those who waited too long; their slots stay in flight. */
+  #failOverdue(): void {
+    const before = performance.now() - this.#options.storageTimeoutMs;
+    for (let c = this.#settled; c !== this.#claimed; c = (c + 1) | 0) {
+      if ((this.#claimedAtMs[c & this.#ring.mask] as number) > before) return;
+      this.#fail(c);
+    }
+  }
+
+  #fail(cursor: number): void {
+    const index = cursor & this.#ring.mask;
+    const waiter = this.#waiters[index];
+    this.#waiters[index] = undefined;
+    waiter?.failed('unknown');
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * The data folder: made, and held by one process at a time. Main thread.
+ *
+ * The hold is the exclusive lock of an SQLite file, because Node has no file locks of its own and
+ * SQLite (built into Node) takes the kernel's: it ends with the process, however that ends, and it
+ * can't be confused by a reused process id or by containers that share the volume.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { NodeFileSystem } from './file-system.ts';
+
+/** Another process holds the folder, or it can't be used. One line, meant for the operator. */
+export class DataDirError extends Error {
+  override readonly name = 'DataDirError';
+}
+
+export class DataDir {
+  /** Folder of the log's segments. */
+  readonly logFolder: string;
+  readonly #lock: DatabaseSync;
+
+  private constructor(logFolder: string, lock: DatabaseSync) {
+    this.logFolder = logFolder;
+    this.#lock = lock;
+  }
+
+  /** Makes the folder if need be and takes hold of it. Throws DataDirError. */
+  static open(path: string): DataDir {
+    const root = resolve(path);
+    const logFolder = join(root, 'log');
+    try {
+      makeDurably(logFolder);
+    } catch (error) {
+      throw new DataDirError(`can't use DATA_DIR ${root}: ${(error as Error).message}`);
+    }
+    return new DataDir(logFolder, takeLock(root));
+  }
+
+  /** Lets go of it. */
+  close(): void {
+    this.#lock.close();
+  }
+}
+
+/** Makes `folder` and its missing parents, their names included, durable. */
+function makeDurably(folder: string): void {
+  const files = new NodeFileSystem();
+  const first = mkdirSync(folder, { recursive: true });
+  if (first === undefined) return;
+  for (let at = folder; at.length >= first.length; at = dirname(at)) {
+    files.syncFolder(dirname(at));
+  }
+}
+
+function takeLock(root: string): DatabaseSync {
+  const holder = join(root, 'holder.json');
+  let lock: DatabaseSync | undefined;
+  try {
+    lock = new DatabaseSync(join(root, 'lock'));
+    lock.exec('PRAGMA journal_mode = MEMORY; PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE');
+  } catch (error) {
+    lock?.close();
+    if (!/locked|busy/.test((error as Error).message)) {
+      throw new DataDirError(`can't lock DATA_DIR ${root}: ${(error as Error).message}`);
+    }
+    throw new DataDirError(`DATA_DIR ${root} is held by ${readHolder(holder)}`);
+  }
+  const started = new Date().toISOString();
+  writeFileSync(holder, `${JSON.stringify({ pid: process.pid, host: hostname(), started })}\n`);
+  return lock;
+}
+
+function readHolder(path: string): string {
+  try {
+    const { pid, host, started } = JSON.parse(readFileSync(path, 'utf8'));
+    return `process ${pid} on ${host}, started ${started}`;
+  } catch {
+    return 'another process';
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * The log thread's progress in shared memory: what its successor needs if it dies. Two records, and
+ * a word that says which one holds; so everything in a record changes in one step. The log thread
+ * writes; its successor reads. The main thread only keeps the memory.
+ *
+ *   byte   0  active  i32  0 = no record yet, else 1 or 2
+ *         64  record 1, 192 bytes; 256 record 2, 192 bytes. A record, in doubles:
+ *             0 next seq · 1 commit ring head · 2 intake ring tail
+ *             3–9 the segment's end, 10–16 that of the one before it:
+ *               first seq (0 = none), end bytes, chain, nonce as four 32-bit numbers
+ */
+import { NONCE_BYTES, type SegmentEnd } from './format.ts';
+
+const RECORD_DOUBLES = 24;
+const RECORDS_BYTE = 64;
+export const PROGRESS_BYTES = RECORDS_BYTE + 2 * RECORD_DOUBLES * 8;
+const ACTIVE = 0;
+
+export interface Progress {
+  readonly nextSeq: number;
+  readonly commitHead: number;
+  readonly intakeTail: number;
+  readonly segment: SegmentEnd;
+  readonly previous: SegmentEnd | undefined;
+}
+
+export class LogProgress {
+  readonly #active: Int32Array;
+  readonly #records: readonly Float64Array[];
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.#active = new Int32Array(buffer, 0, 1);
+    this.#records = [0, 1].map(
+      (i) => new Float64Array(buffer, RECORDS_BYTE + i * RECORD_DOUBLES * 8, RECORD_DOUBLES),
+    );
+  }
+
+  /** The one step in which a batch becomes committed: before it none of it counts, after it all. */
+  store(progress: Progress): void {
+    const active = Atomics.load(this.#active, ACTIVE);
+    const next = active === 1 ? 2 : 1;
+    const record = this.#records[next - 1] as Float64Array;
+    record[0] = progress.nextSeq;
+    record[1] = progress.commitHead;
+    record[2] = progress.intakeTail;
+    storeEnd(record, 3, progress.segment);
+    storeEnd(record, 10, progress.previous);
+    Atomics.store(this.#active, ACTIVE, next);
+  }
+
+  /** The last record stored, or `undefined` when the log was never opened. */
+  load(): Progress | undefined {
+    const active = Atomics.load(this.#active, ACTIVE);
+    if (active === 0) return undefined;
+    const record = this.#records[active - 1] as Float64Array;
+    return {
+      nextSeq: record[0] as number,
+      commitHead: record[1] as number,
+      intakeTail: record[2] as number,
+      segment: loadEnd(record, 3) as SegmentEnd,
+      previous: loadEnd(record, 10),
+    };
+  }
+}
+
+function storeEnd(record: Float64Array, at: number, end: SegmentEnd | undefined): void {
+  record[at] = end?.firstSeq ?? 0;
+  if (end === undefined) return;
+  record[at + 1] = end.endBytes;
+  record[at + 2] = end.chain;
+  for (let i = 0; i < NONCE_BYTES / 4; i++) record[at + 3 + i] = end.nonce.readUInt32LE(i * 4);
+}
+
+function loadEnd(record: Float64Array, at: number): SegmentEnd | undefined {
+  if (record[at] === 0) return undefined;
+  const nonce = Buffer.alloc(NONCE_BYTES);
+  for (let i = 0; i < NONCE_BYTES / 4; i++)
+    nonce.writeUInt32LE(record[at + 3 + i] as number, i * 4);
+  return {
+    firstSeq: record[at] as number,
+    endBytes: record[at + 1] as number,
+    chain: record[at + 2] as number,
+    nonce,
+  };
+}

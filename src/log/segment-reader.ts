@@ -1,0 +1,234 @@
+/**
+ * Reads the log's files back, checks every byte that counts, and hands the frames on in order.
+ * It decides between a torn tail (cut, with a warning) and damage (the start is refused).
+ * Writes nothing. Log thread at start; also the command-line tools.
+ */
+import { join } from 'node:path';
+import { SLOT_BYTES, SlotViews } from '../ring/slot.ts';
+import { type FileSystem, readFully } from './file-system.ts';
+import {
+  type CheckedFrame,
+  checkFrame,
+  FRAME_ALIGN_BYTES,
+  FRAME_HEADER_BYTES,
+  parseSegmentName,
+  SEGMENT_HEADER_BYTES,
+  type SegmentEnd,
+  type SegmentHeader,
+  segmentName,
+  unpackSegmentHeader,
+} from './format.ts';
+
+/** The log is damaged where no crash can have damaged it. The message names file, offset and way out. */
+export class LogDamagedError extends Error {
+  override readonly name = 'LogDamagedError';
+  constructor(path: string, offsetBytes: number, reason: string) {
+    super(
+      `${path} is damaged at byte ${offsetBytes}: ${reason}; nothing was changed: ` +
+        'restore DATA_DIR from a backup, or move the file away to give up what it holds',
+    );
+  }
+}
+
+/** Bytes behind the last whole frame that no acknowledgement can have relied on. */
+export interface TornTail {
+  readonly path: string;
+  readonly offsetBytes: number;
+  /** Bytes up to the end of the file, preallocated zeros included. */
+  readonly bytes: number;
+  readonly reason: string;
+}
+
+/** Where the log ends. */
+export interface LogEnd {
+  readonly nextSeq: number;
+  /** The last segment; `undefined` when there is none yet. */
+  readonly segment: SegmentEnd | undefined;
+  /** What that segment says about the one before it. */
+  readonly previous: SegmentEnd | undefined;
+  readonly tornTail: TornTail | undefined;
+  readonly segments: number;
+}
+
+/**
+ * Called for each frame with events, in order: its slots stand in `slots` from index `first` on.
+ * The memory is reused, and the caller may write to it.
+ */
+export type FrameVisitor = (slots: SlotViews, first: number, frame: CheckedFrame) => void;
+
+/** One segment's bytes in memory, as a Buffer and as slots; reused from segment to segment. */
+class SegmentBytes {
+  bytes = Buffer.alloc(0);
+  /** Slots in a file stand at multiples of 64 bytes: odd ones need views that start at 64. */
+  #even = new SlotViews(this.bytes.buffer, 0, 0);
+  #odd = this.#even;
+
+  /** Fills it from the file and returns how many bytes there are. */
+  load(files: FileSystem, path: string): number {
+    const file = files.openForReading(path);
+    try {
+      const size = files.size(file);
+      if (this.bytes.length < size) {
+        const slots = Math.ceil(size / SLOT_BYTES);
+        const memory = new ArrayBuffer((slots + 1) * SLOT_BYTES);
+        this.bytes = Buffer.from(memory);
+        this.#even = new SlotViews(memory, 0, slots);
+        this.#odd = new SlotViews(memory, FRAME_ALIGN_BYTES, slots);
+      }
+      return readFully(files, file, this.bytes, 0, size, 0);
+    } finally {
+      files.close(file);
+    }
+  }
+
+  /** Hands on the slots of `frame`, which start at `byte`. */
+  visit(byte: number, frame: CheckedFrame, visit: FrameVisitor): void {
+    if (byte % SLOT_BYTES === 0) visit(this.#even, byte / SLOT_BYTES, frame);
+    else visit(this.#odd, (byte - FRAME_ALIGN_BYTES) / SLOT_BYTES, frame);
+  }
+}
+
+/** The segments in `folder`, oldest first, by name. */
+export function listSegments(files: FileSystem, folder: string): number[] {
+  return files
+    .list(folder)
+    .map(parseSegmentName)
+    .filter((seq) => seq !== undefined)
+    .sort((a, b) => a - b);
+}
+
+/** Reads the whole log in `folder`. Throws LogDamagedError, and what the file system throws. */
+export function readLog(files: FileSystem, folder: string, visit: FrameVisitor): LogEnd {
+  const names = listSegments(files, folder);
+  const memory = new SegmentBytes();
+  let nextSeq = 1;
+  let end: SegmentEnd | undefined;
+  let previous: SegmentEnd | undefined;
+  let tornTail: TornTail | undefined;
+
+  // A segment's header says how far the one before it counts, so headers are read one ahead.
+  const headers = names.map((firstSeq) => readHeader(files, folder, firstSeq));
+  for (const [i, header] of headers.entries()) {
+    const path = join(folder, segmentName(header.firstSeq));
+    checkOrder(path, header, nextSeq, end);
+    const counted = headers[i + 1]?.previous;
+    const scan = scanSegment(files, path, header, counted, nextSeq, memory, visit);
+    previous = header.previous;
+    end = scan.end;
+    nextSeq = scan.nextSeq;
+    tornTail = scan.tornTail;
+  }
+  return { nextSeq, segment: end, previous, tornTail, segments: names.length };
+}
+
+function readHeader(files: FileSystem, folder: string, firstSeq: number): SegmentHeader {
+  const path = join(folder, segmentName(firstSeq));
+  const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
+  const file = files.openForReading(path);
+  let got: number;
+  try {
+    got = readFully(files, file, bytes, 0, SEGMENT_HEADER_BYTES, 0);
+  } finally {
+    files.close(file);
+  }
+  const header = unpackSegmentHeader(bytes.subarray(0, got));
+  if (typeof header === 'string') throw new LogDamagedError(path, 0, header);
+  if (header.firstSeq !== firstSeq) {
+    throw new LogDamagedError(path, 16, `it says that it starts with seq ${header.firstSeq}`);
+  }
+  return header;
+}
+
+function checkOrder(
+  path: string,
+  header: SegmentHeader,
+  nextSeq: number,
+  before: SegmentEnd | undefined,
+): void {
+  if (before === undefined) {
+    if (header.firstSeq !== 1 || header.previous !== undefined) {
+      throw new LogDamagedError(path, 48, 'the segments before it are missing');
+    }
+    return;
+  }
+  const says = header.previous;
+  if (
+    says === undefined ||
+    says.firstSeq !== before.firstSeq ||
+    !says.nonce.equals(before.nonce) ||
+    header.firstSeq !== nextSeq
+  ) {
+    throw new LogDamagedError(
+      path,
+      48,
+      `it does not follow ${segmentName(before.firstSeq)}, which ends before seq ${nextSeq}: ` +
+        'a segment is missing or foreign',
+    );
+  }
+}
+
+interface Scan {
+  readonly end: SegmentEnd;
+  readonly nextSeq: number;
+  readonly tornTail: TornTail | undefined;
+}
+
+/** Reads one segment: up to where the next one says (`counted`), or to the end of the log. */
+function scanSegment(
+  files: FileSystem,
+  path: string,
+  header: SegmentHeader,
+  counted: SegmentEnd | undefined,
+  firstSeq: number,
+  memory: SegmentBytes,
+  visit: FrameVisitor,
+): Scan {
+  const size = memory.load(files, path);
+  const file = memory.bytes.subarray(0, size);
+  let at = SEGMENT_HEADER_BYTES;
+  let chain = header.previous?.chain ?? 0;
+  let nextSeq = firstSeq;
+  let tornTail: TornTail | undefined;
+
+  while (counted === undefined ? at < size : at < counted.endBytes) {
+    const frame = checkFrame(file, at, header.nonce);
+    if (typeof frame === 'string') {
+      if (counted !== undefined) throw new LogDamagedError(path, at, frame);
+      if (isZero(file, at)) break;
+      const good = findFrame(file, at + FRAME_ALIGN_BYTES, header.nonce);
+      if (good !== undefined) {
+        throw new LogDamagedError(path, at, `${frame}, but a whole frame follows at ${good}`);
+      }
+      tornTail = { path, offsetBytes: at, bytes: size - at, reason: frame };
+      break;
+    }
+    if (frame.chain !== chain || frame.firstSeq !== nextSeq) {
+      throw new LogDamagedError(path, at, `the frame does not follow seq ${nextSeq - 1}`);
+    }
+    if (frame.count > 0) memory.visit(at + FRAME_HEADER_BYTES, frame, visit);
+    at += frame.bytes;
+    chain = frame.crc;
+    nextSeq += frame.count;
+  }
+  if (counted !== undefined && (at !== counted.endBytes || chain !== counted.chain)) {
+    throw new LogDamagedError(
+      path,
+      at,
+      `it should end at ${counted.endBytes}, as the next one says`,
+    );
+  }
+  const end = { firstSeq: header.firstSeq, nonce: header.nonce, endBytes: at, chain };
+  return { end, nextSeq, tornTail };
+}
+
+function isZero(file: Buffer, from: number): boolean {
+  for (let i = from; i < file.length; i++) if (file[i] !== 0) return false;
+  return true;
+}
+
+function findFrame(file: Buffer, from: number, nonce: Buffer): number | undefined {
+  for (let at = from; at < file.length; at += FRAME_ALIGN_BYTES) {
+    if (typeof checkFrame(file, at, nonce) !== 'string') return at;
+  }
+  return undefined;
+}

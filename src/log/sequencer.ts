@@ -1,0 +1,291 @@
+/**
+ * The log thread's work: numbers the events of the intake ring, makes them durable in batches (one
+ * flush each), passes them on to the appliers and only then settles them for the main thread.
+ *
+ * The story of one batch, and of a crash or a thread's death at each step:
+ *  1. Slots are numbered in the intake ring. Nobody has seen the numbers; done again they are equal.
+ *  2. The frame is written and flushed. A crash before the flush returns: nobody was told; the tail
+ *     is torn, or whole and then simply there. The thread dies: its successor opens a fresh segment
+ *     that says how far this one counts, so the frame is void and is written again, same numbers.
+ *  3. The slots are copied behind the head of the commit ring, unseen.
+ *  4. The progress record flips: from here on the batch is committed, for a successor too.
+ *  5. Head and tail are published and the bells rung; a successor repeats this harmlessly.
+ *
+ * When a write or flush fails, the batch stays in the intake ring and is written to a fresh segment
+ * as in step 2, again and again with growing pauses, until it is durable or the service stops.
+ */
+import {
+  INTAKE_BELL_BACK,
+  INTAKE_DOORBELL,
+  INTAKE_HEAD,
+  INTAKE_STOP,
+  INTAKE_TAIL,
+  type IntakeRing,
+} from '../ring/intake-ring.ts';
+import {
+  copySlots,
+  FLAG_RESERVED,
+  SLOT_BYTES,
+  SLOT_DOUBLES,
+  SLOT_HASH,
+  SLOT_META,
+  SLOT_SEQ,
+  SLOT_WORDS,
+  SlotViews,
+} from '../ring/slot.ts';
+import type { CommitPublisher } from './commit-publisher.ts';
+import type { FileSystem } from './file-system.ts';
+import { FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, type SegmentEnd } from './format.ts';
+import type { LogProgress } from './progress.ts';
+import { SegmentWriter } from './segment-writer.ts';
+
+/** Events in one frame at the most: bounds the frame's memory and the time of one flush. */
+const BATCH_SLOTS_MAX = 8192;
+
+const RETRY_FIRST_MS = 50;
+const RETRY_MAX_MS = 2000;
+
+export interface SequencerOptions {
+  readonly intake: IntakeRing;
+  readonly commits: CommitPublisher;
+  readonly progress: LogProgress;
+  readonly files: FileSystem;
+  /** Folder of the segments. */
+  readonly folder: string;
+  readonly segmentBytesMax: number;
+  readonly nowMs: () => number;
+  /** Told when the log can't be written any more (with the reason), and when it can again. */
+  readonly onStorage: (available: boolean, reason: string) => void;
+}
+
+/** Where the log goes on: a segment to append to, and what is known of the one before it. */
+export interface LogTail {
+  readonly nextSeq: number;
+  readonly segment: SegmentEnd | undefined;
+  readonly previous: SegmentEnd | undefined;
+  /** A fresh segment even though there is one: its end can't be trusted. */
+  readonly fresh: boolean;
+}
+
+export class Sequencer {
+  readonly #options: SequencerOptions;
+  readonly #frame: Buffer;
+  readonly #frameSlots: SlotViews;
+  readonly #batchMax: number;
+  #nextSeq: number;
+  #tail: number;
+  /** The open segment; `undefined` while the last one failed and no fresh one could be made. */
+  #writer: SegmentWriter | undefined;
+  /** How far the log counts, whatever becomes of the writer. */
+  #segment: SegmentEnd | undefined;
+  #previous: SegmentEnd | undefined;
+  #failing = false;
+
+  /** Opens the log for appending. Throws what the file system throws: a start needs a good disk. */
+  constructor(options: SequencerOptions, tail: LogTail) {
+    this.#options = options;
+    this.#batchMax = Math.min(options.intake.capacity, BATCH_SLOTS_MAX);
+    const frame = new ArrayBuffer(FRAME_HEADER_BYTES + this.#batchMax * SLOT_BYTES);
+    this.#frame = Buffer.from(frame);
+    this.#frameSlots = new SlotViews(frame, FRAME_HEADER_BYTES, this.#batchMax);
+    this.#nextSeq = tail.nextSeq;
+    this.#segment = tail.segment;
+    this.#previous = tail.previous;
+    this.#tail = Atomics.load(options.intake.cursors, INTAKE_TAIL);
+    if (tail.segment === undefined || tail.fresh) this.#openFresh();
+    else {
+      const { files, folder, segmentBytesMax } = options;
+      this.#writer = SegmentWriter.reopen(files, folder, tail.segment, segmentBytesMax);
+    }
+    this.#storeProgress();
+  }
+
+  get nextSeq(): number {
+    return this.#nextSeq;
+  }
+
+  /**
+   * Works until the main thread asks to stop and everything before that is durable; then seals the
+   * log. Returns false if it had to give up on events that a failing disk would not take.
+   */
+  run(): boolean {
+    const { cursors } = this.#options.intake;
+    const { commits } = this.#options;
+    for (;;) {
+      // Bell, then stop, then head: what comes after these loads rings the bell.
+      const bell = Atomics.load(cursors, INTAKE_DOORBELL);
+      const stop = Atomics.load(cursors, INTAKE_STOP) === 1;
+      const pending = (Atomics.load(cursors, INTAKE_HEAD) - this.#tail) | 0;
+      if (pending === 0) {
+        if (stop) break;
+        if (this.#writer === undefined) this.#reopenIdle();
+        else {
+          this.#preallocate();
+          Atomics.wait(cursors, INTAKE_DOORBELL, bell);
+        }
+        continue;
+      }
+      commits.waitForRoom();
+      if (!this.#commit(Math.min(pending, this.#batchMax, commits.free()))) {
+        commits.close();
+        return false;
+      }
+    }
+    this.#seal();
+    commits.close();
+    return true;
+  }
+
+  /** Makes `count` pending events durable and passes them on. False when told to stop instead. */
+  #commit(count: number): boolean {
+    const { intake, commits } = this.#options;
+    this.#number(count);
+    const commitTimeMs = this.#options.nowMs();
+    if (!this.#makeDurable(count, commitTimeMs)) return false;
+    commits.write(intake.slots, intake.mask, this.#tail, count, commitTimeMs);
+    this.#nextSeq += count;
+    this.#tail = (this.#tail + count) | 0;
+    this.#storeProgress();
+    // Appliers first: they get a head start over the reply.
+    commits.publish();
+    publishTail(intake, this.#tail);
+    return true;
+  }
+
+  /** Writes seqs to the pending slots in place and copies them, as they go to disk, to the frame. */
+  #number(count: number): void {
+    const { slots, mask } = this.#options.intake;
+    for (let i = 0; i < count; i++) {
+      slots.doubles[((this.#tail + i) & mask) * SLOT_DOUBLES + SLOT_SEQ] = this.#nextSeq + i;
+    }
+    // The frame is a plain stretch, so its mask only has to cover it.
+    copySlots(slots, mask, this.#tail, this.#frameSlots, 0x3fffffff, 0, count);
+    const { words } = this.#frameSlots;
+    for (let w = 0; w < count * SLOT_WORDS; w += SLOT_WORDS) {
+      words[w + SLOT_HASH] = 0;
+      words[w + SLOT_META] = (words[w + SLOT_META] as number) & ~FLAG_RESERVED;
+    }
+  }
+
+  #makeDurable(count: number, commitTimeMs: number): boolean {
+    for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_MAX_MS)) {
+      try {
+        const writer = this.#writerFor(count);
+        writer.append(this.#frame, this.#nextSeq, count, commitTimeMs);
+        this.#segment = writer.end;
+        this.#recovered();
+        return true;
+      } catch (error) {
+        this.#failed(error);
+        if (!this.#pause(pauseMs)) return false;
+      }
+    }
+  }
+
+  /** The segment that the next `count` events go to; rolls to a fresh one when that is due. */
+  #writerFor(count: number): SegmentWriter {
+    if (this.#writer?.hasRoomFor(count) === true) return this.#writer;
+    this.#writer?.abandon();
+    this.#writer = undefined;
+    return this.#openFresh();
+  }
+
+  #openFresh(): SegmentWriter {
+    const { files, folder, segmentBytesMax, nowMs } = this.#options;
+    // A segment without frames has the name of the fresh one: it is replaced, not followed.
+    const isEmpty = this.#segment?.endBytes === SEGMENT_HEADER_BYTES;
+    const previous = isEmpty ? this.#previous : this.#segment;
+    const writer = SegmentWriter.create(
+      files,
+      folder,
+      this.#nextSeq,
+      previous,
+      segmentBytesMax,
+      nowMs(),
+    );
+    this.#previous = previous;
+    this.#segment = writer.end;
+    this.#writer = writer;
+    this.#storeProgress();
+    return writer;
+  }
+
+  /** The last segment failed and nothing is waiting: finds out when the disk is back. */
+  #reopenIdle(): void {
+    const { cursors } = this.#options.intake;
+    for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_MAX_MS)) {
+      try {
+        this.#openFresh();
+        this.#recovered();
+        return;
+      } catch (error) {
+        this.#failed(error);
+        if (!this.#pause(pauseMs)) return;
+        if (Atomics.load(cursors, INTAKE_HEAD) !== this.#tail) return;
+      }
+    }
+  }
+
+  #preallocate(): void {
+    try {
+      this.#writer?.preallocate();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #seal(): void {
+    try {
+      this.#writerFor(0).seal(this.#nextSeq, this.#options.nowMs());
+    } catch (error) {
+      // All events are durable; the next start finds the log without a seal, as after a crash.
+      this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#writer?.abandon();
+    this.#writer = undefined;
+    if (this.#failing) return;
+    this.#failing = true;
+    this.#options.onStorage(false, error instanceof Error ? error.message : String(error));
+  }
+
+  #recovered(): void {
+    if (!this.#failing) return;
+    this.#failing = false;
+    this.#options.onStorage(true, '');
+  }
+
+  /** Waits before the next try; false when the service is to stop instead. */
+  #pause(ms: number): boolean {
+    const { cursors } = this.#options.intake;
+    const until = performance.now() + ms;
+    for (;;) {
+      const bell = Atomics.load(cursors, INTAKE_DOORBELL);
+      if (Atomics.load(cursors, INTAKE_STOP) === 1) return false;
+      const leftMs = until - performance.now();
+      if (leftMs <= 0) return true;
+      Atomics.wait(cursors, INTAKE_DOORBELL, bell, leftMs);
+    }
+  }
+
+  #storeProgress(): void {
+    if (this.#segment === undefined) return;
+    this.#options.progress.store({
+      nextSeq: this.#nextSeq,
+      commitHead: this.#options.commits.head,
+      intakeTail: this.#tail,
+      segment: this.#segment,
+      previous: this.#previous,
+    });
+  }
+}
+
+/** Settles the slots before `tail` for the main thread. Harmless to repeat. */
+export function publishTail(intake: IntakeRing, tail: number): void {
+  // Pairs with the main thread's Atomics.load of the tail, before it reads the slots' numbers.
+  Atomics.store(intake.cursors, INTAKE_TAIL, tail);
+  Atomics.add(intake.cursors, INTAKE_BELL_BACK, 1);
+  Atomics.notify(intake.cursors, INTAKE_BELL_BACK);
+}

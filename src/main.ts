@@ -1,0 +1,108 @@
+/**
+ * The process: arguments, environment, signals, exit codes. Everything else is service.ts's.
+ * Exit codes: 0 stopped cleanly (or helped, or checked), 1 failed, 2 wrong usage or configuration.
+ */
+import { parseArgs } from 'node:util';
+import { type Logger, pino } from 'pino';
+import { readDotEnv } from './config/dot-env.ts';
+import { loadConfig } from './config/load.ts';
+import { helpText } from './config/reference.ts';
+import type { Config } from './config/schema.ts';
+import { Service } from './service.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+/** One line on standard error, and the end. */
+function quit(code: number, reason: string): never {
+  process.stderr.write(`product-service: ${reason.replaceAll('\n', ' ')}\n`);
+  process.exit(code);
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function readArguments(): { help: boolean; checkConfig: boolean } {
+  try {
+    const { values } = parseArgs({
+      options: { help: { type: 'boolean', short: 'h' }, 'check-config': { type: 'boolean' } },
+    });
+    return { help: values.help === true, checkConfig: values['check-config'] === true };
+  } catch (error) {
+    return quit(EXIT_USAGE, `${message(error)}; see --help`);
+  }
+}
+
+function readConfig(): Config {
+  try {
+    return loadConfig({ ...readDotEnv('.env'), ...process.env });
+  } catch (error) {
+    return quit(EXIT_USAGE, message(error));
+  }
+}
+
+/** Stops on the first signal, exits at once on the second. */
+function stopOnSignals(service: Service, logger: Logger, config: Config): void {
+  let signals = 0;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (++signals > 1) {
+      logger.warn({ signal }, 'second signal: exiting at once');
+      process.exit(EXIT_FAILED);
+    }
+    logger.info({ signal }, 'stopping');
+    void stop(service, logger, config, 0);
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+async function stop(
+  service: Service,
+  logger: Logger,
+  config: Config,
+  codeIfClean: number,
+): Promise<never> {
+  // service.stop keeps to the same time; this is for a service that can't.
+  setTimeout(() => {
+    logger.fatal('stopping took longer than SHUTDOWN_TIMEOUT');
+    process.exit(EXIT_FAILED);
+  }, config.shutdownTimeoutMs).unref();
+  const isClean = await service.stop();
+  if (!isClean) logger.error('stopped, but not all events that were claimed could be stored');
+  else logger.info('stopped');
+  process.exit(isClean ? codeIfClean : EXIT_FAILED);
+}
+
+async function run(config: Config): Promise<void> {
+  // Synchronous: the last lines before an exit must not get lost.
+  const logger = pino({ level: config.logLevel }, pino.destination({ dest: 1, sync: true }));
+  let service: Service;
+  try {
+    service = await Service.start({ config, logger });
+  } catch (error) {
+    return quit(EXIT_FAILED, message(error));
+  }
+  stopOnSignals(service, logger, config);
+  try {
+    await service.ready();
+  } catch (error) {
+    if (service.phase !== 'starting') return;
+    process.stderr.write(`product-service: ${message(error).replaceAll('\n', ' ')}\n`);
+    await stop(service, logger, config, EXIT_FAILED);
+  }
+  if (service.phase !== 'ready') return;
+  logger.info(`ready on http://${config.host}:${service.port}`);
+  const reason = await service.failed;
+  logger.fatal({ reason }, 'the service can not go on');
+  await stop(service, logger, config, EXIT_FAILED);
+}
+
+const { help, checkConfig } = readArguments();
+if (help) {
+  process.stdout.write(helpText());
+} else {
+  const config = readConfig();
+  if (checkConfig) process.stdout.write('configuration is valid\n');
+  else await run(config);
+}

@@ -1,0 +1,232 @@
+/**
+ * Assembles the service and runs its life: memory, data folder, log thread, appliers, HTTP; start,
+ * replay, serve, drain, stop. Knows nothing of the process (environment, signals, exit codes: that
+ * is main.ts) and can be started many times in one process. Main thread.
+ */
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { ApplierPool } from './apply/applier-pool.ts';
+import type { Config } from './config/schema.ts';
+import { buildApp } from './http/app.ts';
+import { ConnectionDrain } from './http/drain.ts';
+import { RingIntake } from './intake/ring-intake.ts';
+import type { Lifecycle, Phase } from './lifecycle.ts';
+import { DataDir } from './log/data-dir.ts';
+import { LogSupervisor } from './log/log-supervisor.ts';
+import { IntakeRing } from './ring/intake-ring.ts';
+import { Admission } from './store/admission.ts';
+import { Shard } from './store/shard.ts';
+import { SharedProductStore } from './store/shared-product-store.ts';
+import { planStore } from './store/sizing.ts';
+import { createSharedMemory } from './threads/shared-memory.ts';
+
+export interface ServiceOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  /** Where the ring cursors start (an Int32); tests put it just below the 32-bit wrap. */
+  readonly firstCursor?: number;
+  /** Modules of the threads, where a test wants others than those in workers/. */
+  readonly threads?: { readonly applier?: URL; readonly log?: URL };
+}
+
+const APPLIER_ENTRY = new URL('../workers/applier.ts', import.meta.url);
+const LOG_ENTRY = new URL('../workers/log.ts', import.meta.url);
+
+/** What is left of SHUTDOWN_TIMEOUT for threads and files after the connections had their turn. */
+const CLOSING_SHARE = 0.2;
+
+export class Service implements Lifecycle {
+  readonly store: SharedProductStore;
+  readonly appliers: ApplierPool;
+  readonly log: LogSupervisor;
+  readonly app: FastifyInstance;
+  readonly #options: ServiceOptions;
+  readonly #dataDir: DataDir;
+  readonly #intake: RingIntake;
+  readonly #drain: ConnectionDrain;
+  readonly #failed = Promise.withResolvers<string>();
+  #phase: Phase = 'starting';
+  #storageAvailable = true;
+  #stopping: Promise<boolean> | undefined;
+  #isBroken = false;
+
+  private constructor(options: ServiceOptions, dataDir: DataDir) {
+    const { config, logger, threads } = options;
+    this.#options = options;
+    this.#dataDir = dataDir;
+    const plan = planStore(config.storeBytesMax, config.shards);
+    logger.info(
+      { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
+      `store: room for ${plan.productsMax} products`,
+    );
+    const { queueSize, workers } = config;
+    const memory = createSharedMemory({
+      queueSize,
+      appliers: workers,
+      store: plan,
+      ...(options.firstCursor === undefined ? {} : { firstCursor: options.firstCursor }),
+    });
+    const shards = memory.shards.map((buffer) => new Shard(buffer));
+    const onFatal = (reason: string) => this.#fail(reason);
+
+    this.store = new SharedProductStore(shards, memory.hashKey);
+    this.#intake = new RingIntake({
+      ring: new IntakeRing(memory.intake),
+      queueSize,
+      store: this.store,
+      admission: new Admission(shards, plan),
+      shards: shards.length,
+      hashKey: memory.hashKey,
+      storageTimeoutMs: config.storageTimeoutMs,
+    });
+    this.app = buildApp({
+      intake: this.#intake,
+      products: this.store,
+      lifecycle: this,
+      limits: config,
+      ackDefault: config.ackDefault,
+      logger,
+    });
+    this.#drain = new ConnectionDrain(this.app.server);
+    this.appliers = new ApplierPool({
+      memory,
+      entry: threads?.applier ?? APPLIER_ENTRY,
+      logger,
+      onFatal,
+    });
+    this.log = new LogSupervisor({
+      data: { memory, folder: dataDir.logFolder, segmentBytesMax: config.segmentBytesMax },
+      entry: threads?.log ?? LOG_ENTRY,
+      logger,
+      onStorage: (available) => {
+        this.#storageAvailable = available;
+        this.#intake.storageAvailable = available;
+      },
+      onFatal,
+    });
+  }
+
+  /**
+   * Takes hold of the data folder, starts the threads and listens. The service answers from then
+   * on, and is `ready` once the log is replayed. Rejects with DataDirError, or with what `listen`
+   * says, and leaves nothing running then.
+   */
+  static async start(options: ServiceOptions): Promise<Service> {
+    const dataDir = DataDir.open(options.config.dataDir);
+    let service: Service;
+    try {
+      service = new Service(options, dataDir);
+    } catch (error) {
+      dataDir.close();
+      throw error;
+    }
+    try {
+      const { host, port } = options.config;
+      await service.app.listen({ host, port });
+    } catch (error) {
+      await service.stop();
+      throw error;
+    }
+    return service;
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  get storageAvailable(): boolean {
+    return this.#storageAvailable;
+  }
+
+  /** Port it listens on. */
+  get port(): number {
+    return (this.app.server.address() as AddressInfo).port;
+  }
+
+  /** Resolves when the log is replayed and writes are taken; rejects, with one line, if refused. */
+  async ready(): Promise<void> {
+    const failed = this.#failed.promise.then((reason) => {
+      throw new Error(reason);
+    });
+    await Promise.race([this.log.serving, failed]);
+    if (this.#phase !== 'starting') return;
+    this.#phase = 'ready';
+    this.#intake.open();
+  }
+
+  /** Resolves, with one line, when the service can't go on; it never does otherwise. */
+  get failed(): Promise<string> {
+    return this.#failed.promise;
+  }
+
+  /**
+   * Stops: readiness red, (DRAIN_DELAY), no more intake, answers what is in flight, drains the
+   * rings, flushes, closes. Resolves to whether all that was acknowledged or claimed is on disk;
+   * always resolves, within SHUTDOWN_TIMEOUT. Called again, it returns the same promise.
+   */
+  stop(): Promise<boolean> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<boolean> {
+    const { config, logger } = this.#options;
+    const deadlineMs = performance.now() + config.shutdownTimeoutMs;
+    const leftMs = (share: number) =>
+      Math.max(1, deadlineMs - performance.now() - config.shutdownTimeoutMs * share);
+
+    if (this.#phase === 'ready' && config.drainDelayMs > 0) {
+      this.#phase = 'draining';
+      await afterMs(config.drainDelayMs);
+    }
+    // A replay that the appliers can't follow would block the log thread for ever.
+    if (this.#phase === 'starting' && this.#isBroken) await this.log.terminate();
+    this.#phase = 'stopping';
+    this.#drain.beginDrain();
+    const settled = this.#intake.close();
+    // In this order: every claimed slot is settled, then nothing more comes, then the log ends.
+    const inTime = await within(leftMs(CLOSING_SHARE), settled);
+    const clean = this.log.stop().then(async (isClean) => {
+      if (isClean) await this.appliers.finished();
+      else this.#intake.failAll();
+      return isClean;
+    });
+    const drained = await this.#drain.drained({ timeoutMs: leftMs(CLOSING_SHARE / 2) });
+    if (drained === 'timed-out') logger.warn('stop: connections left open are closed');
+    this.app.server.closeAllConnections();
+    const isClean = (await within(leftMs(CLOSING_SHARE / 4), clean)) ?? false;
+
+    await this.log.terminate();
+    await this.appliers.terminate();
+    this.#intake.dispose();
+    await this.app.close();
+    this.#dataDir.close();
+    this.#phase = 'stopped';
+    return isClean && inTime !== undefined;
+  }
+
+  #fail(reason: string): void {
+    this.#isBroken = true;
+    this.#storageAvailable = false;
+    this.#intake.storageAvailable = false;
+    this.#failed.resolve(reason);
+  }
+}
+
+function afterMs(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
+
+/** What `promise` resolves to (`true` for nothing), or `undefined` when that takes longer than `ms`. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | true | undefined> {
+  const timeout = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => timeout.resolve(undefined), ms);
+  try {
+    return await Promise.race([promise.then((value) => value ?? true), timeout.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * What crosses the thread boundary: the shared buffers, made once by the main thread at start, and
+ * the messages of the log thread. Everything here survives structured cloning.
+ */
+import { getRandomValues } from 'node:crypto';
+import { APPLIER_CONTROL_BYTES } from '../apply/applier-control.ts';
+import { PROGRESS_BYTES } from '../log/progress.ts';
+import { CommitRing } from '../ring/commit-ring.ts';
+import { IntakeRing, nextPowerOfTwo } from '../ring/intake-ring.ts';
+import type { HashKey } from '../store/id-hash.ts';
+import { Shard } from '../store/shard.ts';
+import type { StorePlan } from '../store/sizing.ts';
+
+/** Slots of the commit ring at the least: lets appliers fall behind without stopping the log. */
+const COMMIT_SLOTS_MIN = 16_384;
+
+/** Every buffer that threads share; who writes what stands in the layouts. */
+export interface SharedMemory {
+  /** ring/intake-ring.ts */
+  readonly intake: SharedArrayBuffer;
+  /** ring/commit-ring.ts */
+  readonly commit: SharedArrayBuffer;
+  /** apply/applier-control.ts, one block for each applier. */
+  readonly appliers: readonly SharedArrayBuffer[];
+  /** store/shard.ts, one for each shard. */
+  readonly shards: readonly SharedArrayBuffer[];
+  /** log/progress.ts */
+  readonly progress: SharedArrayBuffer;
+  /** Random for each start. */
+  readonly hashKey: HashKey;
+}
+
+export interface MemoryOptions {
+  readonly queueSize: number;
+  readonly appliers: number;
+  readonly store: StorePlan;
+  /** Where the ring cursors start; tests put it just below the 32-bit wrap. */
+  readonly firstCursor?: number;
+}
+
+/** Allocates everything, zeroed. The memory of the service is bounded by this from here on. */
+export function createSharedMemory(options: MemoryOptions): SharedMemory {
+  const { queueSize, appliers, store, firstCursor = 0 } = options;
+  const commitSlots = Math.max(COMMIT_SLOTS_MIN, 2 * nextPowerOfTwo(queueSize));
+  const [k0, k1] = getRandomValues(new Int32Array(2)) as unknown as [number, number];
+  return {
+    intake: IntakeRing.create(queueSize, firstCursor).buffer,
+    commit: CommitRing.create(commitSlots, appliers, firstCursor).buffer,
+    appliers: Array.from({ length: appliers }, () => new SharedArrayBuffer(APPLIER_CONTROL_BYTES)),
+    shards: Array.from({ length: store.shards }, () => Shard.create(store.shard).buffer),
+    progress: new SharedArrayBuffer(PROGRESS_BYTES),
+    hashKey: { k0, k1 },
+  };
+}
+
+/** What the log thread is started with. */
+export interface LogThreadData {
+  readonly memory: SharedMemory;
+  /** Folder of the segments; it exists. */
+  readonly folder: string;
+  readonly segmentBytesMax: number;
+}
+
+/** What the log thread tells the main thread. */
+export type LogThreadMessage =
+  /** The log was read and everything in it is applied. */
+  | {
+      readonly type: 'replayed';
+      readonly events: number;
+      readonly segments: number;
+      readonly durationMs: number;
+    }
+  /** The intake is being served; said again by a successor. */
+  | { readonly type: 'serving'; readonly nextSeq: number }
+  /** A torn tail was cut off. */
+  | {
+      readonly type: 'torn-tail';
+      readonly path: string;
+      readonly offsetBytes: number;
+      readonly bytes: number;
+      readonly reason: string;
+    }
+  /** The log can't be written any more, or can again. */
+  | { readonly type: 'storage'; readonly available: boolean; readonly reason: string }
+  /** The start is refused; the thread ends. One line, meant for the operator. */
+  | { readonly type: 'refused'; readonly reason: string }
+  /** Asked to stop, and done; `clean` unless events were given up on because of a failing disk. */
+  | { readonly type: 'closed'; readonly clean: boolean };
+
+/** What a Piscina task that runs an applier is given. */
+export interface ApplierTask {
+  readonly memory: SharedMemory;
+  /** Which applier, 0 …; it owns the shards whose number leaves this remainder. */
+  readonly index: number;
+}
+
+/**
+ * How an applier's task ends when it does not die:
+ * - `closed`: the ring was closed and everything in it is applied.
+ * - `no-room`: a replayed product did not fit; MAX_MEMORY_USAGE is smaller than the data.
+ */
+export type ApplierEnd = 'closed' | 'no-room';

@@ -1,0 +1,28 @@
+/** Processes are found through their parents, and ended ones are not taken for running. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import t from 'tap';
+import { descendantsOf, isRunning } from '../../tools/process-tree.ts';
+
+t.test('children of children are found with their commands, parents first', async (t) => {
+  // The shell stays, as it has a second command to run; `cat` waits for its standard input.
+  const shell = spawn('/bin/sh', ['-c', 'echo ready; cat -; exit 7'], { stdio: 'pipe' });
+  t.teardown(() => shell.kill('SIGKILL'));
+  await once(shell.stdout, 'data');
+  const shellPid = shell.pid ?? 0;
+  let below = descendantsOf(shellPid);
+  for (let tries = 0; tries < 1_000 && below[0]?.command[0] !== 'cat'; tries++) {
+    below = descendantsOf(shellPid);
+  }
+  t.match(below, [{ command: ['cat', '-'] }]);
+  t.same(
+    descendantsOf(process.pid).map(({ pid }) => pid),
+    [shellPid, below[0].pid],
+  );
+  t.ok(isRunning(shellPid) && isRunning(below[0].pid));
+
+  shell.stdin.end();
+  t.same(await once(shell, 'exit'), [7, null]);
+  t.notOk(isRunning(shellPid) || isRunning(below[0].pid));
+  t.same(descendantsOf(shellPid), []);
+});

@@ -1,0 +1,29 @@
+/** Which lines of a README are commands. */
+import t from 'tap';
+import { commandsOf } from '../../tools/readme-commands.ts';
+
+t.test('the lines of fenced shell blocks are commands, joined at backslashes', (t) => {
+  const readme = [
+    'curl not-in-a-block',
+    '```sh',
+    '# a comment',
+    'make run   # starts',
+    '',
+    "curl -X POST localhost:8080/x -H 'a: b' \\",
+    '     -d \'{"a":1}\'',
+    '```',
+    '```json',
+    'curl in-another-language',
+    '```',
+    '```console',
+    '$ make test',
+    '```',
+  ].join('\n');
+  t.same(commandsOf(readme), [
+    'make run   # starts',
+    "curl -X POST localhost:8080/x -H 'a: b' -d '{\"a\":1}'",
+    'make test',
+  ]);
+  t.same(commandsOf(''), []);
+  t.end();
+});

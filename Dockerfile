@@ -14,6 +14,7 @@ RUN install -d -o 1000 -g 1000 "$DATA_DIR"
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY LICENSE package.json ./
 COPY src ./src
+COPY workers ./workers
 USER node
 VOLUME /data
 EXPOSE 8080

@@ -57,7 +57,8 @@ t.test('the image builds, starts without rights, gets healthy and stops on SIGTE
   t.equal(await exitCodeOf(runInImage(image, image.healthCheck, env)), 0, 'healthy');
 
   service.kill('SIGTERM');
-  t.equal(await exitCodeOf(service), 0, `SIGTERM ends it in order: ${output.join('')}`);
+  const exitCode = await exitCodeOf(service);
+  t.equal(exitCode, 0, 'SIGTERM ends it in order', { output: output.join('') });
 });
 
 async function becomesReady(service: ChildProcess, port: number): Promise<boolean> {

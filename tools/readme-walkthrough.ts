@@ -47,7 +47,7 @@ async function walk(commands: readonly string[], dataDir: string): Promise<void>
       ({ command }) => command[1] === 'src/main.ts',
     );
     expect(service !== undefined, 'make run starts src/main.ts', 'no such process');
-    await stop(first, service?.pid ?? 0, 'make run');
+    await stop(first, 'SIGTERM', service?.pid ?? 0, 'make run');
   } finally {
     killTree(first);
   }
@@ -55,10 +55,18 @@ async function walk(commands: readonly string[], dataDir: string): Promise<void>
   const second = await start('npm start', dataDir);
   try {
     await expectProduct(get);
-    // To npm, as a service manager does: npm passes it on and exits with the service's code.
-    await stop(second, second.pid ?? 0, 'npm start');
+    // To npm alone, as a service manager does: npm passes it on and exits with the service's code.
+    await stop(second, 'SIGTERM', second.pid ?? 0, 'npm start, ended by its id');
   } finally {
     killTree(second);
+  }
+
+  const third = await start('npm start', dataDir);
+  try {
+    // To the whole process group, as Ctrl-C does: npm passes it on too, so that it comes twice.
+    await stop(third, 'SIGINT', -(third.pid ?? 0), 'npm start, ended by Ctrl-C');
+  } finally {
+    killTree(third);
   }
 }
 
@@ -71,13 +79,14 @@ function commandWith(commands: readonly string[], ...parts: readonly string[]): 
   return command;
 }
 
-/** Starts the service in the background and returns once it is ready. */
+/** Starts the service in the background, in a process group of its own; returns once it is ready. */
 async function start(command: string, dataDir: string): Promise<ChildProcess> {
   expect((await get('/livez')) === undefined, 'nobody listens on port 8080', 'an answer');
   const child = spawn('/bin/sh', ['-c', `exec ${command}`], {
     cwd: REPOSITORY,
     env: { ...process.env, DATA_DIR: dataDir },
     stdio: ['ignore', 'inherit', 'inherit'],
+    detached: true,
   });
   const ready = await eventually(START_TRIES_MAX, async () => {
     if (hasEnded(child)) throw new Error(`expected ${command} to start, found that it ended`);
@@ -88,15 +97,21 @@ async function start(command: string, dataDir: string): Promise<ChildProcess> {
   return child;
 }
 
-/** Signals `pid` and checks that `child` and all that it started end in order. */
-async function stop(child: ChildProcess, pid: number, name: string): Promise<void> {
+/** Signals `pid` (or that group, if negative) and checks that all of `child` ends in order. */
+async function stop(
+  child: ChildProcess,
+  signal: 'SIGTERM' | 'SIGINT',
+  pid: number,
+  name: string,
+): Promise<void> {
   const below = descendantsOf(child.pid ?? 0);
-  process.kill(pid, 'SIGTERM');
+  process.kill(pid, signal);
   await eventually(STOP_TRIES_MAX, async () => hasEnded(child));
-  const outcome = child.exitCode ?? child.signalCode ?? 'still running';
-  expect(outcome === 0, `${name}: exit code 0 after SIGTERM`, outcome);
   const left = below.filter((each) => isRunning(each.pid));
+  killAll(left.map((each) => each.pid));
   expect(left.length === 0, `${name}: no process is left`, JSON.stringify(left));
+  const outcome = child.exitCode ?? child.signalCode ?? 'still running';
+  expect(outcome === 0, `${name}: exit code 0`, outcome);
 }
 
 /** Runs a README command, made to show status and headers. */
@@ -162,13 +177,25 @@ function hasEnded(child: ChildProcess): boolean {
 /** Ends what is left of a start that went wrong; does nothing after one that ended in order. */
 function killTree(child: ChildProcess): void {
   if (child.pid === undefined || hasEnded(child)) return;
-  for (const pid of [...descendantsOf(child.pid).map((each) => each.pid), child.pid]) {
+  killAll([...descendantsOf(child.pid).map((each) => each.pid), child.pid]);
+}
+
+function killAll(pids: readonly number[]): void {
+  for (const pid of pids) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
       // It ended by itself in the meantime.
     }
   }
+}
+
+// The service runs in groups of its own, which a signal to ours does not reach.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    killAll(descendantsOf(process.pid).map((each) => each.pid));
+    process.exit(1);
+  });
 }
 
 const dataDir = mkdtempSync(join(tmpdir(), 'product-service-walkthrough-'));

@@ -1,0 +1,55 @@
+/**
+ * Under which conditions figures came about: machine, versions, commit, load. Any process.
+ */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg, release, totalmem, type } from 'node:os';
+
+const PACKAGES = ['fastify', 'piscina', 'autocannon', 'pino'] as const;
+const ROOT = new URL('../', import.meta.url);
+
+/** The conditions now, as pairs of a name and a text. */
+export function conditions(): readonly (readonly [string, string])[] {
+  const gigabytes = Math.round(totalmem() / 2 ** 30);
+  return [
+    [
+      'machine',
+      `${cpus()[0]?.model.trim() ?? 'unknown CPU'}, ${availableParallelism()} cores, ${gigabytes} GB`,
+    ],
+    ['kernel', `${type()} ${release()}`],
+    ['node', process.version],
+    ['packages', PACKAGES.map((name) => `${name} ${versionOf(name)}`).join(', ')],
+    ['commit', commit()],
+    ['date', new Date().toISOString()],
+    ['load before', `${loadavg()[0]?.toFixed(2)} (one-minute average)`],
+  ];
+}
+
+function versionOf(name: string): string {
+  const path = new URL(`node_modules/${name}/package.json`, ROOT);
+  return String(JSON.parse(readFileSync(path, 'utf8')).version);
+}
+
+/** The commit, and whether src, workers or bench differ from it. */
+function commit(): string {
+  const git = (...args: string[]) =>
+    execFileSync('git', args, {
+      cwd: ROOT,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  try {
+    const changed = git(
+      'status',
+      '--porcelain',
+      '--',
+      'src',
+      'workers',
+      'bench/*.ts',
+      'package.json',
+    );
+    return git('rev-parse', '--short=12', 'HEAD') + (changed === '' ? '' : ' with local changes');
+  } catch {
+    return 'not a git checkout';
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * The stream of events that benches send, and the state it must lead to. Both come from one seed, so
+ * a bench checks every product at its end without having kept what it sent. Any thread; pure.
+ */
+import type { ProductEvent } from '../src/intake/event-intake.ts';
+import type { ProductRepository } from '../src/store/product-repository.ts';
+import { createRandom } from './random.ts';
+
+/** 2026-01-01T00:00:00Z; event times count up from it, one millisecond for each event. */
+const FIRST_AT_MS = 1_767_225_600_000;
+/** One event in so many comes late: its event time lies this far back. */
+const LATE_EVERY = 16;
+const LATE_MS = 1_000_000;
+
+export interface EventStream {
+  readonly ids: readonly string[];
+  /** The next event of the stream. */
+  next(): ProductEvent;
+}
+
+/** Ids like those of a catalogue, 14 bytes each. */
+export function productIds(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `SKU-${String(i).padStart(10, '0')}`);
+}
+
+/** Events for random products out of `ids`; first each product once when `covers` is set. */
+export function createEventStream(
+  seed: number,
+  ids: readonly string[],
+  covers = false,
+): EventStream {
+  const random = createRandom(seed);
+  let sent = 0;
+  return {
+    ids,
+    next() {
+      const i = sent++;
+      const product = covers && i < ids.length ? i : random() % ids.length;
+      const value = random();
+      const isLate = value % LATE_EVERY === 0;
+      return {
+        productId: ids[product] as string,
+        price: (value % 1_000_000) / 100,
+        stock: value >>> 12,
+        occurredAtMs: FIRST_AT_MS + i - (isLate ? LATE_MS : 0),
+      };
+    },
+  };
+}
+
+/** What the store must hold after events: by the merge rule, from a plain Map. */
+export function expectedState(stream: EventStream, events: number): Map<string, ProductEvent> {
+  const expected = new Map<string, ProductEvent>();
+  for (let i = 0; i < events; i++) {
+    const event = stream.next();
+    const stands = expected.get(event.productId);
+    if (stands === undefined || timeOf(event) >= timeOf(stands)) {
+      expected.set(event.productId, event);
+    }
+  }
+  return expected;
+}
+
+/** Throws unless every product of `expected` reads back as it should; returns how many there are. */
+export function verifyStore(
+  products: ProductRepository,
+  expected: ReadonlyMap<string, ProductEvent>,
+): number {
+  for (const [id, { price, stock, occurredAtMs }] of expected) {
+    const result = products.read(id);
+    const { state } = products;
+    if (
+      result !== 'found' ||
+      state.price !== price ||
+      state.stock !== stock ||
+      state.priceAtMs !== occurredAtMs ||
+      state.stockAtMs !== occurredAtMs
+    ) {
+      const found = result === 'found' ? `${state.price} × ${state.stock}` : result;
+      throw new Error(`product ${id}: expected ${price} × ${stock}, found ${found}`);
+    }
+  }
+  return expected.size;
+}
+
+function timeOf({ occurredAtMs }: ProductEvent): number {
+  return occurredAtMs ?? Number.NEGATIVE_INFINITY;
+}

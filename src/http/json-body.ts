@@ -47,12 +47,13 @@ function parseJson(
   done(null, value);
 }
 
-/** The position out of V8's message, and nothing else of it. */
-function whereItFails(error: unknown): string {
-  const position = /at position (\d+)/.exec(String(error))?.[1];
-  return position === undefined
-    ? 'The body is not valid JSON: it ends too early.'
-    : `The body is not valid JSON: the fault is at character ${position}, counted from 0.`;
+/** The position out of V8's message, which is not always there; nothing else of it. */
+function whereItFails(error: unknown): string | undefined {
+  const message = String(error);
+  if (message.includes('Unexpected end')) return 'The body is not valid JSON: it ends too early.';
+  const position = /at position (\d+)/.exec(message)?.[1];
+  if (position === undefined) return undefined;
+  return `The body is not valid JSON: the fault is at character ${position}, counted from 0.`;
 }
 
 /**

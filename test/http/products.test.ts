@@ -1,0 +1,166 @@
+/** `GET /api/v1/products/{id}`: bodies, ids, ETags and busy entries. */
+import t from 'tap';
+import { fakeApp } from '../helpers/http-fakes.ts';
+
+t.test('answers exactly id, price and stock, in this order', async (t) => {
+  const { app, products } = fakeApp();
+  t.teardown(() => app.close());
+  products.put('abc123', 42, 49.99, 100);
+  const response = await app.inject('/api/v1/products/abc123');
+  t.equal(response.statusCode, 200);
+  t.equal(response.body, '{"id":"abc123","price":49.99,"stock":100}');
+  t.equal(response.headers['content-type'], 'application/json; charset=utf-8');
+  t.equal(response.headers.etag, '"42"');
+});
+
+t.test('prints numbers as JSON does', async (t) => {
+  const { app, products } = fakeApp();
+  t.teardown(() => app.close());
+  for (const [price, stock] of [
+    [0, 0],
+    [1e21, Number.MAX_SAFE_INTEGER],
+    [5e-324, 1],
+    [1.7976931348623157e308, 1],
+    [0.1 + 0.2, 1],
+  ]) {
+    products.put('p', 1, price, stock);
+    const { body } = await app.inject('/api/v1/products/p');
+    t.equal(body, JSON.stringify({ id: 'p', price, stock }));
+  }
+});
+
+t.test('HEAD answers the headers of GET without a body', async (t) => {
+  const { app, products } = fakeApp();
+  t.teardown(() => app.close());
+  products.put('p', 7, 1, 2);
+  const get = await app.inject('/api/v1/products/p');
+  const head = await app.inject({ method: 'HEAD', url: '/api/v1/products/p' });
+  t.equal(head.statusCode, 200);
+  t.equal(head.body, '');
+  for (const name of ['etag', 'content-type', 'content-length']) {
+    t.equal(head.headers[name], get.headers[name], name);
+  }
+  const missing = await app.inject({ method: 'HEAD', url: '/api/v1/products/q' });
+  t.equal(missing.statusCode, 404);
+  t.equal(missing.body, '');
+});
+
+t.test('reads back any id, percent-encoded', async (t) => {
+  const { app, products } = fakeApp();
+  t.teardown(() => app.close());
+  for (const id of [
+    'a/b',
+    '/',
+    '//',
+    '.',
+    '..',
+    '../../health',
+    ' ',
+    'a b',
+    '😀',
+    '😀'.repeat(16),
+    '__proto__',
+    'constructor',
+    '%',
+    '%2F',
+    '%252F',
+    '100%',
+    'a?b=c',
+    'a#b',
+    'a;b,c:d@e&f=g+h$i',
+    '"quoted"\\',
+    'ünï',
+    ':id',
+    '*',
+    'x'.repeat(64),
+  ]) {
+    products.put(id, 1, 2, 3);
+    const response = await app.inject(`/api/v1/products/${encodeURIComponent(id)}`);
+    t.equal(response.statusCode, 200, id);
+    t.equal(response.body, JSON.stringify({ id, price: 2, stock: 3 }), id);
+    t.equal(products.reads.at(-1), id);
+    const every = [...Buffer.from(id)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`);
+    const encoded = await app.inject(`/api/v1/products/${every.join('')}`);
+    t.equal(encoded.body, response.body, `${id}, every byte encoded`);
+  }
+});
+
+t.test('ignores a query string', async (t) => {
+  const { app, products } = fakeApp();
+  t.teardown(() => app.close());
+  products.put('p', 1, 2, 3);
+  t.equal((await app.inject('/api/v1/products/p?x=%zz')).statusCode, 200);
+});
+
+t.test('answers 404 for unknown ids, however long', async (t) => {
+  const { app } = fakeApp();
+  t.teardown(() => app.close());
+  for (const id of ['nope', 'x'.repeat(65), 'x'.repeat(15_000), '%F0%9F%98%80'.repeat(1000)]) {
+    const response = await app.inject(`/api/v1/products/${id}`);
+    t.equal(response.statusCode, 404);
+    t.equal(response.json().code, 'product-not-found');
+    t.equal(response.headers.etag, undefined);
+  }
+});
+
+t.test('If-None-Match gives 304 where it names the version', async (t) => {
+  const { app, products } = fakeApp();
+  t.teardown(() => app.close());
+  products.put('p', 12, 1, 2);
+  const get = (value: string, method: 'GET' | 'HEAD' = 'GET') =>
+    app.inject({ method, url: '/api/v1/products/p', headers: { 'if-none-match': value } });
+  for (const value of ['"12"', 'W/"12"', '*', ' * ', '"1", "12"', '"a,b",W/"12"', '"12","13"']) {
+    for (const method of ['GET', 'HEAD'] as const) {
+      const response = await get(value, method);
+      t.equal(response.statusCode, 304, value);
+      t.equal(response.headers.etag, '"12"');
+      t.equal(response.headers['content-type'], undefined);
+      t.equal(response.body, '');
+    }
+  }
+  for (const value of ['"1"', '12', '"121"', '"012"', '""', 'w/"12', '"1,12"', '"*"', '']) {
+    t.equal((await get(value)).statusCode, 200, value);
+  }
+});
+
+t.test('If-None-Match does not hide that a product is missing', async (t) => {
+  const { app } = fakeApp();
+  t.teardown(() => app.close());
+  const headers = { 'if-none-match': '*' };
+  const response = await app.inject({ url: '/api/v1/products/p', headers });
+  t.equal(response.statusCode, 404);
+});
+
+t.test('reads a busy entry again on later turns', async (t) => {
+  const { app, products } = fakeApp();
+  t.teardown(() => app.close());
+  products.put('p', 1, 2, 3);
+  products.busyReads = 5;
+  const response = await app.inject('/api/v1/products/p');
+  t.equal(response.statusCode, 200);
+  t.equal(products.reads.length, 6);
+});
+
+t.test('other requests are served between the tries', async (t) => {
+  const { app, products } = fakeApp();
+  t.teardown(() => app.close());
+  products.put('p', 1, 2, 3);
+  products.busyReads = Number.POSITIVE_INFINITY;
+  const busy = app.inject('/api/v1/products/p');
+  t.equal((await app.inject('/health')).statusCode, 200);
+  products.busyReads = 0;
+  t.equal((await busy).statusCode, 200);
+});
+
+t.test('answers 503 when an entry stays busy for a second', async (t) => {
+  const { app, products } = fakeApp();
+  t.teardown(() => app.close());
+  products.busyReads = Number.POSITIVE_INFINITY;
+  const startMs = performance.now();
+  const response = await app.inject('/api/v1/products/p');
+  const tookMs = performance.now() - startMs;
+  t.equal(response.statusCode, 503);
+  t.equal(response.json().code, 'read-contention');
+  t.equal(response.headers['retry-after'], '1');
+  t.ok(tookMs >= 1000 && tookMs < 5000, `${tookMs} ms`);
+});

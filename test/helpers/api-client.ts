@@ -1,0 +1,112 @@
+/**
+ * The service's API over keep-alive connections, as a client program uses it: an answer of any
+ * status is a value, a broken connection rejects with the system's error.
+ */
+import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+}
+
+export interface EventBody {
+  readonly product_id: string;
+  readonly price: number;
+  readonly stock: number;
+  readonly occurred_at?: string | number;
+}
+
+/** A product as a GET shows it, with the number from its ETag. */
+export interface Product {
+  readonly id: string;
+  readonly price: number;
+  readonly stock: number;
+  readonly seq: number;
+}
+
+/** No request of a test takes this long; one that does fails instead of hanging. */
+const REQUEST_MS_MAX = 30_000;
+
+export class ApiClient {
+  readonly #port: number;
+  readonly #agent: Agent;
+
+  /** Uses up to `connections` connections at a time. */
+  constructor(port: number, connections = 1) {
+    this.#port = port;
+    this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
+  }
+
+  send(method: string, path: string, body?: string): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const call = request(
+        {
+          host: '127.0.0.1',
+          port: this.#port,
+          method,
+          path,
+          agent: this.#agent,
+          timeout: REQUEST_MS_MAX,
+          headers:
+            body === undefined
+              ? {}
+              : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+        },
+        (response) => {
+          let text = '';
+          response.setEncoding('utf8');
+          response.on('data', (chunk: string) => {
+            text += chunk;
+          });
+          response.on('error', reject);
+          response.on('end', () => {
+            resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
+          });
+        },
+      );
+      call.on('timeout', () => call.destroy(new Error(`no answer in ${REQUEST_MS_MAX} ms`)));
+      call.on('error', reject);
+      call.end(body);
+    });
+  }
+
+  get(path: string): Promise<Answer> {
+    return this.send('GET', path);
+  }
+
+  post(event: EventBody): Promise<Answer> {
+    return this.send('POST', '/api/v1/events', JSON.stringify(event));
+  }
+
+  /** The product's state, or `undefined` if it is unknown; rejects on any other answer. */
+  async product(id: string): Promise<Product | undefined> {
+    const { status, headers, text } = await this.get(`/api/v1/products/${encodeURIComponent(id)}`);
+    if (status === 404) return undefined;
+    const seq = /^"(\d+)"$/.exec(headers.etag ?? '')?.[1];
+    if (status !== 200 || seq === undefined) throw new Error(`GET ${id}: ${status} ${text}`);
+    return { ...JSON.parse(text), seq: Number(seq) };
+  }
+
+  /** Closes the connections. */
+  close(): void {
+    this.#agent.destroy();
+  }
+}
+
+/** The `seq` of a 202. */
+export function seqOf(answer: Answer): number {
+  const { seq } = JSON.parse(answer.text) as { seq: number };
+  return seq;
+}
+
+/** The stable code of a problem. */
+export function codeOf(answer: Answer): string {
+  return (JSON.parse(answer.text) as { code: string }).code;
+}
+
+/** The name of a system error: `ECONNREFUSED`, `ECONNRESET`, … */
+export function errorCode(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code ?? message;
+}

@@ -1,0 +1,79 @@
+/** 20,000 real events over HTTP end in the expected state, in order or shuffled, and after a restart. */
+import t, { type Test } from 'tap';
+import { ApiClient, type EventBody } from '../helpers/api-client.ts';
+import { polled } from '../helpers/bounded.ts';
+import { Random } from '../helpers/random.ts';
+import { retailEvents, retailFinal } from '../helpers/retail-data.ts';
+import { ServiceProcess } from '../helpers/service-process.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+const CONNECTIONS = 48;
+const VISIBLE_MS_MAX = 10_000;
+
+const events = retailEvents();
+const expected = retailFinal();
+
+t.equal(events.length, 20_000, 'all events are there');
+
+t.test('in event time', async (t) => {
+  await deliver(t, events);
+});
+
+t.test('in shuffled order', async (t) => {
+  const random = new Random();
+  t.comment(`RANDOM_SEED=${random.seed}`);
+  await deliver(t, random.shuffled(events));
+});
+
+async function deliver(t: Test, ordered: readonly EventBody[]): Promise<void> {
+  const cwd = tempDir(t);
+  const first = await ServiceProcess.start(t, { cwd });
+  const client = new ApiClient(await first.ready(), CONNECTIONS);
+  t.teardown(() => client.close());
+
+  t.strictSame(await postAll(client, ordered), { 202: events.length }, 'all are acknowledged');
+  // What is refused changes nothing: the two events of this product in the full year are like it.
+  const refused = await client.post({ product_id: '85123A', price: -11062.06, stock: 11 });
+  t.equal(refused.status, 400, 'a negative price is refused');
+  await polled(
+    async () => ((await differences(client)).length === 0 ? true : undefined),
+    VISIBLE_MS_MAX,
+    'the expected state',
+  ).catch(() => undefined);
+  t.strictSame(await differences(client), [], 'every product has its expected state');
+  t.strictSame(await first.stop(), { code: 0, signal: null });
+
+  const second = await ServiceProcess.start(t, { cwd });
+  const replayed = second.log.find(({ msg }) => msg.startsWith('log: replayed'));
+  t.equal(replayed?.events, events.length, 'the log holds every event');
+  const after = new ApiClient(await second.ready(), CONNECTIONS);
+  t.teardown(() => after.close());
+  t.strictSame(await differences(after), [], 'every product is as it was after the restart');
+  t.strictSame(await second.stop(), { code: 0, signal: null });
+}
+
+/** Posts them with as many at a time as there are connections; counts the answers by status. */
+async function postAll(client: ApiClient, ordered: readonly EventBody[]) {
+  const counts: Record<number, number> = {};
+  let next = 0;
+  const lane = async () => {
+    for (let event = ordered[next++]; event !== undefined; event = ordered[next++]) {
+      const { status } = await client.post(event);
+      counts[status] = (counts[status] ?? 0) + 1;
+    }
+  };
+  await Promise.all(Array.from({ length: CONNECTIONS }, lane));
+  return counts;
+}
+
+/** Products that are not as expected. */
+async function differences(client: ApiClient): Promise<string[]> {
+  const found = await Promise.all(
+    expected.map(async (wanted) => {
+      const product = await client.product(wanted.id);
+      const isRight = product?.price === wanted.price && product.stock === wanted.stock;
+      return isRight ? [] : [`${JSON.stringify(product)} instead of ${JSON.stringify(wanted)}`];
+    }),
+  );
+  return found.flat();
+}

@@ -1,0 +1,220 @@
+/** What real sockets see: malformed HTTP, slow clients, Host, bodies too large, connections. */
+import { once } from 'node:events';
+import t, { type Test } from 'tap';
+import type { HttpLimits } from '../../src/http/server.ts';
+import { fakeApp, TEST_LIMITS } from '../helpers/http-fakes.ts';
+import { GET_HEALTH, postEvent, RawClient } from '../helpers/raw-client.ts';
+
+async function listening(t: Test, limits: Partial<HttpLimits> = {}) {
+  const fakes = fakeApp({ limits: { ...TEST_LIMITS, ...limits } });
+  await fakes.app.listen({ port: 0, host: '127.0.0.1' });
+  const clients: RawClient[] = [];
+  t.teardown(async () => {
+    for (const client of clients) client.close();
+    await fakes.app.close();
+  });
+  const { port } = fakes.app.server.address() as { port: number };
+  const connect = async () => {
+    const client = await RawClient.connect(port);
+    clients.push(client);
+    return client;
+  };
+  return { ...fakes, connect };
+}
+
+/** Checks that `text` is one whole problem with `code`, rightly framed, and returns its body. */
+function checkProblem(t: Test, text: string, status: number, code: string) {
+  const [head, body] = text.split('\r\n\r\n');
+  t.match(head, new RegExp(`^HTTP/1\\.1 ${status} .+\r\n`));
+  t.match(head, /^content-type: application\/problem\+json\r?$/im);
+  t.equal(Number(/^content-length: (\d+)/im.exec(head)?.[1]), Buffer.byteLength(body));
+  const problem = JSON.parse(body);
+  t.equal(problem.code, code);
+  t.equal(problem.status, status);
+  t.match(problem.instance, /^urn:request:.+/);
+  return head;
+}
+
+t.test('answers malformed HTTP with 400 and closes', async (t) => {
+  const { connect } = await listening(t);
+  for (const text of [
+    'NONSENSE\r\n\r\n',
+    'GET / HTTP/9.9\r\n\r\n',
+    'GET /health HTTP/1.1\r\nhost: a\r\nno colon\r\n\r\n',
+    'GET /health HTTP/1.1\r\nhost: a\r\nx: a\u0001\r\n\r\n',
+    'POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+    'POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx',
+    'POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n',
+  ]) {
+    const client = await connect();
+    client.send(text);
+    const head = checkProblem(t, await client.end(), 400, 'bad-request');
+    t.match(head, /^connection: close$/im);
+    t.equal(client.errorCode, undefined, 'no reset');
+  }
+});
+
+t.test('answers headers that are too large with 431', async (t) => {
+  const { connect } = await listening(t);
+  const client = await connect();
+  client.send(`GET /health HTTP/1.1\r\nhost: a\r\nx: ${'x'.repeat(100_000)}\r\n\r\n`);
+  checkProblem(t, await client.end(), 431, 'headers-too-large');
+  t.equal(client.errorCode, undefined, 'the rest of the headers did not reset the connection');
+});
+
+t.test('answers a malformed body with 400', async (t) => {
+  const { connect } = await listening(t);
+  const client = await connect();
+  client.send(
+    'POST /api/v1/events HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n' +
+      'transfer-encoding: chunked\r\n\r\nnot a length\r\n',
+  );
+  checkProblem(t, await client.end(), 400, 'bad-request');
+});
+
+t.test('garbage after a pending event waits for the answer of the event', async (t) => {
+  const { connect, intake } = await listening(t);
+  intake.autoDurable = false;
+  const client = await connect();
+  const offered = intake.nextOffer();
+  client.send(`${postEvent('p')}GARBAGE\r\n\r\n`);
+  const { waiter } = await offered;
+  await new Promise(setImmediate);
+  t.equal(client.received, '', 'the refusal of the garbage is held back');
+  waiter?.durable(5);
+  const text = await client.end();
+  const [first, second] = text.split(/(?=HTTP\/1\.1 400)/);
+  t.match(first, /^HTTP\/1\.1 202 [\s\S]*"seq":5\}$/);
+  checkProblem(t, second, 400, 'bad-request');
+});
+
+t.test('closes slow headers with 408 soon after their time', async (t) => {
+  const { connect } = await listening(t, { headersTimeoutMs: 100 });
+  for (const start of ['GET /health HTTP/1.1\r\nhost: a\r\nx: ', '']) {
+    const client = await connect();
+    const startMs = performance.now();
+    client.send(start);
+    checkProblem(t, await client.end(), 408, 'request-timeout');
+    const tookMs = performance.now() - startMs;
+    t.ok(tookMs < 5000, `${tookMs} ms: not Node's 30 s between two looks`);
+  }
+});
+
+t.test('closes slow bodies with 408', async (t) => {
+  const { connect, intake } = await listening(t, { headersTimeoutMs: 100, requestTimeoutMs: 150 });
+  const client = await connect();
+  client.send(postEvent('p').slice(0, -1));
+  checkProblem(t, await client.end(), 408, 'request-timeout');
+  t.equal(intake.offers.length, 0);
+});
+
+t.test('closes connections that stay idle after an answer', async (t) => {
+  const { connect } = await listening(t, { keepAliveTimeoutMs: 50 });
+  const client = await connect();
+  client.send(GET_HEALTH);
+  await client.until(/healthy/);
+  await client.end();
+  t.equal(client.errorCode, undefined);
+});
+
+t.test('refuses two Host headers, or none, with 400', async (t) => {
+  const { connect } = await listening(t);
+  for (const hosts of ['host: a\r\nhost: b\r\n', 'host: a\r\nx: y\r\nHOST: a\r\n', 'x: y\r\n']) {
+    for (const target of ['GET /health', 'GET /nope', 'PUT /health']) {
+      const client = await connect();
+      client.send(`${target} HTTP/1.1\r\n${hosts}connection: close\r\n\r\n`);
+      checkProblem(t, await client.end(), 400, 'bad-request');
+    }
+  }
+  const old = await connect();
+  old.send('GET /health HTTP/1.0\r\n\r\n');
+  t.match(await old.end(), /^HTTP\/1\.1 200 /, 'HTTP/1.0 needs no Host');
+});
+
+t.test('a body too large is answered on a connection that stays usable', async (t) => {
+  const { connect } = await listening(t, { bodyBytesMax: 1000 });
+  const client = await connect();
+  const body = 'x'.repeat(3_000_000);
+  client.send(
+    'POST /api/v1/events HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n' +
+      `content-length: ${body.length}\r\n\r\n${body}`,
+  );
+  client.send('GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+  const text = await client.end();
+  const [first, second] = text.split(/(?=HTTP\/1\.1 200)/);
+  checkProblem(t, first, 413, 'body-too-large');
+  t.match(second, /healthy/);
+  t.equal(client.errorCode, undefined);
+});
+
+t.test('bad JSON leaves the connection usable', async (t) => {
+  const { connect } = await listening(t);
+  const client = await connect();
+  client.send(
+    'POST /api/v1/events HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n' +
+      'content-length: 1\r\n\r\n{',
+  );
+  await client.until(/invalid-json/);
+  client.send('GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+  t.match(await client.end(), /healthy/);
+});
+
+t.test('pipelined events are answered in their order', async (t) => {
+  const { connect } = await listening(t);
+  const client = await connect();
+  client.send(postEvent('a') + postEvent('b') + GET_HEALTH + postEvent('c'));
+  await client.until(/"product_id":"c"/);
+  t.match(client.received, /"a","seq":1\}[\s\S]*"b","seq":2\}[\s\S]*healthy[\s\S]*"c","seq":3\}$/);
+});
+
+t.test('answers an expectation it does not know with 417', async (t) => {
+  const { connect } = await listening(t);
+  const client = await connect();
+  client.send('GET /health HTTP/1.1\r\nhost: a\r\nexpect: miracles\r\nconnection: close\r\n\r\n');
+  checkProblem(t, await client.end(), 417, 'expectation-failed');
+});
+
+t.test('meets 100-continue', async (t) => {
+  const { connect } = await listening(t);
+  const client = await connect();
+  const [head, body] = postEvent('p').split('\r\n\r\n');
+  client.send(`${head}\r\nexpect: 100-continue\r\n\r\n`);
+  await client.until(/^HTTP\/1\.1 100 /);
+  client.send(body);
+  await client.until(/202 Accepted[\s\S]*"durable"/);
+  t.pass();
+});
+
+t.test('takes connectionsMax connections and drops the next', async (t) => {
+  const { app, connect } = await listening(t, { connectionsMax: 1 });
+  const first = await connect();
+  first.send(GET_HEALTH);
+  await first.until(/healthy/);
+  const dropped = once(app.server, 'drop');
+  const second = await connect();
+  second.send(GET_HEALTH);
+  await dropped;
+  t.equal(await second.end(), '');
+  first.send(GET_HEALTH);
+  await first.until(/healthy[\s\S]*healthy/);
+});
+
+t.test('sets every timeout of the server', async (t) => {
+  const { app } = await listening(t, {
+    headersTimeoutMs: 1000,
+    requestTimeoutMs: 2000,
+    keepAliveTimeoutMs: 3000,
+    connectionsMax: 9,
+  });
+  const { headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections } = app.server;
+  t.strictSame(
+    { headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections },
+    {
+      headersTimeout: 1000,
+      requestTimeout: 2000,
+      keepAliveTimeout: 3000,
+      timeout: 5000,
+      maxConnections: 9,
+    },
+  );
+});

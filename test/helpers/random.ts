@@ -1,33 +1,57 @@
-/** Seeded random numbers, so that a failure can be run again: tests print their seed. */
+/**
+ * Seeded numbers for tests. Every randomised test prints its seed, best in its name, so that a
+ * failure can be run again: `SEED=… npx tap <file>`. Tests only.
+ */
 
+/** The seed of this run: SEED (or RANDOM_SEED) of the environment, else a fresh one. */
+export function testSeed(): number {
+  const given = process.env.SEED ?? process.env.RANDOM_SEED;
+  return given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given);
+}
+
+/** Mulberry32: small, fast, good enough to pick test cases. */
 export class Random {
   readonly seed: number;
   #state: number;
 
-  /** The seed is RANDOM_SEED where that is set, else a new one. */
-  constructor(seed = Number(process.env.RANDOM_SEED ?? (Date.now() ^ (process.pid << 16)) >>> 0)) {
+  constructor(seed = testSeed()) {
     this.seed = seed >>> 0;
     this.#state = this.seed;
   }
 
-  /** 0 ≤ x < 1 (mulberry32). */
-  next(): number {
+  /** An integer in 0 … 2^32 − 1. */
+  word(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let x = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
+    let z = this.#state;
+    z = Math.imul(z ^ (z >>> 15), z | 1);
+    z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
+    return (z ^ (z >>> 14)) >>> 0;
+  }
+
+  /** An integer in 0 … `limit` − 1. */
+  below(limit: number): number {
+    return Math.floor((this.word() / 2 ** 32) * limit);
   }
 
   /** A whole number from `least` to `most`, both included. */
   integer(least: number, most: number): number {
-    return least + Math.floor(this.next() * (most - least + 1));
+    return least + this.below(most - least + 1);
+  }
+
+  /** True with the chance `part` (0 … 1). */
+  chance(part: number): boolean {
+    return this.word() < part * 2 ** 32;
+  }
+
+  pick<T>(from: readonly T[]): T {
+    return from[this.below(from.length)] as T;
   }
 
   /** A copy in random order (Fisher–Yates). */
   shuffled<T>(items: readonly T[]): T[] {
     const copy = [...items];
     for (let i = copy.length - 1; i > 0; i--) {
-      const j = this.integer(0, i);
+      const j = this.below(i + 1);
       [copy[i], copy[j]] = [copy[j] as T, copy[i] as T];
     }
     return copy;

@@ -1,0 +1,55 @@
+/**
+ * Events as plain objects, put into slots the way the intake does it. Tests only.
+ */
+import {
+  FLAG_HAS_PRICE,
+  FLAG_HAS_STOCK,
+  FLAG_RESERVED,
+  KIND_UPSERT,
+  packMeta,
+  SLOT_BYTES,
+  SLOT_DOUBLES,
+  SLOT_HASH,
+  SLOT_ID,
+  SLOT_ID_BYTE,
+  SLOT_META,
+  SLOT_OCCURRED_AT,
+  SLOT_PRICE,
+  SLOT_SEQ,
+  SLOT_STOCK,
+  SLOT_WORDS,
+  type SlotViews,
+} from '../../src/ring/slot.ts';
+import { type HashKey, hashId } from '../../src/store/id-hash.ts';
+import { encodeProductId } from '../../src/store/product-id.ts';
+
+export interface PlainEvent {
+  readonly seq: number;
+  readonly productId: string;
+  readonly price: number | undefined;
+  readonly stock: number | undefined;
+  readonly occurredAtMs: number;
+  /** Whether the admission reserved room for it. */
+  readonly reserved?: boolean;
+}
+
+/** Writes `event` to the slot at `index`; returns the id's hash. */
+export function putEvent(slots: SlotViews, index: number, event: PlainEvent, key: HashKey): number {
+  const w = index * SLOT_WORDS;
+  const d = index * SLOT_DOUBLES;
+  slots.words.fill(0, w, w + SLOT_WORDS);
+  const idBytes = encodeProductId(event.productId, slots.bytes, index * SLOT_BYTES + SLOT_ID_BYTE);
+  if (idBytes < 0) throw new Error(`not an id: ${JSON.stringify(event.productId)}`);
+  const flags =
+    (event.price === undefined ? 0 : FLAG_HAS_PRICE) |
+    (event.stock === undefined ? 0 : FLAG_HAS_STOCK) |
+    (event.reserved === true ? FLAG_RESERVED : 0);
+  const hash = hashId(key, slots.words, w + SLOT_ID, idBytes);
+  slots.doubles[d + SLOT_SEQ] = event.seq;
+  slots.doubles[d + SLOT_OCCURRED_AT] = event.occurredAtMs;
+  slots.doubles[d + SLOT_PRICE] = event.price ?? 0;
+  slots.doubles[d + SLOT_STOCK] = event.stock ?? 0;
+  slots.words[w + SLOT_META] = packMeta(KIND_UPSERT, flags, idBytes);
+  slots.words[w + SLOT_HASH] = hash;
+  return hash;
+}

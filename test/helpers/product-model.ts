@@ -1,0 +1,48 @@
+/**
+ * What the store must hold, said with a plain Map: the merge rule in ten lines. Tests only.
+ */
+import type { SharedProductStore } from '../../src/store/shared-product-store.ts';
+import type { PlainEvent } from './plain-event.ts';
+
+export interface ModelProduct {
+  readonly seq: number;
+  readonly price: number;
+  readonly stock: number;
+  readonly priceAtMs: number;
+  readonly stockAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+const NEVER = Number.NEGATIVE_INFINITY;
+
+export class ProductModel {
+  readonly products = new Map<string, ModelProduct>();
+
+  /** Merges one event, committed at `commitTimeMs`: a field never goes back in event time. */
+  apply(event: PlainEvent, commitTimeMs: number): void {
+    const { productId, price, stock, occurredAtMs: at, seq } = event;
+    const old = this.products.get(productId);
+    const takesPrice = price !== undefined && at >= (old?.priceAtMs ?? NEVER);
+    const takesStock = stock !== undefined && at >= (old?.stockAtMs ?? NEVER);
+    if (old !== undefined && !takesPrice && !takesStock) return;
+    this.products.set(productId, {
+      seq,
+      price: takesPrice ? price : (old?.price ?? 0),
+      stock: takesStock ? stock : (old?.stock ?? 0),
+      priceAtMs: takesPrice ? at : (old?.priceAtMs ?? NEVER),
+      stockAtMs: takesStock ? at : (old?.stockAtMs ?? NEVER),
+      updatedAtMs: commitTimeMs,
+    });
+  }
+}
+
+/** What the store says about `productId`, in the model's terms; the answer itself if not `found`. */
+export function readProduct(
+  store: SharedProductStore,
+  productId: string,
+): ModelProduct | 'missing' | 'busy' {
+  const answer = store.read(productId);
+  if (answer !== 'found') return answer;
+  const { seq, price, stock, priceAtMs, stockAtMs, updatedAtMs } = store.state;
+  return { seq, price, stock, priceAtMs, stockAtMs, updatedAtMs };
+}

@@ -7,12 +7,16 @@ import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { ApplierPool } from './apply/applier-pool.ts';
+import { Checkpointer } from './checkpoint/checkpointer.ts';
+import type { LogRetention } from './checkpoint/retention.ts';
+import { parseBytes, parseDuration } from './config/quantity.ts';
 import type { Config } from './config/schema.ts';
 import { buildApp } from './http/app.ts';
 import { ConnectionDrain } from './http/drain.ts';
 import { RingIntake } from './intake/ring-intake.ts';
 import type { Lifecycle, Phase } from './lifecycle.ts';
 import { DataDir } from './log/data-dir.ts';
+import { DiskWatch } from './log/disk-watch.ts';
 import { LogSupervisor } from './log/log-supervisor.ts';
 import { IntakeRing } from './ring/intake-ring.ts';
 import { Admission } from './store/admission.ts';
@@ -40,6 +44,7 @@ export class Service implements Lifecycle {
   readonly store: SharedProductStore;
   readonly appliers: ApplierPool;
   readonly log: LogSupervisor;
+  readonly checkpoints: Checkpointer;
   readonly app: FastifyInstance;
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
@@ -47,7 +52,10 @@ export class Service implements Lifecycle {
   readonly #drain: ConnectionDrain;
   readonly #failed = Promise.withResolvers<string>();
   #phase: Phase = 'starting';
-  #storageAvailable = true;
+  readonly #diskWatch: DiskWatch;
+  #logAvailable = true;
+  #diskHasRoom = true;
+  #replayedPercent: number | undefined;
   #stopping: Promise<boolean> | undefined;
   #isBroken = false;
 
@@ -96,14 +104,41 @@ export class Service implements Lifecycle {
       onFatal,
     });
     this.log = new LogSupervisor({
-      data: { memory, folder: dataDir.logFolder, segmentBytesMax: config.segmentBytesMax },
+      data: {
+        memory,
+        folder: dataDir.logFolder,
+        checkpoints: dataDir.checkpointFolder,
+        segmentBytesMax: config.segmentBytesMax,
+      },
       entry: threads?.log ?? LOG_ENTRY,
       logger,
       onStorage: (available) => {
-        this.#storageAvailable = available;
-        this.#intake.storageAvailable = available;
+        this.#logAvailable = available;
+        this.#tellIntake();
       },
+      onProgress: (done, total) => {
+        this.#replayedPercent = Math.floor((done / Math.max(total, 1)) * 100);
+      },
+      onDamagedCheckpoint: (replayFrom) => this.checkpoints.noteDamaged(replayFrom),
       onFatal,
+    });
+    this.checkpoints = new Checkpointer({
+      memory,
+      folder: dataDir.checkpointFolder,
+      logFolder: dataDir.logFolder,
+      everyBytes: config.checkpointBytes,
+      retention: parseRetention(config.logRetention),
+      logger,
+    });
+    this.#diskWatch = new DiskWatch({
+      folder: dataDir.logFolder,
+      reserveBytes: config.diskReserveBytes,
+      onRoom: (enough, freeBytes) => {
+        this.#diskHasRoom = enough;
+        this.#tellIntake();
+        if (enough) logger.info({ freeBytes }, 'disk: enough room again');
+        else logger.error({ freeBytes }, 'disk: less room than DISK_RESERVE, refusing writes');
+      },
     });
   }
 
@@ -136,7 +171,11 @@ export class Service implements Lifecycle {
   }
 
   get storageAvailable(): boolean {
-    return this.#storageAvailable;
+    return this.#logAvailable && this.#diskHasRoom && !this.#isBroken;
+  }
+
+  get replayedPercent(): number | undefined {
+    return this.#replayedPercent;
   }
 
   /** Port it listens on. */
@@ -153,6 +192,7 @@ export class Service implements Lifecycle {
     if (this.#phase !== 'starting') return;
     this.#phase = 'ready';
     this.#intake.open();
+    this.checkpoints.start(this.log.replayedFrom);
   }
 
   /** Resolves, with one line, when the service can't go on; it never does otherwise. */
@@ -182,7 +222,10 @@ export class Service implements Lifecycle {
     }
     // A replay that the appliers can't follow would block the log thread for ever.
     if (this.#phase === 'starting' && this.#isBroken) await this.log.terminate();
+    const wasReady = this.#phase !== 'starting';
     this.#phase = 'stopping';
+    this.#diskWatch.stop();
+    await this.checkpoints.stop();
     this.#drain.beginDrain();
     const settled = this.#intake.close();
     // In this order: every claimed slot is settled, then nothing more comes, then the log ends.
@@ -195,7 +238,12 @@ export class Service implements Lifecycle {
     const drained = await this.#drain.drained({ timeoutMs: leftMs(CLOSING_SHARE / 2) });
     if (drained === 'timed-out') logger.warn('stop: connections left open are closed');
     this.app.server.closeAllConnections();
-    const isClean = (await within(leftMs(CLOSING_SHARE / 4), clean)) ?? false;
+    const isClean = (await within(leftMs(CLOSING_SHARE / 2), clean)) ?? false;
+    // It spares the next start the replay; nothing is lost without it.
+    if (isClean && wasReady) {
+      await within(leftMs(CLOSING_SHARE / 4), this.checkpoints.take(false));
+      await this.checkpoints.cancel();
+    }
 
     await this.log.terminate();
     await this.appliers.terminate();
@@ -208,10 +256,19 @@ export class Service implements Lifecycle {
 
   #fail(reason: string): void {
     this.#isBroken = true;
-    this.#storageAvailable = false;
-    this.#intake.storageAvailable = false;
+    this.#tellIntake();
     this.#failed.resolve(reason);
   }
+
+  #tellIntake(): void {
+    this.#intake.storageAvailable = this.storageAvailable;
+  }
+}
+
+/** The configuration has checked that it is one or the other. */
+function parseRetention(text: string): LogRetention {
+  const ageMs = parseDuration(text);
+  return ageMs === undefined ? { bytes: parseBytes(text) ?? 0 } : { ageMs };
 }
 
 function afterMs(ms: number): Promise<void> {

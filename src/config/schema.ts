@@ -167,6 +167,28 @@ export const ConfigSchema = Type.Object({
     maximum: HOUR_MS,
     description: 'How long a write waits for a failing disk before it is answered 503',
   }),
+  checkpointBytes: bytes({
+    env: 'CHECKPOINT_EVERY',
+    defaultText: '256MB',
+    minimum: MB,
+    maximum: 1_024 * GB,
+    description: 'Log written between two checkpoints, which bounds what a start has to replay',
+  }),
+  logRetention: text({
+    env: 'LOG_RETENTION',
+    defaultText: '1GB',
+    pattern: '^(0|[1-9][0-9]{0,14})([KMGT]i?B|B|ms|s|m|h)$',
+    allowedText: 'a size like 1GB, or an age like 24h',
+    description: 'How much log is kept behind the last two checkpoints, which need none of it',
+  }),
+  diskReserveBytes: bytes({
+    env: 'DISK_RESERVE',
+    defaultText: '64MB',
+    minimum: 0,
+    maximum: 1_024 * GB,
+    description:
+      'Free disk space below which writes are answered 503, so that there is always room to stop cleanly; 0 turns the watch off',
+  }),
 });
 
 /** The checked configuration: frozen, flat, units last in the names. Made by `loadConfig` only. */

@@ -11,6 +11,9 @@ import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { NodeFileSystem } from './file-system.ts';
 
+export const LOG_FOLDER = 'log';
+export const CHECKPOINT_FOLDER = 'checkpoint';
+
 /** Another process holds the folder, or it can't be used. One line, meant for the operator. */
 export class DataDirError extends Error {
   override readonly name = 'DataDirError';
@@ -19,23 +22,26 @@ export class DataDirError extends Error {
 export class DataDir {
   /** Folder of the log's segments. */
   readonly logFolder: string;
+  /** Folder of the checkpoints. */
+  readonly checkpointFolder: string;
   readonly #lock: DatabaseSync;
 
-  private constructor(logFolder: string, lock: DatabaseSync) {
-    this.logFolder = logFolder;
+  private constructor(root: string, lock: DatabaseSync) {
+    this.logFolder = join(root, LOG_FOLDER);
+    this.checkpointFolder = join(root, CHECKPOINT_FOLDER);
     this.#lock = lock;
   }
 
   /** Makes the folder if need be and takes hold of it. Throws DataDirError. */
   static open(path: string): DataDir {
     const root = resolve(path);
-    const logFolder = join(root, 'log');
     try {
-      makeDurably(logFolder);
+      makeDurably(join(root, LOG_FOLDER));
+      makeDurably(join(root, CHECKPOINT_FOLDER));
     } catch (error) {
       throw new DataDirError(`can't use DATA_DIR ${root}: ${(error as Error).message}`);
     }
-    return new DataDir(logFolder, takeLock(root));
+    return new DataDir(root, takeLock(root));
   }
 
   /** Lets go of it. */

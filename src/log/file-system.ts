@@ -13,6 +13,7 @@ import {
   readdirSync,
   readSync,
   renameSync,
+  rmSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
@@ -44,6 +45,8 @@ export interface FileSystem {
   /** Replaces `to` in one step; durable after `syncFolder`. */
   rename(from: string, to: string): void;
   remove(path: string): void;
+  /** Removes a folder and the files in it. */
+  removeFolder(path: string): void;
   /** After it returned, names created, renamed and removed in the folder survive a power loss. */
   syncFolder(folder: string): void;
 }
@@ -93,6 +96,9 @@ export class NodeFileSystem implements FileSystem {
   }
   remove(path: string): void {
     unlinkSync(path);
+  }
+  removeFolder(path: string): void {
+    rmSync(path, { recursive: true });
   }
   syncFolder(folder: string): void {
     const handle = openSync(folder, 'r');

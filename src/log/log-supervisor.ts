@@ -17,6 +17,10 @@ export interface LogSupervisorOptions {
   readonly entry: URL;
   readonly logger: Logger;
   readonly onStorage: (available: boolean, reason: string) => void;
+  /** How far a long start has come. */
+  readonly onProgress: (doneBytes: number, totalBytes: number) => void;
+  /** A checkpoint was found damaged and passed over. */
+  readonly onDamagedCheckpoint: (replayFrom: number) => void;
   /** The log can't go on while the service runs: the process must stop. Called at most once. */
   readonly onFatal: (reason: string) => void;
 }
@@ -31,6 +35,7 @@ export class LogSupervisor {
   #served = false;
   #deaths = 0;
   #deathSeq = 0;
+  #replayedFrom = 1;
 
   /** Starts the thread. */
   constructor(options: LogSupervisorOptions) {
@@ -39,6 +44,11 @@ export class LogSupervisor {
     // A start that fails is told through `serving`; nobody has to listen to it, though.
     this.#serving.promise.catch(() => undefined);
     this.#worker = this.#spawn();
+  }
+
+  /** Seq from which the log was replayed: the restored checkpoint's, or 1. */
+  get replayedFrom(): number {
+    return this.#replayedFrom;
   }
 
   /** Resolves when the log is replayed and serves; rejects, with one line, when it refuses. */
@@ -91,9 +101,25 @@ export class LogSupervisor {
         logger.warn(tail, `log: cut a torn tail of ${tail.bytes} bytes (${tail.reason})`);
         break;
       }
+      case 'progress': {
+        const { type: _, ...progress } = message;
+        logger.info(progress, `log: replayed ${percent(message)} %`);
+        this.#options.onProgress(message.doneBytes, message.totalBytes);
+        break;
+      }
+      case 'checkpoint-damaged': {
+        const { type: _, ...fault } = message;
+        logger.error(fault, 'checkpoint is damaged, using an older one or the whole log');
+        this.#options.onDamagedCheckpoint(message.replayFrom);
+        break;
+      }
       case 'replayed': {
         const { type: _, ...replay } = message;
-        logger.info(replay, `log: replayed ${replay.events} events`);
+        this.#replayedFrom = replay.replayFrom;
+        logger.info(
+          replay,
+          `log: restored ${replay.products} products and replayed ${replay.events} events`,
+        );
         break;
       }
       case 'serving':
@@ -135,4 +161,8 @@ export class LogSupervisor {
     if (this.#served) this.#options.onFatal(reason);
     else this.#serving.reject(new Error(reason));
   }
+}
+
+function percent({ doneBytes, totalBytes }: { doneBytes: number; totalBytes: number }): number {
+  return totalBytes === 0 ? 100 : Math.floor((doneBytes / totalBytes) * 100);
 }

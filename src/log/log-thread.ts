@@ -1,40 +1,27 @@
 /**
- * The log thread from start to end: reads the log back and replays it through the commit ring, then
- * serves the intake. Replay takes the same road as live events; there is no second one to keep true.
+ * The log thread from start to end: brings the store back from checkpoint and log, then serves the
+ * intake. A successor of a thread that died only goes on.
  */
 import { join } from 'node:path';
-import { CommitRing } from '../ring/commit-ring.ts';
-import { INTAKE_STOP, IntakeRing } from '../ring/intake-ring.ts';
+import { isTemporaryCheckpoint } from '../checkpoint/format.ts';
 import {
-  FLAG_RESERVED,
-  isMetaValid,
-  metaIdBytes,
-  SLOT_DOUBLES,
-  SLOT_HASH,
-  SLOT_ID,
-  SLOT_META,
-  SLOT_SEQ,
-  SLOT_WORDS,
-  type SlotViews,
-} from '../ring/slot.ts';
-import { hashId } from '../store/id-hash.ts';
+  checkCheckpoint,
+  listCheckpoints,
+  readCheckpoint,
+  type ValidCheckpoint,
+} from '../checkpoint/reader.ts';
+import { CommitRing } from '../ring/commit-ring.ts';
+import { IntakeRing } from '../ring/intake-ring.ts';
 import type { LogThreadData, LogThreadMessage } from '../threads/shared-memory.ts';
 import { CommitPublisher } from './commit-publisher.ts';
 import type { FileSystem } from './file-system.ts';
-import type { CheckedFrame } from './format.ts';
 import { LogProgress, type Progress } from './progress.ts';
-import { LogDamagedError, readLog } from './segment-reader.ts';
+import { Replay, StopRequested } from './replay.ts';
+import { LogDamagedError, listSegments, logBytes, readLog } from './segment-reader.ts';
 import { isTemporary } from './segment-writer.ts';
 import { type LogTail, publishTail, Sequencer } from './sequencer.ts';
 
-/** Replayed slots are shown to the appliers when this many were written. */
-const REPLAY_PUBLISH_SLOTS = 1024;
-
-/** The mask of a plain stretch of slots: it only has to cover it. */
-const NO_WRAP = 0x3fffffff;
-
-/** Thrown through the replay when the service is told to stop meanwhile. */
-class StopRequested extends Error {}
+const TELL_EVERY_MS = 1000;
 
 /** What both ways into service share. */
 interface Thread {
@@ -91,75 +78,71 @@ function takeOver({ intake, commits }: Thread, died: Progress): LogTail {
   return { nextSeq: died.nextSeq, segment: died.segment, previous: died.previous, fresh: true };
 }
 
-/** Reads the log and has it applied. */
+/** Brings the store back: the newest checkpoint that proves whole, then the log behind it. */
 function recover(thread: Thread): LogTail {
-  const { data, files, commits, tell } = thread;
-  const { folder } = data;
+  const { data, files, intake, commits, tell } = thread;
+  const { folder, checkpoints } = data;
   const startedMs = performance.now();
-  for (const name of files.list(folder)) {
-    if (isTemporary(name)) files.remove(join(folder, name));
+  removeLeftovers(files, folder, checkpoints);
+  const replay = new Replay(intake, commits, data.memory.hashKey);
+  const checkpoint = newestCheckpoint(thread);
+  const from = checkpoint?.manifest.replayFrom ?? 1;
+  if (checkpoint !== undefined) {
+    readCheckpoint(files, checkpoint, (entries, first, count) => {
+      replay.entries(entries, first, count);
+    });
   }
-  const replay = new Replay(thread);
-  const end = readLog(files, folder, (slots, first, frame) => replay.frame(slots, first, frame));
-  commits.publish();
-  commits.waitUntilApplied();
+
+  const totalBytes = logBytes(files, folder, from);
+  let doneBytes = 0;
+  let toldMs = startedMs;
+  const end = readLog(files, folder, from, (slots, first, frame) => {
+    replay.frame(slots, first, frame, from);
+    doneBytes += frame.bytes;
+    if (performance.now() - toldMs < TELL_EVERY_MS) return;
+    toldMs = performance.now();
+    tell({ type: 'progress', doneBytes, totalBytes });
+  });
+  replay.finish();
   if (end.tornTail !== undefined) tell({ type: 'torn-tail', ...end.tornTail });
   tell({
     type: 'replayed',
-    events: end.nextSeq - 1,
+    products: checkpoint?.manifest.entries ?? 0,
+    replayFrom: from,
+    events: end.nextSeq - from,
     segments: end.segments,
     durationMs: performance.now() - startedMs,
   });
   return { nextSeq: end.nextSeq, segment: end.segment, previous: end.previous, fresh: false };
 }
 
-/** Puts frames from the log's files into the commit ring. */
-class Replay {
-  readonly #thread: Thread;
-  #unpublished = 0;
-
-  constructor(thread: Thread) {
-    this.#thread = thread;
+/** What a crash left half-made: never published, so nothing relies on it. */
+function removeLeftovers(files: FileSystem, folder: string, checkpoints: string): void {
+  for (const name of files.list(folder)) {
+    if (isTemporary(name)) files.remove(join(folder, name));
   }
-
-  frame(slots: SlotViews, first: number, frame: CheckedFrame): void {
-    const { intake, commits } = this.#thread;
-    if (Atomics.load(intake.cursors, INTAKE_STOP) === 1) throw new StopRequested();
-    this.#prepare(slots, first, frame);
-    let done = 0;
-    while (done < frame.count) {
-      if (commits.free() === 0) {
-        commits.publish();
-        commits.waitForRoom();
-      }
-      const count = Math.min(frame.count - done, commits.free());
-      commits.write(slots, NO_WRAP, first + done, count, frame.commitTimeMs);
-      done += count;
-      this.#unpublished += count;
-    }
-    if (this.#unpublished >= REPLAY_PUBLISH_SLOTS) {
-      commits.publish();
-      this.#unpublished = 0;
-    }
+  for (const name of files.list(checkpoints)) {
+    if (isTemporaryCheckpoint(name)) files.removeFolder(join(checkpoints, name));
   }
+}
 
-  /** Checks what the checksum can't know and gives the slots this start's hashes. */
-  #prepare(slots: SlotViews, first: number, frame: CheckedFrame): void {
-    const { folder, memory } = this.#thread.data;
-    const { words, doubles } = slots;
-    for (let i = 0; i < frame.count; i++) {
-      const w = (first + i) * SLOT_WORDS;
-      const meta = words[w + SLOT_META] as number;
-      if (
-        !isMetaValid(meta) ||
-        doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ] !== frame.firstSeq + i
-      ) {
-        throw new LogDamagedError(folder, 0, `the event with seq ${frame.firstSeq + i} is not one`);
-      }
-      words[w + SLOT_META] = meta & ~FLAG_RESERVED;
-      words[w + SLOT_HASH] = hashId(memory.hashKey, words, w + SLOT_ID, metaIdBytes(meta));
-    }
+/**
+ * The newest checkpoint that proves whole. Without one, the log must reach back to its beginning.
+ * Throws LogDamagedError when it does not.
+ */
+function newestCheckpoint({ data, files, tell }: Thread): ValidCheckpoint | undefined {
+  const { folder, checkpoints } = data;
+  let damaged: LogDamagedError | undefined;
+  for (const replayFrom of listCheckpoints(files, checkpoints)) {
+    const checked = checkCheckpoint(files, checkpoints, replayFrom);
+    if ('manifest' in checked) return checked;
+    const { path, offsetBytes, reason } = checked;
+    damaged ??= new LogDamagedError(path, offsetBytes, reason);
+    tell({ type: 'checkpoint-damaged', replayFrom, ...checked });
   }
+  const oldest = listSegments(files, folder)[0];
+  if (damaged !== undefined && oldest !== 1) throw damaged;
+  return undefined;
 }
 
 function refusal(error: unknown, folder: string): string {

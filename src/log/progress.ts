@@ -1,9 +1,9 @@
 /**
- * The log thread's progress in shared memory: what its successor needs if it dies. Two records, and
- * a word that says which one holds; so everything in a record changes in one step. The log thread
- * writes; its successor reads. The main thread only keeps the memory.
+ * The log thread's progress in shared memory: what its successor needs if it dies, and what tells
+ * every other thread which seq stands at which cursor of the commit ring. Two records, and a count
+ * that says which one holds; so everything in a record changes in one step. The log thread writes.
  *
- *   byte   0  active  i32  0 = no record yet, else 1 or 2
+ *   byte   0  stored  i32  how often a record was stored; 0 = none yet. Odd: record 1 holds, even: 2
  *         64  record 1, 192 bytes; 256 record 2, 192 bytes. A record, in doubles:
  *             0 next seq · 1 commit ring head · 2 intake ring tail
  *             3–9 the segment's end, 10–16 that of the one before it:
@@ -14,7 +14,7 @@ import { NONCE_BYTES, type SegmentEnd } from './format.ts';
 const RECORD_DOUBLES = 24;
 const RECORDS_BYTE = 64;
 export const PROGRESS_BYTES = RECORDS_BYTE + 2 * RECORD_DOUBLES * 8;
-const ACTIVE = 0;
+const STORED = 0;
 
 export interface Progress {
   readonly nextSeq: number;
@@ -25,11 +25,11 @@ export interface Progress {
 }
 
 export class LogProgress {
-  readonly #active: Int32Array;
+  readonly #stored: Int32Array;
   readonly #records: readonly Float64Array[];
 
   constructor(buffer: SharedArrayBuffer) {
-    this.#active = new Int32Array(buffer, 0, 1);
+    this.#stored = new Int32Array(buffer, 0, 1);
     this.#records = [0, 1].map(
       (i) => new Float64Array(buffer, RECORDS_BYTE + i * RECORD_DOUBLES * 8, RECORD_DOUBLES),
     );
@@ -37,30 +37,52 @@ export class LogProgress {
 
   /** The one step in which a batch becomes committed: before it none of it counts, after it all. */
   store(progress: Progress): void {
-    const active = Atomics.load(this.#active, ACTIVE);
-    const next = active === 1 ? 2 : 1;
-    const record = this.#records[next - 1] as Float64Array;
+    const next = nextCount(Atomics.load(this.#stored, STORED));
+    const record = this.#record(next);
     record[0] = progress.nextSeq;
     record[1] = progress.commitHead;
     record[2] = progress.intakeTail;
     storeEnd(record, 3, progress.segment);
     storeEnd(record, 10, progress.previous);
-    Atomics.store(this.#active, ACTIVE, next);
+    // Pairs with the two loads in load(), before and after it reads the record.
+    Atomics.store(this.#stored, STORED, next);
   }
 
-  /** The last record stored, or `undefined` when the log was never opened. */
+  /** The last record stored, or `undefined` when the log was never opened. Any thread. */
   load(): Progress | undefined {
-    const active = Atomics.load(this.#active, ACTIVE);
-    if (active === 0) return undefined;
-    const record = this.#records[active - 1] as Float64Array;
-    return {
-      nextSeq: record[0] as number,
-      commitHead: record[1] as number,
-      intakeTail: record[2] as number,
-      segment: loadEnd(record, 3) as SegmentEnd,
-      previous: loadEnd(record, 10),
-    };
+    for (;;) {
+      const stored = Atomics.load(this.#stored, STORED);
+      if (stored === 0) return undefined;
+      const record = Float64Array.from(this.#record(stored));
+      // A record is overwritten by the next store but one: then at least one came in between.
+      if (Atomics.load(this.#stored, STORED) === stored) return unpack(record);
+    }
   }
+
+  #record(stored: number): Float64Array {
+    return this.#records[(stored & 1) ^ 1] as Float64Array;
+  }
+}
+
+/** The seq of the slot at `cursor` of the commit ring (or of the one that will stand there). */
+export function seqAtCursor({ nextSeq, commitHead }: Progress, cursor: number): number {
+  return nextSeq + ((cursor - commitHead) | 0);
+}
+
+/** Counts on, past 0 when the Int32 wraps, and changes its last bit every time. */
+function nextCount(stored: number): number {
+  const next = (stored + 1) | 0;
+  return next === 0 ? 2 : next;
+}
+
+function unpack(record: Float64Array): Progress {
+  return {
+    nextSeq: record[0] as number,
+    commitHead: record[1] as number,
+    intakeTail: record[2] as number,
+    segment: loadEnd(record, 3) as SegmentEnd,
+    previous: loadEnd(record, 10),
+  };
 }
 
 function storeEnd(record: Float64Array, at: number, end: SegmentEnd | undefined): void {

@@ -4,7 +4,15 @@
  * Writes nothing. Log thread at start; also the command-line tools.
  */
 import { join } from 'node:path';
-import { SLOT_BYTES, SlotViews } from '../ring/slot.ts';
+import {
+  isMetaValid,
+  SLOT_BYTES,
+  SLOT_DOUBLES,
+  SLOT_META,
+  SLOT_SEQ,
+  SLOT_WORDS,
+  SlotViews,
+} from '../ring/slot.ts';
 import { type FileSystem, readFully } from './file-system.ts';
 import {
   type CheckedFrame,
@@ -18,6 +26,7 @@ import {
   segmentName,
   unpackSegmentHeader,
 } from './format.ts';
+import { newestPath, readNewest } from './newest-file.ts';
 
 /** The log is damaged where no crash can have damaged it. The message names file, offset and way out. */
 export class LogDamagedError extends Error {
@@ -25,7 +34,7 @@ export class LogDamagedError extends Error {
   constructor(path: string, offsetBytes: number, reason: string) {
     super(
       `${path} is damaged at byte ${offsetBytes}: ${reason}; nothing was changed: ` +
-        'restore DATA_DIR from a backup, or move the file away to give up what it holds',
+        'restore DATA_DIR from a backup, or see `npm run repair` for what can be kept',
     );
   }
 }
@@ -97,17 +106,47 @@ export function listSegments(files: FileSystem, folder: string): number[] {
     .sort((a, b) => a - b);
 }
 
-/** Reads the whole log in `folder`. Throws LogDamagedError, and what the file system throws. */
-export function readLog(files: FileSystem, folder: string, visit: FrameVisitor): LogEnd {
-  const names = listSegments(files, folder);
+/** Bytes of the files that `readLog` reads from seq `from` on. */
+export function logBytes(files: FileSystem, folder: string, from: number): number {
+  const all = listSegments(files, folder);
+  const start = Math.max(
+    0,
+    all.findLastIndex((firstSeq) => firstSeq <= from),
+  );
+  let bytes = 0;
+  for (const firstSeq of all.slice(start)) {
+    const file = files.openForReading(join(folder, segmentName(firstSeq)));
+    bytes += files.size(file);
+    files.close(file);
+  }
+  return bytes;
+}
+
+/**
+ * Reads the log in `folder` from the segment that holds seq `from` on, or that would be next to
+ * hold it. Throws LogDamagedError, and what the file system throws.
+ */
+export function readLog(
+  files: FileSystem,
+  folder: string,
+  from: number,
+  visit: FrameVisitor,
+): LogEnd {
+  const all = listSegments(files, folder);
+  checkNewest(files, folder, all);
+  const start = all.findLastIndex((firstSeq) => firstSeq <= from);
+  if (start === -1 && (all.length > 0 || from > 1)) {
+    throw new LogDamagedError(folder, 0, `the segment that holds seq ${from} is missing`);
+  }
+  const names = all.slice(Math.max(start, 0));
   const memory = new SegmentBytes();
-  let nextSeq = 1;
+  let nextSeq = names[0] ?? 1;
   let end: SegmentEnd | undefined;
   let previous: SegmentEnd | undefined;
   let tornTail: TornTail | undefined;
 
   // A segment's header says how far the one before it counts, so headers are read one ahead.
-  const headers = names.map((firstSeq) => readHeader(files, folder, firstSeq));
+  const headers = names.map((firstSeq) => readSegmentHeader(files, folder, firstSeq));
   for (const [i, header] of headers.entries()) {
     const path = join(folder, segmentName(header.firstSeq));
     checkOrder(path, header, nextSeq, end);
@@ -118,10 +157,31 @@ export function readLog(files: FileSystem, folder: string, visit: FrameVisitor):
     nextSeq = scan.nextSeq;
     tornTail = scan.tornTail;
   }
+  if (nextSeq < from) {
+    throw new LogDamagedError(
+      join(folder, segmentName(end?.firstSeq ?? 1)),
+      end?.endBytes ?? 0,
+      `the log ends before seq ${nextSeq}, but a checkpoint holds all events before ${from}`,
+    );
+  }
   return { nextSeq, segment: end, previous, tornTail, segments: names.length };
 }
 
-function readHeader(files: FileSystem, folder: string, firstSeq: number): SegmentHeader {
+/** Nothing in a log tells that its newest segment was lost, so a file beside it does. */
+function checkNewest(files: FileSystem, folder: string, segments: readonly number[]): void {
+  const newest = readNewest(files, folder);
+  if (typeof newest === 'string') throw new LogDamagedError(newestPath(folder), 0, newest);
+  if (newest !== undefined && !segments.includes(newest)) {
+    throw new LogDamagedError(join(folder, segmentName(newest)), 0, 'the segment is missing');
+  }
+}
+
+/** The header of a segment. Throws LogDamagedError. */
+export function readSegmentHeader(
+  files: FileSystem,
+  folder: string,
+  firstSeq: number,
+): SegmentHeader {
   const path = join(folder, segmentName(firstSeq));
   const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
   const file = files.openForReading(path);
@@ -145,12 +205,7 @@ function checkOrder(
   nextSeq: number,
   before: SegmentEnd | undefined,
 ): void {
-  if (before === undefined) {
-    if (header.firstSeq !== 1 || header.previous !== undefined) {
-      throw new LogDamagedError(path, 48, 'the segments before it are missing');
-    }
-    return;
-  }
+  if (before === undefined) return;
   const says = header.previous;
   if (
     says === undefined ||
@@ -205,7 +260,13 @@ function scanSegment(
     if (frame.chain !== chain || frame.firstSeq !== nextSeq) {
       throw new LogDamagedError(path, at, `the frame does not follow seq ${nextSeq - 1}`);
     }
-    if (frame.count > 0) memory.visit(at + FRAME_HEADER_BYTES, frame, visit);
+    if (frame.count > 0) {
+      memory.visit(at + FRAME_HEADER_BYTES, frame, (slots, first) => {
+        const bad = findBadSlot(slots, first, frame);
+        if (bad !== undefined) throw new LogDamagedError(path, at, bad);
+        visit(slots, first, frame);
+      });
+    }
     at += frame.bytes;
     chain = frame.crc;
     nextSeq += frame.count;
@@ -219,6 +280,17 @@ function scanSegment(
   }
   const end = { firstSeq: header.firstSeq, nonce: header.nonce, endBytes: at, chain };
   return { end, nextSeq, tornTail };
+}
+
+/** What the checksum can't know: that these are events of this version, in their order. */
+function findBadSlot(slots: SlotViews, first: number, frame: CheckedFrame): string | undefined {
+  for (let i = 0; i < frame.count; i++) {
+    const meta = slots.words[(first + i) * SLOT_WORDS + SLOT_META] as number;
+    const seq = slots.doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ] as number;
+    if (!isMetaValid(meta)) return `seq ${frame.firstSeq + i} is no event of this version`;
+    if (seq !== frame.firstSeq + i) return `seq ${seq} stands where ${frame.firstSeq + i} should`;
+  }
+  return undefined;
 }
 
 function isZero(file: Buffer, from: number): boolean {

@@ -20,6 +20,7 @@ import {
   sealFrame,
   segmentName,
 } from './format.ts';
+import { writeNewest } from './newest-file.ts';
 
 const PREALLOCATE_BYTES = 1 << 20;
 /** Preallocate again when less than this is left. */
@@ -84,6 +85,7 @@ export class SegmentWriter {
       files.syncData(file);
       files.rename(path + TEMPORARY_SUFFIX, path);
       files.syncFolder(folder);
+      writeNewest(files, folder, firstSeq);
     } catch (error) {
       closeQuietly(files, file);
       throw error;

@@ -26,6 +26,9 @@ export const SLOT_OCCURRED_AT = 1;
 export const SLOT_PRICE = 2;
 export const SLOT_STOCK = 3;
 export const SLOT_EXPECTED_SEQ = 4;
+/** Of a KIND_STATE slot only. */
+export const SLOT_STATE_STOCK_AT = SLOT_EXPECTED_SEQ;
+export const SLOT_STATE_UPDATED_AT = 6;
 
 /** Offsets in 32-bit words from the start of the slot. */
 export const SLOT_META = 10;
@@ -41,6 +44,12 @@ export const ID_WORDS = ID_BYTES_MAX / 4;
 
 /** What the event does. More kinds come with the richer API; 0 never stands in a valid slot. */
 export const KIND_UPSERT = 1;
+/**
+ * A product's whole state from a checkpoint, on its way to the store at start; memory only.
+ * occurred_at is its price_at, expected seq its stock_at, the fingerprint's first half its
+ * updated_at.
+ */
+export const KIND_STATE = 2;
 
 export const FLAG_HAS_PRICE = 1 << 8;
 export const FLAG_HAS_STOCK = 1 << 9;
@@ -55,6 +64,7 @@ const ID_LENGTH_SHIFT = 24;
 
 assert.equal(endianness(), 'LE', 'slots and frames are little-endian, so must the machine be');
 assert.equal(SLOT_ID * 4, SLOT_ID_BYTE);
+assert.equal(SLOT_STATE_UPDATED_AT * 8, SLOT_FINGERPRINT * 4);
 assert.equal((SLOT_EXPECTED_SEQ + 1) * 8, SLOT_META * 4);
 assert.equal(SLOT_ID_BYTE + ID_BYTES_MAX, SLOT_BYTES);
 

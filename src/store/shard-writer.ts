@@ -19,7 +19,9 @@ import {
   FLAG_HAS_STOCK,
   FLAG_RESERVED,
   ID_WORDS,
+  KIND_STATE,
   metaIdBytes,
+  metaKind,
   SLOT_DOUBLES,
   SLOT_HASH,
   SLOT_ID,
@@ -27,6 +29,8 @@ import {
   SLOT_OCCURRED_AT,
   SLOT_PRICE,
   SLOT_SEQ,
+  SLOT_STATE_STOCK_AT,
+  SLOT_STATE_UPDATED_AT,
   SLOT_STOCK,
   SLOT_WORDS,
   type SlotViews,
@@ -246,6 +250,7 @@ export class ShardWriter {
       (meta & FLAG_HAS_PRICE) !== 0,
       (meta & FLAG_HAS_STOCK) !== 0,
     );
+    if (metaKind(meta) === KIND_STATE) this.#restoreTimes(doubles, pair, slot >> 1);
     // Before the cell: the admission must never see the product known and its room still free.
     Atomics.store(words, SHARD_USED, used + 1);
     // Pairs with the Atomics.load of the cell in Shard.find.
@@ -278,6 +283,14 @@ export class ShardWriter {
     }
     Atomics.store(words, entry + ENTRY_UPDATED_AT, this.#timeWords[0] as number);
     Atomics.store(words, entry + ENTRY_UPDATED_AT + 1, this.#timeWords[1] as number);
+  }
+
+  /** The times that a checkpoint's state keeps apart. The entry is not yet visible. */
+  #restoreTimes(doubles: Float64Array, pair: number, slot: number): void {
+    const from = this.#slots.doubles;
+    doubles[pair + (ENTRY_PRICE_AT >> 1)] = from[slot + SLOT_OCCURRED_AT] as number;
+    doubles[pair + (ENTRY_STOCK_AT >> 1)] = from[slot + SLOT_STATE_STOCK_AT] as number;
+    doubles[pair + (ENTRY_UPDATED_AT >> 1)] = from[slot + SLOT_STATE_UPDATED_AT] as number;
   }
 
   /** Counts one settled reservation. Pairs with the admission's load: released first, then used. */

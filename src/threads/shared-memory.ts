@@ -4,6 +4,7 @@
  */
 import { getRandomValues } from 'node:crypto';
 import { APPLIER_CONTROL_BYTES } from '../apply/applier-control.ts';
+import type { LogRetention, Removed } from '../checkpoint/retention.ts';
 import { PROGRESS_BYTES } from '../log/progress.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, nextPowerOfTwo } from '../ring/intake-ring.ts';
@@ -58,14 +59,31 @@ export interface LogThreadData {
   readonly memory: SharedMemory;
   /** Folder of the segments; it exists. */
   readonly folder: string;
+  /** Folder of the checkpoints; it exists. */
+  readonly checkpoints: string;
   readonly segmentBytesMax: number;
 }
 
 /** What the log thread tells the main thread. */
 export type LogThreadMessage =
-  /** The log was read and everything in it is applied. */
+  /** How far a start has come; told about once a second. */
+  | { readonly type: 'progress'; readonly doneBytes: number; readonly totalBytes: number }
+  /** A checkpoint is damaged; an older one, or the log from its beginning, serves instead. */
+  | {
+      readonly type: 'checkpoint-damaged';
+      readonly replayFrom: number;
+      readonly path: string;
+      readonly offsetBytes: number;
+      readonly reason: string;
+    }
+  /** Checkpoint and log were read and everything in them is applied. */
   | {
       readonly type: 'replayed';
+      /** Products restored from the checkpoint. */
+      readonly products: number;
+      /** Seq from which the log was replayed; 1 without a checkpoint. */
+      readonly replayFrom: number;
+      /** Events replayed from the log. */
       readonly events: number;
       readonly segments: number;
       readonly durationMs: number;
@@ -100,3 +118,31 @@ export interface ApplierTask {
  * - `no-room`: a replayed product did not fit; MAX_MEMORY_USAGE is smaller than the data.
  */
 export type ApplierEnd = 'closed' | 'no-room';
+
+/** What a checkpoint's thread is started with. */
+export interface CheckpointThreadData {
+  readonly memory: SharedMemory;
+  /** Folder of the checkpoints. */
+  readonly folder: string;
+  readonly logFolder: string;
+  readonly retention: LogRetention;
+  /** Checkpoints known to be damaged. */
+  readonly damaged: readonly number[];
+  /** Whether to go slowly for the sake of the traffic. */
+  readonly isPaced: boolean;
+  /** One Int32; 1 = give it up, and notify. */
+  readonly cancel: SharedArrayBuffer;
+}
+
+/** What a checkpoint's thread tells the main thread, once. */
+export type CheckpointMessage =
+  | {
+      readonly type: 'checkpoint';
+      readonly replayFrom: number;
+      readonly entries: number;
+      readonly bytes: number;
+      readonly durationMs: number;
+      readonly removed: Removed;
+    }
+  | { readonly type: 'cancelled' }
+  | { readonly type: 'failed'; readonly reason: string };

@@ -1,0 +1,117 @@
+/**
+ * A checkpoint on disk, format version 1: a folder named by the seq from which replay must start.
+ * The only code that packs and checks its files. Any thread; pure.
+ *
+ *   checkpoint/0000000000001234/   (…1234.tmp while it is being written)
+ *     shard-0000.ckp …             one file for each shard of the process that wrote it
+ *     manifest.json                written last; says what all the others must be
+ *
+ * A shard's file: a header of 128 bytes, then frames as in the log (log/format.ts: checksum, nonce,
+ * offset and chain prove each one) whose "slots" are store entries (store/shard.ts) with version
+ * and hash 0, because both mean something only to the process that wrote them.
+ *   byte   0  magic           "PSVCCKP\n"
+ *          8  format version  u32
+ *         12  CRC-32          u32  of bytes 16–127
+ *         16  nonce           16 B of the checkpoint
+ *         32  shard           u32
+ *         36  zeros
+ *
+ * The manifest: one line of JSON, then a line with the CRC-32 of that line in hexadecimal.
+ */
+import { crc32 } from 'node:zlib';
+import { NONCE_BYTES } from '../log/format.ts';
+
+export const CHECKPOINT_FORMAT = 1;
+export const CHECKPOINT_HEADER_BYTES = 128;
+export const MANIFEST_NAME = 'manifest.json';
+
+const MAGIC = Buffer.from('PSVCCKP\n', 'latin1');
+const NAME_DIGITS = 16;
+const TEMPORARY_SUFFIX = '.tmp';
+
+/** `0000000000001234` for 1234. */
+export function checkpointName(replayFrom: number): string {
+  return String(replayFrom).padStart(NAME_DIGITS, '0');
+}
+
+/** The seq in a checkpoint's name, or `undefined` when `name` is not a checkpoint's. */
+export function parseCheckpointName(name: string): number | undefined {
+  if (!/^\d{16}$/.test(name)) return undefined;
+  const seq = Number(name);
+  return Number.isSafeInteger(seq) && seq >= 1 ? seq : undefined;
+}
+
+export function temporaryName(replayFrom: number): string {
+  return checkpointName(replayFrom) + TEMPORARY_SUFFIX;
+}
+
+/** Whether a folder is a checkpoint that was never finished, or one that was being removed. */
+export function isTemporaryCheckpoint(name: string): boolean {
+  return /^\d{16}\.tmp$/.test(name);
+}
+
+export function shardFileName(shard: number): string {
+  return `shard-${String(shard).padStart(4, '0')}.ckp`;
+}
+
+export function packShardFileHeader(nonce: Buffer, shard: number): Buffer {
+  const bytes = Buffer.alloc(CHECKPOINT_HEADER_BYTES);
+  MAGIC.copy(bytes, 0);
+  bytes.writeUInt32LE(CHECKPOINT_FORMAT, 8);
+  nonce.copy(bytes, 16);
+  bytes.writeUInt32LE(shard, 16 + NONCE_BYTES);
+  bytes.writeUInt32LE(crc32(bytes.subarray(16)), 12);
+  return bytes;
+}
+
+/** `undefined` when `bytes` is the header of that file, else what is wrong with it. */
+export function checkShardFileHeader(
+  bytes: Buffer,
+  nonce: Buffer,
+  shard: number,
+): string | undefined {
+  if (bytes.length < CHECKPOINT_HEADER_BYTES) return `a header of ${bytes.length} bytes`;
+  const header = bytes.subarray(0, CHECKPOINT_HEADER_BYTES);
+  if (header.equals(packShardFileHeader(nonce, shard))) return undefined;
+  return 'the header is not that of this checkpoint and shard';
+}
+
+/** One shard's file, as the manifest vouches for it. */
+export interface ManifestFile {
+  readonly name: string;
+  readonly entries: number;
+  readonly bytes: number;
+  /** CRC-32 of the last frame, which the frames before lead to; 0 = no frames. */
+  readonly chain: number;
+}
+
+export interface Manifest {
+  readonly format: typeof CHECKPOINT_FORMAT;
+  /** All events before this seq are in the checkpoint, and perhaps some after it. */
+  readonly replayFrom: number;
+  readonly createdAtMs: number;
+  /** 16 bytes in hexadecimal. */
+  readonly nonce: string;
+  readonly entries: number;
+  readonly files: readonly ManifestFile[];
+}
+
+export function packManifest(manifest: Manifest): Buffer {
+  const line = JSON.stringify(manifest);
+  return Buffer.from(`${line}\n${crc32(line).toString(16).padStart(8, '0')}\n`);
+}
+
+/** The manifest in `bytes`, or a sentence that says what is wrong with it. */
+export function unpackManifest(bytes: Buffer): Manifest | string {
+  const [line, crc, rest, ...more] = bytes.toString('utf8').split('\n');
+  if (line === undefined || crc === undefined || rest !== '' || more.length > 0) {
+    return 'it is not two lines';
+  }
+  if (crc32(line).toString(16).padStart(8, '0') !== crc) return 'it does not match its checksum';
+  const manifest = JSON.parse(line) as Manifest;
+  // The checksum vouches for everything else; only another version may look different.
+  if (manifest.format !== CHECKPOINT_FORMAT) {
+    return `format version ${manifest.format}, this program reads ${CHECKPOINT_FORMAT}`;
+  }
+  return manifest;
+}

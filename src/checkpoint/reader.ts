@@ -1,0 +1,161 @@
+/**
+ * Reads checkpoints back: finds the newest one that proves whole, and hands out its entries.
+ * Writes nothing. Log thread at start; also the command-line tools.
+ */
+import { join } from 'node:path';
+import { type FileSystem, readFully } from '../log/file-system.ts';
+import { checkFrame, FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES } from '../log/format.ts';
+import { SLOT_BYTES, SlotViews } from '../ring/slot.ts';
+import {
+  CHECKPOINT_HEADER_BYTES,
+  checkpointName,
+  checkShardFileHeader,
+  MANIFEST_NAME,
+  type Manifest,
+  type ManifestFile,
+  parseCheckpointName,
+  unpackManifest,
+} from './format.ts';
+
+/** A checkpoint file that is not what it should be. */
+export interface CheckpointFault {
+  readonly path: string;
+  readonly offsetBytes: number;
+  readonly reason: string;
+}
+
+/** A checkpoint that was checked to the last byte. */
+export interface ValidCheckpoint {
+  readonly path: string;
+  readonly manifest: Manifest;
+}
+
+/**
+ * Called for each run of entries: `count` of them stand in `entries`, which steps by entry size,
+ * from index `first` on. The memory is reused, and the caller may write to it.
+ */
+export type EntriesVisitor = (entries: SlotViews, first: number, count: number) => void;
+
+/** The checkpoints in `folder`, newest first, by name. */
+export function listCheckpoints(files: FileSystem, folder: string): number[] {
+  return files
+    .list(folder)
+    .map(parseCheckpointName)
+    .filter((seq) => seq !== undefined)
+    .sort((a, b) => b - a);
+}
+
+/** Checks every byte of one checkpoint; returns it, or the first fault found. */
+export function checkCheckpoint(
+  files: FileSystem,
+  folder: string,
+  replayFrom: number,
+): ValidCheckpoint | CheckpointFault {
+  const path = join(folder, checkpointName(replayFrom));
+  const manifest = readManifest(files, path, replayFrom);
+  if ('reason' in manifest) return manifest;
+  const fault = readFiles(files, path, manifest, () => undefined);
+  return fault ?? { path, manifest };
+}
+
+/** Hands out the entries of a checkpoint that was checked. Throws if it changed since. */
+export function readCheckpoint(
+  files: FileSystem,
+  { path, manifest }: ValidCheckpoint,
+  visit: EntriesVisitor,
+): void {
+  const fault = readFiles(files, path, manifest, visit);
+  if (fault !== undefined) throw new Error(`${fault.path}: ${fault.reason}, since it was checked`);
+}
+
+function readManifest(
+  files: FileSystem,
+  folder: string,
+  replayFrom: number,
+): Manifest | CheckpointFault {
+  const path = join(folder, MANIFEST_NAME);
+  const bytes = loadFile(files, path);
+  if (bytes === undefined) return { path, offsetBytes: 0, reason: 'the manifest is missing' };
+  const manifest = unpackManifest(bytes);
+  if (typeof manifest === 'string') return { path, offsetBytes: 0, reason: manifest };
+  if (manifest.replayFrom !== replayFrom) {
+    return { path, offsetBytes: 0, reason: `it belongs to seq ${manifest.replayFrom}` };
+  }
+  return manifest;
+}
+
+function readFiles(
+  files: FileSystem,
+  folder: string,
+  manifest: Manifest,
+  visit: EntriesVisitor,
+): CheckpointFault | undefined {
+  const nonce = Buffer.from(manifest.nonce, 'hex');
+  for (const [shard, file] of manifest.files.entries()) {
+    const path = join(folder, file.name);
+    const bytes = loadFile(files, path);
+    if (bytes === undefined) return { path, offsetBytes: 0, reason: 'the file is missing' };
+    const fault = readShardFile(path, bytes, file, shard, nonce, visit);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function readShardFile(
+  path: string,
+  bytes: Buffer,
+  file: ManifestFile,
+  shard: number,
+  nonce: Buffer,
+  visit: EntriesVisitor,
+): CheckpointFault | undefined {
+  const fault = (offsetBytes: number, reason: string) => ({ path, offsetBytes, reason });
+  const wrongHeader = checkShardFileHeader(bytes, nonce, shard);
+  if (wrongHeader !== undefined) return fault(0, wrongHeader);
+  if (bytes.length !== file.bytes) {
+    return fault(bytes.length, `${bytes.length} bytes, the manifest says ${file.bytes}`);
+  }
+  const room = Math.ceil(bytes.length / SLOT_BYTES);
+  const even = new SlotViews(bytes.buffer, bytes.byteOffset, room);
+  const odd = new SlotViews(bytes.buffer, bytes.byteOffset + FRAME_ALIGN_BYTES, room);
+  let at = CHECKPOINT_HEADER_BYTES;
+  let chain = 0;
+  let entries = 0;
+  while (at < bytes.length) {
+    const frame = checkFrame(bytes, at, nonce);
+    if (typeof frame === 'string') return fault(at, frame);
+    if (frame.chain !== chain || frame.firstSeq !== entries) {
+      return fault(at, `the frame does not follow entry ${entries - 1}`);
+    }
+    const first = at + FRAME_HEADER_BYTES;
+    if (first % SLOT_BYTES === 0) visit(even, first / SLOT_BYTES, frame.count);
+    else visit(odd, (first - FRAME_ALIGN_BYTES) / SLOT_BYTES, frame.count);
+    at += frame.bytes;
+    chain = frame.crc;
+    entries += frame.count;
+  }
+  if (entries !== file.entries || chain !== file.chain) {
+    return fault(at, `${entries} entries, the manifest says ${file.entries}`);
+  }
+  return undefined;
+}
+
+/** A whole file in memory of its own, or `undefined` if there is none. */
+function loadFile(files: FileSystem, path: string): Buffer | undefined {
+  let file: number;
+  try {
+    file = files.openForReading(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const size = files.size(file);
+    // A slot more than the file has, so that views of whole slots may start at byte 64.
+    const bytes = Buffer.from(new ArrayBuffer(size + SLOT_BYTES)).subarray(0, size);
+    readFully(files, file, bytes, 0, size, 0);
+    return bytes;
+  } finally {
+    files.close(file);
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * What may go: checkpoints older than the two newest that are good, and segments of the log that
+ * both of these cover and LOG_RETENTION does not ask for. Runs after a checkpoint, in its thread;
+ * the log thread only ever adds segments, at the other end.
+ */
+import { join } from 'node:path';
+import type { FileSystem } from '../log/file-system.ts';
+import { segmentName } from '../log/format.ts';
+import { listSegments, readSegmentHeader } from '../log/segment-reader.ts';
+import { checkpointName, temporaryName } from './format.ts';
+import { listCheckpoints } from './reader.ts';
+
+/** How many checkpoints are kept: the newest may turn out damaged when it is needed. */
+const CHECKPOINTS_KEPT = 2;
+
+/** How much log is kept although no checkpoint needs it: by size or by age. */
+export type LogRetention = { readonly bytes: number } | { readonly ageMs: number };
+
+export interface RetentionOptions {
+  readonly files: FileSystem;
+  readonly logFolder: string;
+  readonly checkpointFolder: string;
+  readonly retention: LogRetention;
+  /** Checkpoints known to be damaged; they cover nothing. */
+  readonly damaged: readonly number[];
+  readonly nowMs: number;
+}
+
+export interface Removed {
+  readonly checkpoints: number;
+  readonly segments: number;
+}
+
+/** Removes what may go. Throws what the file system throws; a second call goes on from there. */
+export function applyRetention(options: RetentionOptions): Removed {
+  const { files, checkpointFolder, damaged } = options;
+  const all = listCheckpoints(files, checkpointFolder);
+  const good = all.filter((seq) => !damaged.includes(seq));
+  const covered = good[CHECKPOINTS_KEPT - 1];
+  // Until there are two, the log from its beginning is the second.
+  if (covered === undefined) return { checkpoints: 0, segments: 0 };
+
+  const old = all.filter((seq) => seq < covered);
+  for (const seq of old) {
+    // Renamed first: half a checkpoint must never look like one.
+    const temporary = join(checkpointFolder, temporaryName(seq));
+    files.rename(join(checkpointFolder, checkpointName(seq)), temporary);
+    files.syncFolder(checkpointFolder);
+    files.removeFolder(temporary);
+  }
+  return { checkpoints: old.length, segments: removeSegments(options, covered) };
+}
+
+function removeSegments(options: RetentionOptions, covered: number): number {
+  const { files, logFolder } = options;
+  const segments = listSegments(files, logFolder);
+  const keep = segments.findIndex((_, i) => !isRemovable(options, segments, i, covered));
+  const old = segments.slice(0, keep);
+  // Oldest first, so that what is left is always without gaps.
+  for (const firstSeq of old) {
+    files.remove(join(logFolder, segmentName(firstSeq)));
+    files.syncFolder(logFolder);
+  }
+  return old.length;
+}
+
+/** Whether segment `i` may go, provided that all before it may. The newest never may. */
+function isRemovable(
+  { files, logFolder, retention, nowMs }: RetentionOptions,
+  segments: readonly number[],
+  i: number,
+  covered: number,
+): boolean {
+  const next = segments[i + 1];
+  if (next === undefined || next > covered) return false;
+  if ('bytes' in retention) {
+    const behind = segments.slice(i + 1).reduce((sum, seq) => sum + size(files, logFolder, seq), 0);
+    return behind >= retention.bytes;
+  }
+  // All events of a segment are older than the next one.
+  return readSegmentHeader(files, logFolder, next).createdAtMs <= nowMs - retention.ageMs;
+}
+
+function size(files: FileSystem, folder: string, firstSeq: number): number {
+  const file = files.openForReading(join(folder, segmentName(firstSeq)));
+  try {
+    return files.size(file);
+  } finally {
+    files.close(file);
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Writes one checkpoint while the appliers go on: every entry is read with the readers' seqlock,
+ * so nobody waits for it. Runs in the checkpoint thread.
+ *
+ * The story of a crash: everything is written and flushed under a temporary name; the rename of the
+ * folder publishes it; the flush of the folder above makes that durable. Before the rename there is
+ * no new checkpoint (a leftover is removed at the next start), after it there is a whole one.
+ * Entries may hold events later than `replayFrom`; replaying those is harmless, because an entry
+ * knows its seq.
+ */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { type FileHandle, type FileSystem, writeFully } from '../log/file-system.ts';
+import { FRAME_HEADER_BYTES, frameBytes, NONCE_BYTES, sealFrame } from '../log/format.ts';
+import {
+  ENTRY_BYTES,
+  ENTRY_ID,
+  ENTRY_META,
+  ENTRY_STATE_FIRST,
+  ENTRY_STATE_WORDS,
+  ENTRY_VERSION,
+  ENTRY_WORDS,
+  SHARD_USED,
+  type Shard,
+} from '../store/shard.ts';
+import {
+  CHECKPOINT_FORMAT,
+  CHECKPOINT_HEADER_BYTES,
+  checkpointName,
+  MANIFEST_NAME,
+  type ManifestFile,
+  packManifest,
+  packShardFileHeader,
+  shardFileName,
+  temporaryName,
+} from './format.ts';
+
+/** Entries in one frame: what is copied and flushed between two pauses. */
+const FRAME_ENTRIES = 4096;
+const READ_TRIES = 1000;
+/** Pauses of 1 ms for a writer that died while it held an entry; its successor lets go of it. */
+const HELD_PAUSES_MAX = 10_000;
+
+export interface CheckpointOptions {
+  readonly files: FileSystem;
+  /** Folder of all checkpoints; it exists. */
+  readonly folder: string;
+  readonly shards: readonly Shard[];
+  /** All events before it are applied. */
+  readonly replayFrom: number;
+  readonly nowMs: number;
+  /** Called after every frame; paces the work, or throws to give it up. */
+  readonly pause: () => void;
+}
+
+export interface CheckpointResult {
+  readonly replayFrom: number;
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** Writes and publishes one checkpoint. Throws what the file system or `pause` throws. */
+export function writeCheckpoint(options: CheckpointOptions): CheckpointResult {
+  const { files, folder, shards, replayFrom, nowMs } = options;
+  const nonce = randomBytes(NONCE_BYTES);
+  const temporary = join(folder, temporaryName(replayFrom));
+  files.makeFolder(temporary);
+  const copier = new EntryCopier();
+  const written = shards.map((shard, index) =>
+    writeShard(options, copier, temporary, shard, index, nonce),
+  );
+  const entries = written.reduce((sum, file) => sum + file.entries, 0);
+  const manifest = packManifest({
+    format: CHECKPOINT_FORMAT,
+    replayFrom,
+    createdAtMs: nowMs,
+    nonce: nonce.toString('hex'),
+    entries,
+    files: written,
+  });
+  const file = files.create(join(temporary, MANIFEST_NAME));
+  try {
+    writeFully(files, file, manifest, 0, manifest.length, 0);
+    files.syncData(file);
+  } finally {
+    files.close(file);
+  }
+  files.syncFolder(temporary);
+  files.rename(temporary, join(folder, checkpointName(replayFrom)));
+  files.syncFolder(folder);
+  const bytes = written.reduce((sum, { bytes }) => sum + bytes, manifest.length);
+  return { replayFrom, entries, bytes };
+}
+
+function writeShard(
+  { files, nowMs, pause }: CheckpointOptions,
+  copier: EntryCopier,
+  folder: string,
+  shard: Shard,
+  index: number,
+  nonce: Buffer,
+): ManifestFile {
+  const name = shardFileName(index);
+  // Entries that come later are made by events from `replayFrom` on.
+  const entries = Atomics.load(shard.words, SHARD_USED);
+  const file: FileHandle = files.create(join(folder, name));
+  try {
+    writeFully(files, file, packShardFileHeader(nonce, index), 0, CHECKPOINT_HEADER_BYTES, 0);
+    let at = CHECKPOINT_HEADER_BYTES;
+    let chain = 0;
+    for (let from = 0; from < entries; from += FRAME_ENTRIES) {
+      const count = Math.min(FRAME_ENTRIES, entries - from);
+      copier.copy(shard, from, count);
+      chain = sealFrame(copier.frame, {
+        firstSeq: from,
+        count,
+        commitTimeMs: nowMs,
+        nonce,
+        offsetBytes: at,
+        chain,
+      });
+      writeFully(files, file, copier.frame, 0, frameBytes(count), at);
+      // Flushed bit by bit, so that no flood of dirty pages stands before the log's flushes.
+      files.syncData(file);
+      at += frameBytes(count);
+      pause();
+    }
+    if (entries === 0) files.syncData(file);
+    return { name, entries, bytes: at, chain };
+  } finally {
+    files.close(file);
+  }
+}
+
+/** Copies entries out of a shard into a frame, each as one committed state. */
+class EntryCopier {
+  readonly frame: Buffer;
+  readonly #words: Int32Array;
+
+  constructor() {
+    const memory = new ArrayBuffer(FRAME_HEADER_BYTES + FRAME_ENTRIES * ENTRY_BYTES);
+    this.frame = Buffer.from(memory);
+    this.#words = new Int32Array(memory, FRAME_HEADER_BYTES);
+  }
+
+  copy(shard: Shard, from: number, count: number): void {
+    for (let i = 0; i < count; i++) {
+      const entry = shard.entriesAt + (from + i) * ENTRY_WORDS;
+      const to = i * ENTRY_WORDS;
+      this.#words.fill(0, to, to + ENTRY_ID);
+      this.#copyState(shard.words, entry, to);
+      this.#words[to + ENTRY_META] = shard.words[entry + ENTRY_META] as number;
+      for (let w = ENTRY_ID; w < ENTRY_WORDS; w++) {
+        this.#words[to + w] = shard.words[entry + w] as number;
+      }
+    }
+  }
+
+  #copyState(words: Int32Array, entry: number, to: number): void {
+    for (let pauses = 0; pauses < HELD_PAUSES_MAX; pauses++) {
+      for (let tries = 0; tries < READ_TRIES; tries++) {
+        // Pairs with the writer's two stores of the version around its stores of the state.
+        const before = Atomics.load(words, entry + ENTRY_VERSION);
+        if (before & 1) continue;
+        for (let i = ENTRY_STATE_FIRST; i < ENTRY_STATE_FIRST + ENTRY_STATE_WORDS; i++) {
+          this.#words[to + i] = Atomics.load(words, entry + i);
+        }
+        if (Atomics.load(words, entry + ENTRY_VERSION) === before) return;
+      }
+      Atomics.wait(words, entry + ENTRY_VERSION, Atomics.load(words, entry + ENTRY_VERSION), 1);
+    }
+    throw new Error('an entry of the store is held by a writer that does not let go');
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The way back into the store at start: entries of a checkpoint and frames of the log become slots
+ * of the commit ring, the same road that live events take. Log thread.
+ */
+import { INTAKE_STOP, type IntakeRing } from '../ring/intake-ring.ts';
+import {
+  FLAG_HAS_PRICE,
+  FLAG_HAS_STOCK,
+  FLAG_RESERVED,
+  KIND_STATE,
+  metaIdBytes,
+  packMeta,
+  SLOT_DOUBLES,
+  SLOT_HASH,
+  SLOT_ID,
+  SLOT_META,
+  SLOT_OCCURRED_AT,
+  SLOT_PRICE,
+  SLOT_SEQ,
+  SLOT_STATE_STOCK_AT,
+  SLOT_STOCK,
+  SLOT_WORDS,
+  type SlotViews,
+} from '../ring/slot.ts';
+import { type HashKey, hashId } from '../store/id-hash.ts';
+import {
+  ENTRY_ID_LENGTH_SHIFT,
+  ENTRY_META,
+  ENTRY_PRICE,
+  ENTRY_PRICE_AT,
+  ENTRY_SEQ,
+  ENTRY_STOCK,
+  ENTRY_STOCK_AT,
+} from '../store/shard.ts';
+import type { CommitPublisher } from './commit-publisher.ts';
+import type { CheckedFrame } from './format.ts';
+
+/** Slots are shown to the appliers when this many were written. */
+const PUBLISH_SLOTS = 1024;
+
+/** The mask of a plain stretch of slots: it only has to cover it. */
+const NO_WRAP = 0x3fffffff;
+
+/** Thrown through the replay when the service is told to stop meanwhile. */
+export class StopRequested extends Error {}
+
+export class Replay {
+  readonly #intake: IntakeRing;
+  readonly #commits: CommitPublisher;
+  readonly #key: HashKey;
+  #unpublished = 0;
+
+  constructor(intake: IntakeRing, commits: CommitPublisher, key: HashKey) {
+    this.#intake = intake;
+    this.#commits = commits;
+    this.#key = key;
+  }
+
+  /** Replays a frame's events from seq `from` on. Throws StopRequested. */
+  frame(slots: SlotViews, first: number, frame: CheckedFrame, from: number): void {
+    const skipped = Math.max(0, Math.min(frame.count, from - frame.firstSeq));
+    for (let i = skipped; i < frame.count; i++) {
+      const w = (first + i) * SLOT_WORDS;
+      const meta = slots.words[w + SLOT_META] as number;
+      slots.words[w + SLOT_META] = meta & ~FLAG_RESERVED;
+      this.#hash(slots, w, metaIdBytes(meta));
+    }
+    this.#write(slots, first + skipped, frame.count - skipped, frame.commitTimeMs);
+  }
+
+  /** Restores `count` entries of a checkpoint, which it turns into slots in place. */
+  entries(entries: SlotViews, first: number, count: number): void {
+    for (let i = first; i < first + count; i++) toStateSlot(entries, i);
+    for (let i = first; i < first + count; i++) {
+      const meta = entries.words[i * SLOT_WORDS + SLOT_META] as number;
+      this.#hash(entries, i * SLOT_WORDS, metaIdBytes(meta));
+    }
+    this.#write(entries, first, count, 0);
+  }
+
+  /** Blocks until everything replayed so far is in the store. */
+  finish(): void {
+    this.#commits.publish();
+    this.#commits.waitUntilApplied();
+  }
+
+  #hash({ words }: SlotViews, w: number, idBytes: number): void {
+    words[w + SLOT_HASH] = hashId(this.#key, words, w + SLOT_ID, idBytes);
+  }
+
+  #write(slots: SlotViews, first: number, count: number, commitTimeMs: number): void {
+    if (Atomics.load(this.#intake.cursors, INTAKE_STOP) === 1) throw new StopRequested();
+    let done = 0;
+    while (done < count) {
+      if (this.#commits.free() === 0) {
+        this.#commits.publish();
+        this.#commits.waitForRoom();
+      }
+      const run = Math.min(count - done, this.#commits.free());
+      this.#commits.write(slots, NO_WRAP, first + done, run, commitTimeMs);
+      done += run;
+    }
+    this.#unpublished += count;
+    if (this.#unpublished >= PUBLISH_SLOTS) {
+      this.#commits.publish();
+      this.#unpublished = 0;
+    }
+  }
+}
+
+/** Entry and slot are both 128 bytes, with the id and updated_at in the same place. */
+function toStateSlot({ words, doubles }: SlotViews, index: number): void {
+  const d = index * SLOT_DOUBLES;
+  const w = index * SLOT_WORDS;
+  const entry = (word: number) => doubles[d + (word >> 1)] as number;
+  const seq = entry(ENTRY_SEQ);
+  const price = entry(ENTRY_PRICE);
+  const priceAtMs = entry(ENTRY_PRICE_AT);
+  const stock = entry(ENTRY_STOCK);
+  const stockAtMs = entry(ENTRY_STOCK_AT);
+  const idBytes = (words[w + ENTRY_META] as number) >>> ENTRY_ID_LENGTH_SHIFT;
+  doubles[d + SLOT_SEQ] = seq;
+  doubles[d + SLOT_OCCURRED_AT] = priceAtMs;
+  doubles[d + SLOT_PRICE] = price;
+  doubles[d + SLOT_STOCK] = stock;
+  doubles[d + SLOT_STATE_STOCK_AT] = stockAtMs;
+  words[w + SLOT_META] = packMeta(KIND_STATE, FLAG_HAS_PRICE | FLAG_HAS_STOCK, idBytes);
+}

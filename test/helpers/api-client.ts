@@ -66,7 +66,9 @@ export class ApiClient {
         },
       );
       call.on('timeout', () => call.destroy(new Error(`no answer in ${REQUEST_MS_MAX} ms`)));
-      call.on('error', reject);
+      call.on('error', (error) => {
+        reject(Object.assign(error, { onNewConnection: !call.reusedSocket }));
+      });
       call.end(body);
     });
   }
@@ -105,8 +107,12 @@ export function codeOf(answer: Answer): string {
   return (JSON.parse(answer.text) as { code: string }).code;
 }
 
-/** The name of a system error: `ECONNREFUSED`, `ECONNRESET`, … */
+/** The name of a system error, and on what connection: `ECONNREFUSED`, `ECONNRESET on a used one` */
 export function errorCode(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return code ?? message;
+  const { code, message, onNewConnection } = error as NodeJS.ErrnoException & {
+    readonly onNewConnection?: boolean;
+  };
+  const name = code ?? message;
+  if (name === 'ECONNREFUSED') return name;
+  return `${name} on a ${onNewConnection ? 'new' : 'used'} connection`;
 }

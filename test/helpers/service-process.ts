@@ -66,9 +66,10 @@ export class ServiceProcess {
   static spawn(t: Test, options: ProcessOptions): ServiceProcess {
     const service = new ServiceProcess(options);
     const kill = () => service.#child.kill('SIGKILL');
+    // For a test that is cut off before its teardown.
     process.once('exit', kill);
+    void service.exited.then(() => process.off('exit', kill));
     t.teardown(async () => {
-      process.off('exit', kill);
       kill();
       await service.exited;
     });

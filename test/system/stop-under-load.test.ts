@@ -1,0 +1,94 @@
+/**
+ * SIGTERM under load. Allowed for a request: an answer, or no connection at all (ECONNREFUSED).
+ * Forbidden: a reset or a hang-up of one in flight, an acknowledgement that a restart doesn't know,
+ * a refusal that a restart does know, an exit code other than 0.
+ */
+import t, { type Test } from 'tap';
+import { AckLedger } from '../helpers/ack-ledger.ts';
+import { ApiClient, errorCode } from '../helpers/api-client.ts';
+import { Random, testSeed } from '../helpers/random.ts';
+import { ServiceProcess } from '../helpers/service-process.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+import { faultsOf, type Tally, write } from '../helpers/writers.ts';
+
+const ROUNDS = 5;
+const WRITERS = 48;
+const READERS = 8;
+const REQUESTS_MAX = 20_000;
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  const seed = testSeed();
+  t.test(`${signal} under load (seed ${seed})`, async (t) => {
+    const random = new Random(seed);
+    const cwd = tempDir(t);
+    const ledger = new AckLedger();
+    for (let round = 1; round <= ROUNDS; round++) await stopOnce(t, cwd, ledger, random, signal);
+    const last = await ServiceProcess.start(t, { cwd });
+    t.strictSame(
+      await faultsOf(ledger, await last.ready()),
+      [],
+      'every acknowledged event is there',
+    );
+    t.strictSame(await last.stop(), { code: 0, signal: null });
+  });
+}
+
+async function stopOnce(
+  t: Test,
+  cwd: string,
+  ledger: AckLedger,
+  random: Random,
+  signal: NodeJS.Signals,
+): Promise<void> {
+  const service = await ServiceProcess.start(t, { cwd });
+  const port = await service.ready();
+  t.strictSame(await faultsOf(ledger, port), [], 'every acknowledged event is there');
+
+  const stopAt = ledger.acknowledgements + 200 + random.below(1_800);
+  const writing = write({
+    port,
+    ledger,
+    connections: WRITERS,
+    products: 5,
+    eventsMax: REQUESTS_MAX,
+    onAcknowledged: () => {
+      if (ledger.acknowledgements === stopAt) service.kill(signal);
+    },
+  });
+  const reads: Tally = {};
+  const reading = Array.from({ length: READERS }, (_, lane) => read(port, `lane ${lane}/0`, reads));
+  await Promise.all([writing, ...reading]);
+
+  t.strictSame(await service.exit(), { code: 0, signal: null }, 'it exits cleanly');
+  t.equal(service.stderr, '', 'and says nothing on stderr');
+  const writes = await writing;
+  t.comment(`${ledger.acknowledgements - stopAt} after the signal`, writes, reads);
+  t.ok(ledger.acknowledgements >= stopAt, 'it was stopped in the middle');
+  t.strictSame(
+    Object.keys(writes).filter(
+      (outcome) => !['202', '503 stopping', 'ECONNREFUSED'].includes(outcome),
+    ),
+    [],
+    'each write was acknowledged, refused as stopping, or met no one',
+  );
+  t.equal(writes.ECONNREFUSED, WRITERS, 'every writer went on until the door was closed');
+  t.strictSame(
+    Object.keys(reads).filter((outcome) => !['200', '404', 'ECONNREFUSED'].includes(outcome)),
+    [],
+    'each read was answered or met no one',
+  );
+  t.equal(reads.ECONNREFUSED, READERS, 'every reader went on until the door was closed');
+}
+
+/** Reads one product in a closed loop until the connection fails. */
+async function read(port: number, id: string, tally: Tally): Promise<void> {
+  const client = new ApiClient(port);
+  for (let sent = 0; sent < REQUESTS_MAX; sent++) {
+    const outcome = await client
+      .get(`/api/v1/products/${encodeURIComponent(id)}`)
+      .then(({ status }) => String(status), errorCode);
+    tally[outcome] = (tally[outcome] ?? 0) + 1;
+    if (!/^\d{3}/.test(outcome)) break;
+  }
+  client.close();
+}

@@ -34,6 +34,7 @@ import {
 } from '../store/shard.ts';
 import type { CommitPublisher } from './commit-publisher.ts';
 import type { CheckedFrame } from './format.ts';
+import type { RecoverySink } from './recovery.ts';
 
 /** Slots are shown to the appliers when this many were written. */
 const PUBLISH_SLOTS = 1024;
@@ -44,7 +45,7 @@ const NO_WRAP = 0x3fffffff;
 /** Thrown through the replay when the service is told to stop meanwhile. */
 export class StopRequested extends Error {}
 
-export class Replay {
+export class Replay implements RecoverySink {
   readonly #intake: IntakeRing;
   readonly #commits: CommitPublisher;
   readonly #key: HashKey;
@@ -69,14 +70,14 @@ export class Replay {
   }
 
   /** Restores `count` entries of a checkpoint, which it turns into slots in place. */
-  entries(entries: SlotViews, first: number, count: number): void {
+  readonly entries = (entries: SlotViews, first: number, count: number): void => {
     for (let i = first; i < first + count; i++) toStateSlot(entries, i);
     for (let i = first; i < first + count; i++) {
       const meta = entries.words[i * SLOT_WORDS + SLOT_META] as number;
       this.#hash(entries, i * SLOT_WORDS, metaIdBytes(meta));
     }
     this.#write(entries, first, count, 0);
-  }
+  };
 
   /** Blocks until everything replayed so far is in the store. */
   finish(): void {

@@ -42,8 +42,13 @@ import { SegmentWriter } from './segment-writer.ts';
 /** Events in one frame at the most: bounds the frame's memory and the time of one flush. */
 const BATCH_SLOTS_MAX = 8192;
 
-const RETRY_FIRST_MS = 50;
-const RETRY_MAX_MS = 2000;
+/** Pauses between tries on a failing disk: doubled each time from the first to the longest. */
+export interface RetryPauses {
+  readonly firstMs: number;
+  readonly maxMs: number;
+}
+
+const RETRY_DEFAULT: RetryPauses = { firstMs: 50, maxMs: 2000 };
 
 export interface SequencerOptions {
   readonly intake: IntakeRing;
@@ -56,6 +61,8 @@ export interface SequencerOptions {
   readonly nowMs: () => number;
   /** Told when the log can't be written any more (with the reason), and when it can again. */
   readonly onStorage: (available: boolean, reason: string) => void;
+  /** Tests on a simulated disk need no pauses. */
+  readonly retry?: RetryPauses;
 }
 
 /** Where the log goes on: a segment to append to, and what is known of the one before it. */
@@ -72,6 +79,7 @@ export class Sequencer {
   readonly #frame: Buffer;
   readonly #frameSlots: SlotViews;
   readonly #batchMax: number;
+  readonly #retry: RetryPauses;
   #nextSeq: number;
   #tail: number;
   /** The open segment; `undefined` while the last one failed and no fresh one could be made. */
@@ -84,6 +92,7 @@ export class Sequencer {
   /** Opens the log for appending. Throws what the file system throws: a start needs a good disk. */
   constructor(options: SequencerOptions, tail: LogTail) {
     this.#options = options;
+    this.#retry = options.retry ?? RETRY_DEFAULT;
     this.#batchMax = Math.min(options.intake.capacity, BATCH_SLOTS_MAX);
     const frame = new ArrayBuffer(FRAME_HEADER_BYTES + this.#batchMax * SLOT_BYTES);
     this.#frame = Buffer.from(frame);
@@ -125,8 +134,7 @@ export class Sequencer {
         }
         continue;
       }
-      commits.waitForRoom();
-      if (!this.#commit(Math.min(pending, this.#batchMax, commits.free()))) {
+      if (!this.commitPending()) {
         commits.close();
         return false;
       }
@@ -134,6 +142,18 @@ export class Sequencer {
     this.#seal();
     commits.close();
     return true;
+  }
+
+  /**
+   * Makes one batch of what is pending durable and passes it on; blocks while the appliers have no
+   * room. False when it was told to stop before a failing disk took the batch.
+   */
+  commitPending(): boolean {
+    const { intake, commits } = this.#options;
+    const pending = (Atomics.load(intake.cursors, INTAKE_HEAD) - this.#tail) | 0;
+    if (pending === 0) return true;
+    commits.waitForRoom();
+    return this.#commit(Math.min(pending, this.#batchMax, commits.free()));
   }
 
   /** Makes `count` pending events durable and passes them on. False when told to stop instead. */
@@ -168,7 +188,8 @@ export class Sequencer {
   }
 
   #makeDurable(count: number, commitTimeMs: number): boolean {
-    for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_MAX_MS)) {
+    const { firstMs, maxMs } = this.#retry;
+    for (let pauseMs = firstMs; ; pauseMs = Math.min(pauseMs * 2, maxMs)) {
       try {
         const writer = this.#writerFor(count);
         writer.append(this.#frame, this.#nextSeq, count, commitTimeMs);
@@ -213,7 +234,8 @@ export class Sequencer {
   /** The last segment failed and nothing is waiting: finds out when the disk is back. */
   #reopenIdle(): void {
     const { cursors } = this.#options.intake;
-    for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_MAX_MS)) {
+    const { firstMs, maxMs } = this.#retry;
+    for (let pauseMs = firstMs; ; pauseMs = Math.min(pauseMs * 2, maxMs)) {
       try {
         this.#openFresh();
         this.#recovered();

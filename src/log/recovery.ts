@@ -1,0 +1,107 @@
+/**
+ * Brings the state back at start: the newest checkpoint that proves whole, then the log behind it,
+ * handed to a sink in order. Decides what is a leftover, what is damage and where the log goes on.
+ * Log thread; tests run it on a simulated disk.
+ */
+import { join } from 'node:path';
+import { isTemporaryCheckpoint } from '../checkpoint/format.ts';
+import {
+  checkCheckpoint,
+  type EntriesVisitor,
+  listCheckpoints,
+  readCheckpoint,
+  type ValidCheckpoint,
+} from '../checkpoint/reader.ts';
+import type { SlotViews } from '../ring/slot.ts';
+import type { LogThreadMessage } from '../threads/shared-memory.ts';
+import type { FileSystem } from './file-system.ts';
+import type { CheckedFrame } from './format.ts';
+import { LogDamagedError, listSegments, logBytes, readLog } from './segment-reader.ts';
+import { isTemporary } from './segment-writer.ts';
+import type { LogTail } from './sequencer.ts';
+
+const TELL_EVERY_MS = 1000;
+
+/** Where the recovered state goes. */
+export interface RecoverySink {
+  /** Entries of the checkpoint, before any frame. */
+  readonly entries: EntriesVisitor;
+  /** The events of a frame; those before seq `from` are in the checkpoint. */
+  readonly frame: (slots: SlotViews, first: number, frame: CheckedFrame, from: number) => void;
+  /** Nothing more comes: returns when all of it is in the store. */
+  readonly finish: () => void;
+}
+
+export interface RecoveryOptions {
+  readonly files: FileSystem;
+  /** Folder of the segments. */
+  readonly folder: string;
+  /** Folder of the checkpoints. */
+  readonly checkpoints: string;
+  readonly sink: RecoverySink;
+  readonly tell: (message: LogThreadMessage) => void;
+}
+
+/**
+ * Recovers, and returns where the log goes on. Throws LogDamagedError when the disk does not hold
+ * what it must, and what the file system and the sink throw.
+ */
+export function recover(options: RecoveryOptions): LogTail {
+  const { files, folder, sink, tell } = options;
+  const startedMs = performance.now();
+  removeLeftovers(options);
+  const checkpoint = newestCheckpoint(options);
+  const from = checkpoint?.manifest.replayFrom ?? 1;
+  if (checkpoint !== undefined) readCheckpoint(files, checkpoint, sink.entries);
+
+  const totalBytes = logBytes(files, folder, from);
+  let doneBytes = 0;
+  let toldMs = startedMs;
+  const end = readLog(files, folder, from, (slots, first, frame) => {
+    sink.frame(slots, first, frame, from);
+    doneBytes += frame.bytes;
+    if (performance.now() - toldMs < TELL_EVERY_MS) return;
+    toldMs = performance.now();
+    tell({ type: 'progress', doneBytes, totalBytes });
+  });
+  sink.finish();
+  if (end.tornTail !== undefined) tell({ type: 'torn-tail', ...end.tornTail });
+  tell({
+    type: 'replayed',
+    products: checkpoint?.manifest.entries ?? 0,
+    replayFrom: from,
+    events: end.nextSeq - from,
+    segments: end.segments,
+    durationMs: performance.now() - startedMs,
+  });
+  return { nextSeq: end.nextSeq, segment: end.segment, previous: end.previous, fresh: false };
+}
+
+/** What a crash left half-made: never published, so nothing relies on it. */
+function removeLeftovers({ files, folder, checkpoints }: RecoveryOptions): void {
+  for (const name of files.list(folder)) {
+    if (isTemporary(name)) files.remove(join(folder, name));
+  }
+  for (const name of files.list(checkpoints)) {
+    if (isTemporaryCheckpoint(name)) files.removeFolder(join(checkpoints, name));
+  }
+}
+
+/**
+ * The newest checkpoint that proves whole. Without one, the log must reach back to its beginning.
+ * Throws LogDamagedError when it does not.
+ */
+function newestCheckpoint(options: RecoveryOptions): ValidCheckpoint | undefined {
+  const { files, folder, checkpoints, tell } = options;
+  let damaged: LogDamagedError | undefined;
+  for (const replayFrom of listCheckpoints(files, checkpoints)) {
+    const checked = checkCheckpoint(files, checkpoints, replayFrom);
+    if ('manifest' in checked) return checked;
+    const { path, offsetBytes, reason } = checked;
+    damaged ??= new LogDamagedError(path, offsetBytes, reason);
+    tell({ type: 'checkpoint-damaged', replayFrom, ...checked });
+  }
+  const oldest = listSegments(files, folder)[0];
+  if (damaged !== undefined && oldest !== 1) throw damaged;
+  return undefined;
+}

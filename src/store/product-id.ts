@@ -2,7 +2,48 @@
  * Product ids as bytes: UTF-8 into zero-padded words, as slots and entries hold them.
  * Any thread; pure but for the memory it is told to write.
  */
-import { ID_BYTES_MAX } from '../ring/slot.ts';
+import { ID_BYTES_MAX, ID_WORDS } from '../ring/slot.ts';
+
+const ASCII_MAX = 0x7f;
+
+/** Two views of the same memory from the same byte on. */
+export interface IdMemory {
+  readonly words: Int32Array;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Writes `id` to the 64 bytes from word `at`, exactly as `encodeProductId` does and with the same
+ * result, in half the time for ASCII: four characters at a time (bench/store.ts, bench/core.ts).
+ */
+export function encodeProductIdWords(id: string, to: IdMemory, at: number): number {
+  const units = id.length;
+  if (units === 0 || units > ID_BYTES_MAX) return -1;
+  const { words } = to;
+  const end = at + ID_WORDS;
+  let word = at;
+  let all = 0;
+  let i = 0;
+  for (; i + 4 <= units; i += 4) {
+    const a = id.charCodeAt(i);
+    const b = id.charCodeAt(i + 1);
+    const c = id.charCodeAt(i + 2);
+    const d = id.charCodeAt(i + 3);
+    all |= a | b | c | d;
+    words[word++] = a | (b << 8) | (c << 16) | (d << 24);
+  }
+  if (word < end) {
+    let last = 0;
+    for (let shift = 0; i < units; i++, shift += 8) {
+      const code = id.charCodeAt(i);
+      all |= code;
+      last |= code << shift;
+    }
+    words[word++] = last;
+    while (word < end) words[word++] = 0;
+  }
+  return all <= ASCII_MAX ? units : encodeProductId(id, to.bytes, at * 4);
+}
 
 /**
  * Writes `id` as UTF-8 to the 64 bytes from `at` of `bytes` and zero-pads them.

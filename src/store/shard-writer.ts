@@ -154,12 +154,15 @@ export class ShardWriter {
 
   /**
    * Brings the shards back to where the slot that the predecessor died on was not yet applied.
-   * `cursor` is the one it published last: a record for an earlier slot is done with.
+   * `cursor` is the one it published last: a record for an earlier slot is done with. That slot is
+   * less than a ring ahead; the sign alone would take a record of 2^31 slots ago for one to come.
    */
   undo(cursor: number): void {
     const undo = this.#undo;
     const phase = undo[UNDO_PHASE];
-    if (phase === PHASE_NONE || (((undo[UNDO_CURSOR] as number) - cursor) | 0) < 0) return;
+    const ahead = ((undo[UNDO_CURSOR] as number) - cursor) | 0;
+    const slots = this.#slots.words.length / SLOT_WORDS;
+    if (phase === PHASE_NONE || ahead < 0 || ahead >= slots) return;
     const shard = this.#shards[undo[UNDO_SHARD] as number] as Shard;
     const { words } = shard;
     const entry = undo[UNDO_ENTRY] as number;

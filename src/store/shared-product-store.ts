@@ -3,9 +3,9 @@
  * Implements the repository seam. A read is a seqlock read (Lameter, "Effective synchronization on
  * Linux/NUMA systems", 2005): version, state, version again, and over if a writer was there.
  */
-import { ID_BYTES_MAX, ID_WORDS } from '../ring/slot.ts';
+import { ID_WORDS } from '../ring/slot.ts';
 import { type HashKey, hashId } from './id-hash.ts';
-import { encodeProductId } from './product-id.ts';
+import { encodeProductIdWords, type IdMemory } from './product-id.ts';
 import type { ProductRepository, ProductState, ReadResult } from './product-repository.ts';
 import {
   ENTRY_PRICE,
@@ -59,7 +59,7 @@ export class SharedProductStore implements ProductRepository {
   readonly #key: HashKey;
   readonly #copied = new CopiedState();
   readonly #id = new Int32Array(ID_WORDS);
-  readonly #idBytes = new Uint8Array(this.#id.buffer, 0, ID_BYTES_MAX);
+  readonly #idMemory: IdMemory = { words: this.#id, bytes: new Uint8Array(this.#id.buffer) };
 
   constructor(shards: readonly Shard[], key: HashKey) {
     this.#shards = shards;
@@ -78,7 +78,7 @@ export class SharedProductStore implements ProductRepository {
   }
 
   read(productId: string): ReadResult {
-    const idBytes = encodeProductId(productId, this.#idBytes, 0);
+    const idBytes = encodeProductIdWords(productId, this.#idMemory, 0);
     if (idBytes < 0) return 'missing';
     const hash = hashId(this.#key, this.#id, 0, idBytes);
     const shard = this.#shards[shardOf(hash, this.#shards.length)] as Shard;

@@ -18,6 +18,12 @@ const NEVER = Number.NEGATIVE_INFINITY;
 export class ProductModel {
   readonly products = new Map<string, ModelProduct>();
 
+  copy(): ProductModel {
+    const copy = new ProductModel();
+    for (const [id, product] of this.products) copy.products.set(id, product);
+    return copy;
+  }
+
   /** Merges one event, committed at `commitTimeMs`: a field never goes back in event time. */
   apply(event: PlainEvent, commitTimeMs: number): void {
     const { productId, price, stock, occurredAtMs: at, seq } = event;

@@ -53,8 +53,8 @@ export class ConnectionDrain {
   }
 
   /**
-   * Stops listening, after this turn has accepted what the kernel had completed, and lets each
-   * connection end with its newest answer, which says `connection: close`. Calls after the first
+   * Stops listening, once the connections that the kernel has completed by now are accepted (closing
+   * the listening socket would reset them), and lets each connection end with its newest answer, which says `connection: close`. Calls after the first
    * change nothing. Requests go on being served.
    */
   beginDrain(): void {
@@ -65,7 +65,7 @@ export class ConnectionDrain {
       this.#closeHalfway(socket);
       sayClose(connection);
     }
-    setImmediate(() => {
+    afterNextPoll(() => {
       if (this.#server.listening) NetServer.prototype.close.call(this.#server);
     });
   }
@@ -90,8 +90,8 @@ export class ConnectionDrain {
       this.#onEmpty = () => {
         if (!this.#server.listening) finish('closed');
       };
-      // A turn later than beginDrain's stop, so that a connection just accepted is counted.
-      setImmediate(() => {
+      // After beginDrain's stop, so that a connection just accepted is counted.
+      afterNextPoll(() => {
         if (this.#connections.size === 0) this.#onEmpty?.();
       });
     });
@@ -142,14 +142,20 @@ export class ConnectionDrain {
     }
     if (idle.length === 0) return;
     // If the loop was held up, requests may wait in the kernel: let it read before judging.
-    setImmediate(() => {
+    afterNextPoll(() => {
       for (const socket of idle) {
         const connection = this.#connections.get(socket);
-        if (connection === undefined || noteMoves(socket, connection)) continue;
-        if (!isAnswering(connection)) Socket.prototype.destroySoon.call(socket);
+        if (connection !== undefined && !noteMoves(socket, connection)) {
+          Socket.prototype.destroySoon.call(socket);
+        }
       }
     });
   }
+}
+
+/** Runs `step` once the loop has taken in all that the kernel holds now: one whole poll phase. */
+function afterNextPoll(step: () => void): void {
+  setImmediate(() => setImmediate(step));
 }
 
 function sayClose(connection: Connection): void {

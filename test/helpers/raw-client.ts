@@ -67,6 +67,14 @@ export class RawClient {
     return this.received;
   }
 
+  /** Resolves once both halves are closed, properly or not. */
+  async closed(): Promise<void> {
+    if (this.socket.closed) return;
+    await new Promise<void>((resolve) => {
+      this.socket.once('close', () => resolve());
+    });
+  }
+
   close(): void {
     this.socket.destroy();
   }

@@ -1,6 +1,7 @@
 /** Draining connections: everybody in flight is answered, nobody is reset. Real sockets. */
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
+import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
 import { ConnectionDrain } from '../../src/http/drain.ts';
 import { fakeApp } from '../helpers/http-fakes.ts';
@@ -114,14 +115,29 @@ t.test('serves a request that lay in the kernel when the drain began', async (t)
 
 t.test('serves a connection that the kernel had completed when the drain began', async (t) => {
   const { drain, port } = await listening(t);
-  const client = await RawClient.connect(port); // the server has not accepted it: same thread
-  client.send(GET_HEALTH);
+  const connected = new Int32Array(new SharedArrayBuffer(4));
+  const client = new Worker(
+    `const { parentPort, workerData: { port, connected, text } } = require('node:worker_threads');
+    let received = '';
+    const socket = require('node:net').connect(port, '127.0.0.1', () => {
+      socket.write(text);
+      Atomics.store(connected, 0, 1);
+      Atomics.notify(connected, 0);
+    });
+    socket.on('data', (data) => { received += data; });
+    socket.on('error', ({ code }) => parentPort.postMessage(code));
+    socket.on('end', () => parentPort.postMessage(received));`,
+    { eval: true, workerData: { port, connected, text: GET_HEALTH } },
+  );
+  const answer = once(client, 'message');
+  await once(client, 'online');
+  // While this thread is blocked here, it accepts nothing.
+  Atomics.wait(connected, 0, 0);
   drain.beginDrain();
   const drained = drain.drained({ timeoutMs: PATIENT_MS });
-  t.match(await client.end(), /^connection: close\r$[\s\S]*healthy/im);
-  t.equal(client.errorCode, undefined);
-  client.socket.end();
+  t.match((await answer)[0], /^connection: close\r$[\s\S]*healthy/im);
   t.equal(await drained, 'closed');
+  await client.terminate();
 });
 
 t.test('every answer says close, problems too', async (t) => {
@@ -175,6 +191,7 @@ t.test('requests after the goodbye are not taken, and reset nobody', async (t) =
   t.match(text, /connection: close[\s\S]*"seq":1\}$/i);
   for (let i = 0; i < 50; i++) client.send(postEvent('late'));
   client.socket.end();
+  await client.closed();
   t.equal(await drained, 'closed');
   t.equal(client.errorCode, undefined);
   t.equal(intake.offers.length, 1);

@@ -54,12 +54,38 @@ t.test('answers malformed HTTP with 400 and closes', async (t) => {
   }
 });
 
-t.test('answers headers that are too large with 431', async (t) => {
-  const { connect } = await listening(t);
+t.test('answers headers that are too large with 431, also to who goes on sending', async (t) => {
+  const { app, connect } = await listening(t);
   const client = await connect();
-  client.send(`GET /health HTTP/1.1\r\nhost: a\r\nx: ${'x'.repeat(100_000)}\r\n\r\n`);
+  client.socket.pause();
+  const refused = once(app.server, 'clientError');
+  client.send(`GET /health HTTP/1.1\r\nhost: a\r\nx: ${'x'.repeat(20_000)}`);
+  const [, serverSide] = await refused;
+  const closed = new Promise((resolve) => serverSide.once('close', resolve));
+  // A reset would throw away the answer, which the client has not read yet.
+  const sendUntilMs = performance.now() + 100;
+  while (performance.now() < sendUntilMs) {
+    client.send('x'.repeat(100));
+    await new Promise(setImmediate);
+  }
+  client.socket.end();
+  await closed;
+  client.socket.resume();
   checkProblem(t, await client.end(), 431, 'headers-too-large');
-  t.equal(client.errorCode, undefined, 'the rest of the headers did not reset the connection');
+  t.equal(client.errorCode, undefined);
+});
+
+t.test('cuts off who goes on sending after a refusal', async (t) => {
+  const { app, connect } = await listening(t);
+  const client = await connect();
+  const refused = once(app.server, 'clientError');
+  client.send('NONSENSE\r\n\r\n');
+  const [, serverSide] = await refused;
+  const closed = new Promise((resolve) => serverSide.once('close', resolve));
+  const sending = setInterval(() => client.send('more'), 10);
+  t.teardown(() => clearInterval(sending));
+  await closed;
+  t.pass();
 });
 
 t.test('answers a malformed body with 400', async (t) => {

@@ -10,6 +10,12 @@ import { helpText } from './config/reference.ts';
 import type { Config } from './config/schema.ts';
 import { Service } from './service.ts';
 
+/**
+ * npm passes a signal on to its child, which a terminal has already sent it to: what comes again
+ * so soon is the same Ctrl-C, not a second one.
+ */
+const SAME_SIGNAL_MS = 500;
+
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
@@ -44,12 +50,14 @@ function readConfig(): Config {
 
 /** Stops on the first signal, exits at once on the second. */
 function stopOnSignals(service: Service, logger: Logger, config: Config): void {
-  let signals = 0;
+  let firstMs: number | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
-    if (++signals > 1) {
+    if (firstMs !== undefined) {
+      if (performance.now() - firstMs < SAME_SIGNAL_MS) return;
       logger.warn({ signal }, 'second signal: exiting at once');
       process.exit(EXIT_FAILED);
     }
+    firstMs = performance.now();
     logger.info({ signal }, 'stopping');
     void stop(service, logger, config, 0);
   };

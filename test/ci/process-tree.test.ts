@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import t from 'tap';
-import { descendantsOf, isRunning } from '../../tools/process-tree.ts';
+import { descendantsOf, isRunning } from '../../.ci/process-tree.ts';
 
 t.test('children of children are found with their commands, parents first', async (t) => {
   // The shell stays, as it has a second command to run; `cat` waits for its standard input.

@@ -1,6 +1,6 @@
 /** Which lines of a README are commands. */
 import t from 'tap';
-import { commandsOf } from '../../tools/readme-commands.ts';
+import { commandsOf } from '../../.ci/readme-commands.ts';
 
 t.test('the lines of fenced shell blocks are commands, joined at backslashes', (t) => {
   const readme = [

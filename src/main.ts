@@ -14,7 +14,7 @@ import { Service } from './service.ts';
  * npm passes a signal on to its child, which a terminal has already sent it to: what comes again
  * so soon is the same Ctrl-C, not a second one.
  */
-const SAME_SIGNAL_MS = 500;
+const SAME_SIGNAL_MS = 100;
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;

@@ -1,6 +1,7 @@
 /** `GET /api/v1/products/{id}`: bodies, ids, ETags and busy entries. */
 import t from 'tap';
 import { fakeApp } from '../helpers/http-fakes.ts';
+import { RawClient } from '../helpers/raw-client.ts';
 
 t.test('answers exactly id, price and stock, in this order', async (t) => {
   const { app, products } = fakeApp();
@@ -52,8 +53,6 @@ t.test('reads back any id, percent-encoded', async (t) => {
     'a/b',
     '/',
     '//',
-    '.',
-    '..',
     '../../health',
     ' ',
     'a b',
@@ -82,6 +81,26 @@ t.test('reads back any id, percent-encoded', async (t) => {
     const every = [...Buffer.from(id)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`);
     const encoded = await app.inject(`/api/v1/products/${every.join('')}`);
     t.equal(encoded.body, response.body, `${id}, every byte encoded`);
+  }
+});
+
+t.test('reads back the ids . and .. from clients that leave paths alone', async (t) => {
+  const { app, products } = fakeApp();
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  t.teardown(() => app.close());
+  // Not with inject: it resolves dot segments as WHATWG URLs do, encoded ones too.
+  const { port } = app.server.address() as { port: number };
+  for (const [id, path] of [
+    ['.', '.'],
+    ['..', '..'],
+    ['..', '%2e%2E'],
+    ['../x', '..%2Fx'],
+  ]) {
+    products.put(id, 1, 2, 3);
+    const client = await RawClient.connect(port);
+    client.send(`GET /api/v1/products/${path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`);
+    t.ok((await client.end()).endsWith(JSON.stringify({ id, price: 2, stock: 3 })), path);
+    client.close();
   }
 });
 

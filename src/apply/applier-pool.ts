@@ -30,6 +30,8 @@ export class ApplierPool {
   #setAside: SlotContent[] = [];
   #setAsideCount = 0;
   #restarts = 0;
+  /** Threads that died before they could take a task, since the last one that could. */
+  #unbornDeaths = 0;
   #fatal = false;
   #terminating = false;
 
@@ -49,6 +51,10 @@ export class ApplierPool {
       recordTiming: false,
     });
     this.#pool.on('error', (error) => options.logger.error({ err: error }, 'applier pool'));
+    this.#pool.on('workerCreate', () => {
+      this.#unbornDeaths = 0;
+    });
+    this.#pool.on('workerDestroy', () => queueMicrotask(() => this.#replaceUnborn()));
     this.#finished = Promise.all(memory.appliers.map((_, index) => this.#supervise(index)));
   }
 
@@ -65,6 +71,11 @@ export class ApplierPool {
   /** The last of them, oldest first. */
   get setAside(): readonly SlotContent[] {
     return this.#setAside;
+  }
+
+  /** Whether the event with this seq is one of the last that were set aside. */
+  isSetAside(seq: number): boolean {
+    return this.#setAside.some((event) => event.seq === seq);
   }
 
   /** Applier threads replaced since the start. */
@@ -97,7 +108,7 @@ export class ApplierPool {
       try {
         const end = await this.#pool.run({ memory, index });
         if (end === 'no-room') {
-          this.#stopProcess('the store is too small for the data in the log');
+          this.#stopProcess('MAX_MEMORY_USAGE is too small for the products in the log: raise it');
         }
         return;
       } catch (error) {
@@ -120,6 +131,26 @@ export class ApplierPool {
         }
       }
     }
+  }
+
+  /**
+   * Piscina never replaces a thread that dies while it starts, and the task that waits for it would
+   * wait for ever. One more task makes it add a thread, and is taken back before that can run it.
+   */
+  #replaceUnborn(): void {
+    const { memory, logger } = this.#options;
+    const isMissing = this.#pool.threads.length < memory.appliers.length;
+    if (this.#terminating || !isMissing || this.#pool.queueSize === 0) return;
+    this.#unbornDeaths++;
+    this.#restarts++;
+    logger.error('applier thread died while it started');
+    if (this.#unbornDeaths >= IDLE_DEATHS_MAX) {
+      this.#stopProcess('applier threads die while they start');
+      return;
+    }
+    const nudge = new AbortController();
+    this.#pool.run({ memory, index: 0 }, { signal: nudge.signal }).catch(() => undefined);
+    nudge.abort();
   }
 
   /** The event an applier died on, if it was on one that it had not finished. */

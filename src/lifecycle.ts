@@ -8,6 +8,6 @@ export interface Lifecycle {
   readonly phase: Phase;
   /** False while the log can't be written: reads go on, writes are refused. */
   readonly storageAvailable: boolean;
-  /** How much of the log is replayed, in percent; `undefined` before it is known. */
+  /** How much of the log is replayed, in percent; `undefined` while that is not known. */
   readonly replayedPercent?: number | undefined;
 }

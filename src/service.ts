@@ -6,6 +6,7 @@
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import { AppliedWatermark } from './apply/applied-watermark.ts';
 import { ApplierPool } from './apply/applier-pool.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import type { LogRetention } from './checkpoint/retention.ts';
@@ -18,6 +19,8 @@ import type { Lifecycle, Phase } from './lifecycle.ts';
 import { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
 import { LogSupervisor } from './log/log-supervisor.ts';
+import { LogProgress } from './log/progress.ts';
+import { CommitRing } from './ring/commit-ring.ts';
 import { IntakeRing } from './ring/intake-ring.ts';
 import { Admission } from './store/admission.ts';
 import { Shard } from './store/shard.ts';
@@ -49,6 +52,7 @@ export class Service implements Lifecycle {
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
   readonly #intake: RingIntake;
+  readonly #watermark: AppliedWatermark;
   readonly #drain: ConnectionDrain;
   readonly #failed = Promise.withResolvers<string>();
   #phase: Phase = 'starting';
@@ -88,8 +92,16 @@ export class Service implements Lifecycle {
       hashKey: memory.hashKey,
       storageTimeoutMs: config.storageTimeoutMs,
     });
+    this.#watermark = new AppliedWatermark(
+      new CommitRing(memory.commit, workers),
+      new LogProgress(memory.progress),
+    );
     this.app = buildApp({
       intake: this.#intake,
+      applied: {
+        whenApplied: (seq, onApplied) => this.#watermark.whenApplied(seq, onApplied),
+        isSetAside: (seq) => this.appliers.isSetAside(seq),
+      },
       products: this.store,
       lifecycle: this,
       limits: config,
@@ -248,6 +260,7 @@ export class Service implements Lifecycle {
     await this.log.terminate();
     await this.appliers.terminate();
     this.#intake.dispose();
+    this.#watermark.dispose();
     await this.app.close();
     this.#dataDir.close();
     this.#phase = 'stopped';

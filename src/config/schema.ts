@@ -89,11 +89,11 @@ export const ConfigSchema = Type.Object({
     allowedText: 'a path',
     description: 'Folder of the log; held by one process at a time',
   }),
-  ackDefault: choice(['accepted', 'durable'], {
+  ackDefault: choice(['accepted', 'durable', 'applied'], {
     env: 'ACK',
     defaultText: 'durable',
     description:
-      'When a POST is answered if it does not say: accepted (in memory) or durable (flushed to disk)',
+      'When a POST is answered if it does not say: accepted (in memory), durable (flushed to disk) or applied (durable, and every read shows it)',
   }),
   logLevel: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
     env: 'LOG_LEVEL',

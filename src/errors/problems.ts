@@ -37,6 +37,11 @@ export const PROBLEMS = {
     title: 'Invalid event',
     detail: 'The event breaks the rules listed in errors; nothing of it was applied.',
   },
+  'invalid-parameter': {
+    status: 400,
+    title: 'Invalid parameter',
+    detail: 'A parameter of the URL is unknown or has a value that is not allowed.',
+  },
   'route-not-found': {
     status: 404,
     title: 'Route not found',
@@ -81,6 +86,11 @@ export const PROBLEMS = {
     status: 500,
     title: 'Internal error',
     detail: 'The service failed to answer; quote instance when you report this.',
+  },
+  'event-set-aside': {
+    status: 500,
+    title: 'Event set aside',
+    detail: 'The event is durable, but it could not be applied.',
   },
   'queue-full': {
     status: 503,

@@ -4,7 +4,7 @@
  */
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import type { EventIntake } from '../intake/event-intake.ts';
+import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
 import { createErrorHandler } from './error-handler.ts';
@@ -12,7 +12,7 @@ import { guardHost } from './host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './protocol-errors.ts';
 import { createRequestIds } from './request-ids.ts';
 import { watchRoutes } from './route-guard.ts';
-import { type AckLevel, eventRoutes } from './routes/events.ts';
+import { type AppliedEvents, eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
 import { livezRoute } from './routes/livez.ts';
 import { productRoutes } from './routes/products.ts';
@@ -22,6 +22,7 @@ import { createHttpServer, type HttpLimits } from './server.ts';
 
 export interface AppDeps {
   readonly intake: EventIntake;
+  readonly applied: AppliedEvents;
   readonly products: ProductRepository;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits;
@@ -38,7 +39,7 @@ const PARAM_LENGTH_MAX = 64 * 1024;
  * under load is `ConnectionDrain`'s part, before `close`.
  */
 export function buildApp(deps: AppDeps): FastifyInstance {
-  const { intake, products, lifecycle, limits, ackDefault, logger } = deps;
+  const { intake, applied, products, lifecycle, limits, ackDefault, logger } = deps;
   const nextRequestId = createRequestIds();
   const handleError = createErrorHandler(logger);
 
@@ -62,7 +63,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
   const closeGaps = watchRoutes(app);
-  app.register(async (scope) => eventRoutes(scope, { intake, lifecycle, ackDefault }));
+  app.register(async (scope) => eventRoutes(scope, { intake, lifecycle, applied, ackDefault }));
   productRoutes(app, { products, lifecycle });
   healthRoute(app);
   livezRoute(app);

@@ -15,6 +15,12 @@ export interface ProductEvent {
   readonly occurredAtMs: number | undefined;
 }
 
+/**
+ * What an answer to a write states: `accepted` (in memory), `durable` (flushed to disk) or
+ * `applied` (durable, and every read shows it).
+ */
+export type AckLevel = 'accepted' | 'durable' | 'applied';
+
 /** Whoever waits for the fate of one event; exactly one of the two methods is called, once. */
 export interface EventWaiter {
   /** The event is flushed to disk under this number. */

@@ -4,6 +4,7 @@
  */
 import { pino } from 'pino';
 import { type AppDeps, buildApp } from '../../src/http/app.ts';
+import type { AppliedEvents } from '../../src/http/routes/events.ts';
 import type {
   EventIntake,
   EventWaiter,
@@ -98,15 +99,33 @@ export const TEST_LIMITS = {
   connectionsMax: 1000,
 } as const;
 
+/** Events are applied when the test says so, or at once. */
+export class FakeApplied implements AppliedEvents {
+  autoApply = true;
+  readonly aside = new Set<number>();
+  readonly waiting: { readonly seq: number; readonly onApplied: () => void }[] = [];
+
+  whenApplied(seq: number, onApplied: () => void): void {
+    if (this.autoApply) onApplied();
+    else this.waiting.push({ seq, onApplied });
+  }
+
+  isSetAside(seq: number): boolean {
+    return this.aside.has(seq);
+  }
+}
+
 /** The app on fakes; the caller closes it. `logged` collects what it logs. */
 export function fakeApp(overrides: Partial<AppDeps> = {}) {
   const intake = new FakeIntake();
   const products = new FakeProducts();
   const lifecycle = new FakeLifecycle();
+  const applied = new FakeApplied();
   const logged: string[] = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) });
   const app = buildApp({
     intake,
+    applied,
     products,
     lifecycle,
     limits: TEST_LIMITS,
@@ -114,5 +133,5 @@ export function fakeApp(overrides: Partial<AppDeps> = {}) {
     logger,
     ...overrides,
   });
-  return { app, intake, products, lifecycle, logged };
+  return { app, intake, applied, products, lifecycle, logged };
 }

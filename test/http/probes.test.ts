@@ -83,3 +83,12 @@ t.test('a refused write is refused before its body is judged', async (t) => {
   const response = await app.inject({ method: 'POST', url: '/api/v1/events', payload: 'x' });
   t.equal(response.json().code, 'not-ready');
 });
+
+t.test('readyz says how far a long start has come', async (t) => {
+  const lifecycle = { phase: 'starting' as const, storageAvailable: true, replayedPercent: 45 };
+  const { app } = fakeApp({ lifecycle });
+  t.teardown(() => app.close());
+  const response = await app.inject('/readyz');
+  t.equal(response.statusCode, 503);
+  t.match(response.json(), { code: 'not-ready', detail: /45 % of the log/ });
+});

@@ -5,7 +5,13 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ProblemCode } from '../../errors/problems.ts';
-import type { EventIntake, EventWaiter, Offer, ProductEvent } from '../../intake/event-intake.ts';
+import type {
+  AckLevel,
+  EventIntake,
+  EventWaiter,
+  Offer,
+  ProductEvent,
+} from '../../intake/event-intake.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { acceptJson, refusedMedia } from '../json-body.ts';
 import { retryOnLaterTurns } from '../later-turns.ts';
@@ -13,14 +19,21 @@ import { refusedWrite, sendClosed } from '../phase-guard.ts';
 import { isGone, sendJson, sendProblem } from '../respond.ts';
 import { eventFaults, futureFaults, isTooFarAhead } from '../schemas/event-faults.ts';
 import { productEventBody, toProductEvent } from '../schemas/product-event.ts';
-
-/** The level of acknowledgement that a 202 states. */
-export type AckLevel = 'accepted' | 'durable';
+import { queryFault, writeQuery } from '../schemas/write-query.ts';
 
 export interface EventRouteDeps {
   readonly intake: EventIntake;
   readonly lifecycle: Lifecycle;
+  readonly applied: AppliedEvents;
   readonly ackDefault: AckLevel;
+}
+
+/** The seam to the appliers: what a write that asks for `ack=applied` needs of them. */
+export interface AppliedEvents {
+  /** Calls `onApplied` once the durable event `seq` is applied or set aside. */
+  whenApplied(seq: number, onApplied: () => void): void;
+  /** Whether `seq` was set aside, because it killed its applier twice. */
+  isSetAside(seq: number): boolean;
 }
 
 /** A reply that waits for the log thread. */
@@ -36,9 +49,19 @@ class PendingAck implements EventWaiter {
   }
 
   durable(seq: number): void {
+    this.answer(202, 'durable', seq);
+  }
+
+  protected answer(status: number, level: AckLevel, seq: number): void {
     if (isGone(this.#reply)) return;
     const id = JSON.stringify(this.#productId);
-    sendJson(this.#reply, 202, `{"status":"durable","product_id":${id},"seq":${seq}}`);
+    sendJson(this.#reply, status, `{"status":"${level}","product_id":${id},"seq":${seq}}`);
+  }
+
+  protected setAside(seq: number): void {
+    if (isGone(this.#reply)) return;
+    const detail = `The event is durable as seq ${seq}, but it could not be applied.`;
+    sendProblem(this.#reply, 'event-set-aside', { detail });
   }
 
   failed(outcome: 'none' | 'unknown'): void {
@@ -48,14 +71,31 @@ class PendingAck implements EventWaiter {
   }
 }
 
+/** A reply that waits for the appliers, too. */
+class PendingApplied extends PendingAck {
+  readonly #applied: AppliedEvents;
+
+  constructor(reply: FastifyReply, productId: string, intake: EventIntake, applied: AppliedEvents) {
+    super(reply, productId, intake);
+    this.#applied = applied;
+  }
+
+  override durable(seq: number): void {
+    this.#applied.whenApplied(seq, () => {
+      if (this.#applied.isSetAside(seq)) this.setAside(seq);
+      else this.answer(200, 'applied', seq);
+    });
+  }
+}
+
 export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
-  const { intake, lifecycle, ackDefault } = deps;
+  const { intake, lifecycle, applied, ackDefault } = deps;
   acceptJson(app);
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
     method: 'POST',
     url: '/api/v1/events',
-    schema: { body: productEventBody },
+    schema: { body: productEventBody, querystring: writeQuery },
     attachValidation: true,
     onRequest: (request, reply, done) => {
       if (!refusedWrite(lifecycle, reply) && !refusedMedia(request, reply)) done();
@@ -63,6 +103,10 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
     handler: (request, reply) => {
       const { body, validationError } = request;
       if (validationError !== undefined) {
+        if (validationError.validationContext === 'querystring') {
+          const detail = queryFault(validationError.validation);
+          return sendProblem(reply, 'invalid-parameter', { detail, outcome: 'none' });
+        }
         if (body === undefined) return sendProblem(reply, 'empty-body');
         const errors = eventFaults(body, validationError.validation, Date.now());
         return sendProblem(reply, 'invalid-event', { errors });
@@ -71,13 +115,22 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
       if (isTooFarAhead(event.occurredAtMs, Date.now())) {
         return sendProblem(reply, 'invalid-event', { errors: futureFaults() });
       }
-      offer(event, reply);
+      offer(event, request.query.ack ?? ackDefault, reply);
     },
   });
 
-  function offer(event: ProductEvent, reply: FastifyReply): void {
-    const waiter =
-      ackDefault === 'durable' ? new PendingAck(reply, event.productId, intake) : undefined;
+  function waiterFor(
+    level: AckLevel,
+    reply: FastifyReply,
+    productId: string,
+  ): EventWaiter | undefined {
+    if (level === 'durable') return new PendingAck(reply, productId, intake);
+    if (level === 'applied') return new PendingApplied(reply, productId, intake, applied);
+    return undefined;
+  }
+
+  function offer(event: ProductEvent, level: AckLevel, reply: FastifyReply): void {
+    const waiter = waiterFor(level, reply, event.productId);
     const answer = intake.offer(event, waiter);
     if (answer === 'queued' && waiter !== undefined) return;
     if (answer === 'undecided') offerAgain(event, waiter, reply);

@@ -3,7 +3,7 @@
  * while the log can be written. Main thread.
  */
 import type { FastifyInstance } from 'fastify';
-import type { ProblemCode } from '../../errors/problems.ts';
+import type { ProblemCode, ProblemExtras } from '../../errors/problems.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { sendJson, sendProblem } from '../respond.ts';
 
@@ -11,7 +11,7 @@ export function readyzRoute(app: FastifyInstance, lifecycle: Lifecycle): void {
   app.get('/readyz', (_request, reply) => {
     const obstacle = obstacleOf(lifecycle);
     if (obstacle === undefined) sendJson(reply, 200, '{"status":"ready"}');
-    else sendProblem(reply, obstacle);
+    else sendProblem(reply, obstacle, progressOf(lifecycle));
   });
 }
 
@@ -19,4 +19,10 @@ function obstacleOf({ phase, storageAvailable }: Lifecycle): ProblemCode | undef
   if (phase === 'starting') return 'not-ready';
   if (phase !== 'ready') return 'stopping';
   return storageAvailable ? undefined : 'storage-unavailable';
+}
+
+/** Says how far a long start has come. */
+function progressOf({ phase, replayedPercent }: Lifecycle): ProblemExtras | undefined {
+  if (phase !== 'starting' || replayedPercent === undefined) return undefined;
+  return { detail: `The service is starting: ${replayedPercent} % of the log is replayed.` };
 }

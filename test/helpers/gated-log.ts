@@ -1,0 +1,24 @@
+/** Entry of a log thread whose disk waits at gates; see `log-gates.ts`. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { type FileHandle, NodeFileSystem } from '../../src/log/file-system.ts';
+import { runLogThread } from '../../src/log/log-thread.ts';
+import type { LogThreadData } from '../../src/threads/shared-memory.ts';
+import { receivedGates } from './log-gates.ts';
+
+class GatedFileSystem extends NodeFileSystem {
+  readonly #gates = receivedGates();
+
+  override openForReading(path: string): FileHandle {
+    this.#gates.read.pass();
+    return super.openForReading(path);
+  }
+
+  override syncData(file: FileHandle): void {
+    this.#gates.flush.pass();
+    super.syncData(file);
+  }
+}
+
+runLogThread(workerData as LogThreadData, new GatedFileSystem(), (message) => {
+  parentPort?.postMessage(message);
+});

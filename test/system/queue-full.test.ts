@@ -1,0 +1,78 @@
+/** A full intake ring: exactly QUEUE_SIZE events in flight, the rest told when to come back. */
+import t from 'tap';
+import { AckLedger } from '../helpers/ack-ledger.ts';
+import { ApiClient, codeOf, type EventBody } from '../helpers/api-client.ts';
+import { polled } from '../helpers/bounded.ts';
+import { GATED_LOG, installGates } from '../helpers/log-gates.ts';
+import { startReadyService } from '../helpers/service-in-process.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+import { faultsOf, write } from '../helpers/writers.ts';
+
+const MORE = 20;
+const ANSWERS_MS_MAX = 20_000;
+
+for (const queueSize of [1, 3, 8]) {
+  t.test(`QUEUE_SIZE=${queueSize}, the disk standing still`, async (t) => {
+    const env = { DATA_DIR: tempDir(t), QUEUE_SIZE: String(queueSize), STORAGE_TIMEOUT: '1m' };
+    const { flush } = installGates();
+    const { service, port } = await startReadyService(t, env, { threads: { log: GATED_LOG } });
+    const client = new ApiClient(port, queueSize + MORE);
+    t.teardown(() => client.close());
+    t.teardown(() => flush.open());
+
+    flush.close();
+    const answers: { event: EventBody; status: number; code: string; retryAfter: number }[] = [];
+    const all = Array.from({ length: queueSize + MORE }, async (_, n) => {
+      const event = { product_id: `product ${n}`, price: n, stock: n };
+      const answer = await client.post(event);
+      const code = answer.status === 202 ? '' : codeOf(answer);
+      const retryAfter = Number(answer.headers['retry-after']);
+      answers.push({ event, status: answer.status, code, retryAfter });
+    });
+    await polled(() => (answers.length >= MORE ? true : undefined), ANSWERS_MS_MAX, 'the refusals');
+    await flush.arrival();
+    // All requests have reached the service, and what is not answered is what it holds.
+    t.equal(answers.length, MORE, 'exactly QUEUE_SIZE are held');
+    t.strictSame([...new Set(answers.map(({ code }) => code))], ['queue-full']);
+    t.ok(
+      answers.every(({ retryAfter }) => Number.isInteger(retryAfter) && retryAfter >= 1),
+      'each refusal says after how many seconds to come back',
+    );
+
+    flush.open();
+    await Promise.all(all);
+    const taken = answers.slice(MORE);
+    t.strictSame(
+      taken.map(({ status }) => status),
+      Array(queueSize).fill(202),
+      'what was held is acknowledged',
+    );
+    t.equal((await client.post({ product_id: 'next', price: 1, stock: 1 })).status, 202);
+    t.equal(await service.stop(), true, 'it stops cleanly');
+
+    const again = await startReadyService(t, env);
+    const reader = new ApiClient(again.port);
+    t.teardown(() => reader.close());
+    for (const { event, status } of answers) {
+      const { product_id: id, price } = event;
+      t.equal((await reader.product(id))?.price, status === 202 ? price : undefined, id);
+    }
+  });
+
+  t.test(`QUEUE_SIZE=${queueSize}, the disk at its speed`, async (t) => {
+    const env = { DATA_DIR: tempDir(t), QUEUE_SIZE: String(queueSize) };
+    const { service, port } = await startReadyService(t, env);
+    const ledger = new AckLedger();
+    const load = { port, ledger, connections: 40, products: 3 };
+    const tally = await write({ ...load, eventsMax: 75 });
+    t.comment(tally);
+    t.ok((tally['202'] ?? 0) > 0, 'some got in');
+    t.ok((tally['503 queue-full'] ?? 0) > 0, 'some did not');
+    t.strictSame(Object.keys(tally).sort(), ['202', '503 queue-full'], 'nothing else happened');
+    t.strictSame(await write({ ...load, connections: 1, eventsMax: 50 }), { 202: 50 }, 'recovers');
+    t.equal(await service.stop(), true, 'it stops cleanly');
+
+    const again = await startReadyService(t, env);
+    t.strictSame(await faultsOf(ledger, again.port), [], 'what was acknowledged is there, no more');
+  });
+}

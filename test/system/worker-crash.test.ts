@@ -1,0 +1,116 @@
+/** Threads that die under load: the service goes on answering and nothing acknowledged is lost. */
+import t from 'tap';
+import type { Service } from '../../src/service.ts';
+import { AckLedger } from '../helpers/ack-ledger.ts';
+import { ApiClient, type EventBody } from '../helpers/api-client.ts';
+import { polled } from '../helpers/bounded.ts';
+import {
+  DEADLY_ALWAYS,
+  DEADLY_APPLIER,
+  DEADLY_ONCE,
+  installDeaths,
+} from '../helpers/deadly-prices.ts';
+import { startReadyService } from '../helpers/service-in-process.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+import { faultsOf, write } from '../helpers/writers.ts';
+
+const VISIBLE_MS_MAX = 10_000;
+const KILL_EVERY = 200;
+const KILLS = 6;
+
+/** Kills a log thread. */
+const killLog = ({ log }: Service) => log.killThread();
+
+/** Kills an applier, and the thread that takes its place while that starts: the newest is first. */
+async function killAppliers({ appliers }: Service): Promise<void> {
+  await appliers.killThread(0);
+  await appliers.killThread(0);
+}
+
+for (const [victim, kill] of Object.entries({ 'log thread': killLog, applier: killAppliers })) {
+  t.test(`${victim} killed ${KILLS} times under load`, async (t) => {
+    const env = { DATA_DIR: tempDir(t) };
+    const { service, port, logged } = await startReadyService(t, env);
+    const { appliers } = service;
+    const ledger = new AckLedger();
+    const kills: Promise<void>[] = [];
+    let nextKillAt = KILL_EVERY;
+    const tally = await write({
+      port,
+      ledger,
+      connections: 32,
+      products: 5,
+      eventsMax: 10_000,
+      isOver: () => kills.length === KILLS && ledger.acknowledgements >= nextKillAt,
+      onAcknowledged: () => {
+        // Only once they have got over the last one.
+        if (kills.length === KILLS || !appliers.isCaughtUp()) return;
+        if (ledger.acknowledgements < nextKillAt) return;
+        nextKillAt = ledger.acknowledgements + KILL_EVERY;
+        kills.push(kill(service));
+      },
+    });
+    await Promise.all(kills);
+    t.equal(kills.length, KILLS, 'it was killed as often as that');
+    t.strictSame(Object.keys(tally), ['202'], 'every event was acknowledged all the same');
+    const died = logged.filter(({ msg }) => /(applier|thread) died/.test(msg)).length;
+    t.ok(died >= KILLS, `${died} deaths are logged`);
+
+    const caughtUp = () => (appliers.isCaughtUp() ? true : undefined);
+    await polled(caughtUp, VISIBLE_MS_MAX, 'the appliers to catch up');
+    t.equal(appliers.setAsideCount, 0, 'no event was set aside');
+    t.strictSame(await faultsOf(ledger, port), [], 'every acknowledged event is there');
+    t.equal(await service.stop(), true, 'it stops cleanly');
+
+    const again = await startReadyService(t, env);
+    t.strictSame(await faultsOf(ledger, again.port), [], 'and after a restart too');
+  });
+}
+
+t.test('an event that its applier dies of', async (t) => {
+  const env = { DATA_DIR: tempDir(t) };
+  const deaths = installDeaths();
+  const { service, port, logged } = await startReadyService(t, env, {
+    threads: { applier: DEADLY_APPLIER },
+  });
+  const client = new ApiClient(port);
+  t.teardown(() => client.close());
+  const post = async (event: EventBody) => {
+    t.equal((await client.post(event)).status, 202, `${event.product_id} at ${event.price}`);
+  };
+  const visible = (id: string, price: number) =>
+    polled(
+      async () => ((await client.product(id))?.price === price ? true : undefined),
+      VISIBLE_MS_MAX,
+      `${id} at ${price}`,
+    );
+
+  await post({ product_id: 'once', price: DEADLY_ONCE, stock: 1 });
+  await visible('once', DEADLY_ONCE);
+  t.equal(deaths(), 1, 'the applier died of it once');
+  t.equal(service.appliers.setAsideCount, 0, 'and was only started again');
+
+  await post({ product_id: 'always', price: 1, stock: 1 });
+  await post({ product_id: 'always', price: DEADLY_ALWAYS, stock: 2 });
+  // Products of all shards, so that the dead applier's are among them.
+  const others = Array.from({ length: 40 }, (_, n) => `other ${n}`);
+  for (const id of others) await post({ product_id: id, price: 2, stock: 2 });
+  for (const id of others) await visible(id, 2);
+  await polled(
+    () => (service.appliers.setAsideCount > 0 ? true : undefined),
+    VISIBLE_MS_MAX,
+    'the event to be set aside',
+  );
+  t.equal(deaths(), 3, 'the applier died of the other twice');
+  t.equal(service.appliers.setAsideCount, 1);
+  t.match(service.appliers.setAside, [{ productId: 'always', price: DEADLY_ALWAYS, stock: 2 }]);
+  t.match(
+    logged.find(({ msg }) => msg.startsWith('event set aside')),
+    { event: { productId: 'always', price: DEADLY_ALWAYS, stock: 2 } },
+    'and logged with its content',
+  );
+  t.match(await client.product('always'), { price: 1, stock: 1 }, 'the state before it stands');
+  await post({ product_id: 'always', price: 3, stock: 3 });
+  await visible('always', 3);
+  t.equal(await service.stop(), true, 'it stops cleanly');
+});

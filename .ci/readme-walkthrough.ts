@@ -12,7 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { descendantsOf, isRunning } from './process-tree.ts';
-import { commandsOf } from './readme-commands.ts';
+import { commandsOf, examplesOf } from './readme-commands.ts';
 
 const REPOSITORY = fileURLToPath(new URL('..', import.meta.url));
 const BASE_URL = 'http://localhost:8080';
@@ -42,6 +42,12 @@ async function walk(commands: readonly string[], dataDir: string): Promise<void>
     const wrong = await curl(post.replace('"price":49.99', '"price":"49.99"'));
     expectAnswer(wrong, 400, 'application/problem+json');
     await expectProduct(get);
+    // All the others, in the README's order.
+    const others = commands.filter((each) => ![post, get, health].includes(each));
+    for (const { command, status } of examplesOf(others)) {
+      const { status: found } = await curl(command);
+      expect(found === status, `${status} to ${command}`, found);
+    }
     // To Node itself: make, once signalled, no longer tells the exit code of what it ran.
     const service = descendantsOf(first.pid ?? 0).find(
       ({ command }) => command[1] === 'src/main.ts',

@@ -1,6 +1,6 @@
 /** Which lines of a README are commands. */
 import t from 'tap';
-import { commandsOf } from '../../.ci/readme-commands.ts';
+import { commandsOf, examplesOf } from '../../.ci/readme-commands.ts';
 
 t.test('the lines of fenced shell blocks are commands, joined at backslashes', (t) => {
   const readme = [
@@ -25,5 +25,12 @@ t.test('the lines of fenced shell blocks are commands, joined at backslashes', (
     'make test',
   ]);
   t.same(commandsOf(''), []);
+  t.end();
+});
+
+t.test('a curl command comes with the status that the comment behind it says', (t) => {
+  const commands = ['make run   # starts', 'curl -i x/%23y   # 404 {"a":1} # b'];
+  t.same(examplesOf(commands), [{ command: 'curl -i x/%23y', status: 404 }]);
+  t.throws(() => examplesOf(['curl x   # fine']), /expected a status/);
   t.end();
 });

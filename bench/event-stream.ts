@@ -13,7 +13,6 @@ const LATE_EVERY = 16;
 const LATE_MS = 1_000_000;
 
 export interface EventStream {
-  readonly ids: readonly string[];
   /** The next event of the stream. */
   next(): ProductEvent;
 }
@@ -23,27 +22,47 @@ export function productIds(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `SKU-${String(i).padStart(10, '0')}`);
 }
 
-/** Events for random products out of `ids`; first each product once when `covers` is set. */
-export function createEventStream(
-  seed: number,
-  ids: readonly string[],
-  covers = false,
-): EventStream {
+/** Events for random products out of `ids`. */
+export function createEventStream(seed: number, ids: readonly string[]): EventStream {
   const random = createRandom(seed);
   let sent = 0;
   return {
-    ids,
     next() {
-      const i = sent++;
-      const product = covers && i < ids.length ? i : random() % ids.length;
+      const productId = ids[random() % ids.length];
       const value = random();
-      const isLate = value % LATE_EVERY === 0;
+      const lateMs = value % LATE_EVERY === 0 ? LATE_MS : 0;
       return {
-        productId: ids[product] as string,
+        productId,
         price: (value % 1_000_000) / 100,
         stock: value >>> 12,
-        occurredAtMs: FIRST_AT_MS + i - (isLate ? LATE_MS : 0),
+        occurredAtMs: FIRST_AT_MS + sent++ - lateMs,
       };
+    },
+  };
+}
+
+/**
+ * The stream's first `events` events made beforehand and handed out over and over, later each time.
+ * Each has an id string of its own and they lie in memory in order, as parsed request bodies do;
+ * making them while the clock runs would measure the making.
+ */
+export function repeatStream(stream: EventStream, events: number): EventStream {
+  const made = Array.from({ length: events }, () => stream.next());
+  const ids: string[] = JSON.parse(JSON.stringify(made.map((event) => event.productId)));
+  const prices = Float64Array.from(made, (event) => event.price);
+  const stocks = Float64Array.from(made, (event) => event.stock);
+  const times = Float64Array.from(made, (event) => timeOf(event.occurredAtMs));
+  let at = 0;
+  let laterMs = 0;
+  return {
+    next() {
+      const i = at++;
+      const occurredAtMs = times[i] + laterMs;
+      if (at === events) {
+        at = 0;
+        laterMs += events;
+      }
+      return { productId: ids[i], price: prices[i], stock: stocks[i], occurredAtMs };
     },
   };
 }
@@ -54,7 +73,7 @@ export function expectedState(stream: EventStream, events: number): Map<string, 
   for (let i = 0; i < events; i++) {
     const event = stream.next();
     const stands = expected.get(event.productId);
-    if (stands === undefined || timeOf(event) >= timeOf(stands)) {
+    if (stands === undefined || timeOf(event.occurredAtMs) >= timeOf(stands.occurredAtMs)) {
       expected.set(event.productId, event);
     }
   }
@@ -83,6 +102,6 @@ export function verifyStore(
   return expected.size;
 }
 
-function timeOf({ occurredAtMs }: ProductEvent): number {
+function timeOf(occurredAtMs: number | undefined): number {
   return occurredAtMs ?? Number.NEGATIVE_INFINITY;
 }

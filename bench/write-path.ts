@@ -52,6 +52,8 @@ export class WritePath {
     this.#queueSize = queueSize;
     this.logFolder = join(folder, 'log');
     mkdirSync(this.logFolder, { recursive: true });
+    const checkpoints = join(folder, 'checkpoints');
+    mkdirSync(checkpoints);
     this.memory = createSharedMemory({ queueSize, appliers, store: plan });
     const shards = this.memory.shards.map((buffer) => new Shard(buffer));
     const { hashKey } = this.memory;
@@ -75,12 +77,19 @@ export class WritePath {
       onFatal,
     });
     this.#log = new LogSupervisor({
-      data: { memory: this.memory, folder: this.logFolder, segmentBytesMax: SEGMENT_BYTES_MAX },
+      data: {
+        memory: this.memory,
+        folder: this.logFolder,
+        checkpoints,
+        segmentBytesMax: SEGMENT_BYTES_MAX,
+      },
       entry: new URL('../workers/log.ts', import.meta.url),
       logger,
       onStorage: (available, reason) => {
         if (!available) this.#failed.reject(new Error(reason));
       },
+      onProgress: () => undefined,
+      onDamagedCheckpoint: () => undefined,
       onFatal,
     });
   }

@@ -2,8 +2,9 @@
  * Room for new products, decided before an event is queued, so that no durable event ever finds
  * no place. Runs on the main thread; the only writer of its own counts.
  *
- * A reservation is taken for every queued event whose product is not yet in the store and settled
- * by the applier when it has applied that event (`released`), whether or not an entry was made.
+ * A reservation is taken for every queued event whose product is not yet in the store, and, while
+ * there is plenty of room, for every event unseen: that costs less than the look. It is settled by
+ * the applier when it has applied that event (`released`), whether or not an entry was made.
  * Taken room = entries in use + reservations in flight. The applier raises `used` before
  * `released`; here `released` is read before `used`, so a settled reservation is counted once or
  * twice, never not at all.
@@ -34,13 +35,16 @@ export class Admission {
     this.#shardRoom = new Float64Array(shards.length);
   }
 
-  /** Reserves room in shard `index` for one event of an unknown product. */
+  /** Whether `reserve` will say `reserved` for shard `index` without counting anew. */
+  isPlentiful(index: number): boolean {
+    return this.#room > 0 && (this.#shardRoom[index] as number) > 0;
+  }
+
+  /** Reserves room in shard `index` for one event of a product that may be new. */
   reserve(index: number): Reservation {
-    if (this.#room <= 0 || (this.#shardRoom[index] as number) <= 0) {
+    if (!this.isPlentiful(index)) {
       const inFlight = this.#count();
-      if (this.#room <= 0 || (this.#shardRoom[index] as number) <= 0) {
-        return inFlight > 0 ? 'undecided' : 'full';
-      }
+      if (!this.isPlentiful(index)) return inFlight > 0 ? 'undecided' : 'full';
     }
     this.#room--;
     (this.#shardRoom[index] as number)--;

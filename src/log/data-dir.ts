@@ -13,6 +13,8 @@ import { NodeFileSystem } from './file-system.ts';
 
 export const LOG_FOLDER = 'log';
 export const CHECKPOINT_FOLDER = 'checkpoint';
+export const LOCK_NAME = 'lock';
+export const HOLDER_NAME = 'holder.json';
 
 /** Another process holds the folder, or it can't be used. One line, meant for the operator. */
 export class DataDirError extends Error {
@@ -61,11 +63,12 @@ function makeDurably(folder: string): void {
 }
 
 function takeLock(root: string): DatabaseSync {
-  const holder = join(root, 'holder.json');
+  const holder = join(root, HOLDER_NAME);
   let lock: DatabaseSync | undefined;
   try {
-    lock = new DatabaseSync(join(root, 'lock'));
-    lock.exec('PRAGMA journal_mode = MEMORY; PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE');
+    lock = new DatabaseSync(join(root, LOCK_NAME));
+    // Not 0: `verify` looks at the lock for a moment, and that must not refuse a start.
+    lock.exec('PRAGMA journal_mode = MEMORY; PRAGMA busy_timeout = 100; BEGIN EXCLUSIVE');
   } catch (error) {
     lock?.close();
     if (!/locked|busy/.test((error as Error).message)) {
@@ -78,7 +81,8 @@ function takeLock(root: string): DatabaseSync {
   return lock;
 }
 
-function readHolder(path: string): string {
+/** Who wrote the holder's file at `path`, in words. */
+export function readHolder(path: string): string {
   try {
     const { pid, host, started } = JSON.parse(readFileSync(path, 'utf8'));
     return `process ${pid} on ${host}, started ${started}`;

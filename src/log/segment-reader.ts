@@ -283,7 +283,11 @@ function scanSegment(
 }
 
 /** What the checksum can't know: that these are events of this version, in their order. */
-function findBadSlot(slots: SlotViews, first: number, frame: CheckedFrame): string | undefined {
+export function findBadSlot(
+  slots: SlotViews,
+  first: number,
+  frame: CheckedFrame,
+): string | undefined {
   for (let i = 0; i < frame.count; i++) {
     const meta = slots.words[(first + i) * SLOT_WORDS + SLOT_META] as number;
     const seq = slots.doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ] as number;
@@ -293,12 +297,12 @@ function findBadSlot(slots: SlotViews, first: number, frame: CheckedFrame): stri
   return undefined;
 }
 
-function isZero(file: Buffer, from: number): boolean {
+export function isZero(file: Buffer, from: number): boolean {
   for (let i = from; i < file.length; i++) if (file[i] !== 0) return false;
   return true;
 }
 
-function findFrame(file: Buffer, from: number, nonce: Buffer): number | undefined {
+export function findFrame(file: Buffer, from: number, nonce: Buffer): number | undefined {
   for (let at = from; at < file.length; at += FRAME_ALIGN_BYTES) {
     if (typeof checkFrame(file, at, nonce) !== 'string') return at;
   }

@@ -1,0 +1,73 @@
+/**
+ * Damage that no crash makes: a flipped bit, a deleted file, two files swapped. A recovery must
+ * refuse it, naming file and place, or come to exactly the right state all the same. One case can't
+ * be told from a crash: damage in the very last frame; then it is cut, and said so. Tests only.
+ */
+import assert from 'node:assert/strict';
+import { LogDamagedError } from '../../src/log/segment-reader.ts';
+import type { Random } from '../helpers/random.ts';
+import type { ExpectedLog } from './expected-log.ts';
+import { RecoveredState } from './recovered-state.ts';
+import type { SimulatedDisk } from './simulated-disk.ts';
+
+/** How the recovery took it. */
+export type Damage = 'refused' | 'harmless' | 'told, state right' | 'last frame cut' | 'no files';
+
+/** Damages `disk` once at random and recovers from it. Throws if the recovery believes it. */
+export function damageDisk(disk: SimulatedDisk, expected: ExpectedLog, random: Random): Damage {
+  const found = disk.files('/data').filter(({ path }) => !path.endsWith('.tmp'));
+  if (found.length === 0) return 'no files';
+  const what = injectDamage(disk, found, random);
+  try {
+    return recoverDamaged(disk, expected);
+  } catch (error) {
+    throw new Error(`after ${what}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+type Files = ReturnType<SimulatedDisk['files']>;
+
+/** Returns what was done, in words. */
+function injectDamage(disk: SimulatedDisk, files: Files, random: Random): string {
+  const { path, node } = random.pick(files);
+  const kind = random.below(10);
+  if (kind === 0) {
+    disk.remove(path);
+    return `deleting ${path}`;
+  }
+  if (kind === 1) {
+    const other = random.pick(files);
+    [node.cached, other.node.cached] = [other.node.cached, node.cached];
+    return `swapping ${path} and ${other.path}`;
+  }
+  if (node.cached.length === 0) return 'nothing';
+  const at = random.below(node.cached.length);
+  const bit = random.below(8);
+  node.cached[at] = (node.cached[at] as number) ^ (1 << bit);
+  return `flipping bit ${bit} of byte ${at} of ${path}`;
+}
+
+/** Recovers from a disk that may be damaged: refused, right, or the last frame cut and told. */
+export function recoverDamaged(disk: SimulatedDisk, expected: ExpectedLog): Damage {
+  const state = new RecoveredState(0);
+  try {
+    state.recover(disk);
+  } catch (error) {
+    if (!(error instanceof LogDamagedError)) throw error;
+    assert.match(error.message, /^\/data\S* is damaged at byte \d+: .+ see `npm run repair`/);
+    return 'refused';
+  }
+  const cut = state.told.find(({ type }) => type === 'torn-tail');
+  const passedOver = state.told.some(({ type }) => type === 'checkpoint-damaged');
+  const end = state.nextSeq;
+  if (end - 1 >= expected.promised) {
+    expected.check(state);
+    return cut !== undefined || passedOver ? 'told, state right' : 'harmless';
+  }
+  assert.ok(cut !== undefined, `${end - 1} of ${expected.promised} events, and nothing was said`);
+  expected.checkCut(state, end);
+  const lastBatchMs = expected.commitTimeOf(expected.promised);
+  assert.equal(expected.commitTimeOf(end), lastBatchMs, 'more than the last frame was cut');
+  assert.notEqual(expected.commitTimeOf(end - 1), lastBatchMs, 'a frame was cut in part');
+  return 'last frame cut';
+}

@@ -1,0 +1,188 @@
+/**
+ * A random history, all of it decided by its seed: a disk, several lives of the service on it with
+ * faults, deaths and power losses at random calls, and after each the comparison with what was
+ * promised. At the end some damage, which the last recovery must see through. Tests only.
+ */
+import type { PlainEvent } from '../helpers/plain-event.ts';
+import { Random } from '../helpers/random.ts';
+import { type Damage, damageDisk } from './damage.ts';
+import { ExpectedLog } from './expected-log.ts';
+import { Ended, type Fault, FaultyProcess } from './faulty-files.ts';
+import { CHECKPOINT_FOLDER, LOG_FOLDER, RecoveredState } from './recovered-state.ts';
+import { SimulatedDisk } from './simulated-disk.ts';
+import { SimulatedProcess } from './simulated-process.ts';
+
+const LIVES_MAX = 5;
+const STEPS_MAX = 14;
+const DAMAGES = 3;
+const IDS = ['a', 'p2', 'sku-3', 'SKU-0004', 'ü5', 'long-'.repeat(12), 'x7', 'x8', 'x9'];
+
+/** What happened in histories, to be sure that all of it does. */
+export type Counts = Record<string, number>;
+
+export class History {
+  readonly random: Random;
+  readonly disk = new SimulatedDisk();
+  readonly expected = new ExpectedLog();
+  readonly counts: Counts = {};
+  #timeMs = 1000;
+  #inCheckpoint = false;
+
+  constructor(seed: number) {
+    // Neighbouring seeds shall not begin alike.
+    this.random = new Random(Math.imul(seed + 1, 0x9e3779b1));
+    for (const folder of ['/data', LOG_FOLDER, CHECKPOINT_FOLDER]) this.disk.makeFolder(folder);
+    for (const folder of ['/', '/data']) this.disk.syncFolder(folder);
+  }
+
+  /** Throws when something that was promised does not hold. */
+  run(): void {
+    const lives = this.random.integer(1, LIVES_MAX);
+    for (let i = 0; i < lives; i++) this.#live(i === lives - 1);
+    this.#recoverOnce();
+    for (let i = 0; i < DAMAGES; i++) this.#damage();
+  }
+
+  #count(what: string): void {
+    this.counts[what] = (this.counts[what] ?? 0) + 1;
+  }
+
+  /** One process from start to end. */
+  #live(isLast: boolean): void {
+    const { random, expected } = this;
+    const process = new FaultyProcess(this.disk, random);
+    process.faults = isLast && random.chance(0.5) ? [] : this.#faults();
+    const endless = process.faults.find(({ to }) => to === Number.POSITIVE_INFINITY);
+    const giveUpAt = (endless?.from ?? Number.POSITIVE_INFINITY) + random.integer(5, 60);
+    const life: SimulatedProcess = new SimulatedProcess({
+      process,
+      expected,
+      state: new RecoveredState(random.word() | 0),
+      segmentBytesMax: random.pick([400, 1024, 4096, 16_384]),
+      retention: random.pick([{ bytes: 0 }, { bytes: 3000 }, { ageMs: 0 }, { ageMs: 20 }]),
+      nowMs: () => this.#timeMs++,
+      meanwhile: (who) => {
+        // Somebody stops a service whose disk never comes back.
+        if (who === 'log' && process.operations > giveUpAt) life.tellToStop();
+        else if (random.chance(0.05)) this.#meanwhile(life, who);
+      },
+    });
+    this.#count('lives');
+    try {
+      if (!life.start()) this.#count('refused starts');
+      else this.#serve(life);
+    } catch (error) {
+      if (!(error instanceof Ended)) throw error;
+      this.#count('ended at a call');
+    }
+    process.ended = true;
+    life.close();
+    if (random.chance(0.6)) {
+      this.#count('power losses');
+      this.disk.powerLoss(random);
+    } else {
+      this.#count('kills');
+      this.disk.processEnds();
+    }
+  }
+
+  #faults(): Fault[] {
+    const { random } = this;
+    const faults: Fault[] = [];
+    const within = random.pick([20, 60, 200]);
+    if (random.chance(0.7)) {
+      const from = random.below(within);
+      faults.push({ from, to: from + 1, kind: random.pick(['end-before', 'end-after']) });
+    }
+    for (let n = random.below(3); n > 0; n--) {
+      const from = random.below(within);
+      const calls = random.pick([1, 1, 2, 5, 20, Number.POSITIVE_INFINITY]);
+      faults.push({ from, to: from + calls, kind: random.pick(['EIO', 'EIO', 'ENOSPC']) });
+    }
+    if (random.chance(0.3)) faults.push({ from: 0, to: random.below(200), kind: 'short' });
+    return faults;
+  }
+
+  #serve(life: SimulatedProcess): void {
+    const { random } = this;
+    for (let steps = random.below(STEPS_MAX); steps > 0; steps--) {
+      if (random.chance(0.1)) {
+        life.logThreadEndsIn = random.below(20);
+        this.#count('deaths ordered');
+      }
+      switch (random.below(7)) {
+        case 0:
+        case 1:
+          this.#push(life, random.integer(1, random.pick([2, 5, 16])));
+          break;
+        case 2:
+          this.#push(life, random.integer(1, 3));
+          if (!life.commit()) return this.#count('given up');
+          break;
+        case 3:
+          if (!life.commit()) return this.#count('given up');
+          break;
+        case 4:
+          life.state.apply(random.pick([1, 3, Number.POSITIVE_INFINITY]));
+          break;
+        case 5:
+          if (!life.hasPending) life.idle();
+          break;
+        case 6:
+          this.#checkpoint(life);
+      }
+    }
+    if (random.chance(0.5)) return;
+    if (!life.stop()) return this.#count('given up');
+    this.#count('clean stops');
+    life.state.apply();
+    if (random.chance(0.7)) this.#checkpoint(life);
+  }
+
+  #push(life: SimulatedProcess, events: number): void {
+    for (let n = Math.min(events, life.room); n > 0; n--) life.push(this.#event());
+  }
+
+  #event(): PlainEvent {
+    const { random } = this;
+    const fields = random.below(5);
+    return {
+      seq: 0,
+      productId: random.pick(IDS),
+      price: fields === 0 ? undefined : random.below(10_000) / 100,
+      stock: fields === 1 ? undefined : random.below(1000),
+      occurredAtMs: this.#timeMs + random.integer(-20, 20),
+    };
+  }
+
+  #checkpoint(life: SimulatedProcess): void {
+    this.#inCheckpoint = true;
+    try {
+      life.checkpoint();
+    } finally {
+      this.#inCheckpoint = false;
+    }
+    this.#count('checkpoints');
+  }
+
+  /** Other threads work between two calls of a thread. */
+  #meanwhile(life: SimulatedProcess, who: 'log' | 'checkpoint'): void {
+    const { random } = this;
+    if (life.isStopping) return;
+    if (random.chance(0.5) && life.room > 0) life.push(this.#event());
+    else life.state.apply(random.integer(1, 5));
+    if (who === 'checkpoint' && this.#inCheckpoint && life.commit()) life.state.apply(2);
+  }
+
+  /** A start on a disk that does not fail. */
+  #recoverOnce(): void {
+    const state = new RecoveredState(this.random.word() | 0);
+    state.recover(this.disk.copy());
+    this.expected.check(state);
+  }
+
+  #damage(): void {
+    const damage: Damage = damageDisk(this.disk.copy(), this.expected, this.random);
+    this.#count(`damage: ${damage}`);
+  }
+}

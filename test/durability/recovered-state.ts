@@ -1,0 +1,144 @@
+/**
+ * One process's memory with the real store in it, all in this thread: the commit ring, an applier
+ * that works when told to, the shards; and the way back into it, which notes what it is given.
+ * Tests only.
+ */
+import assert from 'node:assert/strict';
+import type { EntriesVisitor } from '../../src/checkpoint/reader.ts';
+import { CommitPublisher } from '../../src/log/commit-publisher.ts';
+import type { FileSystem } from '../../src/log/file-system.ts';
+import type { CheckedFrame } from '../../src/log/format.ts';
+import { PROGRESS_BYTES } from '../../src/log/progress.ts';
+import { type RecoverySink, recover } from '../../src/log/recovery.ts';
+import { Replay } from '../../src/log/replay.ts';
+import type { LogTail } from '../../src/log/sequencer.ts';
+import { COMMIT_HEAD, CommitRing, commitCursor } from '../../src/ring/commit-ring.ts';
+import { IntakeRing } from '../../src/ring/intake-ring.ts';
+import { describeSlot, type SlotViews } from '../../src/ring/slot.ts';
+import { Shard, shardSize } from '../../src/store/shard.ts';
+import { ShardWriter, UNDO_BYTES } from '../../src/store/shard-writer.ts';
+import { SharedProductStore } from '../../src/store/shared-product-store.ts';
+import type { LogThreadMessage, SharedMemory } from '../../src/threads/shared-memory.ts';
+import { type ProductModel, readProduct } from '../helpers/product-model.ts';
+import type { Committed } from './expected-log.ts';
+
+export const LOG_FOLDER = '/data/log';
+export const CHECKPOINT_FOLDER = '/data/checkpoint';
+
+export interface MemorySize {
+  readonly intakeSlots: number;
+  readonly shards: number;
+  readonly shardBytes: number;
+}
+
+/** Small, so that thousands of processes start in a second. */
+const SMALL: MemorySize = { intakeSlots: 16, shards: 2, shardBytes: 4096 };
+
+export class RecoveredState implements RecoverySink {
+  readonly memory: SharedMemory;
+  readonly intake: IntakeRing;
+  readonly ring: CommitRing;
+  readonly store: SharedProductStore;
+  /** The log's events that the recovery went through, by seq. */
+  readonly events = new Map<number, Committed>();
+  readonly told: LogThreadMessage[] = [];
+  /** The last frame of the log with events; its first seq. */
+  lastFrameSeq = 0;
+  replayFrom = 1;
+  nextSeq = 0;
+  readonly #writer: ShardWriter;
+  #replay: Replay | undefined;
+
+  constructor(firstCursor: number, size = SMALL) {
+    const hashKey = { k0: firstCursor ^ 0x5bd1e995, k1: 7 };
+    const shards = Array.from({ length: size.shards }, () =>
+      Shard.create(shardSize(size.shardBytes)),
+    );
+    this.intake = IntakeRing.create(size.intakeSlots, firstCursor);
+    this.ring = CommitRing.create(2 * size.intakeSlots, 1, firstCursor);
+    this.memory = {
+      intake: this.intake.buffer,
+      commit: this.ring.buffer,
+      appliers: [new SharedArrayBuffer(UNDO_BYTES)],
+      shards: shards.map((shard) => shard.buffer),
+      progress: new SharedArrayBuffer(PROGRESS_BYTES),
+      hashKey,
+    };
+    this.store = new SharedProductStore(shards, hashKey);
+    const undo = new Int32Array(this.memory.appliers[0] as SharedArrayBuffer);
+    this.#writer = new ShardWriter(shards, this.ring.slots, undo);
+  }
+
+  /** Recovers from `files` into this memory. Throws what the recovery throws. */
+  recover(files: FileSystem, publisher: CommitPublisher = new Applying(this)): LogTail {
+    this.#replay = new Replay(this.intake, publisher, this.memory.hashKey);
+    const tail = recover({
+      files,
+      folder: LOG_FOLDER,
+      checkpoints: CHECKPOINT_FOLDER,
+      sink: this,
+      tell: (message) => {
+        this.told.push(message);
+        if (message.type === 'replayed') this.replayFrom = message.replayFrom;
+      },
+    });
+    this.nextSeq = tail.nextSeq;
+    return tail;
+  }
+
+  readonly entries: EntriesVisitor = (entries, first, count) =>
+    this.#replay?.entries(entries, first, count);
+
+  frame(slots: SlotViews, first: number, frame: CheckedFrame, from: number): void {
+    this.lastFrameSeq = frame.firstSeq;
+    for (let i = 0; i < frame.count; i++) {
+      const event = describeSlot(slots, first + i);
+      this.events.set(event.seq, { event, commitTimeMs: frame.commitTimeMs });
+    }
+    this.#replay?.frame(slots, first, frame, from);
+  }
+
+  finish(): void {
+    this.#replay?.finish();
+  }
+
+  /** The applier applies up to `most` of the slots published. */
+  apply(most = Number.POSITIVE_INFINITY): void {
+    const { cursors, mask, commitTimes } = this.ring;
+    const own = commitCursor(0);
+    const head = Atomics.load(cursors, COMMIT_HEAD);
+    for (let left = most; left > 0 && cursors[own] !== head; left--) {
+      const cursor = cursors[own] as number;
+      const index = cursor & mask;
+      const result = this.#writer.apply(cursor, index, commitTimes[index] as number);
+      assert.notEqual(result, 'no-room');
+      Atomics.store(cursors, own, (cursor + 1) | 0);
+    }
+  }
+
+  /** Asserts that the store holds exactly what `model` does. */
+  assertState(model: ProductModel): void {
+    for (const [id, product] of model.products) {
+      assert.deepEqual(readProduct(this.store, id), product, `product ${id}`);
+    }
+    assert.equal(this.store.size, model.products.size, 'products in the store');
+  }
+}
+
+/** The log thread's publisher; where it would wait for the applier, the applier works. */
+export class Applying extends CommitPublisher {
+  readonly #state: RecoveredState;
+
+  constructor(state: RecoveredState) {
+    super(state.ring);
+    this.#state = state;
+  }
+
+  override waitForRoom(): void {
+    if (this.free() === 0) this.#state.apply();
+  }
+
+  override waitUntilApplied(): void {
+    this.#state.apply();
+  }
+}

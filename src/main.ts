@@ -1,6 +1,9 @@
+#!/usr/bin/env node
 /**
- * The process: arguments, environment, signals, exit codes. Everything else is service.ts's.
- * Exit codes: 0 stopped cleanly (or helped, or checked), 1 failed, 2 wrong usage or configuration.
+ * The process: arguments, environment, signals, exit codes. Everything else is service.ts's, or
+ * maintenance/'s for the commands on a data folder.
+ * Exit codes: 0 stopped cleanly (or helped, or checked), 1 failed, 2 wrong usage or configuration;
+ * a command's own stand in maintenance/commands.ts.
  */
 import { parseArgs } from 'node:util';
 import { type Logger, pino } from 'pino';
@@ -8,6 +11,7 @@ import { readDotEnv } from './config/dot-env.ts';
 import { loadConfig } from './config/load.ts';
 import { helpText } from './config/reference.ts';
 import type { Config } from './config/schema.ts';
+import { type Arguments, COMMANDS, type Command, UsageError } from './maintenance/commands.ts';
 import { Service } from './service.ts';
 
 /**
@@ -29,12 +33,34 @@ function message(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function readArguments(): { help: boolean; checkConfig: boolean } {
+interface CommandLine extends Arguments {
+  readonly help: boolean;
+  readonly checkConfig: boolean;
+  /** `undefined` = run the service. */
+  readonly command: Command | undefined;
+}
+
+function readArguments(): CommandLine {
   try {
-    const { values } = parseArgs({
-      options: { help: { type: 'boolean', short: 'h' }, 'check-config': { type: 'boolean' } },
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean', short: 'h', default: false },
+        'check-config': { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        to: { type: 'string' },
+      },
     });
-    return { help: values.help === true, checkConfig: values['check-config'] === true };
+    const [name, ...folders] = positionals;
+    const { help, json, to, 'check-config': checkConfig } = values;
+    const command = COMMANDS.find((known) => known.name === name);
+    if (name !== undefined && command === undefined) {
+      throw new UsageError(`there is no command ${JSON.stringify(name)}`);
+    }
+    if (command === undefined && (json || to !== undefined)) {
+      throw new UsageError('--json and --to belong to commands');
+    }
+    return { help, checkConfig, command, folders, json, to };
   } catch (error) {
     return quit(EXIT_USAGE, `${message(error)}; see --help`);
   }
@@ -106,9 +132,22 @@ async function run(config: Config): Promise<void> {
   await stop(service, logger, config, EXIT_FAILED);
 }
 
-const { help, checkConfig } = readArguments();
+function runCommand(command: Command, args: Arguments): void {
+  try {
+    const { code, text } = command.run(args, readConfig);
+    process.stdout.write(text);
+    process.exitCode = code;
+  } catch (error) {
+    if (error instanceof UsageError) quit(EXIT_USAGE, `${message(error)}; see --help`);
+    quit(EXIT_FAILED, message(error));
+  }
+}
+
+const { help, checkConfig, command, ...rest } = readArguments();
 if (help) {
-  process.stdout.write(helpText());
+  process.stdout.write(helpText(COMMANDS));
+} else if (command !== undefined && !checkConfig) {
+  runCommand(command, rest);
 } else {
   const config = readConfig();
   if (checkConfig) process.stdout.write('configuration is valid\n');

@@ -16,8 +16,18 @@ const PRECEDENCE =
   'Variables are read from the environment, then from the file .env in the working directory. ' +
   'One that is set but empty is refused, and so is an unknown name in .env.';
 
-/** Returns the text that `--help` prints: usage, options and every variable; ends with a newline. */
-export function helpText(): string {
+/** A command as the help shows it. */
+export interface CommandUsage {
+  readonly usage: string;
+  /** One sentence, without a full stop at the end. */
+  readonly description: string;
+}
+
+/**
+ * Returns the text that `--help` prints: usage, options, commands and every variable; ends with a
+ * newline.
+ */
+export function helpText(commands: readonly CommandUsage[] = []): string {
   const nameWidth = Math.max(...CONFIG_KEYS.map((key) => variableOf(key).env.length));
   const defaultWidth = Math.max(...CONFIG_KEYS.map((key) => variableOf(key).defaultText.length));
   const rows = CONFIG_KEYS.flatMap((key) => {
@@ -26,11 +36,17 @@ export function helpText(): string {
     return [`  ${columns}`, ...wrap(description, 88).map((line) => `      ${line}`)];
   });
   return [
-    'Usage: node src/main.ts [--help | --check-config]',
+    'Usage: product-service [--help | --check-config | COMMAND]',
+    '       (in a clone: node src/main.ts, or npm run COMMAND -- ARGUMENTS)',
     '',
     '  --help          print this text',
     '  --check-config  check the configuration and exit',
     '',
+    ...commands.flatMap(({ usage, description }) => [
+      `  ${usage}`,
+      ...wrap(description, 88).map((line) => `      ${line}`),
+    ]),
+    ...(commands.length === 0 ? [] : ['      (docs/durability.md)', '']),
     ...wrap(PRECEDENCE, 94),
     ...wrap(UNITS, 94),
     '',

@@ -32,17 +32,21 @@ export class LoadedFile {
     this.bytes = Buffer.from(memory).subarray(0, sizeBytes);
     this.faults = faults;
     this.#even = new SlotViews(memory, 0, slots);
-    this.#odd = new SlotViews(memory, FRAME_ALIGN_BYTES, slots);
+    this.#odd = new SlotViews(memory, slots === 0 ? 0 : FRAME_ALIGN_BYTES, slots);
   }
 
-  /** Reads it; `undefined` when there is none. Throws when it can't even be opened. */
+  /** Reads it; `undefined` when there is none. One that can't be opened has no bytes and a fault. */
   static load(files: FileSystem, path: string): LoadedFile | undefined {
     let file: FileHandle;
     try {
       file = files.openForReading(path);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return undefined;
+      const reason = `can't be opened: ${message}`;
+      return new LoadedFile(path, new ArrayBuffer(0), 0, [
+        { path, offsetBytes: 0, lengthBytes: 0, reason },
+      ]);
     }
     try {
       const size = files.size(file);

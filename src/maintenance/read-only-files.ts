@@ -6,12 +6,13 @@
 import { type FileHandle, NodeFileSystem } from '../log/file-system.ts';
 
 export class ReadOnlyFiles extends NodeFileSystem {
-  /** A folder that is not there is empty: a start would make it. */
+  /** A folder that is not there is empty: a start would make it. So is a file in its place. */
   override list(folder: string): string[] {
     try {
       return super.list(folder);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT' || code === 'ENOTDIR') return [];
       throw error;
     }
   }

@@ -1,0 +1,67 @@
+/**
+ * The tools as the command line calls them: name, arguments, what they print, how they end.
+ * Knows nothing of the process: main.ts parses, prints and exits. Main thread.
+ */
+import { resolve } from 'node:path';
+import type { Config } from '../config/schema.ts';
+import { isDataFolder } from './inspection.ts';
+import { ReadOnlyFiles } from './read-only-files.ts';
+import { verify } from './verify.ts';
+import { summarize, verifyText } from './verify-report.ts';
+
+export const EXIT_GOOD = 0;
+export const EXIT_FAILED = 1;
+export const EXIT_USAGE = 2;
+/** `repair` only: repaired, but something was lost or may have been. */
+export const EXIT_LOST = 3;
+
+export interface Arguments {
+  /** What stands behind the command's name. */
+  readonly folders: readonly string[];
+  readonly to: string | undefined;
+  readonly json: boolean;
+}
+
+export interface Outcome {
+  readonly code: number;
+  /** For standard output; ends with a newline. */
+  readonly text: string;
+}
+
+/** Wrong usage: one line. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+export interface Command {
+  readonly name: string;
+  readonly usage: string;
+  readonly description: string;
+  /** `readConfig` is called only by what needs it. Throws UsageError. */
+  readonly run: (args: Arguments, readConfig: () => Config) => Outcome;
+}
+
+export const COMMANDS: readonly Command[] = Object.freeze([
+  {
+    name: 'verify',
+    usage: 'verify [DATA_DIR] [--json]',
+    description: 'check every byte of the data without starting or writing; 0 = whole, 1 = damaged',
+    run: runVerify,
+  },
+]);
+
+function runVerify(args: Arguments, readConfig: () => Config): Outcome {
+  if (args.to !== undefined) throw new UsageError('verify takes no --to');
+  const root = dataDirOf(args, readConfig);
+  const summary = summarize(verify(new ReadOnlyFiles(), root));
+  const text = args.json ? `${JSON.stringify(summary, undefined, 2)}\n` : verifyText(summary);
+  return { code: summary.isWhole ? EXIT_GOOD : EXIT_FAILED, text };
+}
+
+/** The folder that is meant, absolute; it exists and is a data folder. */
+function dataDirOf({ folders }: Arguments, readConfig: () => Config): string {
+  if (folders.length > 1) throw new UsageError(`one DATA_DIR, not ${folders.length}`);
+  const root = resolve(folders[0] ?? readConfig().dataDir);
+  if (isDataFolder(new ReadOnlyFiles(), root)) return root;
+  throw new UsageError(`${root} is no data folder: it has neither log/ nor checkpoint/`);
+}

@@ -1,0 +1,110 @@
+/**
+ * One look at a whole data folder: the log, every checkpoint, and whether they fit together.
+ * Reads only; on a folder whose service runs, what moves meanwhile may look like damage (verify.ts
+ * sorts that out).
+ */
+import { join } from 'node:path';
+import { isTemporaryCheckpoint, parseCheckpointName } from '../checkpoint/format.ts';
+import { listCheckpoints } from '../checkpoint/reader.ts';
+import { CHECKPOINT_FOLDER, HOLDER_NAME, LOCK_NAME, LOG_FOLDER } from '../log/data-dir.ts';
+import type { FileSystem } from '../log/file-system.ts';
+import { type CheckpointScan, scanCheckpoint } from './checkpoint-scan.ts';
+import type { Fault } from './loaded-file.ts';
+import { type LogScan, scanLog } from './log-scan.ts';
+
+/** Where the repaired copy's report lies. */
+export const REPAIR_REPORT_NAME = 'repair-report.json';
+
+export interface Inspection {
+  readonly root: string;
+  readonly log: LogScan;
+  /** Newest first. */
+  readonly checkpoints: readonly CheckpointScan[];
+  /** Everything that is not as it must be; a torn tail is not among it. */
+  readonly faults: readonly Fault[];
+  /** Paths of what a crash left half-made: harmless, a start removes it. */
+  readonly leftovers: readonly string[];
+  /** Paths of what no service wrote: harmless, nothing reads it. */
+  readonly unknown: readonly string[];
+}
+
+/** Whether the folder is a data folder at all. */
+export function isDataFolder(files: FileSystem, root: string): boolean {
+  const names = files.list(root);
+  return names.includes(LOG_FOLDER) || names.includes(CHECKPOINT_FOLDER);
+}
+
+export function inspect(files: FileSystem, root: string): Inspection {
+  const folder = join(root, CHECKPOINT_FOLDER);
+  // Checkpoints first: one that is listed now is covered by the log as it is read later.
+  const names = files.list(folder);
+  const checkpoints = listCheckpoints(files, folder).map((seq) =>
+    scanCheckpoint(files, folder, seq),
+  );
+  const log = scanLog(files, join(root, LOG_FOLDER));
+  const inFolder = (path: string, list: readonly string[]) => list.map((name) => join(path, name));
+  return {
+    root,
+    log,
+    checkpoints,
+    faults: [
+      ...log.faults,
+      ...checkpoints.flatMap((checkpoint) => checkpoint.faults),
+      ...reachFaults(log, checkpoints),
+    ],
+    leftovers: [
+      ...inFolder(log.folder, log.leftovers),
+      ...inFolder(folder, names.filter(isTemporaryCheckpoint)),
+    ],
+    unknown: [
+      ...inFolder(root, files.list(root).filter(isUnknown)),
+      ...inFolder(log.folder, log.unknown),
+      ...inFolder(
+        folder,
+        names.filter((n) => !isTemporaryCheckpoint(n) && parseCheckpointName(n) === undefined),
+      ),
+      ...checkpoints.flatMap(({ path, unknown }) => inFolder(path, unknown)),
+    ],
+  };
+}
+
+function isUnknown(name: string): boolean {
+  return ![LOG_FOLDER, CHECKPOINT_FOLDER, LOCK_NAME, HOLDER_NAME, REPAIR_REPORT_NAME].includes(
+    name,
+  );
+}
+
+/** The log must reach back to where each checkpoint's replay starts, and at least as far as it. */
+function reachFaults(log: LogScan, checkpoints: readonly CheckpointScan[]): Fault[] {
+  const first = log.segments[0]?.firstSeq;
+  const last = log.segments.at(-1);
+  const faults: Fault[] = [];
+  const fault = (path: string, offsetBytes: number, reason: string) =>
+    faults.push({ path, offsetBytes, lengthBytes: 0, reason });
+  if (checkpoints.length === 0 && first !== undefined && first > 1) {
+    fault(
+      log.folder,
+      0,
+      `the log starts with seq ${first}, and no checkpoint covers what was before`,
+    );
+  }
+  for (const { path, replayFrom } of checkpoints) {
+    const needs = `of the log, which the checkpoint before seq ${replayFrom} needs`;
+    if (last === undefined) {
+      if (replayFrom > 1) fault(log.folder, 0, `no segment is there ${needs}`);
+    } else if (first === undefined || first > replayFrom) {
+      fault(
+        path,
+        0,
+        `the segment that holds seq ${replayFrom} is missing: the log starts with ${first}`,
+      );
+    } else if (last.walk.endSeq < replayFrom) {
+      fault(
+        last.path,
+        last.walk.endBytes,
+        `the log ends before seq ${last.walk.endSeq}, but a checkpoint holds all before ${replayFrom}`,
+      );
+    }
+  }
+  return faults;
+}

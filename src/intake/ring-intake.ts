@@ -12,6 +12,7 @@
  * claimed − settled ≤ QUEUE_SIZE. Slots outside settled … claimed are the main thread's alone.
  */
 import assert from 'node:assert/strict';
+import { BellWatch } from '../ring/bell.ts';
 import {
   INTAKE_BELL_BACK,
   INTAKE_DOORBELL,
@@ -67,12 +68,12 @@ export class RingIntake implements EventIntake {
   readonly #rate = new DrainRate();
   readonly #sweep: NodeJS.Timeout;
   readonly #onTurn = () => this.#endTurn();
-  readonly #onBell = () => this.#woken();
+  readonly #hasMoved = () => Atomics.load(this.#ring.cursors, INTAKE_TAIL) !== this.#settled;
+  readonly #bell: BellWatch;
   #claimed: number;
   #settled: number;
   #turnPending = false;
   #turnMs = 0;
-  #waiting = false;
   #open = false;
   #storageAvailable = true;
   #onDrained: (() => void)[] = [];
@@ -81,6 +82,10 @@ export class RingIntake implements EventIntake {
     assert.ok(options.queueSize <= options.ring.capacity);
     this.#options = options;
     this.#ring = options.ring;
+    this.#bell = new BellWatch(this.#ring.cursors, INTAKE_BELL_BACK, () => {
+      this.#settle();
+      this.#wait();
+    });
     this.#claimed = Atomics.load(this.#ring.cursors, INTAKE_HEAD);
     this.#settled = this.#claimed;
     this.#waiters = new Array<EventWaiter | undefined>(this.#ring.capacity).fill(undefined);
@@ -124,8 +129,7 @@ export class RingIntake implements EventIntake {
   dispose(): void {
     clearInterval(this.#sweep);
     this.#open = false;
-    // Ends a pending waitAsync, which would keep the ring's memory.
-    Atomics.notify(this.#ring.cursors, INTAKE_BELL_BACK);
+    this.#bell.release();
   }
 
   retryAfterSeconds(): number {
@@ -203,27 +207,9 @@ export class RingIntake implements EventIntake {
     this.#wait();
   }
 
-  #woken(): void {
-    this.#waiting = false;
-    this.#settle();
-    this.#wait();
-  }
-
   /** Asks to be woken when the tail moves, if something is waiting for that. */
   #wait(): void {
-    const { cursors } = this.#ring;
-    while (!this.#waiting && this.inFlight > 0) {
-      // The bell is read before the tail: a tail that moves in between rings it.
-      const bell = Atomics.load(cursors, INTAKE_BELL_BACK);
-      if (Atomics.load(cursors, INTAKE_TAIL) === this.#settled) {
-        const wait = Atomics.waitAsync(cursors, INTAKE_BELL_BACK, bell);
-        if (!wait.async) continue;
-        this.#waiting = true;
-        void wait.value.then(this.#onBell);
-        return;
-      }
-      this.#settle();
-    }
+    while (this.inFlight > 0 && this.#bell.watch(this.#hasMoved)) this.#settle();
   }
 
   /** Answers everything that became durable. */

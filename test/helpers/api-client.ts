@@ -3,6 +3,7 @@
  * status is a value, a broken connection rejects with the system's error.
  */
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+import { polled } from './bounded.ts';
 
 export interface Answer {
   readonly status: number;
@@ -27,6 +28,7 @@ export interface Product {
 
 /** No request of a test takes this long; one that does fails instead of hanging. */
 const REQUEST_MS_MAX = 30_000;
+const VISIBLE_MS_MAX = 10_000;
 
 export class ApiClient {
   readonly #port: number;
@@ -88,6 +90,15 @@ export class ApiClient {
     const seq = /^"(\d+)"$/.exec(headers.etag ?? '')?.[1];
     if (status !== 200 || seq === undefined) throw new Error(`GET ${id}: ${status} ${text}`);
     return { ...JSON.parse(text), seq: Number(seq) };
+  }
+
+  /** Waits until the product shows `price`: a 202 says durable, a little later it is applied. */
+  visible(id: string, price: number): Promise<Product> {
+    const ask = async () => {
+      const product = await this.product(id);
+      return product?.price === price ? product : undefined;
+    };
+    return polled(ask, VISIBLE_MS_MAX, `${id} at ${price}`);
   }
 
   /** Closes the connections. */

@@ -78,15 +78,8 @@ t.test('an event that its applier dies of', async (t) => {
   const post = async (event: EventBody) => {
     t.equal((await client.post(event)).status, 202, `${event.product_id} at ${event.price}`);
   };
-  const visible = (id: string, price: number) =>
-    polled(
-      async () => ((await client.product(id))?.price === price ? true : undefined),
-      VISIBLE_MS_MAX,
-      `${id} at ${price}`,
-    );
-
   await post({ product_id: 'once', price: DEADLY_ONCE, stock: 1 });
-  await visible('once', DEADLY_ONCE);
+  await client.visible('once', DEADLY_ONCE);
   t.equal(deaths(), 1, 'the applier died of it once');
   t.equal(service.appliers.setAsideCount, 0, 'and was only started again');
 
@@ -95,7 +88,7 @@ t.test('an event that its applier dies of', async (t) => {
   // Products of all shards, so that the dead applier's are among them.
   const others = Array.from({ length: 40 }, (_, n) => `other ${n}`);
   for (const id of others) await post({ product_id: id, price: 2, stock: 2 });
-  for (const id of others) await visible(id, 2);
+  for (const id of others) await client.visible(id, 2);
   await polled(
     () => (service.appliers.setAsideCount > 0 ? true : undefined),
     VISIBLE_MS_MAX,
@@ -111,6 +104,6 @@ t.test('an event that its applier dies of', async (t) => {
   );
   t.match(await client.product('always'), { price: 1, stock: 1 }, 'the state before it stands');
   await post({ product_id: 'always', price: 3, stock: 3 });
-  await visible('always', 3);
+  await client.visible('always', 3);
   t.equal(await service.stop(), true, 'it stops cleanly');
 });

@@ -1,0 +1,134 @@
+/** The process as an operator meets it: arguments, configuration, refusals, signals, exit codes. */
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { CONFIG_KEYS, variableOf } from '../../src/config/schema.ts';
+import { polled } from '../helpers/bounded.ts';
+import { eventHead, RawConnection } from '../helpers/raw-connection.ts';
+import { type ProcessOptions, ServiceProcess } from '../helpers/service-process.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+const EXIT_MS_MAX = 30_000;
+const ONE_LINE = /^product-service: [^\n]+\n$/;
+
+/** Runs it to its end. */
+async function run(t: Test, options: Partial<ProcessOptions>) {
+  const service = ServiceProcess.spawn(t, { cwd: tempDir(t), ...options });
+  const { code } = await service.exit();
+  return { code, stdout: service.stdout, stderr: service.stderr };
+}
+
+t.test('--help prints every variable and starts nothing', async (t) => {
+  const cwd = tempDir(t);
+  const { code, stdout, stderr } = await run(t, { cwd, args: ['--help'] });
+  t.equal(code, 0);
+  t.equal(stderr, '');
+  t.match(stdout, /^Usage: /);
+  for (const key of CONFIG_KEYS) {
+    const { env, defaultText } = variableOf(key);
+    t.ok(stdout.includes(`\n  ${env} `) && stdout.includes(defaultText), env);
+  }
+  t.strictSame(readdirSync(cwd), [], 'no data folder was made');
+});
+
+t.test('--check-config validates and starts nothing', async (t) => {
+  const cwd = tempDir(t);
+  const args = ['--check-config'];
+  const good = await run(t, { cwd, args });
+  t.strictSame(good, { code: 0, stdout: 'configuration is valid\n', stderr: '' });
+  const bad = await run(t, { cwd, args, env: { WORKERS: '0' } });
+  t.equal(bad.code, 2);
+  t.match(bad.stderr, ONE_LINE);
+  t.strictSame(readdirSync(cwd), [], 'no data folder was made');
+});
+
+t.test('a wrong value is named with what is allowed, in one line', async (t) => {
+  const { code, stdout, stderr } = await run(t, {
+    env: { QUEUE_SIZE: 'many', SHUTDOWN_TIMEOUT: '10 parsecs' },
+  });
+  t.equal(code, 2);
+  t.equal(stdout, '');
+  t.match(stderr, ONE_LINE);
+  t.match(stderr, 'QUEUE_SIZE="many" must be an integer from 1 to 1048576');
+  t.match(stderr, 'SHUTDOWN_TIMEOUT="10 parsecs" must be a duration from 100ms to 1h');
+});
+
+t.test('an unknown option is refused in one line', async (t) => {
+  for (const args of [['--port=1'], ['start']]) {
+    const { code, stdout, stderr } = await run(t, { args });
+    t.equal(code, 2);
+    t.equal(stdout, '');
+    t.match(stderr, ONE_LINE);
+    t.match(stderr, /see --help\n$/);
+  }
+});
+
+t.test('.env is read from the working folder, and the environment wins over it', async (t) => {
+  const cwd = tempDir(t);
+  writeFileSync(join(cwd, '.env'), 'QUEUE_SIZE=0\nDATA_DIR=./from-file\nHOST=127.0.0.1\n');
+  const refused = await run(t, { cwd });
+  t.equal(refused.code, 2, 'a wrong value in the file stops the start');
+  t.match(refused.stderr, /QUEUE_SIZE="0"/);
+
+  const service = await ServiceProcess.start(t, { cwd, env: { QUEUE_SIZE: '5' } });
+  t.strictSame(await service.stop(), { code: 0, signal: null }, 'unless the environment sets it');
+  t.ok(existsSync(join(cwd, 'from-file')), 'what only the file sets is taken from there');
+});
+
+t.test('a port in use stops the start with one line', async (t) => {
+  const holder = await ServiceProcess.start(t, { cwd: tempDir(t) });
+  const port = String(await holder.ready());
+  const { code, stderr } = await run(t, { env: { PORT: port } });
+  t.equal(code, 1);
+  t.match(stderr, ONE_LINE);
+  t.match(stderr, `127.0.0.1:${port}`, 'that names it');
+  t.strictSame(await holder.stop(), { code: 0, signal: null });
+});
+
+t.test('a data folder that can not be made stops the start with one line', async (t) => {
+  const cwd = tempDir(t);
+  writeFileSync(join(cwd, 'file'), '');
+  const { code, stderr } = await run(t, { cwd, env: { DATA_DIR: './file/data' } });
+  t.equal(code, 1);
+  t.match(stderr, ONE_LINE);
+  t.match(stderr, `DATA_DIR ${join(cwd, 'file/data')}`);
+});
+
+t.test('a second signal ends it at once', async (t) => {
+  const env = { SHUTDOWN_TIMEOUT: '1h', REQUEST_TIMEOUT: '1h' };
+  const service = await ServiceProcess.start(t, { cwd: tempDir(t), env });
+  // An unfinished request holds the stop open.
+  const client = await RawConnection.open(t, await service.ready());
+  client.send(eventHead(1000));
+  await client.received(/^HTTP\/1\.1 100 Continue/);
+  service.kill('SIGTERM');
+  await service.logged('stopping');
+  let exit: { code: number | null } | undefined;
+  void service.exited.then((ended) => {
+    exit = ended;
+  });
+  // Signals close together count as one (npm repeats them), so it may take more than this one.
+  await polled(
+    () => {
+      if (exit === undefined) service.kill('SIGINT');
+      return exit;
+    },
+    EXIT_MS_MAX,
+    'the exit',
+  );
+  t.strictSame(exit, { code: 1, signal: null });
+  t.ok(
+    service.log.some(({ msg }) => msg.startsWith('second signal')),
+    'and it says so',
+  );
+});
+
+t.test('SHUTDOWN_TIMEOUT ends a stop that a client holds open, cleanly', async (t) => {
+  const env = { SHUTDOWN_TIMEOUT: '500ms', REQUEST_TIMEOUT: '1h' };
+  const service = await ServiceProcess.start(t, { cwd: tempDir(t), env });
+  const client = await RawConnection.open(t, await service.ready());
+  client.send(eventHead(1000));
+  await client.received(/^HTTP\/1\.1 100 Continue/);
+  t.strictSame(await service.stop(), { code: 0, signal: null });
+  await client.end();
+});

@@ -55,7 +55,7 @@ export function runLogThread(
 }
 
 /** Goes on where a log thread died: what it committed is published, the rest is done again. */
-function takeOver(intake: IntakeRing, commits: CommitPublisher, died: Progress): LogTail {
+export function takeOver(intake: IntakeRing, commits: CommitPublisher, died: Progress): LogTail {
   commits.resume(died.commitHead);
   publishTail(intake, died.intakeTail);
   // Its last segment may hold a frame that was never committed, so it is not written again.

@@ -127,11 +127,8 @@ export class Sequencer {
       const pending = (Atomics.load(cursors, INTAKE_HEAD) - this.#tail) | 0;
       if (pending === 0) {
         if (stop) break;
-        if (this.#writer === undefined) this.#reopenIdle();
-        else {
-          this.#preallocate();
-          Atomics.wait(cursors, INTAKE_DOORBELL, bell);
-        }
+        if (!this.idle()) continue;
+        Atomics.wait(cursors, INTAKE_DOORBELL, bell);
         continue;
       }
       if (!this.commitPending()) {
@@ -142,6 +139,19 @@ export class Sequencer {
     this.#seal();
     commits.close();
     return true;
+  }
+
+  /**
+   * For when nothing is pending: preallocates, or finds out when a failing disk is back. True when
+   * there is nothing left to do but to wait for the bell.
+   */
+  idle(): boolean {
+    if (this.#writer !== undefined) {
+      this.#preallocate();
+      return true;
+    }
+    this.#reopenIdle();
+    return false;
   }
 
   /**

@@ -80,7 +80,8 @@ class SegmentBytes {
       if (this.bytes.length < size) {
         const slots = Math.ceil(size / SLOT_BYTES);
         const memory = new ArrayBuffer((slots + 1) * SLOT_BYTES);
-        this.bytes = Buffer.from(memory);
+        // Without the last slot, which is there for the odd views: as long as the shorter of both.
+        this.bytes = Buffer.from(memory, 0, slots * SLOT_BYTES);
         this.#even = new SlotViews(memory, 0, slots);
         this.#odd = new SlotViews(memory, FRAME_ALIGN_BYTES, slots);
       }

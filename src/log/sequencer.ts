@@ -35,7 +35,7 @@ import {
 } from '../ring/slot.ts';
 import type { CommitPublisher } from './commit-publisher.ts';
 import type { FileSystem } from './file-system.ts';
-import { FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, type SegmentEnd } from './format.ts';
+import { FRAME_HEADER_BYTES, type SegmentEnd } from './format.ts';
 import type { LogProgress } from './progress.ts';
 import { SegmentWriter } from './segment-writer.ts';
 
@@ -223,8 +223,9 @@ export class Sequencer {
 
   #openFresh(): SegmentWriter {
     const { files, folder, segmentBytesMax, nowMs } = this.#options;
-    // A segment without frames has the name of the fresh one: it is replaced, not followed.
-    const isEmpty = this.#segment?.endBytes === SEGMENT_HEADER_BYTES;
+    // A segment without events, sealed or not, has the name of the fresh one: it is replaced, not
+    // followed.
+    const isEmpty = this.#segment?.firstSeq === this.#nextSeq;
     const previous = isEmpty ? this.#previous : this.#segment;
     const writer = SegmentWriter.create(
       files,

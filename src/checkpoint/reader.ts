@@ -5,7 +5,8 @@
 import { join } from 'node:path';
 import { type FileSystem, readFully } from '../log/file-system.ts';
 import { checkFrame, FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES } from '../log/format.ts';
-import { SLOT_BYTES, SlotViews } from '../ring/slot.ts';
+import { SLOT_BYTES, SLOT_DOUBLES, SlotViews } from '../ring/slot.ts';
+import { ENTRY_SEQ } from '../store/shard.ts';
 import {
   CHECKPOINT_HEADER_BYTES,
   checkpointName,
@@ -35,6 +36,16 @@ export interface ValidCheckpoint {
  * from index `first` on. The memory is reused, and the caller may write to it.
  */
 export type EntriesVisitor = (entries: SlotViews, first: number, count: number) => void;
+
+/** The highest seq among `count` entries from index `first` on: the log held every event up to it. */
+export function lastSeqOf({ doubles }: SlotViews, first: number, count: number): number {
+  let last = 0;
+  for (let i = first; i < first + count; i++) {
+    const seq = doubles[i * SLOT_DOUBLES + (ENTRY_SEQ >> 1)] as number;
+    if (seq > last) last = seq;
+  }
+  return last;
+}
 
 /** The checkpoints in `folder`, newest first, by name. */
 export function listCheckpoints(files: FileSystem, folder: string): number[] {

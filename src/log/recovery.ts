@@ -8,6 +8,7 @@ import { isTemporaryCheckpoint } from '../checkpoint/format.ts';
 import {
   checkCheckpoint,
   type EntriesVisitor,
+  lastSeqOf,
   listCheckpoints,
   readCheckpoint,
   type ValidCheckpoint,
@@ -15,7 +16,7 @@ import {
 import type { SlotViews } from '../ring/slot.ts';
 import type { LogThreadMessage } from '../threads/shared-memory.ts';
 import type { FileSystem } from './file-system.ts';
-import type { CheckedFrame } from './format.ts';
+import { type CheckedFrame, segmentName } from './format.ts';
 import { LogDamagedError, listSegments, logBytes, readLog } from './segment-reader.ts';
 import { isTemporary } from './segment-writer.ts';
 import type { LogTail } from './sequencer.ts';
@@ -52,7 +53,13 @@ export function recover(options: RecoveryOptions): LogTail {
   removeLeftovers(options);
   const checkpoint = newestCheckpoint(options);
   const from = checkpoint?.manifest.replayFrom ?? 1;
-  if (checkpoint !== undefined) readCheckpoint(files, checkpoint, sink.entries);
+  let restoredSeq = from - 1;
+  if (checkpoint !== undefined) {
+    readCheckpoint(files, checkpoint, (entries, first, count) => {
+      restoredSeq = Math.max(restoredSeq, lastSeqOf(entries, first, count));
+      sink.entries(entries, first, count);
+    });
+  }
 
   const totalBytes = logBytes(files, folder, from);
   let doneBytes = 0;
@@ -64,6 +71,14 @@ export function recover(options: RecoveryOptions): LogTail {
     toldMs = performance.now();
     tell({ type: 'progress', doneBytes, totalBytes });
   });
+  // A tail that a checkpoint has events of is not torn: they were flushed, and their numbers given.
+  if (restoredSeq >= end.nextSeq) {
+    throw new LogDamagedError(
+      end.segment === undefined ? folder : join(folder, segmentName(end.segment.firstSeq)),
+      end.segment?.endBytes ?? 0,
+      `the log ends before seq ${end.nextSeq}, but a checkpoint holds seq ${restoredSeq}`,
+    );
+  }
   sink.finish();
   if (end.tornTail !== undefined) tell({ type: 'torn-tail', ...end.tornTail });
   tell({

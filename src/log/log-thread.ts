@@ -59,7 +59,8 @@ export function takeOver(intake: IntakeRing, commits: CommitPublisher, died: Pro
   commits.resume(died.commitHead);
   publishTail(intake, died.intakeTail);
   // Its last segment may hold a frame that was never committed, so it is not written again.
-  return { nextSeq: died.nextSeq, segment: died.segment, previous: died.previous, fresh: true };
+  const { nextSeq, segment, previous } = died;
+  return { nextSeq, segment, previous, lastFrameBytes: 0, fresh: true };
 }
 
 function refusal(error: unknown, folder: string): string {

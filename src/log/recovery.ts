@@ -89,7 +89,8 @@ export function recover(options: RecoveryOptions): LogTail {
     segments: end.segments,
     durationMs: performance.now() - startedMs,
   });
-  return { nextSeq: end.nextSeq, segment: end.segment, previous: end.previous, fresh: false };
+  const { nextSeq, segment, previous, lastFrameBytes } = end;
+  return { nextSeq, segment, previous, lastFrameBytes, fresh: false };
 }
 
 /** What a crash left half-made: never published, so nothing relies on it. */

@@ -55,6 +55,8 @@ export interface LogEnd {
   readonly segment: SegmentEnd | undefined;
   /** What that segment says about the one before it. */
   readonly previous: SegmentEnd | undefined;
+  /** Length of its last frame; 0 = it has none. */
+  readonly lastFrameBytes: number;
   readonly tornTail: TornTail | undefined;
   readonly segments: number;
 }
@@ -144,6 +146,7 @@ export function readLog(
   let nextSeq = names[0] ?? 1;
   let end: SegmentEnd | undefined;
   let previous: SegmentEnd | undefined;
+  let lastFrameBytes = 0;
   let tornTail: TornTail | undefined;
 
   // A segment's header says how far the one before it counts, so headers are read one ahead.
@@ -156,6 +159,7 @@ export function readLog(
     previous = header.previous;
     end = scan.end;
     nextSeq = scan.nextSeq;
+    lastFrameBytes = scan.lastFrameBytes;
     tornTail = scan.tornTail;
   }
   if (nextSeq < from) {
@@ -165,7 +169,7 @@ export function readLog(
       `the log ends before seq ${nextSeq}, but a checkpoint holds all events before ${from}`,
     );
   }
-  return { nextSeq, segment: end, previous, tornTail, segments: names.length };
+  return { nextSeq, segment: end, previous, lastFrameBytes, tornTail, segments: names.length };
 }
 
 /** Nothing in a log tells that its newest segment was lost, so a file beside it does. */
@@ -225,6 +229,7 @@ function checkOrder(
 
 interface Scan {
   readonly end: SegmentEnd;
+  readonly lastFrameBytes: number;
   readonly nextSeq: number;
   readonly tornTail: TornTail | undefined;
 }
@@ -244,6 +249,7 @@ function scanSegment(
   let at = SEGMENT_HEADER_BYTES;
   let chain = header.previous?.chain ?? 0;
   let nextSeq = firstSeq;
+  let lastFrameBytes = 0;
   let tornTail: TornTail | undefined;
 
   while (counted === undefined ? at < size : at < counted.endBytes) {
@@ -271,6 +277,7 @@ function scanSegment(
     at += frame.bytes;
     chain = frame.crc;
     nextSeq += frame.count;
+    lastFrameBytes = frame.bytes;
   }
   if (counted !== undefined && (at !== counted.endBytes || chain !== counted.chain)) {
     throw new LogDamagedError(
@@ -280,7 +287,7 @@ function scanSegment(
     );
   }
   const end = { firstSeq: header.firstSeq, nonce: header.nonce, endBytes: at, chain };
-  return { end, nextSeq, tornTail };
+  return { end, nextSeq, lastFrameBytes, tornTail };
 }
 
 /** What the checksum can't know: that these are events of this version, in their order. */

@@ -9,7 +9,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { type FileHandle, type FileSystem, writeFully } from './file-system.ts';
+import { crc32 } from 'node:zlib';
+import { type FileHandle, type FileSystem, readFully, writeFully } from './file-system.ts';
 import {
   FRAME_HEADER_BYTES,
   frameBytes,
@@ -20,7 +21,7 @@ import {
   sealFrame,
   segmentName,
 } from './format.ts';
-import { writeNewest } from './newest-file.ts';
+import { readNewest, writeNewest } from './newest-file.ts';
 
 const PREALLOCATE_BYTES = 1 << 20;
 /** Preallocate again when less than this is left. */
@@ -94,17 +95,28 @@ export class SegmentWriter {
     return new SegmentWriter(files, file, end, bytesMax, SEGMENT_HEADER_BYTES);
   }
 
-  /** Opens an existing segment behind its last frame; everything after that is cut off. */
+  /**
+   * Opens an existing segment behind its last frame, of `lastFrameBytes`; everything after that is
+   * cut off. What was read is not what a power loss leaves, so all that counts is made durable:
+   *  1. The last frame is written again. The process before may have ended on its failed flush;
+   *     since then the kernel shows the frame, takes it for clean and would not flush it any more.
+   *  2. Cut and flushed.
+   *  3. The name is flushed, and said to be the newest: that process may have ended in `create`.
+   */
   static reopen(
     files: FileSystem,
     folder: string,
     end: SegmentEnd,
+    lastFrameBytes: number,
     bytesMax: number,
   ): SegmentWriter {
     const file = files.open(join(folder, segmentName(end.firstSeq)));
     try {
+      rewriteLastFrame(files, file, end, lastFrameBytes);
       files.truncate(file, end.endBytes);
       files.syncData(file);
+      files.syncFolder(folder);
+      if (readNewest(files, folder) !== end.firstSeq) writeNewest(files, folder, end.firstSeq);
     } catch (error) {
       closeQuietly(files, file);
       throw error;
@@ -183,6 +195,21 @@ export class SegmentWriter {
   abandon(): void {
     closeQuietly(this.#files, this.#file);
   }
+}
+
+function rewriteLastFrame(
+  files: FileSystem,
+  file: FileHandle,
+  end: SegmentEnd,
+  bytes: number,
+): void {
+  if (bytes === 0) return;
+  const frame = Buffer.alloc(bytes);
+  const at = end.endBytes - bytes;
+  readFully(files, file, frame, 0, bytes, at);
+  // A cache that lost the frame since it was checked must not have it overwritten with the rest.
+  if (crc32(frame.subarray(8)) !== end.chain) throw new Error('the last frame of the log changed');
+  writeFully(files, file, frame, 0, bytes, at);
 }
 
 function closeQuietly(files: FileSystem, file: FileHandle): void {

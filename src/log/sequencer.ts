@@ -70,6 +70,8 @@ export interface LogTail {
   readonly nextSeq: number;
   readonly segment: SegmentEnd | undefined;
   readonly previous: SegmentEnd | undefined;
+  /** Length of the segment's last frame; 0 = it has none, or is not appended to. */
+  readonly lastFrameBytes: number;
   /** A fresh segment even though there is one: its end can't be trusted. */
   readonly fresh: boolean;
 }
@@ -104,7 +106,13 @@ export class Sequencer {
     if (tail.segment === undefined || tail.fresh) this.#openFresh();
     else {
       const { files, folder, segmentBytesMax } = options;
-      this.#writer = SegmentWriter.reopen(files, folder, tail.segment, segmentBytesMax);
+      this.#writer = SegmentWriter.reopen(
+        files,
+        folder,
+        tail.segment,
+        tail.lastFrameBytes,
+        segmentBytesMax,
+      );
     }
     this.#storeProgress();
   }

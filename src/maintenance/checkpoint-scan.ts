@@ -12,7 +12,7 @@ import {
   type ManifestFile,
   unpackManifest,
 } from '../checkpoint/format.ts';
-import type { EntriesVisitor } from '../checkpoint/reader.ts';
+import { type EntriesVisitor, lastSeqOf } from '../checkpoint/reader.ts';
 import type { FileSystem } from '../log/file-system.ts';
 import { checkFrame, FRAME_HEADER_BYTES, NONCE_BYTES } from '../log/format.ts';
 import { walkFrames } from './frame-walk.ts';
@@ -28,6 +28,8 @@ export interface CheckpointScan {
   readonly bytes: number;
   /** Entries in frames that proved whole. */
   readonly entries: number;
+  /** The highest seq among them; 0 = none. All events up to it were in the log. */
+  readonly lastSeq: number;
   readonly faults: readonly Fault[];
   /** Files that the manifest does not name. */
   readonly unknown: readonly string[];
@@ -47,6 +49,7 @@ export function scanCheckpoint(
   const faults: Fault[] = [];
   let bytes = 0;
   let entries = 0;
+  let lastSeq = 0;
   if (typeof manifest === 'string') {
     faults.push({ path: manifestPath, offsetBytes: 0, lengthBytes: 0, reason: manifest });
   }
@@ -75,6 +78,7 @@ export function scanCheckpoint(
     );
     bytes += file.bytes.length;
     entries += scan.entries;
+    lastSeq = Math.max(lastSeq, scan.lastSeq);
     faults.push(...file.faults, ...scan.faults);
   }
   return {
@@ -84,6 +88,7 @@ export function scanCheckpoint(
     files: shards.length,
     bytes,
     entries,
+    lastSeq,
     faults,
     unknown: names.filter((name) => name !== MANIFEST_NAME && !shards.includes(name)),
   };
@@ -113,7 +118,7 @@ function scanShardFile(
   shard: number,
   saidNonce: Buffer | undefined,
   visit: EntriesVisitor,
-): { readonly entries: number; readonly faults: readonly Fault[] } {
+): Pick<CheckpointScan, 'entries' | 'lastSeq' | 'faults'> {
   const { bytes, path } = file;
   const faults: Fault[] = [];
   const fault = (offsetBytes: number, lengthBytes: number, reason: string) =>
@@ -123,7 +128,7 @@ function scanShardFile(
   if (wrongHeader !== undefined) {
     fault(0, CHECKPOINT_HEADER_BYTES, wrongHeader);
     // Without a manifest nothing vouches for the nonce, so the frames prove nothing.
-    if (said === undefined) return { entries: 0, faults };
+    if (said === undefined) return { entries: 0, lastSeq: 0, faults };
   }
   const walk = walkFrames({
     file,
@@ -142,15 +147,17 @@ function scanShardFile(
     if (!isAsSaid) fault(walk.endBytes, 0, `${walk.endSeq} entries, not the manifest's`);
   }
   let entries = 0;
+  let lastSeq = 0;
   for (const run of walk.runs) {
     for (let at = run.offsetBytes; at < run.endBytes; ) {
       const frame = checkFrame(bytes, at, nonce);
       if (typeof frame === 'string') break;
       const { slots, first } = file.slotsAt(at + FRAME_HEADER_BYTES);
+      lastSeq = Math.max(lastSeq, lastSeqOf(slots, first, frame.count));
       visit(slots, first, frame.count);
       entries += frame.count;
       at += frame.bytes;
     }
   }
-  return { entries, faults };
+  return { entries, lastSeq, faults };
 }

@@ -2,10 +2,14 @@
  * The tools as the command line calls them: name, arguments, what they print, how they end.
  * Knows nothing of the process: main.ts parses, prints and exits. Main thread.
  */
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { resolve, sep } from 'node:path';
 import type { Config } from '../config/schema.ts';
-import { isDataFolder } from './inspection.ts';
+import { planStore } from '../store/sizing.ts';
+import { isDataFolder, REPAIR_REPORT_NAME } from './inspection.ts';
 import { ReadOnlyFiles } from './read-only-files.ts';
+import { repair } from './repair.ts';
+import { repairText } from './repair-report.ts';
 import { verify } from './verify.ts';
 import { summarize, verifyText } from './verify-report.ts';
 
@@ -48,6 +52,13 @@ export const COMMANDS: readonly Command[] = Object.freeze([
     description: 'check every byte of the data without starting or writing; 0 = whole, 1 = damaged',
     run: runVerify,
   },
+  {
+    name: 'repair',
+    usage: 'repair [DATA_DIR] [--to DIR]',
+    description:
+      'write what is provably good of damaged data to a new folder, and a report; never changes DATA_DIR; 0 = nothing lost, 3 = something was lost, 1 = impossible',
+    run: runRepair,
+  },
 ]);
 
 function runVerify(args: Arguments, readConfig: () => Config): Outcome {
@@ -56,6 +67,30 @@ function runVerify(args: Arguments, readConfig: () => Config): Outcome {
   const summary = summarize(verify(new ReadOnlyFiles(), root));
   const text = args.json ? `${JSON.stringify(summary, undefined, 2)}\n` : verifyText(summary);
   return { code: summary.isWhole ? EXIT_GOOD : EXIT_FAILED, text };
+}
+
+function runRepair(args: Arguments, readConfig: () => Config): Outcome {
+  if (args.json) throw new UsageError(`repair takes no --json: it writes ${REPAIR_REPORT_NAME}`);
+  const root = dataDirOf(args, readConfig);
+  const { storeBytesMax, shards } = readConfig();
+  const now = new Date();
+  const to = targetOf(args, root) ?? `${root}.repaired-${timestamp(now)}`;
+  const report = repair({ root, to, store: planStore(storeBytesMax, shards), now });
+  return { code: report.isComplete ? EXIT_GOOD : EXIT_LOST, text: repairText(report) };
+}
+
+/** The folder that --to names, absolute; `undefined` = none. It does not exist. */
+function targetOf({ to }: Arguments, root: string): string | undefined {
+  if (to === undefined) return undefined;
+  const target = resolve(to);
+  if (existsSync(target)) throw new UsageError(`${target} exists; --to must name a new folder`);
+  if (target.startsWith(root + sep)) throw new UsageError(`${target} lies in the folder itself`);
+  return target;
+}
+
+/** `20260131T235959Z` */
+function timestamp(now: Date): string {
+  return now.toISOString().replaceAll(/[-:]|\.\d+/g, '');
 }
 
 /** The folder that is meant, absolute; it exists and is a data folder. */

@@ -88,7 +88,7 @@ function reachFaults(log: LogScan, checkpoints: readonly CheckpointScan[]): Faul
       `the log starts with seq ${first}, and no checkpoint covers what was before`,
     );
   }
-  for (const { path, replayFrom } of checkpoints) {
+  for (const { path, replayFrom, lastSeq } of checkpoints) {
     const needs = `of the log, which the checkpoint before seq ${replayFrom} needs`;
     if (last === undefined) {
       if (replayFrom > 1) fault(log.folder, 0, `no segment is there ${needs}`);
@@ -98,12 +98,10 @@ function reachFaults(log: LogScan, checkpoints: readonly CheckpointScan[]): Faul
         0,
         `the segment that holds seq ${replayFrom} is missing: the log starts with ${first}`,
       );
-    } else if (last.walk.endSeq < replayFrom) {
-      fault(
-        last.path,
-        last.walk.endBytes,
-        `the log ends before seq ${last.walk.endSeq}, but a checkpoint holds all before ${replayFrom}`,
-      );
+    } else if (last.walk.endSeq <= Math.max(replayFrom - 1, lastSeq)) {
+      const holds = `a checkpoint holds seq ${Math.max(replayFrom - 1, lastSeq)}`;
+      const reason = `the log ends before seq ${last.walk.endSeq}, but ${holds}`;
+      fault(last.path, last.walk.endBytes, reason);
     }
   }
   return faults;

@@ -1,0 +1,68 @@
+/**
+ * A product store built in one thread from checkpoint entries and log frames, by the code that a
+ * start uses: the replay fills a commit ring, the real merge rule empties it. Main thread of a tool.
+ */
+import { CommitPublisher } from '../log/commit-publisher.ts';
+import { Replay } from '../log/replay.ts';
+import { COMMIT_HEAD, CommitRing, commitCursor } from '../ring/commit-ring.ts';
+import { IntakeRing } from '../ring/intake-ring.ts';
+import { SHARD_USED, Shard } from '../store/shard.ts';
+import { ShardWriter, UNDO_BYTES } from '../store/shard-writer.ts';
+import type { StorePlan } from '../store/sizing.ts';
+import { createSharedMemory } from '../threads/shared-memory.ts';
+
+/** A product did not fit. */
+export class NoRoomError extends Error {
+  override readonly name = 'NoRoomError';
+}
+
+export class RebuiltStore {
+  readonly shards: readonly Shard[];
+  /** What is given to it: entries, newest checkpoint first, then frames in order, then `finish`. */
+  readonly replay: Replay;
+
+  constructor(plan: StorePlan) {
+    const memory = createSharedMemory({ queueSize: 1, appliers: 1, store: plan });
+    const ring = new CommitRing(memory.commit, 1);
+    this.shards = memory.shards.map((buffer) => new Shard(buffer));
+    const applier = new InlineApplier(ring, this.shards);
+    this.replay = new Replay(new IntakeRing(memory.intake), applier, memory.hashKey);
+  }
+
+  get products(): number {
+    return this.shards.reduce((sum, { words }) => sum + (words[SHARD_USED] as number), 0);
+  }
+}
+
+/** The commit ring with its only applier in the same thread: what others wait for, this does. */
+class InlineApplier extends CommitPublisher {
+  readonly #ring: CommitRing;
+  readonly #writer: ShardWriter;
+
+  constructor(ring: CommitRing, shards: readonly Shard[]) {
+    super(ring);
+    this.#ring = ring;
+    this.#writer = new ShardWriter(shards, ring.slots, new Int32Array(UNDO_BYTES / 4));
+  }
+
+  override waitForRoom(): void {
+    this.#apply();
+  }
+
+  override waitUntilApplied(): void {
+    this.#apply();
+  }
+
+  #apply(): void {
+    const { cursors, mask, commitTimes } = this.#ring;
+    const head = cursors[COMMIT_HEAD] as number;
+    const own = commitCursor(0);
+    for (let cursor = cursors[own] as number; cursor !== head; cursor = (cursor + 1) | 0) {
+      const slot = cursor & mask;
+      if (this.#writer.apply(cursor, slot, commitTimes[slot] as number) === 'no-room') {
+        throw new NoRoomError('the products do not fit: raise MAX_MEMORY_USAGE and repair again');
+      }
+    }
+    cursors[own] = head;
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * `repair`: builds what is provably good of a damaged data folder (repair-plan.ts says what that
+ * is) into a new folder that starts again. The original files are only read. Main thread of a tool.
+ *
+ * The copy has one checkpoint, the whole repaired state, and one empty segment that starts where the
+ * checkpoint ends: no gap has to be written down, and the log's rules hold from its first byte.
+ * It is built under a temporary name and verified before it gets its own.
+ */
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { writeCheckpoint } from '../checkpoint/writer.ts';
+import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
+import { NodeFileSystem, writeFully } from '../log/file-system.ts';
+import { SegmentWriter } from '../log/segment-writer.ts';
+import type { StorePlan } from '../store/sizing.ts';
+import { scanCheckpoint } from './checkpoint-scan.ts';
+import { holdForReading } from './folder-hold.ts';
+import { type Inspection, inspect, REPAIR_REPORT_NAME } from './inspection.ts';
+import { LoadedFile } from './loaded-file.ts';
+import { ReadOnlyFiles } from './read-only-files.ts';
+import { RebuiltStore } from './rebuilt-store.ts';
+import { planRepair, type RepairPlan, SEQ_MARGIN } from './repair-plan.ts';
+import { type Kept, type RepairReport, reportOf } from './repair-report.ts';
+import { visitRun } from './segment-scan.ts';
+import { verify } from './verify.ts';
+
+/** It can't be repaired, or not now. One line. */
+export class RepairError extends Error {
+  override readonly name = 'RepairError';
+}
+
+export interface RepairOptions {
+  readonly root: string;
+  /** The copy; must not exist. */
+  readonly to: string;
+  /** Room for the products, as the service that will run on the copy has it. */
+  readonly store: StorePlan;
+  readonly now: Date;
+}
+
+/** Repairs, and returns what was kept and what was not. Throws RepairError, and NoRoomError. */
+export function repair(options: RepairOptions): RepairReport {
+  const { root, to } = options;
+  if (existsSync(to)) throw new RepairError(`${to} exists; --to names a folder that does not`);
+  const hold = holdForReading(root);
+  if (hold.heldBy !== undefined) {
+    throw new RepairError(`${root} is held by ${hold.heldBy}: stop the service first`);
+  }
+  try {
+    return repairHeld(options);
+  } finally {
+    hold.release();
+  }
+}
+
+function repairHeld({ root, to, store, now }: RepairOptions): RepairReport {
+  const files = new ReadOnlyFiles();
+  const found = inspect(files, root);
+  const foreignFormat = found.faults.find(({ reason }) => reason.startsWith('format version'));
+  if (foreignFormat !== undefined) {
+    throw new RepairError(`${foreignFormat.path}: ${foreignFormat.reason}: use that one to repair`);
+  }
+  const plan = planRepair(found);
+  const rebuilt = new RebuiltStore(store);
+  const kept = rebuild(files, found, plan, rebuilt);
+  if (found.faults.length > 0 && plan.base === undefined && kept.events + kept.entries === 0) {
+    throw new RepairError(`nothing in ${root} is provably good; restore a backup`);
+  }
+  const nextSeq = plan.knownEndSeq + (plan.isLogDamaged ? SEQ_MARGIN : 0);
+  const report = reportOf({ found, plan, kept, products: rebuilt.products, nextSeq, to, now });
+  // Beside the target, so that the rename stays on one file system.
+  const temporary = `${to}.partial-${process.pid}`;
+  try {
+    writeCopy(temporary, rebuilt, nextSeq, now);
+    writeReport(temporary, report);
+    const copy = verify(files, temporary);
+    const fault = copy.refusal ?? copy.faults[0]?.reason;
+    if (fault !== undefined) throw new RepairError(`the copy did not come out whole: ${fault}`);
+    renameSync(temporary, to);
+    new NodeFileSystem().syncFolder(dirname(to));
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw error;
+  }
+  return report;
+}
+
+function rebuild(
+  files: ReadOnlyFiles,
+  { root, log }: Inspection,
+  { base, salvaged, replayFrom }: RepairPlan,
+  store: RebuiltStore,
+): Kept {
+  const { replay } = store;
+  let entries = 0;
+  let events = 0;
+  // Newest first: an entry that is there already is the later state of its product.
+  for (const checkpoint of [...salvaged, ...(base === undefined ? [] : [base])]) {
+    const folder = join(root, CHECKPOINT_FOLDER);
+    entries += scanCheckpoint(files, folder, checkpoint.replayFrom, replay.entries).entries;
+  }
+  for (const segment of log.segments) {
+    const runs = segment.walk.runs.filter(({ endSeq }) => endSeq > replayFrom);
+    const file = runs.length === 0 ? undefined : LoadedFile.load(files, segment.path);
+    if (file === undefined) continue;
+    for (const run of runs) {
+      events += run.endSeq - Math.max(run.firstSeq, replayFrom);
+      visitRun(file, segment, run, (slots, first, frame) =>
+        replay.frame(slots, first, frame, replayFrom),
+      );
+    }
+  }
+  replay.finish();
+  return { entries, events };
+}
+
+function writeCopy(folder: string, store: RebuiltStore, nextSeq: number, now: Date): void {
+  const files = new NodeFileSystem();
+  const log = join(folder, LOG_FOLDER);
+  const checkpoints = join(folder, CHECKPOINT_FOLDER);
+  mkdirSync(log, { recursive: true });
+  mkdirSync(checkpoints);
+  writeCheckpoint({
+    files,
+    folder: checkpoints,
+    shards: store.shards,
+    replayFrom: nextSeq,
+    nowMs: now.getTime(),
+    pause: () => undefined,
+  });
+  SegmentWriter.create(files, log, nextSeq, undefined, 0, now.getTime()).abandon();
+}
+
+function writeReport(folder: string, report: RepairReport): void {
+  const files = new NodeFileSystem();
+  const bytes = Buffer.from(`${JSON.stringify(report, undefined, 2)}\n`);
+  const file = files.create(join(folder, REPAIR_REPORT_NAME));
+  try {
+    writeFully(files, file, bytes, 0, bytes.length, 0);
+    files.syncData(file);
+  } finally {
+    files.close(file);
+  }
+  files.syncFolder(folder);
+}

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { resolve, sep } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { planStore } from '../store/sizing.ts';
+import { backup } from './backup.ts';
 import { isDataFolder, REPAIR_REPORT_NAME } from './inspection.ts';
 import { ReadOnlyFiles } from './read-only-files.ts';
 import { repair } from './repair.ts';
@@ -59,6 +60,13 @@ export const COMMANDS: readonly Command[] = Object.freeze([
       'write what is provably good of damaged data to a new folder, and a report; never changes DATA_DIR; 0 = nothing lost, 3 = something was lost, 1 = impossible',
     run: runRepair,
   },
+  {
+    name: 'backup',
+    usage: 'backup [DATA_DIR] --to DIR',
+    description:
+      'copy the data to a new folder, also while the service runs, and verify the copy; 0 = it is whole and has all that was acknowledged before, 1 = there is no copy',
+    run: runBackup,
+  },
 ]);
 
 function runVerify(args: Arguments, readConfig: () => Config): Outcome {
@@ -77,6 +85,14 @@ function runRepair(args: Arguments, readConfig: () => Config): Outcome {
   const to = targetOf(args, root) ?? `${root}.repaired-${timestamp(now)}`;
   const report = repair({ root, to, store: planStore(storeBytesMax, shards), now });
   return { code: report.isComplete ? EXIT_GOOD : EXIT_LOST, text: repairText(report) };
+}
+
+function runBackup(args: Arguments, readConfig: () => Config): Outcome {
+  if (args.json) throw new UsageError('backup takes no --json; verify the copy with it');
+  const root = dataDirOf(args, readConfig);
+  const to = targetOf(args, root);
+  if (to === undefined) throw new UsageError('backup needs --to DIR');
+  return { code: EXIT_GOOD, text: verifyText(summarize(backup(root, to))) };
 }
 
 /** The folder that --to names, absolute; `undefined` = none. It does not exist. */

@@ -1,0 +1,146 @@
+/**
+ * `backup`: copies a data folder, also while its service runs, and gives the copy its name only once
+ * it proved whole. Holds nothing up: no lock, no pause. Main thread of a tool.
+ *
+ * Why the copy has everything that was acknowledged before it began:
+ *  1. All files are opened within one moment, checkpoints before segments (pinned-folder.ts).
+ *  2. All segments but the last are never written again; what lies behind their end counts for
+ *     nothing, as the next one's header says.
+ *  3. The last one is being appended to. It is copied up to its first frame that is not whole:
+ *     whatever was acknowledged before was flushed, so it was whole before the copy read it.
+ *     A frame can look missing before a whole one, when reading passed its place before it was
+ *     written; then the segment is read again, and now it is there, or it is damaged.
+ *  4. The file `newest` is written anew, for the segments that the copy has.
+ *  5. The copy is flushed, verified byte by byte, and renamed.
+ */
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
+import { type FileHandle, NodeFileSystem, readFully, writeFully } from '../log/file-system.ts';
+import { segmentName } from '../log/format.ts';
+import { writeNewest } from '../log/newest-file.ts';
+import { type PinnedFolder, pinFolder } from './pinned-folder.ts';
+import { ReadOnlyFiles } from './read-only-files.ts';
+import { scanSegment } from './segment-scan.ts';
+import { type Verification, verify } from './verify.ts';
+
+/** Tries, when retention removes files between two of the opening calls. */
+const TRIES_MAX = 5;
+const COPY_BYTES = 1 << 20;
+
+/** No copy that proves whole could be made. One line. */
+export class BackupError extends Error {
+  override readonly name = 'BackupError';
+}
+
+/**
+ * Copies the data folder `root` to the new folder `to`; returns what the copy holds.
+ * Throws BackupError, and what the file system throws; then there is no `to`.
+ */
+export function backup(root: string, to: string): Verification {
+  if (existsSync(to)) throw new BackupError(`${to} exists; --to names a folder that does not`);
+  const temporary = `${to}.partial-${process.pid}`;
+  try {
+    const copy = copyWhole(root, temporary);
+    renameSync(temporary, to);
+    new NodeFileSystem().syncFolder(dirname(to));
+    return { ...copy, root: to };
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function copyWhole(root: string, to: string): Verification {
+  const files = new ReadOnlyFiles();
+  let reason = '';
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
+    rmSync(to, { recursive: true, force: true });
+    const pinned = pinIfStill(files, root);
+    if (pinned === undefined) continue;
+    try {
+      copyPinned(pinned, to);
+    } finally {
+      pinned.close();
+    }
+    const copy = verify(files, to);
+    const fault = copy.faults[0];
+    if (fault === undefined && copy.refusal === undefined) return copy;
+    const before = reason;
+    reason = copy.refusal ?? `${fault?.path} at byte ${fault?.offsetBytes}: ${fault?.reason}`;
+    // What comes twice is no accident of copying.
+    if (reason === before) break;
+  }
+  throw new BackupError(
+    reason === ''
+      ? `the files of ${root} changed ${TRIES_MAX} times while they were opened`
+      : `the copy is not whole, so there is none: ${reason.replaceAll(to, root)}; see verify`,
+  );
+}
+
+function pinIfStill(files: ReadOnlyFiles, root: string): PinnedFolder | undefined {
+  try {
+    return pinFolder(files, root);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function copyPinned({ checkpoints, segments }: PinnedFolder, to: string): void {
+  const files = new NodeFileSystem();
+  const checkpointFolder = join(to, CHECKPOINT_FOLDER);
+  const logFolder = join(to, LOG_FOLDER);
+  mkdirSync(checkpointFolder, { recursive: true });
+  mkdirSync(logFolder);
+  for (const checkpoint of checkpoints) {
+    const folder = join(checkpointFolder, checkpoint.name);
+    mkdirSync(folder);
+    for (const { name, file } of checkpoint.files) copyFile(files, file, join(folder, name));
+    files.syncFolder(folder);
+  }
+  for (const { name, file } of segments) copyFile(files, file, join(logFolder, name));
+  const last = segments.at(-1);
+  if (last !== undefined) {
+    const isCut = cutTail(files, logFolder, last.firstSeq);
+    if (!isCut) {
+      copyFile(files, last.file, join(logFolder, last.name));
+      cutTail(files, logFolder, last.firstSeq);
+    }
+    writeNewest(files, logFolder, last.firstSeq);
+  }
+  for (const folder of [logFolder, checkpointFolder, to]) files.syncFolder(folder);
+}
+
+/**
+ * Cuts the copied last segment behind its last whole frame. False if a whole frame follows one that
+ * is not: then it was read while it was written, or is damaged.
+ */
+function cutTail(files: NodeFileSystem, folder: string, firstSeq: number): boolean {
+  const scan = scanSegment(files, folder, firstSeq, () => undefined);
+  if (scan === undefined || scan.faults.length > 0) return false;
+  const file = files.open(join(folder, segmentName(firstSeq)));
+  try {
+    files.truncate(file, scan.walk.endBytes);
+    files.syncData(file);
+  } finally {
+    files.close(file);
+  }
+  return true;
+}
+
+/** Copies what the open file has from its beginning, and flushes the copy. */
+function copyFile(files: NodeFileSystem, from: FileHandle, path: string): void {
+  const buffer = Buffer.alloc(COPY_BYTES);
+  const file = files.create(path);
+  try {
+    for (let at = 0; ; at += COPY_BYTES) {
+      const got = readFully(files, from, buffer, 0, COPY_BYTES, at);
+      writeFully(files, file, buffer, 0, got, at);
+      if (got < COPY_BYTES) break;
+    }
+    files.syncData(file);
+  } finally {
+    files.close(file);
+  }
+}

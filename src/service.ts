@@ -238,7 +238,7 @@ export class Service implements Lifecycle {
     this.#phase = 'stopping';
     this.#diskWatch.stop();
     await this.checkpoints.stop();
-    this.#drain.beginDrain();
+    void this.#drain.beginDrain();
     const settled = this.#intake.close();
     // In this order: every claimed slot is settled, then nothing more comes, then the log ends.
     const inTime = await within(leftMs(CLOSING_SHARE), settled);

@@ -7,6 +7,10 @@
  * directions at once, and whatever a pipelining client had sent by then turns that into a reset,
  * which throws away the answers still on their way. So a connection says goodbye on its newest
  * answer, closes its sending half only, and reads on until the client has closed its own.
+ *
+ * Closing the listening socket resets the connections that wait to be accepted, and a client that
+ * reads a goodbye connects anew within microseconds. So nobody is told goodbye before listening has
+ * stopped, and that is done after a turn in which no connection came.
  */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, Socket } from 'node:net';
@@ -30,6 +34,9 @@ export interface DrainOptions {
 
 const IDLE_MS_DEFAULT = 500;
 
+/** How long a turn without a new connection is waited for. */
+const QUIET_MS_MAX = 50;
+
 export class ConnectionDrain {
   readonly #server: Server;
   readonly #connections = new Map<Socket, Connection>();
@@ -37,7 +44,9 @@ export class ConnectionDrain {
     const connection = this.#connections.get(socket);
     if (connection !== undefined) connection.newest = response;
   };
-  #draining = false;
+  /** Connections accepted so far. */
+  #accepted = 0;
+  #draining: Promise<void> | undefined;
   #onEmpty: (() => void) | undefined;
 
   /** Watches `server` from now on; make it before the server listens. */
@@ -53,21 +62,16 @@ export class ConnectionDrain {
   }
 
   /**
-   * Stops listening, once the connections that the kernel has completed by now are accepted (closing
-   * the listening socket would reset them), and lets each connection end with its newest answer, which says `connection: close`. Calls after the first
-   * change nothing. Requests go on being served.
+   * Stops listening, once the connections that the kernel has completed are accepted, and from then
+   * on lets each connection end with its newest answer, which says `connection: close`. Requests go
+   * on being served. Resolves when it listens no more, some turns later. Calls after the first
+   * change nothing.
    */
-  beginDrain(): void {
-    if (this.#draining) return;
-    this.#draining = true;
-    this.#takeOverRequests();
-    for (const [socket, connection] of this.#connections) {
-      this.#closeHalfway(socket);
-      sayClose(connection);
-    }
-    afterNextPoll(() => {
-      if (this.#server.listening) NetServer.prototype.close.call(this.#server);
+  beginDrain(): Promise<void> {
+    this.#draining ??= new Promise((resolve) => {
+      this.#stopListening(performance.now() + QUIET_MS_MAX, resolve);
     });
+    return this.#draining;
   }
 
   /**
@@ -90,10 +94,7 @@ export class ConnectionDrain {
       this.#onEmpty = () => {
         if (!this.#server.listening) finish('closed');
       };
-      // After beginDrain's stop, so that a connection just accepted is counted.
-      afterNextPoll(() => {
-        if (this.#connections.size === 0) this.#onEmpty?.();
-      });
+      if (this.#connections.size === 0) this.#onEmpty();
     });
   }
 
@@ -104,10 +105,29 @@ export class ConnectionDrain {
       bytesMoved: 0,
       quietSinceMs: performance.now(),
     });
-    if (this.#draining) this.#closeHalfway(socket);
+    this.#accepted++;
     socket.once('close', () => {
       this.#connections.delete(socket);
       if (this.#connections.size === 0) this.#onEmpty?.();
+    });
+  }
+
+  /** Stops listening after a poll phase that brought no connection, and begins the goodbyes. */
+  #stopListening(deadlineMs: number, onStopped: () => void): void {
+    const before = this.#accepted;
+    afterNextPoll(() => {
+      if (this.#accepted !== before && performance.now() < deadlineMs) {
+        this.#stopListening(deadlineMs, onStopped);
+        return;
+      }
+      if (this.#server.listening) NetServer.prototype.close.call(this.#server);
+      this.#takeOverRequests();
+      for (const [socket, connection] of this.#connections) {
+        this.#closeHalfway(socket);
+        sayClose(connection);
+      }
+      if (this.#connections.size === 0) this.#onEmpty?.();
+      onStopped();
     });
   }
 

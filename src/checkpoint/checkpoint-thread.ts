@@ -50,7 +50,8 @@ export function runCheckpoint(
       logFolder,
       checkpointFolder: folder,
       retention,
-      damaged,
+      // A damaged one of this seq was replaced.
+      damaged: damaged.filter((seq) => seq !== replayFrom),
       nowMs: Date.now(),
     });
     const durationMs = performance.now() - startedMs;

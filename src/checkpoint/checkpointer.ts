@@ -32,7 +32,7 @@ const ENTRY = new URL('../../workers/checkpoint.ts', import.meta.url);
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
   readonly #progress: LogProgress;
-  readonly #damaged: number[] = [];
+  #damaged: number[] = [];
   #look: NodeJS.Timeout | undefined;
   /** Seq up to which the last good checkpoint goes. */
   #coveredSeq = 1;
@@ -114,6 +114,7 @@ export class Checkpointer {
     if (message.type === 'checkpoint') {
       const { type: _, ...done } = message;
       this.#coveredSeq = message.replayFrom;
+      this.#damaged = this.#damaged.filter((seq) => seq !== message.replayFrom);
       this.#taken++;
       logger.info(
         done,

@@ -2,7 +2,7 @@
  * A checkpoint on disk, format version 1: a folder named by the seq from which replay must start.
  * The only code that packs and checks its files. Any thread; pure.
  *
- *   checkpoint/0000000000001234/   (…1234.tmp while it is being written)
+ *   checkpoint/0000000000001234/   (…1234.tmp while it is written, …1234.old while it is removed)
  *     shard-0000.ckp …             one file for each shard of the process that wrote it
  *     manifest.json                written last; says what all the others must be
  *
@@ -28,6 +28,7 @@ export const MANIFEST_NAME = 'manifest.json';
 const MAGIC = Buffer.from('PSVCCKP\n', 'latin1');
 const NAME_DIGITS = 16;
 const TEMPORARY_SUFFIX = '.tmp';
+const REMOVED_SUFFIX = '.old';
 
 /** `0000000000001234` for 1234. */
 export function checkpointName(replayFrom: number): string {
@@ -45,9 +46,14 @@ export function temporaryName(replayFrom: number): string {
   return checkpointName(replayFrom) + TEMPORARY_SUFFIX;
 }
 
+/** What a checkpoint is called while it is removed. */
+export function removedName(replayFrom: number): string {
+  return checkpointName(replayFrom) + REMOVED_SUFFIX;
+}
+
 /** Whether a folder is a checkpoint that was never finished, or one that was being removed. */
 export function isTemporaryCheckpoint(name: string): boolean {
-  return /^\d{16}\.tmp$/.test(name);
+  return /^\d{16}\.(tmp|old)$/.test(name);
 }
 
 export function shardFileName(shard: number): string {

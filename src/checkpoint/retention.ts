@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { FileSystem } from '../log/file-system.ts';
 import { segmentName } from '../log/format.ts';
 import { listSegments, readSegmentHeader } from '../log/segment-reader.ts';
-import { checkpointName, temporaryName } from './format.ts';
+import { checkpointName, removedName } from './format.ts';
 import { listCheckpoints } from './reader.ts';
 
 /** How many checkpoints are kept: the newest may turn out damaged when it is needed. */
@@ -41,14 +41,19 @@ export function applyRetention(options: RetentionOptions): Removed {
   if (covered === undefined) return { checkpoints: 0, segments: 0 };
 
   const old = all.filter((seq) => seq < covered);
-  for (const seq of old) {
-    // Renamed first: half a checkpoint must never look like one.
-    const temporary = join(checkpointFolder, temporaryName(seq));
-    files.rename(join(checkpointFolder, checkpointName(seq)), temporary);
-    files.syncFolder(checkpointFolder);
-    files.removeFolder(temporary);
-  }
+  for (const seq of old) removeCheckpoint(files, checkpointFolder, seq);
   return { checkpoints: old.length, segments: removeSegments(options, covered) };
+}
+
+/** Removes one checkpoint. Throws what the file system throws. */
+export function removeCheckpoint(files: FileSystem, folder: string, replayFrom: number): void {
+  const removed = removedName(replayFrom);
+  // What an earlier try may have left half-removed stands in the way.
+  if (files.list(folder).includes(removed)) files.removeFolder(join(folder, removed));
+  // Renamed first: half a checkpoint must never look like one.
+  files.rename(join(folder, checkpointName(replayFrom)), join(folder, removed));
+  files.syncFolder(folder);
+  files.removeFolder(join(folder, removed));
 }
 
 function removeSegments(options: RetentionOptions, covered: number): number {

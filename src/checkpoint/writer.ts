@@ -28,12 +28,15 @@ import {
   CHECKPOINT_HEADER_BYTES,
   checkpointName,
   MANIFEST_NAME,
+  type Manifest,
   type ManifestFile,
   packManifest,
   packShardFileHeader,
   shardFileName,
   temporaryName,
 } from './format.ts';
+import { checkCheckpoint, listCheckpoints } from './reader.ts';
+import { removeCheckpoint } from './retention.ts';
 
 /** Entries in one frame: what is copied and flushed between two pauses. */
 const FRAME_ENTRIES = 4096;
@@ -59,9 +62,17 @@ export interface CheckpointResult {
   readonly bytes: number;
 }
 
-/** Writes and publishes one checkpoint. Throws what the file system or `pause` throws. */
+/**
+ * Writes and publishes one checkpoint. If there is one of this seq, it serves when it is whole, and
+ * is replaced when it is not. Throws what the file system or `pause` throws.
+ */
 export function writeCheckpoint(options: CheckpointOptions): CheckpointResult {
   const { files, folder, shards, replayFrom, nowMs } = options;
+  if (listCheckpoints(files, folder).includes(replayFrom)) {
+    const found = checkCheckpoint(files, folder, replayFrom);
+    if ('manifest' in found) return published(options, found.manifest);
+    removeCheckpoint(files, folder, replayFrom);
+  }
   const nonce = randomBytes(NONCE_BYTES);
   const temporary = join(folder, temporaryName(replayFrom));
   files.makeFolder(temporary);
@@ -70,25 +81,33 @@ export function writeCheckpoint(options: CheckpointOptions): CheckpointResult {
     writeShard(options, copier, temporary, shard, index, nonce),
   );
   const entries = written.reduce((sum, file) => sum + file.entries, 0);
-  const manifest = packManifest({
+  const manifest: Manifest = {
     format: CHECKPOINT_FORMAT,
     replayFrom,
     createdAtMs: nowMs,
     nonce: nonce.toString('hex'),
     entries,
     files: written,
-  });
+  };
+  const bytes = packManifest(manifest);
   const file = files.create(join(temporary, MANIFEST_NAME));
   try {
-    writeFully(files, file, manifest, 0, manifest.length, 0);
+    writeFully(files, file, bytes, 0, bytes.length, 0);
     files.syncData(file);
   } finally {
     files.close(file);
   }
   files.syncFolder(temporary);
   files.rename(temporary, join(folder, checkpointName(replayFrom)));
+  return published(options, manifest);
+}
+
+/** Makes the name of a whole checkpoint durable. */
+function published({ files, folder }: CheckpointOptions, manifest: Manifest): CheckpointResult {
   files.syncFolder(folder);
-  const bytes = written.reduce((sum, { bytes }) => sum + bytes, manifest.length);
+  const { replayFrom, entries } = manifest;
+  const manifestBytes = packManifest(manifest).length;
+  const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, manifestBytes);
   return { replayFrom, entries, bytes };
 }
 

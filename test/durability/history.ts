@@ -117,10 +117,16 @@ export class History {
           break;
         case 2:
           this.#push(life, random.integer(1, 3));
-          if (!life.commit()) return this.#count('given up');
+          if (!life.commit()) {
+            this.#count('given up');
+            return;
+          }
           break;
         case 3:
-          if (!life.commit()) return this.#count('given up');
+          if (!life.commit()) {
+            this.#count('given up');
+            return;
+          }
           break;
         case 4:
           life.state.apply(random.pick([1, 3, Number.POSITIVE_INFINITY]));
@@ -133,7 +139,10 @@ export class History {
       }
     }
     if (random.chance(0.5)) return;
-    if (!life.stop()) return this.#count('given up');
+    if (!life.stop()) {
+      this.#count('given up');
+      return;
+    }
     this.#count('clean stops');
     life.state.apply();
     if (random.chance(0.7)) this.#checkpoint(life);

@@ -17,7 +17,7 @@ import type { CheckpointMessage } from '../../src/threads/shared-memory.ts';
 import { type PlainEvent, putEvent } from '../helpers/plain-event.ts';
 import type { ExpectedLog } from './expected-log.ts';
 import { Ended, FaultyFiles, type FaultyProcess } from './faulty-files.ts';
-import { Applying, CHECKPOINT_FOLDER, LOG_FOLDER, RecoveredState } from './recovered-state.ts';
+import { Applying, CHECKPOINT_FOLDER, LOG_FOLDER, type RecoveredState } from './recovered-state.ts';
 
 export interface ProcessOptions {
   readonly process: FaultyProcess;
@@ -202,8 +202,10 @@ export class SimulatedProcess {
     );
     if (process.ended) throw new Ended('the process ended');
     const message = told[0];
-    if (message?.type === 'checkpoint') this.#coveredSeq = message.replayFrom;
-    else {
+    if (message?.type === 'checkpoint') {
+      this.#coveredSeq = message.replayFrom;
+      this.#damaged = this.#damaged.filter((seq) => seq !== message.replayFrom);
+    } else {
       const reason = message?.type === 'failed' ? message.reason : 'cancelled';
       assert.match(reason, /^(EIO|ENOSPC): simulated/, 'only a failing disk fails a checkpoint');
       assert.ok(process.faults.length > 0);

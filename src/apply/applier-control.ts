@@ -36,7 +36,13 @@ export class ApplierControl {
     this.#words[APPLYING] = 1;
   }
 
-  /** Applier: between slots. */
+  /** Applier, at its start from `cursor`: between slots, and orders for slots before it are done. */
+  resume(cursor: number): void {
+    this.end();
+    if ((((this.#words[SKIP_CURSOR] as number) - cursor) | 0) < 0) this.skipped();
+  }
+
+  /** Applier, or its supervisor while none runs: between slots. */
   end(): void {
     this.#words[APPLYING] = 0;
   }

@@ -120,8 +120,8 @@ export class ApplierPool {
         if (suspect !== undefined && suspect.cursor === lastSuspect) {
           this.#setAsideEvent(index, suspect.cursor, suspect.content);
           lastSuspect = undefined;
-        } else {
-          lastSuspect = suspect?.cursor;
+        } else if (suspect !== undefined) {
+          lastSuspect = suspect.cursor;
         }
         idleDeaths = suspect === undefined && cursor === lastCursor ? idleDeaths + 1 : 0;
         lastCursor = cursor;
@@ -157,6 +157,8 @@ export class ApplierPool {
   #suspect(index: number, cursor: number): { cursor: number; content: SlotContent } | undefined {
     const control = new ApplierControl(this.#options.memory.appliers[index] as SharedArrayBuffer);
     const at = control.diedOn();
+    // Said once: a successor that dies before it comes to the slot did not die on it.
+    control.end();
     if (at === undefined || ((at - cursor) | 0) < 0) return undefined;
     return { cursor: at, content: describeSlot(this.#ring.slots, at & this.#ring.mask) };
   }

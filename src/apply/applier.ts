@@ -41,9 +41,14 @@ export function runApplier(
   const own = commitCursor(index);
   const publish = (cursor: number) => Atomics.store(cursors, own, cursor);
   let cursor = Atomics.load(cursors, own);
-  // A predecessor may have died in the middle of a slot.
+  const ringBell = () => {
+    Atomics.add(cursors, COMMIT_BELL_BACK, 1);
+    Atomics.notify(cursors, COMMIT_BELL_BACK);
+  };
+  // A predecessor may have died in the middle of a slot, or behind one with the bell not yet rung.
   writer.undo(cursor);
-  control.end();
+  control.resume(cursor);
+  ringBell();
 
   for (;;) {
     // Bell, then closed, then head: whatever comes after these loads rings the bell.
@@ -61,18 +66,19 @@ export function runApplier(
       const hash = words[slot * SLOT_WORDS + SLOT_HASH] as number;
       if (!owned[shardOf(hash, shards.length)]) continue;
       control.begin(cursor);
-      if (control.skips(cursor)) {
+      const isSetAside = control.skips(cursor);
+      if (isSetAside) {
         writer.releaseOnly(cursor, slot);
-        control.skipped();
       } else if (apply(cursor, slot, commitTimes[slot] as number) === 'no-room') {
         return 'no-room';
       }
       // Pairs with the log thread's Atomics.load in backlog(): the slot may now be overwritten.
       publish((cursor + 1) | 0);
+      // Not before: a successor that found no order would apply the event.
+      if (isSetAside) control.skipped();
       control.end();
     }
     publish(cursor);
-    Atomics.add(cursors, COMMIT_BELL_BACK, 1);
-    Atomics.notify(cursors, COMMIT_BELL_BACK);
+    ringBell();
   }
 }

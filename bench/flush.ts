@@ -1,0 +1,86 @@
+/**
+ * What one flush costs on this disk: write and fdatasync of one event's frame (192 bytes), the file
+ * growing against room that was preallocated with zeros, as the log does it. One thread, one file;
+ * the two take turns. It is the floor of a durable POST from a client that waits for each answer.
+ */
+import { closeSync, fdatasyncSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { frameBytes } from '../src/log/format.ts';
+import { percentile } from './percentile.ts';
+import { figure, type Report } from './report.ts';
+import { type BenchSize, runBench } from './run-bench.ts';
+import { withScratchFolder } from './scratch-folder.ts';
+
+const BYTES = frameBytes(1);
+const COUNTS = { full: 2000, smoke: 50 } as const;
+
+export interface FlushTimes {
+  /** Microseconds of each flush, ascending. */
+  readonly appendedUs: Float64Array;
+  readonly preallocatedUs: Float64Array;
+}
+
+/** Flushes `count` frames of one event each way in `folder`, in turns. Blocks the thread. */
+export function measureFlushes(folder: string, count: number): FlushTimes {
+  const appended = openFile(join(folder, 'appended'), 0);
+  const preallocated = openFile(join(folder, 'preallocated'), count * BYTES);
+  const appendedUs = new Float64Array(count);
+  const preallocatedUs = new Float64Array(count);
+  const frame = Buffer.alloc(BYTES, 1);
+  for (let i = 0; i < count; i++) {
+    appendedUs[i] = flush(appended, frame, i);
+    preallocatedUs[i] = flush(preallocated, frame, i);
+  }
+  for (const file of [appended, preallocated]) {
+    const { size } = fstatSync(file);
+    if (size !== count * BYTES) throw new Error(`${size} bytes, expected ${count * BYTES}`);
+    closeSync(file);
+  }
+  for (const name of ['appended', 'preallocated']) {
+    if (!readFileSync(join(folder, name)).every((byte) => byte === 1)) {
+      throw new Error(`${name}: not what was written`);
+    }
+  }
+  return { appendedUs: appendedUs.sort(), preallocatedUs: preallocatedUs.sort() };
+}
+
+function openFile(path: string, zeros: number): number {
+  const file = openSync(path, 'w+');
+  writeSync(file, Buffer.alloc(zeros));
+  fdatasyncSync(file);
+  return file;
+}
+
+function flush(file: number, frame: Buffer, index: number): number {
+  const startMs = performance.now();
+  writeSync(file, frame, 0, BYTES, index * BYTES);
+  fdatasyncSync(file);
+  return (performance.now() - startMs) * 1000;
+}
+
+async function bench(size: BenchSize): Promise<Report> {
+  const count = COUNTS[size];
+  const times = await withScratchFolder(async (folder) => measureFlushes(folder, count));
+  const row = (name: string, us: Float64Array) => [
+    name,
+    ...[50, 99, 99.9].map((percent) => figure(percentile(us, percent))),
+  ];
+  return {
+    name: 'One flush',
+    conditions: [`${figure(count)} frames of one event (${BYTES} bytes) each way, in turns`],
+    tables: [
+      {
+        title: 'write + fdatasync, µs',
+        columns: ['file', 'p50', 'p99', 'p99.9'],
+        rows: [
+          row('growing', times.appendedUs),
+          row('preallocated, as the log is', times.preallocatedUs),
+        ],
+      },
+    ],
+    aims: [],
+    notes: [],
+  };
+}
+
+if (import.meta.main) await runBench(bench);

@@ -1,0 +1,161 @@
+/**
+ * HTTP load with autocannon: a counted number of requests over a fixed set of products. All that is
+ * written in one run is one edition of values, so what a product must hold after it is known.
+ * Runs in the bench's process.
+ */
+import autocannon from 'autocannon';
+import { percentile } from './percentile.ts';
+import { mainThreadCpuMs, processCpuMs } from './thread-times.ts';
+
+const TIMEOUT_SECONDS = 30;
+/** How often autocannon looks whether it is done. */
+const SAMPLE_MS = 100;
+const SHARED_REQUESTS_MAX = 256;
+
+/** What a connection can do at once. */
+export interface LoadShape {
+  readonly connections: number;
+  readonly pipelining: number;
+  /** Requests each connection sends. */
+  readonly requests: number;
+}
+
+export interface LoadResult {
+  readonly requests: number;
+  readonly requestsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly p999Ms: number;
+  /** CPU of the server process for each request, where it is known which one that is. */
+  readonly cpuUs: number | undefined;
+  /** Of that its main thread's. */
+  readonly mainThreadCpuUs: number | undefined;
+}
+
+/** What a product is set to. */
+export interface Value {
+  readonly price: number;
+  readonly stock: number;
+}
+
+/** The values of one edition: each run of a bench sends another. */
+export function productValue(product: number, edition: number): Value {
+  return { price: (product % 1000) + edition / 100, stock: product + edition * 7 };
+}
+
+/** Ids of `count` products, as long as those of a catalogue. */
+export function productNames(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `bench-${String(i).padStart(8, '0')}`);
+}
+
+/** The requests that write all `products` once, in order. */
+export function writes(products: readonly string[], edition: number): autocannon.Request[] {
+  return products.map((product_id, i) => ({
+    method: 'POST',
+    path: '/api/v1/events',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ product_id, ...productValue(i, edition) }),
+  }));
+}
+
+/** The requests that read all `products` once, in order. */
+export function reads(products: readonly string[]): autocannon.Request[] {
+  return products.map((id) => ({ method: 'GET', path: `/api/v1/products/${id}` }));
+}
+
+/**
+ * Sends the load and measures it. The requests are dealt out to the connections in stretches, and
+ * each connection goes round in its own; with pipelining all go round in the same few, because
+ * autocannon can't deal then. Throws unless every answer is a 2xx.
+ */
+export async function sendLoad(
+  url: string,
+  requests: readonly autocannon.Request[],
+  shape: LoadShape,
+  pid?: number,
+): Promise<LoadResult> {
+  const { connections, pipelining } = shape;
+  const amount = connections * shape.requests;
+  const latenciesMs = new Float64Array(amount);
+  let answers = 0;
+  let firstMs = 0;
+  let lastMs = 0;
+  const cpuAtStart = pid === undefined ? undefined : cpuMs(pid);
+  const finished = Promise.withResolvers<autocannon.Result>();
+  const options = {
+    url,
+    connections,
+    pipelining,
+    amount,
+    timeout: TIMEOUT_SECONDS,
+    sampleInt: SAMPLE_MS,
+    ...(pipelining === 1
+      ? { setupClient: dealer(requests, connections) }
+      : { requests: thinned(requests) }),
+  };
+  const run = autocannon(options, (error, result) => {
+    if (error) finished.reject(error);
+    else finished.resolve(result);
+  });
+  run.on('response', (_client, _status, _bytes, ms) => {
+    if (answers === 0) firstMs = performance.now();
+    if (answers < amount) latenciesMs[answers] = ms;
+    // Autocannon itself ends up to SAMPLE_MS later.
+    lastMs = performance.now();
+    answers++;
+  });
+  const result = await finished.promise;
+  const cpuAtEnd = pid === undefined ? undefined : cpuMs(pid);
+  // A pipelining connection is closed when it got its number, with the rest of its line in flight.
+  const answersMin = amount - connections * (pipelining - 1);
+  if (result.non2xx > 0 || result.errors > 0 || result.timeouts > 0 || answers < answersMin) {
+    throw new Error(
+      `${url}: ${answers} answers to ${amount} requests, ` +
+        `${result.non2xx} not 2xx (${statuses(result)}), ${result.errors} errors`,
+    );
+  }
+  const sortedMs = latenciesMs.subarray(0, answers).sort();
+  const perRequestUs = (part: keyof Cpu) =>
+    cpuAtStart && cpuAtEnd && ((cpuAtEnd[part] - cpuAtStart[part]) * 1000) / answers;
+  return {
+    requests: answers,
+    requestsPerSecond: (answers * 1000) / (lastMs - firstMs),
+    p50Ms: percentile(sortedMs, 50),
+    p99Ms: percentile(sortedMs, 99),
+    p999Ms: percentile(sortedMs, 99.9),
+    cpuUs: perRequestUs('allMs'),
+    mainThreadCpuUs: perRequestUs('mainMs'),
+  };
+}
+
+/** Every n-th request: autocannon prepares the whole list anew for each connection. */
+function thinned(requests: readonly autocannon.Request[]): autocannon.Request[] {
+  const step = Math.ceil(requests.length / SHARED_REQUESTS_MAX);
+  return requests.filter((_, i) => i % step === 0);
+}
+
+function statuses({ statusCodeStats }: autocannon.Result): string {
+  return Object.entries(statusCodeStats ?? {})
+    .map(([status, { count }]) => `${status}: ${count}`)
+    .join(', ');
+}
+
+/** Gives each new client its own stretch of the requests. */
+function dealer(requests: readonly autocannon.Request[], connections: number) {
+  let dealt = 0;
+  return (client: autocannon.Client): void => {
+    const part = dealt++ % connections;
+    const from = Math.floor((part * requests.length) / connections);
+    const to = Math.floor(((part + 1) * requests.length) / connections);
+    client.setRequests(requests.slice(from, to));
+  };
+}
+
+interface Cpu {
+  readonly allMs: number;
+  readonly mainMs: number;
+}
+
+function cpuMs(pid: number): Cpu {
+  return { allMs: processCpuMs(pid), mainMs: mainThreadCpuMs(pid) };
+}

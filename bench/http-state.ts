@@ -1,0 +1,49 @@
+/**
+ * Checks over HTTP that a server holds what a load has sent it. Runs in the bench's process.
+ */
+import { Agent, get } from 'node:http';
+import { productValue } from './http-load.ts';
+
+const CONNECTIONS = 16;
+/** An answer says durable, not applied: a product may take a moment to show its last value. */
+const APPLIED_MS_MAX = 5000;
+
+/** Throws unless every product of `ids` reads back with the values of `edition`. */
+export async function verifyProducts(
+  url: string,
+  ids: readonly string[],
+  edition: number,
+): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+  const deadlineMs = performance.now() + APPLIED_MS_MAX;
+  let next = 0;
+  const readOn = async () => {
+    for (let i = next++; i < ids.length; i = next++) {
+      const expected = JSON.stringify({ id: ids[i], ...productValue(i, edition) });
+      let found = await read(agent, `${url}/api/v1/products/${ids[i]}`);
+      while (found !== expected && performance.now() < deadlineMs) {
+        found = await read(agent, `${url}/api/v1/products/${ids[i]}`);
+      }
+      if (found !== expected) throw new Error(`${url}: expected ${expected}, found ${found}`);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: CONNECTIONS }, readOn));
+  } finally {
+    agent.destroy();
+  }
+}
+
+function read(agent: Agent, url: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = get(url, { agent }, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (text: string) => {
+        body += text;
+      });
+      response.once('end', () => resolve(body));
+      response.once('error', reject);
+    });
+    request.once('error', reject);
+  });
+}

@@ -4,18 +4,8 @@
  * Writes nothing. Log thread at start; also the command-line tools.
  */
 import { join } from 'node:path';
-import {
-  isMetaValid,
-  SLOT_BYTES,
-  SLOT_DOUBLES,
-  SLOT_META,
-  SLOT_SEQ,
-  SLOT_WORDS,
-  SlotViews,
-} from '../ring/slot.ts';
 import { type FileSystem, readFully } from './file-system.ts';
 import {
-  type CheckedFrame,
   checkFrame,
   FRAME_ALIGN_BYTES,
   FRAME_HEADER_BYTES,
@@ -27,6 +17,13 @@ import {
   unpackSegmentHeader,
 } from './format.ts';
 import { newestPath, readNewest } from './newest-file.ts';
+import {
+  type FrameVisitor,
+  findBadSlot,
+  findFrame,
+  isZero,
+  SegmentBytes,
+} from './segment-bytes.ts';
 
 /** The log is damaged where no crash can have damaged it. The message names file, offset and way out. */
 export class LogDamagedError extends Error {
@@ -59,45 +56,6 @@ export interface LogEnd {
   readonly lastFrameBytes: number;
   readonly tornTail: TornTail | undefined;
   readonly segments: number;
-}
-
-/**
- * Called for each frame with events, in order: its slots stand in `slots` from index `first` on.
- * The memory is reused, and the caller may write to it.
- */
-export type FrameVisitor = (slots: SlotViews, first: number, frame: CheckedFrame) => void;
-
-/** One segment's bytes in memory, as a Buffer and as slots; reused from segment to segment. */
-class SegmentBytes {
-  bytes = Buffer.alloc(0);
-  /** Slots in a file stand at multiples of 64 bytes: odd ones need views that start at 64. */
-  #even = new SlotViews(this.bytes.buffer, 0, 0);
-  #odd = this.#even;
-
-  /** Fills it from the file and returns how many bytes there are. */
-  load(files: FileSystem, path: string): number {
-    const file = files.openForReading(path);
-    try {
-      const size = files.size(file);
-      if (this.bytes.length < size) {
-        const slots = Math.ceil(size / SLOT_BYTES);
-        const memory = new ArrayBuffer((slots + 1) * SLOT_BYTES);
-        // Without the last slot, which is there for the odd views: as long as the shorter of both.
-        this.bytes = Buffer.from(memory, 0, slots * SLOT_BYTES);
-        this.#even = new SlotViews(memory, 0, slots);
-        this.#odd = new SlotViews(memory, FRAME_ALIGN_BYTES, slots);
-      }
-      return readFully(files, file, this.bytes, 0, size, 0);
-    } finally {
-      files.close(file);
-    }
-  }
-
-  /** Hands on the slots of `frame`, which start at `byte`. */
-  visit(byte: number, frame: CheckedFrame, visit: FrameVisitor): void {
-    if (byte % SLOT_BYTES === 0) visit(this.#even, byte / SLOT_BYTES, frame);
-    else visit(this.#odd, (byte - FRAME_ALIGN_BYTES) / SLOT_BYTES, frame);
-  }
 }
 
 /** The segments in `folder`, oldest first, by name. */
@@ -144,7 +102,7 @@ export function readLog(
   const names = all.slice(Math.max(start, 0));
   const memory = new SegmentBytes();
   let nextSeq = names[0] ?? 1;
-  let end: SegmentEnd | undefined;
+  let end = endOfUnread(files, folder, all[start - 1]);
   let previous: SegmentEnd | undefined;
   let lastFrameBytes = 0;
   let tornTail: TornTail | undefined;
@@ -170,6 +128,23 @@ export function readLog(
     );
   }
   return { nextSeq, segment: end, previous, lastFrameBytes, tornTail, segments: names.length };
+}
+
+/** What the first segment that is read must follow: the one before it, if it is there and readable. */
+function endOfUnread(
+  files: FileSystem,
+  folder: string,
+  firstSeq: number | undefined,
+): SegmentEnd | undefined {
+  if (firstSeq === undefined) return undefined;
+  try {
+    const { nonce } = readSegmentHeader(files, folder, firstSeq);
+    return { firstSeq, nonce, endBytes: 0, chain: 0 };
+  } catch (error) {
+    // No start needs what a checkpoint covers.
+    if (error instanceof LogDamagedError) return undefined;
+    throw error;
+  }
 }
 
 /** Nothing in a log tells that its newest segment was lost, so a file beside it does. */
@@ -288,31 +263,4 @@ function scanSegment(
   }
   const end = { firstSeq: header.firstSeq, nonce: header.nonce, endBytes: at, chain };
   return { end, nextSeq, lastFrameBytes, tornTail };
-}
-
-/** What the checksum can't know: that these are events of this version, in their order. */
-export function findBadSlot(
-  slots: SlotViews,
-  first: number,
-  frame: CheckedFrame,
-): string | undefined {
-  for (let i = 0; i < frame.count; i++) {
-    const meta = slots.words[(first + i) * SLOT_WORDS + SLOT_META] as number;
-    const seq = slots.doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ] as number;
-    if (!isMetaValid(meta)) return `seq ${frame.firstSeq + i} is no event of this version`;
-    if (seq !== frame.firstSeq + i) return `seq ${seq} stands where ${frame.firstSeq + i} should`;
-  }
-  return undefined;
-}
-
-export function isZero(file: Buffer, from: number): boolean {
-  for (let i = from; i < file.length; i++) if (file[i] !== 0) return false;
-  return true;
-}
-
-export function findFrame(file: Buffer, from: number, nonce: Buffer): number | undefined {
-  for (let at = from; at < file.length; at += FRAME_ALIGN_BYTES) {
-    if (typeof checkFrame(file, at, nonce) !== 'string') return at;
-  }
-  return undefined;
 }

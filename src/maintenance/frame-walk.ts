@@ -9,7 +9,7 @@ import {
   FRAME_HEADER_BYTES,
   NONCE_BYTES,
 } from '../log/format.ts';
-import { findFrame, isZero } from '../log/segment-reader.ts';
+import { findFrame, isZero } from '../log/segment-bytes.ts';
 import type { Fault, LoadedFile } from './loaded-file.ts';
 
 /** Whole frames that follow each other without a gap. Seqs count entries in a checkpoint. */

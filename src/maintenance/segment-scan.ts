@@ -15,7 +15,7 @@ import {
   segmentName,
   unpackSegmentHeader,
 } from '../log/format.ts';
-import { type FrameVisitor, findBadSlot } from '../log/segment-reader.ts';
+import { type FrameVisitor, findBadSlot } from '../log/segment-bytes.ts';
 import { type FrameRun, nonceOfFrames, type Walk, walkFrames } from './frame-walk.ts';
 import { type Fault, LoadedFile } from './loaded-file.ts';
 

@@ -1,0 +1,166 @@
+/**
+ * A data folder made frame by frame through the service's own writers, with a book of what was
+ * written where: tests damage it and know what must be found and what must be kept. Tests only.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeCheckpoint } from '../../src/checkpoint/writer.ts';
+import { NodeFileSystem } from '../../src/log/file-system.ts';
+import { FRAME_HEADER_BYTES, type SegmentEnd, segmentName } from '../../src/log/format.ts';
+import { SegmentWriter } from '../../src/log/segment-writer.ts';
+import { RebuiltStore } from '../../src/maintenance/rebuilt-store.ts';
+import { SLOT_BYTES, SlotViews } from '../../src/ring/slot.ts';
+import { planStore } from '../../src/store/sizing.ts';
+import { type PlainEvent, putEvent } from './plain-event.ts';
+import { ProductModel } from './product-model.ts';
+import type { Random } from './random.ts';
+
+const FRAME_EVENTS_MAX = 5;
+const PRODUCTS = 12;
+const SEGMENT_BYTES_MAX = 1 << 20;
+const KEY = { k0: 1, k1: 2 };
+
+export interface WrittenFrame {
+  readonly path: string;
+  readonly offsetBytes: number;
+  readonly bytes: number;
+  readonly firstSeq: number;
+  readonly count: number;
+}
+
+export class BuiltData {
+  readonly root: string;
+  readonly events: PlainEvent[] = [];
+  readonly frames: WrittenFrame[] = [];
+  readonly checkpoints: number[] = [];
+  readonly #random: Random;
+  readonly #files = new NodeFileSystem();
+  #writer: SegmentWriter | undefined;
+  #end: SegmentEnd | undefined;
+
+  constructor(root: string, random: Random) {
+    this.root = root;
+    this.#random = random;
+    mkdirSync(this.logFolder, { recursive: true });
+    mkdirSync(this.checkpointFolder, { recursive: true });
+  }
+
+  get logFolder(): string {
+    return join(this.root, 'log');
+  }
+
+  get checkpointFolder(): string {
+    return join(this.root, 'checkpoint');
+  }
+
+  get nextSeq(): number {
+    return this.events.length + 1;
+  }
+
+  /** Paths of the segments, oldest first. */
+  get segments(): string[] {
+    return [...new Set(this.frames.map(({ path }) => path))];
+  }
+
+  /** A new segment with that many frames of 1 to 5 events. */
+  segment(frames: number): this {
+    this.#writer?.abandon();
+    const { nextSeq: first } = this;
+    this.#writer = SegmentWriter.create(
+      this.#files,
+      this.logFolder,
+      first,
+      this.#end,
+      SEGMENT_BYTES_MAX,
+      first,
+    );
+    for (let i = 0; i < frames; i++) this.#frame(1 + this.#random.below(FRAME_EVENTS_MAX));
+    return this;
+  }
+
+  /** A checkpoint of all events, which says that replay starts `behind` events before the last. */
+  checkpoint(behind = 0): this {
+    const store = new RebuiltStore(planStore(1 << 20, 4));
+    for (const event of this.events) {
+      const { slots, frame } = slotOf([event]);
+      store.replay.frame(slots, 0, frame, 1);
+    }
+    store.replay.finish();
+    const replayFrom = this.nextSeq - behind;
+    writeCheckpoint({
+      files: this.#files,
+      folder: this.checkpointFolder,
+      shards: store.shards,
+      replayFrom,
+      nowMs: replayFrom,
+      pause: () => undefined,
+    });
+    this.checkpoints.push(replayFrom);
+    return this;
+  }
+
+  /** Ends the log cleanly. */
+  seal(): this {
+    this.#writer?.seal(this.nextSeq, this.nextSeq);
+    this.#note(0, this.#end?.endBytes ?? 0);
+    this.#writer = undefined;
+    return this;
+  }
+
+  /** Ends it as a crash does. */
+  abandon(): this {
+    this.#writer?.abandon();
+    this.#writer = undefined;
+    return this;
+  }
+
+  /** What the store must hold of the events that `isKept`. */
+  model(isKept: (event: PlainEvent) => boolean = () => true): ProductModel {
+    const model = new ProductModel();
+    for (const event of this.events.filter(isKept)) model.apply(event, event.seq);
+    return model;
+  }
+
+  #frame(count: number): void {
+    const events = Array.from({ length: count }, (_, i) => this.#event(this.nextSeq + i));
+    const { memory } = slotOf(events);
+    const at = this.#writer?.end.endBytes ?? 0;
+    this.#writer?.append(memory, this.nextSeq, count, this.nextSeq);
+    this.#note(count, at);
+    this.events.push(...events);
+    this.#end = this.#writer?.end;
+  }
+
+  #note(count: number, offsetBytes: number): void {
+    const path = join(this.logFolder, segmentName(this.#writer?.firstSeq ?? 0));
+    const bytes = FRAME_HEADER_BYTES + count * SLOT_BYTES;
+    this.frames.push({ path, offsetBytes, bytes, firstSeq: this.nextSeq, count });
+  }
+
+  #event(seq: number): PlainEvent {
+    const random = this.#random;
+    return {
+      seq,
+      productId: `product ${random.below(PRODUCTS)}`,
+      price: random.chance(0.8) ? seq / 4 : undefined,
+      stock: random.chance(0.8) ? seq : undefined,
+      // Some come late, so that not every event changes something.
+      occurredAtMs: random.chance(0.8) ? seq * 10 : random.below(seq * 10),
+    };
+  }
+}
+
+/** The events in a frame's memory, the header still blank. */
+function slotOf(events: readonly PlainEvent[]) {
+  const count = events.length;
+  const buffer = new ArrayBuffer(FRAME_HEADER_BYTES + count * SLOT_BYTES);
+  const slots = new SlotViews(buffer, FRAME_HEADER_BYTES, count);
+  for (const [i, event] of events.entries()) {
+    putEvent(slots, i, event, KEY);
+    // On disk the hash is 0.
+    slots.words[i * (SLOT_BYTES / 4) + 11] = 0;
+  }
+  const firstSeq = events[0]?.seq ?? 0;
+  const frame = { firstSeq, count, commitTimeMs: firstSeq, chain: 0, crc: 0, bytes: 0 };
+  return { memory: Buffer.from(buffer), slots, frame };
+}

@@ -1,0 +1,309 @@
+/** `verify` on folders that are whole, torn, damaged, incomplete, and on what is no data folder. */
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { UsageError } from '../../src/maintenance/commands.ts';
+import type { VerifySummary } from '../../src/maintenance/verify-report.ts';
+import { BuiltData } from '../helpers/built-data.ts';
+import { folderState } from '../helpers/folder-state.ts';
+import { Random, testSeed } from '../helpers/random.ts';
+import { runCommand } from '../helpers/run-command.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+const seed = testSeed();
+
+/** Three segments, two checkpoints: one in the middle and one at the end. */
+function build(t: Test): BuiltData {
+  const data = new BuiltData(join(tempDir(t), 'data'), new Random(seed));
+  return data.segment(12).checkpoint().segment(12).segment(12).checkpoint(3).seal();
+}
+
+function verify(data: BuiltData): VerifySummary & { readonly code: number } {
+  const { code, text } = runCommand('verify', data.root, '--json');
+  return { ...JSON.parse(text), code };
+}
+
+function flip(path: string, at: number, bit = 0): void {
+  const bytes = readFileSync(path);
+  bytes[at] = (bytes[at] as number) ^ (1 << bit);
+  writeFileSync(path, bytes);
+}
+
+t.test(`a whole folder (seed ${seed})`, (t) => {
+  const data = build(t);
+  const before = folderState(data.root);
+  const { code, isWhole, wouldStart, heldBy, log, checkpoints, faults } = verify(data);
+  t.equal(code, 0);
+  t.strictSame(
+    { isWhole, wouldStart, heldBy, faults },
+    {
+      isWhole: true,
+      wouldStart: true,
+      heldBy: null,
+      faults: [],
+    },
+  );
+  t.match(log, {
+    segments: 3,
+    frames: 37,
+    events: data.events.length,
+    firstSeq: 1,
+    lastSeq: data.events.length,
+    isSealed: true,
+    tornTail: null,
+  });
+  t.match(checkpoints, [{ replayFrom: data.checkpoints[1] }, { replayFrom: data.checkpoints[0] }]);
+  const { text } = runCommand('verify', data.root);
+  t.match(text, `3 segments, 37 frames, ${data.events.length} events (seq 1 to`);
+  t.match(text, 'result       whole: a start would succeed\n');
+  t.strictSame(folderState(data.root), before, 'nothing was written');
+  t.end();
+});
+
+t.test('a torn tail is told and is no damage, wherever it is cut', (t) => {
+  const data = new BuiltData(join(tempDir(t), 'data'), new Random(seed));
+  data.segment(5).checkpoint().segment(5).abandon();
+  const last = data.frames.at(-1);
+  if (last === undefined) throw new Error('no frame');
+  for (let length = last.offsetBytes + last.bytes - 1; length > last.offsetBytes; length -= 7) {
+    truncateSync(last.path, length);
+    const { code, log } = verify(data);
+    t.equal(code, 0);
+    t.match(log.tornTail, { path: last.path, offsetBytes: last.offsetBytes });
+    t.equal(log.lastSeq, last.firstSeq - 1);
+  }
+  t.match(runCommand('verify', data.root).text, /^tail {9}torn: \d+ bytes at byte \d+ of /m);
+  t.end();
+});
+
+t.test('leftovers and unknown files are told and are no damage', (t) => {
+  const data = build(t);
+  writeFileSync(join(data.logFolder, '0000000000000777.seg.tmp'), 'x');
+  mkdirSync(join(data.checkpointFolder, '0000000000000777.tmp'));
+  writeFileSync(join(data.root, 'notes.txt'), 'x');
+  const { code, leftovers, unknown } = verify(data);
+  t.equal(code, 0);
+  t.strictSame(leftovers, [
+    join(data.logFolder, '0000000000000777.seg.tmp'),
+    join(data.checkpointFolder, '0000000000000777.tmp'),
+  ]);
+  t.strictSame(unknown, [join(data.root, 'notes.txt')]);
+  t.end();
+});
+
+t.test('a flipped bit is found in every file, with its frame, and all of several are', (t) => {
+  const data = build(t);
+  const [first, second] = data.segments;
+  const frame = data.frames[3];
+  const other = data.frames[20];
+  if (!first || !second || !frame || !other) throw new Error('too small');
+  flip(frame.path, frame.offsetBytes + 100);
+  flip(other.path, other.offsetBytes + 4);
+  flip(second, 30);
+  flip(join(data.logFolder, 'newest'), 0);
+  const [newer, older] = data.checkpoints.map((seq) =>
+    join(data.checkpointFolder, String(seq).padStart(16, '0')),
+  );
+  flip(join(newer ?? '', 'manifest.json'), 12);
+  // A shard that no product fell to has only a header.
+  const shards = readdirSync(older ?? '')
+    .map((name) => join(older ?? '', name))
+    .filter((path) => path.endsWith('.ckp') && statSync(path).size > 128)
+    .slice(0, 2);
+  for (const shard of shards) flip(shard, 300);
+  const { code, faults, refusal } = verify(data);
+  t.equal(code, 1);
+  t.type(refusal, 'string', 'a start would be refused');
+  const found = (path: string, offsetBytes: number) =>
+    faults.some((fault) => fault.path === path && fault.offsetBytes === offsetBytes);
+  t.ok(found(frame.path, frame.offsetBytes));
+  t.ok(found(other.path, other.offsetBytes));
+  t.ok(found(second, 0));
+  t.ok(found(join(data.logFolder, 'newest'), 0));
+  t.ok(found(join(newer ?? '', 'manifest.json'), 0));
+  for (const shard of shards) t.ok(found(shard, 128));
+  t.equal(faults.length, 5 + shards.length, JSON.stringify(faults, undefined, 1));
+  t.end();
+});
+
+t.test('a bit flipped anywhere is found, and in the right file', (t) => {
+  const random = new Random(seed);
+  const data = build(t);
+  const files = folderState(data.root)
+    .map((line) => join(data.root, line.split(' ')[0] as string))
+    .filter((path) => /\.(seg|ckp|json)$|newest$/.test(path));
+  const seal = data.frames.at(-1);
+  let torn = 0;
+  for (let i = 0; i < 400; i++) {
+    const path = random.pick(files);
+    const bytes = readFileSync(path);
+    const at = random.below(bytes.length);
+    flip(path, at, random.below(8));
+    const { faults, log, isWhole } = verify(data);
+    if (path === seal?.path && at >= seal.offsetBytes) {
+      t.equal(log.tornTail?.offsetBytes, seal.offsetBytes, 'a damaged seal is a torn tail');
+      torn++;
+    } else if (isWhole || !faults.every((fault) => fault.path === path)) {
+      t.fail(`bit flipped at ${at} of ${path}: ${JSON.stringify(faults)}`);
+    }
+    writeFileSync(path, bytes);
+  }
+  t.ok(torn < 100);
+  t.ok(verify(data).isWhole);
+  t.end();
+});
+
+const STRUCTURAL: readonly {
+  readonly name: string;
+  readonly damage: (data: BuiltData) => void;
+  readonly reason: RegExp;
+  readonly starts: boolean;
+}[] = [
+  {
+    name: 'the oldest segment is missing, which no start needs',
+    damage: (data) => rmSync(data.segments[0] as string),
+    reason: /^$/,
+    starts: true,
+  },
+  {
+    name: 'a segment in the middle is missing',
+    damage: (data) => rmSync(data.segments[1] as string),
+    reason: /it follows \d+\.seg, which is missing/,
+    starts: false,
+  },
+  {
+    name: 'the newest segment is missing',
+    damage: (data) => rmSync(data.segments[2] as string),
+    reason: /the segment is missing/,
+    starts: false,
+  },
+  {
+    name: 'all segments are missing',
+    damage: (data) => {
+      for (const path of data.segments) rmSync(path);
+    },
+    reason: /no segment is there/,
+    starts: false,
+  },
+  {
+    name: 'two segments are swapped',
+    damage: (data) => swap(data.segments[1] as string, data.segments[2] as string),
+    reason: /it says that it starts with seq/,
+    starts: false,
+  },
+  {
+    name: 'a segment of another log stands in the place of the last',
+    damage: (data) => {
+      const other = new BuiltData(`${data.root}-other`, new Random(seed));
+      other.segment(12).segment(12).segment(12).seal();
+      copyFileSync(other.segments[2] as string, data.segments[2] as string);
+    },
+    reason: /does not belong to this log/,
+    starts: false,
+  },
+  {
+    name: 'a segment is cut',
+    damage: (data) => truncateSync(data.segments[1] as string, 500),
+    reason: /ends inside a frame|whole frame|frame/,
+    starts: true,
+  },
+  {
+    name: 'the end of the log is cut, of which a checkpoint knows',
+    damage: (data) => {
+      const frame = data.frames.findLast(({ count }) => count > 0);
+      truncateSync(frame?.path as string, (frame?.offsetBytes as number) + 10);
+    },
+    reason: /the log ends before seq \d+, but a checkpoint holds seq/,
+    starts: false,
+  },
+  {
+    name: 'the file newest is missing',
+    damage: (data) => rmSync(join(data.logFolder, 'newest')),
+    reason: /the file is missing/,
+    starts: true,
+  },
+  {
+    name: 'all checkpoints are missing, and the log is whole',
+    damage: (data) => rmSync(data.checkpointFolder, { recursive: true }),
+    reason: /^$/,
+    starts: true,
+  },
+  {
+    name: 'a file of a checkpoint is missing',
+    damage: (data) => rmSync(join(newestCheckpoint(data), 'shard-0001.ckp')),
+    reason: /the file is missing/,
+    starts: true,
+  },
+  {
+    name: 'a manifest is missing',
+    damage: (data) => rmSync(join(newestCheckpoint(data), 'manifest.json')),
+    reason: /the manifest is missing/,
+    starts: true,
+  },
+  {
+    name: 'the manifest of another checkpoint',
+    damage: (data) => {
+      const older = String(data.checkpoints[0]).padStart(16, '0');
+      copyFileSync(
+        join(data.checkpointFolder, older, 'manifest.json'),
+        join(newestCheckpoint(data), 'manifest.json'),
+      );
+    },
+    reason: /it belongs to seq/,
+    starts: true,
+  },
+  {
+    name: 'a shard file is longer than it was',
+    damage: (data) => appendFileSync(join(newestCheckpoint(data), 'shard-0001.ckp'), 'x'),
+    reason: /the manifest says/,
+    starts: true,
+  },
+];
+
+function newestCheckpoint(data: BuiltData): string {
+  return join(data.checkpointFolder, String(data.checkpoints.at(-1)).padStart(16, '0'));
+}
+
+function swap(a: string, b: string): void {
+  renameSync(a, `${a}.x`);
+  renameSync(b, a);
+  renameSync(`${a}.x`, b);
+}
+
+for (const { name, damage, reason, starts } of STRUCTURAL) {
+  t.test(name, (t) => {
+    const data = build(t);
+    damage(data);
+    const before = folderState(data.root);
+    const { code, faults, wouldStart, refusal } = verify(data);
+    const isDamage = reason.source !== '^$';
+    t.equal(code, isDamage ? 1 : 0, JSON.stringify(faults));
+    t.equal(wouldStart, starts, refusal ?? 'it would start');
+    if (isDamage)
+      t.ok(
+        faults.some((fault) => reason.test(fault.reason)),
+        JSON.stringify(faults),
+      );
+    t.strictSame(folderState(data.root), before, 'nothing was written');
+    t.end();
+  });
+}
+
+t.test('what is no data folder is wrong usage', (t) => {
+  const folder = tempDir(t);
+  t.throws(() => runCommand('verify', folder), UsageError);
+  t.throws(() => runCommand('verify', join(folder, 'nowhere')), UsageError);
+  t.throws(() => runCommand('verify', folder, folder), UsageError);
+  t.end();
+});

@@ -30,6 +30,11 @@ export interface ProcessOptions {
   /** Working folder: DATA_DIR's default lies in it, and `.env` is read from it. */
   readonly cwd: string;
   readonly args?: readonly string[];
+  /**
+   * Command that runs it, with a path, such as strace and its options. Given, even empty, it also
+   * keeps away what tap puts into its children, so that all the system calls are the service's.
+   */
+  readonly under?: readonly string[];
 }
 
 export class ServiceProcess {
@@ -41,11 +46,14 @@ export class ServiceProcess {
   #watchers: (() => void)[] = [];
 
   private constructor(options: ProcessOptions) {
-    this.#child = spawn(process.execPath, [MAIN, ...(options.args ?? [])], {
-      cwd: options.cwd,
-      env: { PORT: '0', ...options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const { cwd, args = [], under } = options;
+    const env = { PORT: '0', ...options.env };
+    const command = [process.execPath, MAIN, ...args];
+    // `env -i` and not only `spawn`'s own `env`: tap adds to that.
+    const pairs = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    const [program = '', ...rest] =
+      under === undefined ? command : ['/usr/bin/env', '-i', ...pairs, ...under, ...command];
+    this.#child = spawn(program, rest, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child.stdout.setEncoding('utf8').on('data', (text: string) => this.#read(text));
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr += text;

@@ -17,14 +17,19 @@ export interface WritersOptions {
   readonly isOver?: () => boolean;
   /** Told after each acknowledgement. */
   readonly onAcknowledged?: () => void;
+  /** Counted into meanwhile; a fresh one if there is none. */
+  readonly tally?: Tally;
 }
 
-/** Answers by status, with the problem's code (`202`, `503 queue-full`), and errors by name. */
+/**
+ * Answers by status, with the problem's code (`202`, `503 queue-full`) and, if it is, an unknown
+ * outcome (`503 storage-unavailable unknown`), and errors by name.
+ */
 export type Tally = Record<string, number>;
 
 /** Writes until over, until the events are used up or, each by itself, until its connection fails. */
 export async function write(options: WritersOptions): Promise<Tally> {
-  const tally: Tally = {};
+  const tally = options.tally ?? {};
   const lanes = Array.from({ length: options.connections }, (_, lane) =>
     writeLane(options, lane, tally),
   );
@@ -45,8 +50,10 @@ async function writeLane(options: WritersOptions, lane: number, tally: Tally): P
             options.onAcknowledged?.();
             return '202';
           }
-          if (!answer.text.includes('"outcome":"unknown"')) ledger.refused(event);
-          return `${answer.status} ${codeOf(answer)}`;
+          const outcome = `${answer.status} ${codeOf(answer)}`;
+          if (answer.text.includes('"outcome":"unknown"')) return `${outcome} unknown`;
+          ledger.refused(event);
+          return outcome;
         },
         (error) => {
           const code = errorCode(error);

@@ -5,11 +5,11 @@
  */
 import t, { type Test } from 'tap';
 import { AckLedger } from '../helpers/ack-ledger.ts';
-import { ApiClient, errorCode } from '../helpers/api-client.ts';
 import { Random, testSeed } from '../helpers/random.ts';
+import { read } from '../helpers/readers.ts';
 import { ServiceProcess } from '../helpers/service-process.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
-import { faultsOf, type Tally, write } from '../helpers/writers.ts';
+import { faultsOf, write } from '../helpers/writers.ts';
 
 const WRITERS = 48;
 const READERS = 8;
@@ -57,13 +57,11 @@ async function stopOnce(
       if (ledger.acknowledgements === stopAt) service.kill(signal);
     },
   });
-  const reads: Tally = {};
-  const reading = Array.from({ length: READERS }, (_, lane) => read(port, `lane ${lane}/0`, reads));
-  await Promise.all([writing, ...reading]);
+  const reading = read({ port, connections: READERS, readsMax: REQUESTS_MAX });
+  const [writes, reads] = await Promise.all([writing, reading]);
 
   t.strictSame(await service.exit(), { code: 0, signal: null }, 'it exits cleanly');
   t.equal(service.stderr, '', 'and says nothing on stderr');
-  const writes = await writing;
   t.comment(`${ledger.acknowledgements - stopAt} after the signal`, writes, reads);
   t.ok(ledger.acknowledgements >= stopAt, 'it was stopped in the middle');
   t.strictSame(
@@ -80,17 +78,4 @@ async function stopOnce(
     'each read was answered or met no one',
   );
   t.equal(reads.ECONNREFUSED, READERS, 'every reader went on until the door was closed');
-}
-
-/** Reads one product in a closed loop until the connection fails. */
-async function read(port: number, id: string, tally: Tally): Promise<void> {
-  const client = new ApiClient(port);
-  for (let sent = 0; sent < REQUESTS_MAX; sent++) {
-    const outcome = await client
-      .get(`/api/v1/products/${encodeURIComponent(id)}`)
-      .then(({ status }) => String(status), errorCode);
-    tally[outcome] = (tally[outcome] ?? 0) + 1;
-    if (!/^\d{3}/.test(outcome)) break;
-  }
-  client.close();
 }

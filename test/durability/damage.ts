@@ -1,13 +1,14 @@
 /**
- * Damage that no crash makes: a flipped bit, a deleted file, two files swapped. A recovery must
- * refuse it, naming file and place, or come to exactly the right state all the same. One case can't
- * be told from a crash: damage in the very last frame; then it is cut, and said so. Tests only.
+ * Damage that no crash makes: a flipped bit, a deleted file, two files swapped, a block of another
+ * place. A recovery must refuse it, naming file and place, or come to exactly the right state all
+ * the same. One case can't be told from a crash: damage in the very last frame; then that is cut,
+ * and said. And a damaged checkpoint alone never stops a start. Tests only.
  */
 import assert from 'node:assert/strict';
 import { LogDamagedError } from '../../src/log/segment-reader.ts';
 import type { Random } from '../helpers/random.ts';
 import type { ExpectedLog } from './expected-log.ts';
-import { RecoveredState } from './recovered-state.ts';
+import { CHECKPOINT_FOLDER, RecoveredState } from './recovered-state.ts';
 import type { SimulatedDisk } from './simulated-disk.ts';
 
 /** How the recovery took it. */
@@ -17,9 +18,12 @@ export type Damage = 'refused' | 'harmless' | 'told, state right' | 'last frame 
 export function damageDisk(disk: SimulatedDisk, expected: ExpectedLog, random: Random): Damage {
   const found = disk.files('/data').filter(({ path }) => !path.endsWith('.tmp'));
   if (found.length === 0) return 'no files';
-  const what = injectDamage(disk, found, random);
+  const { what, path } = injectDamage(disk, found, random);
   try {
-    return recoverDamaged(disk, expected);
+    const damage = recoverDamaged(disk, expected);
+    const isCheckpoint = path?.startsWith(CHECKPOINT_FOLDER) === true;
+    assert.ok(!isCheckpoint || damage !== 'refused', 'there is another checkpoint, or all the log');
+    return damage;
   } catch (error) {
     throw new Error(`after ${what}: ${(error as Error).message}`, { cause: error });
   }
@@ -27,24 +31,37 @@ export function damageDisk(disk: SimulatedDisk, expected: ExpectedLog, random: R
 
 type Files = ReturnType<SimulatedDisk['files']>;
 
-/** Returns what was done, in words. */
-function injectDamage(disk: SimulatedDisk, files: Files, random: Random): string {
+const BLOCK_BYTES = 64;
+
+/** Returns what was done, in words, and to which file if it was one. */
+function injectDamage(
+  disk: SimulatedDisk,
+  files: Files,
+  random: Random,
+): { readonly what: string; readonly path?: string } {
   const { path, node } = random.pick(files);
   const kind = random.below(10);
   if (kind === 0) {
     disk.remove(path);
-    return `deleting ${path}`;
+    return { what: `deleting ${path}`, path };
   }
   if (kind === 1) {
     const other = random.pick(files);
     [node.cached, other.node.cached] = [other.node.cached, node.cached];
-    return `swapping ${path} and ${other.path}`;
+    return { what: `swapping ${path} and ${other.path}` };
   }
-  if (node.cached.length === 0) return 'nothing';
+  if (node.cached.length === 0) return { what: 'nothing' };
+  if (kind === 2) {
+    const from = random.pick(files);
+    const block = from.node.cached.subarray(0, BLOCK_BYTES * random.below(20));
+    const to = BLOCK_BYTES * random.below(Math.ceil(node.cached.length / BLOCK_BYTES));
+    block.subarray(-BLOCK_BYTES).copy(node.cached, to);
+    return { what: `a block of ${from.path} at byte ${to} of ${path}`, path };
+  }
   const at = random.below(node.cached.length);
   const bit = random.below(8);
   node.cached[at] = (node.cached[at] as number) ^ (1 << bit);
-  return `flipping bit ${bit} of byte ${at} of ${path}`;
+  return { what: `flipping bit ${bit} of byte ${at} of ${path}`, path };
 }
 
 /** Recovers from a disk that may be damaged: refused, right, or the last frame cut and told. */

@@ -11,10 +11,12 @@ import { type SimulatedDisk, systemError } from './simulated-disk.ts';
 /** Thrown where a thread or process ends. Code under test may catch it, but gets no further. */
 export class Ended extends Error {}
 
-/** What happens to the calls whose numbers lie in `from` … `to` − 1. */
+/** What happens to the first `calls` calls from number `from` on that it can happen to. */
 export interface Fault {
   readonly from: number;
-  readonly to: number;
+  readonly calls: number;
+  /** Only to this system call. */
+  readonly on?: SystemCall;
   /**
    * - `EIO`: any call fails; one that changes something may have done it, in part.
    * - `ENOSPC`: calls that need room fail.
@@ -24,11 +26,27 @@ export interface Fault {
   readonly kind: 'EIO' | 'ENOSPC' | 'short' | 'end-before' | 'end-after';
 }
 
+export type SystemCall =
+  | 'mkdir'
+  | 'readdir'
+  | 'open'
+  | 'close'
+  | 'fstat'
+  | 'read'
+  | 'write'
+  | 'ftruncate'
+  | 'fdatasync'
+  | 'rename'
+  | 'unlink'
+  | 'rmdir'
+  | 'fsync'
+  | 'step';
+
 /** What all threads of a process share. */
 export class FaultyProcess {
   readonly disk: SimulatedDisk;
   readonly random: Random;
-  faults: readonly Fault[] = [];
+  #faults: { readonly fault: Fault; left: number }[] = [];
   /** Calls so far, of all threads. */
   operations = 0;
   ended = false;
@@ -40,6 +58,25 @@ export class FaultyProcess {
     this.random = random;
   }
 
+  get faults(): readonly Fault[] {
+    return this.#faults.map(({ fault }) => fault);
+  }
+
+  set faults(faults: readonly Fault[]) {
+    this.#faults = faults.map((fault) => ({ fault, left: fault.calls }));
+  }
+
+  /** What happens to the call with this number, in the order of the faults. */
+  *faultsOf(number: number, name: SystemCall, call: Call): Generator<Fault['kind']> {
+    for (const planned of this.#faults) {
+      const { from, on, kind } = planned.fault;
+      if (number < from || planned.left === 0 || (on !== undefined && on !== name)) continue;
+      if (!canHappen(kind, call)) continue;
+      planned.left--;
+      yield kind;
+    }
+  }
+
   end(): never {
     this.ended = true;
     this.onEnd();
@@ -49,6 +86,11 @@ export class FaultyProcess {
 
 /** What a call needs of the disk; `memory` is none, but a thread may end there too. */
 type Call = 'read' | 'change' | 'needs-room' | 'memory';
+
+function canHappen(kind: Fault['kind'], call: Call): boolean {
+  if (kind === 'end-before' || kind === 'end-after') return true;
+  return call !== 'memory' && (kind !== 'ENOSPC' || call === 'needs-room');
+}
 
 export class FaultyFiles implements FileSystem {
   readonly #process: FaultyProcess;
@@ -165,7 +207,7 @@ export class FaultyFiles implements FileSystem {
   /** `partly` is what a failing call may have done nevertheless; without it: all or nothing. */
   #call<T>(
     call: Call,
-    name: string,
+    name: SystemCall,
     path: string,
     effect: (isShort: boolean) => T,
     partly?: () => void,
@@ -177,16 +219,14 @@ export class FaultyFiles implements FileSystem {
     if (this.#calls++ >= this.endsAt) this.end();
     const number = process.operations++;
     let isShort = false;
-    for (const { from, to, kind } of process.faults) {
-      if (number < from || number >= to) continue;
+    for (const kind of process.faultsOf(number, name, call)) {
       if (kind === 'end-before') process.end();
       if (kind === 'end-after') {
         if (call !== 'read') effect(false);
         process.end();
       }
       if (kind === 'short') isShort = true;
-      else if (call === 'memory') continue;
-      else if (kind === 'EIO' || call === 'needs-room') {
+      else {
         if (partly !== undefined) partly();
         else if (call !== 'read' && name !== 'fsync' && process.random.chance(0.5)) effect(false);
         throw systemError(kind, name, path);

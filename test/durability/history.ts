@@ -13,8 +13,9 @@ import { SimulatedDisk } from './simulated-disk.ts';
 import { SimulatedProcess } from './simulated-process.ts';
 
 const LIVES_MAX = 5;
-const STEPS_MAX = 14;
+const STEPS_MAX = 20;
 const DAMAGES = 3;
+const PROMISING_CALLS = ['write', 'fdatasync', 'fdatasync', 'rename', 'fsync'] as const;
 const IDS = ['a', 'p2', 'sku-3', 'SKU-0004', 'ü5', 'long-'.repeat(12), 'x7', 'x8', 'x9'];
 
 /** What happened in histories, to be sure that all of it does. */
@@ -52,7 +53,7 @@ export class History {
     const { random, expected } = this;
     const process = new FaultyProcess(this.disk, random);
     process.faults = isLast && random.chance(0.5) ? [] : this.#faults();
-    const endless = process.faults.find(({ to }) => to === Number.POSITIVE_INFINITY);
+    const endless = process.faults.find(({ calls }) => calls === Number.POSITIVE_INFINITY);
     const giveUpAt = (endless?.from ?? Number.POSITIVE_INFINITY) + random.integer(5, 60);
     const life: SimulatedProcess = new SimulatedProcess({
       process,
@@ -89,23 +90,30 @@ export class History {
   #faults(): Fault[] {
     const { random } = this;
     const faults: Fault[] = [];
-    const within = random.pick([20, 60, 200]);
+    const within = random.pick([20, 60, 200, 300]);
     if (random.chance(0.7)) {
-      const from = random.below(within);
-      faults.push({ from, to: from + 1, kind: random.pick(['end-before', 'end-after']) });
+      const kind = random.pick<Fault['kind']>(['end-before', 'end-after']);
+      faults.push({ ...this.#when(within), calls: 1, kind });
     }
     for (let n = random.below(3); n > 0; n--) {
-      const from = random.below(within);
       const calls = random.pick([1, 1, 2, 5, 20, Number.POSITIVE_INFINITY]);
-      faults.push({ from, to: from + calls, kind: random.pick(['EIO', 'EIO', 'ENOSPC']) });
+      const kind = random.pick<Fault['kind']>(['EIO', 'EIO', 'ENOSPC']);
+      faults.push({ ...this.#when(within), calls, kind });
     }
-    if (random.chance(0.3)) faults.push({ from: 0, to: random.below(200), kind: 'short' });
+    if (random.chance(0.3)) faults.push({ from: 0, calls: random.below(200), kind: 'short' });
     return faults;
+  }
+
+  /** At any call, or at one of those that promises hang on. */
+  #when(within: number): Pick<Fault, 'from' | 'on'> {
+    const from = this.random.below(within);
+    const on = this.random.pick([undefined, undefined, ...PROMISING_CALLS]);
+    return on === undefined ? { from } : { from, on };
   }
 
   #serve(life: SimulatedProcess): void {
     const { random } = this;
-    for (let steps = random.below(STEPS_MAX); steps > 0; steps--) {
+    for (let steps = random.below(random.pick([3, STEPS_MAX, STEPS_MAX])); steps > 0; steps--) {
       if (random.chance(0.1)) {
         life.logThreadEndsIn = random.below(20);
         this.#count('deaths ordered');

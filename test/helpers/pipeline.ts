@@ -1,0 +1,122 @@
+/**
+ * The whole way of an event without HTTP: intake, the real log thread on a folder, the real pool of
+ * appliers, the store. Tests only.
+ */
+import { pino } from 'pino';
+import type { Test } from 'tap';
+import { ApplierPool } from '../../src/apply/applier-pool.ts';
+import type { ProductEvent } from '../../src/intake/event-intake.ts';
+import { RingIntake } from '../../src/intake/ring-intake.ts';
+import { DataDir } from '../../src/log/data-dir.ts';
+import { LogSupervisor } from '../../src/log/log-supervisor.ts';
+import { IntakeRing } from '../../src/ring/intake-ring.ts';
+import { Admission } from '../../src/store/admission.ts';
+import { Shard } from '../../src/store/shard.ts';
+import { SharedProductStore } from '../../src/store/shared-product-store.ts';
+import { planStore } from '../../src/store/sizing.ts';
+import { createSharedMemory } from '../../src/threads/shared-memory.ts';
+import { bounded } from './bounded.ts';
+
+const QUEUE_SIZE = 500;
+const SHARDS = 8;
+const STORE_BYTES = 4 << 20;
+const WAIT_MS_MAX = 60_000;
+
+export interface PipelineOptions {
+  readonly dataDir: string;
+  readonly appliers?: number;
+  readonly firstCursor?: number;
+  readonly segmentBytesMax?: number;
+  readonly logEntry?: URL;
+  /** Known to the log's entry; see faulty-log.ts. */
+  readonly faults?: Int32Array;
+}
+
+export class Pipeline {
+  readonly intake: RingIntake;
+  readonly log: LogSupervisor;
+  readonly appliers: ApplierPool;
+  readonly store: SharedProductStore;
+  readonly logged: { readonly msg: string }[] = [];
+  /** What the log told about its storage, in order. */
+  readonly storage: boolean[] = [];
+  readonly fatal: string[] = [];
+  readonly #dataDir: DataDir;
+  #stopped = false;
+
+  private constructor(options: PipelineOptions) {
+    const { dataDir, appliers = 2, firstCursor = 0, segmentBytesMax = 1 << 20 } = options;
+    const plan = planStore(STORE_BYTES, SHARDS);
+    const made = createSharedMemory({ queueSize: QUEUE_SIZE, appliers, store: plan, firstCursor });
+    const memory = { ...made, faults: options.faults };
+    const shards = memory.shards.map((buffer) => new Shard(buffer));
+    const write = (line: string) => void this.logged.push(JSON.parse(line));
+    const logger = pino({ level: 'info' }, { write });
+    const onFatal = (reason: string) => void this.fatal.push(reason);
+    this.#dataDir = DataDir.open(dataDir);
+    this.store = new SharedProductStore(shards, memory.hashKey);
+    this.intake = new RingIntake({
+      ring: new IntakeRing(memory.intake),
+      queueSize: QUEUE_SIZE,
+      store: this.store,
+      admission: new Admission(shards, plan),
+      shards: SHARDS,
+      hashKey: memory.hashKey,
+      storageTimeoutMs: WAIT_MS_MAX,
+    });
+    const entry = new URL('../../workers/applier.ts', import.meta.url);
+    this.appliers = new ApplierPool({ memory, entry, logger, onFatal });
+    const { logFolder: folder, checkpointFolder: checkpoints } = this.#dataDir;
+    this.log = new LogSupervisor({
+      data: { memory, folder, checkpoints, segmentBytesMax },
+      entry: options.logEntry ?? new URL('../../workers/log.ts', import.meta.url),
+      logger,
+      onStorage: (available) => {
+        this.storage.push(available);
+        this.intake.storageAvailable = available;
+      },
+      onProgress: () => undefined,
+      onDamagedCheckpoint: () => undefined,
+      onFatal,
+    });
+  }
+
+  /** Starts it; resolves when the log is replayed and events are taken. */
+  static async start(t: Test, options: PipelineOptions): Promise<Pipeline> {
+    const pipeline = new Pipeline(options);
+    t.teardown(() => pipeline.stop());
+    await pipeline.log.serving;
+    pipeline.intake.open();
+    return pipeline;
+  }
+
+  /** Queues an event, asking again on later turns while there is no room; resolves to its seq. */
+  async send(event: ProductEvent): Promise<number> {
+    const fate = Promise.withResolvers<number>();
+    const waiter = {
+      durable: fate.resolve,
+      failed: (outcome: string) => fate.reject(new Error(`failed: ${outcome}`)),
+    };
+    for (;;) {
+      const answer = this.intake.offer(event, waiter);
+      if (answer === 'queued') return fate.promise;
+      if (answer === 'store-full' || answer === 'closed') throw new Error(answer);
+      await new Promise(setImmediate);
+    }
+  }
+
+  /** Drains and ends everything; resolves to whether the log closed cleanly. */
+  async stop(): Promise<boolean> {
+    if (this.#stopped) return true;
+    this.#stopped = true;
+    await bounded(this.intake.close(), WAIT_MS_MAX, 'the intake to drain');
+    const isClean = await bounded(this.log.stop(), WAIT_MS_MAX, 'the log to close');
+    if (isClean) await bounded(this.appliers.finished(), WAIT_MS_MAX, 'the appliers to end');
+    else this.intake.failAll();
+    await this.log.terminate();
+    await this.appliers.terminate();
+    this.intake.dispose();
+    this.#dataDir.close();
+    return isClean;
+  }
+}

@@ -25,7 +25,7 @@ function leftovers() {
 }
 
 t.test(`${STARTS} times on one folder`, async (t) => {
-  const env = { DATA_DIR: tempDir(t) };
+  const env = { DATA_DIR: tempDir(t), WORKERS: '1', SHARDS: '2' };
   let before = leftovers();
   for (let n = 1; n <= STARTS; n++) {
     const { service, port } = await startReadyService(t, env);

@@ -16,7 +16,13 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
-import { type FileHandle, NodeFileSystem, readFully, writeFully } from '../log/file-system.ts';
+import {
+  type FileHandle,
+  type FileSystem,
+  NodeFileSystem,
+  readFully,
+  writeFully,
+} from '../log/file-system.ts';
 import { segmentName } from '../log/format.ts';
 import { writeNewest } from '../log/newest-file.ts';
 import { type PinnedFolder, pinFolder } from './pinned-folder.ts';
@@ -34,14 +40,19 @@ export class BackupError extends Error {
 }
 
 /**
- * Copies the data folder `root` to the new folder `to`; returns what the copy holds.
- * Throws BackupError, and what the file system throws; then there is no `to`.
+ * Copies the data folder `root` to the new folder `to`; returns what the copy holds. Tests put a
+ * disk of their own before `source`. Throws BackupError, and what the file system throws; then there
+ * is no `to`.
  */
-export function backup(root: string, to: string): Verification {
+export function backup(
+  root: string,
+  to: string,
+  source: FileSystem = new ReadOnlyFiles(),
+): Verification {
   if (existsSync(to)) throw new BackupError(`${to} exists; --to names a folder that does not`);
   const temporary = `${to}.partial-${process.pid}`;
   try {
-    const copy = copyWhole(root, temporary);
+    const copy = copyWhole(source, root, temporary);
     renameSync(temporary, to);
     new NodeFileSystem().syncFolder(dirname(to));
     return { ...copy, root: to };
@@ -51,19 +62,18 @@ export function backup(root: string, to: string): Verification {
   }
 }
 
-function copyWhole(root: string, to: string): Verification {
-  const files = new ReadOnlyFiles();
+function copyWhole(source: FileSystem, root: string, to: string): Verification {
   let reason = '';
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     rmSync(to, { recursive: true, force: true });
-    const pinned = pinIfStill(files, root);
+    const pinned = pinIfStill(source, root);
     if (pinned === undefined) continue;
     try {
-      copyPinned(pinned, to);
+      copyPinned(source, pinned, to);
     } finally {
       pinned.close();
     }
-    const copy = verify(files, to);
+    const copy = verify(new ReadOnlyFiles(), to);
     const fault = copy.faults[0];
     if (fault === undefined && copy.refusal === undefined) return copy;
     const before = reason;
@@ -78,17 +88,18 @@ function copyWhole(root: string, to: string): Verification {
   );
 }
 
-function pinIfStill(files: ReadOnlyFiles, root: string): PinnedFolder | undefined {
+function pinIfStill(source: FileSystem, root: string): PinnedFolder | undefined {
   try {
-    return pinFolder(files, root);
+    return pinFolder(source, root);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }
 
-function copyPinned({ checkpoints, segments }: PinnedFolder, to: string): void {
+function copyPinned(source: FileSystem, { checkpoints, segments }: PinnedFolder, to: string): void {
   const files = new NodeFileSystem();
+  const copyFile = (from: FileHandle, path: string) => copyOpenFile(source, from, files, path);
   const checkpointFolder = join(to, CHECKPOINT_FOLDER);
   const logFolder = join(to, LOG_FOLDER);
   mkdirSync(checkpointFolder, { recursive: true });
@@ -96,15 +107,15 @@ function copyPinned({ checkpoints, segments }: PinnedFolder, to: string): void {
   for (const checkpoint of checkpoints) {
     const folder = join(checkpointFolder, checkpoint.name);
     mkdirSync(folder);
-    for (const { name, file } of checkpoint.files) copyFile(files, file, join(folder, name));
+    for (const { name, file } of checkpoint.files) copyFile(file, join(folder, name));
     files.syncFolder(folder);
   }
-  for (const { name, file } of segments) copyFile(files, file, join(logFolder, name));
+  for (const { name, file } of segments) copyFile(file, join(logFolder, name));
   const last = segments.at(-1);
   if (last !== undefined) {
     const isCut = cutTail(files, logFolder, last.firstSeq);
     if (!isCut) {
-      copyFile(files, last.file, join(logFolder, last.name));
+      copyFile(last.file, join(logFolder, last.name));
       cutTail(files, logFolder, last.firstSeq);
     }
     writeNewest(files, logFolder, last.firstSeq);
@@ -130,12 +141,17 @@ function cutTail(files: NodeFileSystem, folder: string, firstSeq: number): boole
 }
 
 /** Copies what the open file has from its beginning, and flushes the copy. */
-function copyFile(files: NodeFileSystem, from: FileHandle, path: string): void {
+function copyOpenFile(
+  source: FileSystem,
+  from: FileHandle,
+  files: NodeFileSystem,
+  path: string,
+): void {
   const buffer = Buffer.alloc(COPY_BYTES);
   const file = files.create(path);
   try {
     for (let at = 0; ; at += COPY_BYTES) {
-      const got = readFully(files, from, buffer, 0, COPY_BYTES, at);
+      const got = readFully(source, from, buffer, 0, COPY_BYTES, at);
       writeFully(files, file, buffer, 0, got, at);
       if (got < COPY_BYTES) break;
     }

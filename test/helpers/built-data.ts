@@ -32,7 +32,10 @@ export class BuiltData {
   readonly root: string;
   readonly events: PlainEvent[] = [];
   readonly frames: WrittenFrame[] = [];
+  /** Replay seqs. */
   readonly checkpoints: number[] = [];
+  /** All events before it are in the newest checkpoint. */
+  coveredBefore = 1;
   readonly #random: Random;
   readonly #files = new NodeFileSystem();
   #writer: SegmentWriter | undefined;
@@ -96,6 +99,7 @@ export class BuiltData {
       pause: () => undefined,
     });
     this.checkpoints.push(replayFrom);
+    this.coveredBefore = this.nextSeq;
     return this;
   }
 

@@ -1,0 +1,304 @@
+/**
+ * `repair`: the original stays byte for byte, the copy starts with the real service and serves what
+ * must be there, the report is true.
+ */
+import {
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import t, { type Test } from 'tap';
+import { rangeOf } from '../../src/config/schema.ts';
+import { UsageError } from '../../src/maintenance/commands.ts';
+import { RepairError } from '../../src/maintenance/repair.ts';
+import { SEQ_MARGIN } from '../../src/maintenance/repair-plan.ts';
+import type { RepairReport } from '../../src/maintenance/repair-report.ts';
+import { SLOT_BYTES } from '../../src/ring/slot.ts';
+import { ApiClient } from '../helpers/api-client.ts';
+import { BuiltData, type WrittenFrame } from '../helpers/built-data.ts';
+import { folderState } from '../helpers/folder-state.ts';
+import type { ProductModel } from '../helpers/product-model.ts';
+import { Random, testSeed } from '../helpers/random.ts';
+import { runCommand } from '../helpers/run-command.ts';
+import { startReadyService } from '../helpers/service-in-process.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+const seed = testSeed();
+const HISTORIES = 40;
+
+interface Repaired {
+  readonly code: number;
+  readonly text: string;
+  readonly to: string;
+  readonly report: RepairReport;
+}
+
+/** Repairs and checks what holds for every repair. */
+function repair(t: Test, data: BuiltData): Repaired {
+  const to = `${data.root}-repaired`;
+  const before = folderState(data.root);
+  const { code, text } = runCommand('repair', data.root, '--to', to);
+  t.strictSame(folderState(data.root), before, 'the original is untouched');
+  const report: RepairReport = JSON.parse(readFileSync(join(to, 'repair-report.json'), 'utf8'));
+  t.equal(code, report.isComplete ? 0 : 3);
+  t.equal(runCommand('verify', to).code, 0, 'the copy is whole');
+  return { code, text, to, report };
+}
+
+/** Starts the real service on the copy, and compares every product with the model. */
+async function serves(t: Test, to: string, model: ProductModel, nextSeq: number): Promise<void> {
+  const { service, port } = await startReadyService(t, { DATA_DIR: to });
+  const client = new ApiClient(port);
+  try {
+    t.equal(service.store.size, model.products.size, 'no product more, none less');
+    for (const [id, { price, stock, seq }] of model.products) {
+      t.strictSame(await client.product(id), { id, price, stock, seq });
+    }
+    const { text } = await client.post({ product_id: 'new', price: 1, stock: 1 });
+    t.match(JSON.parse(text), { seq: nextSeq }, 'and goes on numbering where the report says');
+  } finally {
+    client.close();
+    await service.stop();
+  }
+}
+
+function damage(path: string, at: number): void {
+  const bytes = readFileSync(path);
+  bytes[at] = (bytes[at] as number) ^ 0xff;
+  writeFileSync(path, bytes);
+}
+
+function build(t: Test): BuiltData {
+  return new BuiltData(join(tempDir(t), 'data'), new Random(seed));
+}
+
+function checkpointFolder(data: BuiltData, index: number): string {
+  return join(data.checkpointFolder, String(data.checkpoints.at(index)).padStart(16, '0'));
+}
+
+t.test(`a whole folder is copied and nothing is lost (seed ${seed})`, async (t) => {
+  const data = build(t).segment(8).checkpoint(2).segment(8).seal();
+  const { code, text, to, report } = repair(t, data);
+  t.equal(code, 0);
+  t.match(report, { isComplete: true, nextSeq: data.nextSeq, lost: [], faults: [] });
+  t.match(text, 'result       repaired, nothing lost\n');
+  await serves(t, to, data.model(), data.nextSeq);
+});
+
+t.test('a torn tail alone loses nothing', async (t) => {
+  const data = build(t).segment(8).abandon();
+  const last = data.frames.at(-1) as WrittenFrame;
+  truncateSync(last.path, last.offsetBytes + 70);
+  const { code, to, report } = repair(t, data);
+  t.equal(code, 0);
+  t.equal(report.nextSeq, last.firstSeq, 'the torn events were never acknowledged');
+  t.match(report.tornTail, { offsetBytes: last.offsetBytes });
+  await serves(
+    t,
+    to,
+    data.model(({ seq }) => seq < last.firstSeq),
+    last.firstSeq,
+  );
+});
+
+t.test('a frame in the middle is lost, and what follows it is kept under its seqs', async (t) => {
+  const data = build(t).segment(8).segment(8).seal();
+  const frame = data.frames[5] as WrittenFrame;
+  damage(frame.path, frame.offsetBytes + 80);
+  const { code, text, to, report } = repair(t, data);
+  t.equal(code, 3);
+  const toSeq = frame.firstSeq + frame.count - 1;
+  t.strictSame(report.lost, [{ fromSeq: frame.firstSeq, toSeq, events: frame.count }]);
+  t.equal(report.uncertain, null);
+  t.match(report.faults, [
+    { path: frame.path, offsetBytes: frame.offsetBytes, lengthBytes: frame.bytes },
+  ]);
+  t.match(text, 'result       repaired, WITH LOSSES\n');
+  const isKept = ({ seq }: { seq: number }) => seq < frame.firstSeq || seq > toSeq;
+  await serves(t, to, data.model(isKept), data.nextSeq + SEQ_MARGIN);
+});
+
+t.test('damage that a checkpoint covers loses nothing', async (t) => {
+  const data = build(t).segment(8).segment(8).checkpoint().segment(4).seal();
+  const frame = data.frames[5] as WrittenFrame;
+  damage(frame.path, frame.offsetBytes + 80);
+  rmSync(data.segments[1] as string);
+  const { code, to, report } = repair(t, data);
+  t.equal(code, 0);
+  t.match(report.kept, { checkpoint: data.checkpoints[0] });
+  await serves(t, to, data.model(), report.nextSeq);
+});
+
+t.test('a damaged checkpoint loses nothing while the log reaches back', async (t) => {
+  const data = build(t).segment(8).checkpoint().segment(8).checkpoint().seal();
+  damage(join(checkpointFolder(data, -1), 'manifest.json'), 20);
+  const { code, to, report } = repair(t, data);
+  t.equal(code, 0);
+  t.match(report, { nextSeq: data.nextSeq, kept: { checkpoint: data.checkpoints[0] } });
+  await serves(t, to, data.model(), data.nextSeq);
+});
+
+t.test('without log and manifest, the entries of the checkpoint are kept', async (t) => {
+  const data = build(t).segment(8).checkpoint().segment(8).checkpoint().seal();
+  rmSync(data.segments[0] as string);
+  rmSync(data.segments[1] as string);
+  rmSync(join(checkpointFolder(data, -1), 'manifest.json'));
+  const { code, to, report } = repair(t, data);
+  t.equal(code, 3);
+  t.match(report.kept, { checkpoint: data.checkpoints[0], salvagedCheckpoints: [data.nextSeq] });
+  t.match(report.uncertain, { fromSeq: data.nextSeq, reason: 'the newest segment is missing' });
+  // Every event's effect is in the checkpoint, but nothing proves that it was all.
+  await serves(t, to, data.model(), data.nextSeq + SEQ_MARGIN);
+});
+
+t.test('a missing segment in the middle is a gap between kept events', async (t) => {
+  const data = build(t).segment(8).segment(8).segment(8).seal();
+  const [, missing] = data.segments;
+  const gone = data.frames.filter(({ path }) => path === missing);
+  rmSync(missing as string);
+  const { code, to, report } = repair(t, data);
+  t.equal(code, 3);
+  const fromSeq = gone[0]?.firstSeq as number;
+  const events = gone.reduce((sum, { count }) => sum + count, 0);
+  t.strictSame(report.lost, [{ fromSeq, toSeq: fromSeq + events - 1, events }]);
+  const isKept = ({ seq }: { seq: number }) => seq < fromSeq || seq >= fromSeq + events;
+  await serves(t, to, data.model(isKept), data.nextSeq + SEQ_MARGIN);
+});
+
+t.test('a missing newest segment: nobody knows how much, and no seq is given twice', async (t) => {
+  const data = build(t).segment(8).segment(8).seal();
+  const first = data.frames.find(({ path }) => path === data.segments[1])?.firstSeq as number;
+  rmSync(data.segments[1] as string);
+  const { code, to, report } = repair(t, data);
+  t.equal(code, 3);
+  t.match(report, { uncertain: { fromSeq: first, reason: 'the newest segment is missing' } });
+  t.ok(report.nextSeq >= data.nextSeq, 'behind every seq that was ever given');
+  await serves(
+    t,
+    to,
+    data.model(({ seq }) => seq < first),
+    report.nextSeq,
+  );
+});
+
+t.test('swapped segments are put in order by what they say', async (t) => {
+  const data = build(t).segment(8).segment(8).segment(8).seal();
+  const [a, b] = data.segments as [string, string];
+  const bytes = readFileSync(a);
+  copyFileSync(b, a);
+  writeFileSync(b, bytes);
+  const { code, to, report } = repair(t, data);
+  t.equal(code, 0);
+  t.equal(report.faults.length, 2);
+  await serves(t, to, data.model(), report.nextSeq);
+});
+
+t.test('a segment of another log is left out', async (t) => {
+  const data = build(t).segment(8).segment(8).segment(8).seal();
+  const other = new BuiltData(join(tempDir(t), 'data'), new Random(seed));
+  other.segment(8).segment(8).segment(8).seal();
+  const [, path] = data.segments as [string, string];
+  copyFileSync(other.segments[1] as string, path);
+  const gone = data.frames.filter((frame) => frame.path === path);
+  const fromSeq = gone[0]?.firstSeq as number;
+  const toSeq = fromSeq + gone.reduce((sum, { count }) => sum + count, 0) - 1;
+  const { code, to, report } = repair(t, data);
+  t.equal(code, 3);
+  t.match(report.lost, [{ fromSeq, toSeq }]);
+  const isKept = ({ seq }: { seq: number }) => seq < fromSeq || seq > toSeq;
+  await serves(t, to, data.model(isKept), report.nextSeq);
+});
+
+t.test('a damaged segment header costs none of its events', async (t) => {
+  const data = build(t).segment(8).segment(8).segment(8).seal();
+  for (const path of data.segments) damage(path, 20);
+  const { code, to, report } = repair(t, data);
+  t.equal(code, 0, JSON.stringify(report));
+  t.equal(report.faults.length, 3);
+  await serves(t, to, data.model(), report.nextSeq);
+});
+
+t.test('where nothing is provably good, there is no copy', (t) => {
+  const data = build(t).segment(4).seal();
+  const [path] = data.segments as [string];
+  writeFileSync(path, Buffer.alloc(readFileSync(path).length, 0xaa));
+  const to = `${data.root}-repaired`;
+  const before = folderState(dirname(data.root));
+  t.throws(() => runCommand('repair', data.root, '--to', to), RepairError);
+  t.strictSame(folderState(dirname(data.root)), before);
+  t.end();
+});
+
+t.test('data of another format version is not repaired but refused', (t) => {
+  const data = build(t).segment(4).seal();
+  const [path] = data.segments as [string];
+  const bytes = readFileSync(path);
+  bytes.writeUInt32LE(2, 8);
+  writeFileSync(path, bytes);
+  t.throws(() => runCommand('repair', data.root, '--to', `${data.root}-r`), /format version 2/);
+  t.notOk(existsSync(`${data.root}-r`));
+  t.end();
+});
+
+t.test('the target must be new and outside; without one it lies beside the original', (t) => {
+  const data = build(t).segment(4).seal();
+  const target = join(data.root, 'repaired');
+  t.throws(() => runCommand('repair', data.root, '--to', target), UsageError);
+  t.throws(() => runCommand('repair', data.root, '--to', dirname(data.root)), UsageError);
+  const { code, text } = runCommand('repair', data.root);
+  t.equal(code, 0);
+  const to = /^repaired to {2}(.*)$/m.exec(text)?.[1] as string;
+  t.match(basename(to), /^data\.repaired-\d{8}T\d{6}Z$/);
+  t.equal(dirname(to), dirname(data.root));
+  t.ok(existsSync(join(to, 'repair-report.json')));
+  t.end();
+});
+
+t.test('the margin is more than a segment can hold', (t) => {
+  t.ok(SEQ_MARGIN > rangeOf('segmentBytesMax').maximum / SLOT_BYTES);
+  t.end();
+});
+
+/** Damage at random places; what is hit is known, so what must be kept and lost is, too. */
+t.test(`${HISTORIES} folders with random damage`, async (t) => {
+  for (let i = 0; i < HISTORIES; i++) {
+    const random = new Random(seed + i);
+    const data = new BuiltData(join(tempDir(t), 'data'), random);
+    for (let s = 1 + random.below(4); s > 0; s--) {
+      data.segment(1 + random.below(10));
+      if (random.chance(0.4)) data.checkpoint(random.below(3));
+    }
+    data.seal();
+    const hit = new Set<WrittenFrame>();
+    // Never the first: something must be good.
+    const whole = data.frames.filter(({ count, firstSeq }) => count > 0 && firstSeq > 1);
+    for (let d = whole.length > 0 ? random.below(5) : 0; d > 0; d--) {
+      const frame = random.pick(whole);
+      damage(frame.path, frame.offsetBytes + random.below(frame.bytes));
+      // The same byte hit twice would be whole again.
+      if (!hit.has(frame)) hit.add(frame);
+      else damage(frame.path, frame.offsetBytes);
+    }
+    const { to, report } = repair(t, data);
+    const base = report.kept.checkpoint ?? 1;
+    const lost = [...hit].filter((frame) => frame.firstSeq + frame.count > base);
+    const isLost = ({ seq }: { seq: number }) =>
+      seq >= base && lost.some((f) => seq >= f.firstSeq && seq < f.firstSeq + f.count);
+    t.strictSame(
+      report.lost.flatMap(({ fromSeq, events }) =>
+        Array.from({ length: events }, (_, n) => fromSeq + n),
+      ),
+      data.events.filter(isLost).map(({ seq }) => seq),
+      `history ${seed + i}: the report says what is lost`,
+    );
+    t.equal(report.nextSeq, data.nextSeq + (hit.size > 0 ? SEQ_MARGIN : 0));
+    if (i % 10 === 0) {
+      const model = data.model((event) => event.seq < data.coveredBefore || !isLost(event));
+      await serves(t, to, model, report.nextSeq);
+    }
+  }
+});

@@ -171,6 +171,9 @@ export class RingIntake implements EventIntake {
       throw new TypeError('price or product id out of range');
     if (!Number.isSafeInteger(event.stock) || event.stock < 0)
       throw new TypeError('stock out of range');
+    // A product whose times were once NaN would take no event any more.
+    if (event.occurredAtMs !== undefined && !Number.isFinite(event.occurredAtMs))
+      throw new TypeError('event time out of range');
 
     const hash = hashId(hashKey, words, w + SLOT_ID, idBytes);
     let flags = FLAG_HAS_PRICE | FLAG_HAS_STOCK;

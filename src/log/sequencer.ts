@@ -154,10 +154,8 @@ export class Sequencer {
    * there is nothing left to do but to wait for the bell.
    */
   idle(): boolean {
-    if (this.#writer !== undefined) {
-      this.#preallocate();
-      return true;
-    }
+    // When that fails, only a fresh segment turns writes on again, and without them no bell rings.
+    if (this.#writer !== undefined) return this.#preallocate(this.#writer);
     this.#reopenIdle();
     return false;
   }
@@ -267,11 +265,14 @@ export class Sequencer {
     }
   }
 
-  #preallocate(): void {
+  /** False when the segment failed. */
+  #preallocate(writer: SegmentWriter): boolean {
     try {
-      this.#writer?.preallocate();
+      writer.preallocate();
+      return true;
     } catch (error) {
       this.#failed(error);
+      return false;
     }
   }
 

@@ -11,7 +11,7 @@ import { ApiClient, seqOf } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';
 import { read } from '../helpers/readers.ts';
 import { ServiceProcess } from '../helpers/service-process.ts';
-import { AttachedStrace } from '../helpers/strace.ts';
+import { AttachedStrace, underStrace } from '../helpers/strace.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { faultsOf, write } from '../helpers/writers.ts';
 import { readiness, refusedWrites, sum, VERDICT_MS_MAX } from './verdicts.ts';
@@ -162,6 +162,22 @@ for (const call of ['fdatasync:error=EIO', 'pwrite64:error=ENOSPC']) {
       t.equal((await reader.product(id))?.price, n < refused ? undefined : 1, id);
     }
     t.strictSame(await again.stop(), { code: 0, signal: null });
+  });
+}
+
+for (const call of ['fdatasync', 'pwrite64']) {
+  t.test(`${call} fails while nothing is written`, async (t) => {
+    // The first two are of the segment's header and name; the third is of the room ahead.
+    const { under, trace } = underStrace(t, [`${call}:error=EIO:when=3`]);
+    const service = await ServiceProcess.start(t, { cwd: tempDir(t), env: SMALL, under });
+    const client = new ApiClient(await service.ready());
+    t.teardown(() => client.close());
+    await service.logged('log: storage unavailable');
+    await service.logged('log: storage is available again');
+    t.strictSame(trace.injected, { [`${call} EIO`]: 1 });
+    await readiness(client, 'green');
+    t.equal((await client.post({ product_id: 'p', price: 1, stock: 1 })).status, 202);
+    t.strictSame(await service.stop(), { code: 0, signal: null });
   });
 }
 

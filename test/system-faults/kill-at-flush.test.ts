@@ -1,0 +1,47 @@
+/**
+ * The process is killed in its Nth flush, for every N up to 20, on one data folder: first while it
+ * makes the log, then while it opens it again, then in the batches of its load.
+ */
+import t from 'tap';
+import { AckLedger } from '../helpers/ack-ledger.ts';
+import { ServiceProcess } from '../helpers/service-process.ts';
+import { underStrace } from '../helpers/strace.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+import { faultsOf, type Tally, write } from '../helpers/writers.ts';
+import { sum } from './verdicts.ts';
+
+const ENV = { MAX_MEMORY_USAGE: '16MB', WORKERS: '2' };
+const FLUSHES = 20;
+/** From this one on, the start is over. */
+const FLUSHES_AT_START = 5;
+
+t.test(`SIGKILL at each of the first ${FLUSHES} flushes`, async (t) => {
+  const cwd = tempDir(t);
+  const ledger = new AckLedger();
+  const all: Tally = {};
+  for (let n = 1; n <= FLUSHES; n++) {
+    const { under, trace } = underStrace(t, [`fdatasync:signal=SIGKILL:when=${n}`]);
+    const service = ServiceProcess.spawn(t, { cwd, env: ENV, under });
+    const port = await service.ready().catch((error: Error) => {
+      if (n < FLUSHES_AT_START) return undefined;
+      throw error;
+    });
+    const tally: Tally = {};
+    if (port !== undefined) {
+      const faults = await faultsOf(ledger, port).catch(() => []); // killed while they were read
+      t.strictSame(faults, [], `before flush ${n}: all is as it must be`);
+      await write({ port, ledger, connections: 16, products: 3, eventsMax: 1_000_000, tally });
+    }
+    t.strictSame(await service.exit(), { code: null, signal: 'SIGKILL' }, `killed at flush ${n}`);
+    t.equal(trace.callsOfLast('fdatasync'), n, 'no sooner, no later');
+    for (const [outcome, count] of Object.entries(tally)) all[outcome] = sum(all, outcome) + count;
+  }
+  t.comment(all);
+  t.ok(sum(all, '202') > FLUSHES, 'it was under load');
+
+  const last = await ServiceProcess.start(t, { cwd, env: ENV });
+  t.strictSame(await faultsOf(ledger, await last.ready()), [], 'after the last: the same');
+  t.strictSame(await last.stop(), { code: 0, signal: null });
+  const verify = ServiceProcess.spawn(t, { cwd, args: ['verify', 'data'] });
+  t.strictSame(await verify.exit(), { code: 0, signal: null }, verify.stderr);
+});

@@ -27,7 +27,7 @@ export interface WritePathOptions {
 }
 
 const SHARDS_DEFAULT = 16;
-const SEGMENT_BYTES_MAX = 64 * 2 ** 20;
+export const SEGMENT_BYTES_MAX = 64 * 2 ** 20;
 const STORAGE_TIMEOUT_MS = 30_000;
 
 export class WritePath {

@@ -7,11 +7,11 @@ IMAGE ?= product-service
 # npm writes this file last, so it is there only after a whole install.
 INSTALLED := node_modules/.package-lock.json
 
-.PHONY: help deps build run dev test test-race test-coverage benchmark fmt lint clean load-test \
-	perf-test install-tools docker-build docker-run docker-up docker-down docker-logs
+.PHONY: help deps build run dev test test-race test-durability test-coverage benchmark fmt lint \
+	clean load-test perf-test install-tools docker-build docker-run docker-up docker-down docker-logs
 
 help: ## List the targets (this text)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 $(INSTALLED): package-lock.json
 	npm ci
@@ -33,6 +33,9 @@ test: $(INSTALLED) ## Run all tests, with the short runs of the race and model s
 
 test-race: $(INSTALLED) ## Run the race and model suites at full length (minutes)
 	npm run test:race
+
+test-durability: $(INSTALLED) ## Run SEEDS=2000 histories on the simulated disk from FIRST_SEED=1 on
+	npm run test:durability
 
 test-coverage: $(INSTALLED) ## Run all tests and show which lines they reach
 	npm run test:coverage

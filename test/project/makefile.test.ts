@@ -23,6 +23,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   dev: 'npm run dev',
   test: 'npm test',
   'test-race': 'npm run test:race',
+  'test-durability': 'npm run test:durability',
   'test-coverage': 'npm run test:coverage',
   benchmark: 'npm run bench',
   fmt: 'npm run fmt',

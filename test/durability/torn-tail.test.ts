@@ -1,0 +1,74 @@
+/** The log ends anywhere inside its last frame: it is cut there, said so, and goes on. */
+import t from 'tap';
+import { Random } from '../helpers/random.ts';
+import { ExpectedLog } from './expected-log.ts';
+import { FaultyProcess } from './faulty-files.ts';
+import { CHECKPOINT_FOLDER, LOG_FOLDER, RecoveredState } from './recovered-state.ts';
+import { SimulatedDisk } from './simulated-disk.ts';
+import { SimulatedProcess } from './simulated-process.ts';
+
+const SEGMENT = `${LOG_FOLDER}/0000000000000001.seg`;
+
+/** A log of batches with these many events, in one segment that was neither sealed nor filled up. */
+function logOf(batches: readonly number[]): { disk: SimulatedDisk; expected: ExpectedLog } {
+  const disk = new SimulatedDisk();
+  for (const folder of [LOG_FOLDER, CHECKPOINT_FOLDER]) disk.makeFolder(folder);
+  const expected = new ExpectedLog();
+  let timeMs = 1;
+  const life = new SimulatedProcess({
+    process: new FaultyProcess(disk, new Random(1)),
+    expected,
+    state: new RecoveredState(0),
+    segmentBytesMax: 1 << 16,
+    retention: { bytes: 0 },
+    nowMs: () => timeMs++,
+    meanwhile: () => undefined,
+  });
+  life.start();
+  for (const count of batches) {
+    for (let i = 0; i < count; i++) {
+      const occurredAtMs = timeMs++;
+      // An id that fills its slot: zeros can't stand for any of the frame's last bytes.
+      const productId = `p${i}`.padEnd(64, '-');
+      life.push({ seq: 0, productId, price: occurredAtMs, stock: i, occurredAtMs });
+    }
+    life.commit();
+  }
+  life.close();
+  return { disk, expected };
+}
+
+function contentOf(disk: SimulatedDisk) {
+  const file = disk.files(LOG_FOLDER).find(({ path }) => path === SEGMENT);
+  if (file === undefined) throw new Error(`no ${SEGMENT}`);
+  return file.node;
+}
+
+for (const zeros of [0, 700]) {
+  t.test(`truncated at every byte of its last frame, ${zeros} zeros behind it`, (t) => {
+    const { disk, expected } = logOf([1, 2, 3]);
+    const whole = contentOf(disk).cached.length;
+    const start = contentOf(logOf([1, 2]).disk).cached.length;
+    const failed: string[] = [];
+    for (let end = start; end < whole; end++) {
+      const torn = disk.copy();
+      const node = contentOf(torn);
+      node.truncate(end);
+      node.truncate(end + zeros);
+      const state = new RecoveredState(0);
+      try {
+        const tail = state.recover(torn);
+        expected.checkCut(state, 4);
+        const told = state.told.find(({ type }) => type === 'torn-tail');
+        const isSaid = told?.type === 'torn-tail' && told.offsetBytes === start;
+        if (isSaid !== end > start) failed.push(`at byte ${end}: told ${JSON.stringify(told)}`);
+        if (tail.segment?.endBytes !== start) failed.push(`at byte ${end}: goes on elsewhere`);
+      } catch (error) {
+        failed.push(`at byte ${end}: ${(error as Error).message}`);
+      }
+    }
+    t.equal(whole - start, 64 + 3 * 128);
+    t.same(failed, []);
+    t.end();
+  });
+}

@@ -31,7 +31,8 @@ export class LogDamagedError extends Error {
   constructor(path: string, offsetBytes: number, reason: string) {
     super(
       `${path} is damaged at byte ${offsetBytes}: ${reason}; nothing was changed: ` +
-        'restore DATA_DIR from a backup, or see `npm run repair` for what can be kept',
+        '`npm run verify` lists all damage; restore DATA_DIR from a backup, or see ' +
+        '`npm run repair` for what can be kept (docs/durability.md)',
     );
   }
 }

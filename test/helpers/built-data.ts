@@ -16,7 +16,7 @@ import { ProductModel } from './product-model.ts';
 import type { Random } from './random.ts';
 
 const FRAME_EVENTS_MAX = 5;
-const PRODUCTS = 12;
+const PRODUCTS_DEFAULT = 12;
 const SEGMENT_BYTES_MAX = 1 << 20;
 const KEY = { k0: 1, k1: 2 };
 
@@ -37,13 +37,15 @@ export class BuiltData {
   /** All events before it are in the newest checkpoint. */
   coveredBefore = 1;
   readonly #random: Random;
+  readonly #products: number;
   readonly #files = new NodeFileSystem();
   #writer: SegmentWriter | undefined;
   #end: SegmentEnd | undefined;
 
-  constructor(root: string, random: Random) {
+  constructor(root: string, random: Random, products = PRODUCTS_DEFAULT) {
     this.root = root;
     this.#random = random;
+    this.#products = products;
     mkdirSync(this.logFolder, { recursive: true });
     mkdirSync(this.checkpointFolder, { recursive: true });
   }
@@ -145,7 +147,7 @@ export class BuiltData {
     const random = this.#random;
     return {
       seq,
-      productId: `product ${random.below(PRODUCTS)}`,
+      productId: `product ${random.below(this.#products)}`,
       price: random.chance(0.8) ? seq / 4 : undefined,
       stock: random.chance(0.8) ? seq : undefined,
       // Some come late, so that not every event changes something.

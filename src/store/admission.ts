@@ -19,6 +19,11 @@ import type { StorePlan } from './sizing.ts';
  */
 export type Reservation = 'reserved' | 'full' | 'undecided';
 
+/** Room that is left to products which are certainly new: others can't keep them waiting for it. */
+const ROOM_KEPT = 1024;
+/** How often `isPlentiful` counts while the answer is no: a count costs as much as some looks. */
+const CALLS_PER_COUNT = 256;
+
 export class Admission {
   readonly #shards: readonly Shard[];
   readonly #productsMax: number;
@@ -27,6 +32,7 @@ export class Admission {
   /** Lower bounds of the free room; counted exactly only when one of them is used up. */
   #room = 0;
   readonly #shardRoom: Float64Array;
+  #callsToCount = 1;
 
   constructor(shards: readonly Shard[], plan: StorePlan) {
     this.#shards = shards;
@@ -35,16 +41,24 @@ export class Admission {
     this.#shardRoom = new Float64Array(shards.length);
   }
 
-  /** Whether `reserve` will say `reserved` for shard `index` without counting anew. */
+  /**
+   * Whether there is so much room, in all and in shard `index`, that events of products which may
+   * be known can reserve some; `reserve` will say `reserved` then. While the answer is no it counts
+   * anew now and then: what known products had reserved comes back.
+   */
   isPlentiful(index: number): boolean {
-    return this.#room > 0 && (this.#shardRoom[index] as number) > 0;
+    if (this.#hasRoom(index, ROOM_KEPT)) return true;
+    if (--this.#callsToCount > 0) return false;
+    this.#callsToCount = CALLS_PER_COUNT;
+    this.#count();
+    return this.#hasRoom(index, ROOM_KEPT);
   }
 
   /** Reserves room in shard `index` for one event of a product that may be new. */
   reserve(index: number): Reservation {
-    if (!this.isPlentiful(index)) {
+    if (!this.#hasRoom(index, 0)) {
       const inFlight = this.#count();
-      if (!this.isPlentiful(index)) return inFlight > 0 ? 'undecided' : 'full';
+      if (!this.#hasRoom(index, 0)) return inFlight > 0 ? 'undecided' : 'full';
     }
     this.#room--;
     (this.#shardRoom[index] as number)--;
@@ -57,6 +71,10 @@ export class Admission {
     this.#room++;
     (this.#shardRoom[index] as number)++;
     this.#taken[index] = ((this.#taken[index] as number) - 1) | 0;
+  }
+
+  #hasRoom(index: number, beyond: number): boolean {
+    return this.#room > beyond && (this.#shardRoom[index] as number) > beyond;
   }
 
   /** Counts the free room anew; returns the reservations in flight. */

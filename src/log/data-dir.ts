@@ -5,11 +5,11 @@
  * SQLite (built into Node) takes the kernel's: it ends with the process, however that ends, and it
  * can't be confused by a reused process id or by containers that share the volume.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { NodeFileSystem } from './file-system.ts';
+import { type FileSystem, NodeFileSystem } from './file-system.ts';
 
 export const LOG_FOLDER = 'log';
 export const CHECKPOINT_FOLDER = 'checkpoint';
@@ -38,8 +38,7 @@ export class DataDir {
   static open(path: string): DataDir {
     const root = resolve(path);
     try {
-      makeDurably(join(root, LOG_FOLDER));
-      makeDurably(join(root, CHECKPOINT_FOLDER));
+      makeDurably(new NodeFileSystem(), root);
     } catch (error) {
       throw new DataDirError(`can't use DATA_DIR ${root}: ${(error as Error).message}`);
     }
@@ -52,13 +51,22 @@ export class DataDir {
   }
 }
 
-/** Makes `folder` and its missing parents, their names included, durable. */
-function makeDurably(folder: string): void {
-  const files = new NodeFileSystem();
-  const first = mkdirSync(folder, { recursive: true });
-  if (first === undefined) return;
-  for (let at = folder; at.length >= first.length; at = dirname(at)) {
-    files.syncFolder(dirname(at));
+/**
+ * Makes the two folders in `root` and all missing parents, and their names durable: also of those
+ * that were there, because who made them may have died before that. A parent that may be passed
+ * through but not read (systemd's private state folders) is not ours and was there before.
+ */
+export function makeDurably(files: FileSystem, root: string): void {
+  files.makeFolder(join(root, LOG_FOLDER));
+  files.makeFolder(join(root, CHECKPOINT_FOLDER));
+  files.syncFolder(root);
+  for (let at = root; at !== dirname(at); at = dirname(at)) {
+    try {
+      files.syncFolder(dirname(at));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EACCES' && code !== 'EPERM') throw error;
+    }
   }
 }
 

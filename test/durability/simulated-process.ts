@@ -7,17 +7,18 @@ import assert from 'node:assert/strict';
 import { runCheckpoint } from '../../src/checkpoint/checkpoint-thread.ts';
 import type { LogRetention } from '../../src/checkpoint/retention.ts';
 import { takeOver } from '../../src/log/log-thread.ts';
-import { LogProgress, type Progress } from '../../src/log/progress.ts';
+import { LogProgress } from '../../src/log/progress.ts';
 import { StopRequested } from '../../src/log/replay.ts';
 import { LogDamagedError } from '../../src/log/segment-reader.ts';
 import { type LogTail, Sequencer } from '../../src/log/sequencer.ts';
 import { INTAKE_HEAD, INTAKE_STOP, INTAKE_TAIL } from '../../src/ring/intake-ring.ts';
-import { SLOT_DOUBLES, SLOT_SEQ, type SlotViews } from '../../src/ring/slot.ts';
+import { SLOT_DOUBLES, SLOT_SEQ } from '../../src/ring/slot.ts';
 import type { CheckpointMessage } from '../../src/threads/shared-memory.ts';
 import { type PlainEvent, putEvent } from '../helpers/plain-event.ts';
 import type { ExpectedLog } from './expected-log.ts';
 import { Ended, FaultyFiles, type FaultyProcess } from './faulty-files.ts';
-import { Applying, CHECKPOINT_FOLDER, LOG_FOLDER, type RecoveredState } from './recovered-state.ts';
+import { MortalProgress, MortalPublisher } from './mortal-log.ts';
+import { CHECKPOINT_FOLDER, LOG_FOLDER, type RecoveredState } from './recovered-state.ts';
 
 export interface ProcessOptions {
   readonly process: FaultyProcess;
@@ -28,53 +29,6 @@ export interface ProcessOptions {
   readonly nowMs: () => number;
   /** Other threads' turn, before each call of the thread that calls. */
   readonly meanwhile: (who: 'log' | 'checkpoint') => void;
-}
-
-/** The progress record, which a thread may die before or after storing. */
-class MortalProgress extends LogProgress {
-  readonly #thread: FaultyFiles;
-
-  constructor(buffer: SharedArrayBuffer, thread: FaultyFiles) {
-    super(buffer);
-    this.#thread = thread;
-  }
-
-  override store(progress: Progress): void {
-    this.#thread.step(() => super.store(progress));
-  }
-}
-
-/** The publisher of a thread that may die before or after each of its steps. */
-class MortalPublisher extends Applying {
-  readonly #thread: FaultyFiles;
-  readonly #noteTimes: (fromCursor: number, count: number, commitTimeMs: number) => void;
-
-  constructor(
-    state: RecoveredState,
-    thread: FaultyFiles,
-    noteTimes: (fromCursor: number, count: number, commitTimeMs: number) => void,
-  ) {
-    super(state);
-    this.#thread = thread;
-    this.#noteTimes = noteTimes;
-  }
-
-  override write(
-    from: SlotViews,
-    fromMask: number,
-    fromCursor: number,
-    count: number,
-    commitTimeMs: number,
-  ): void {
-    this.#thread.step(() => super.write(from, fromMask, fromCursor, count, commitTimeMs));
-    this.#noteTimes(fromCursor, count, commitTimeMs);
-  }
-
-  override publish(): void {
-    this.#thread.step(() => super.publish());
-    // Once more, so that a death after the publishing is among the numbered ones.
-    this.#thread.step(() => undefined);
-  }
 }
 
 export class SimulatedProcess {

@@ -1,0 +1,156 @@
+/** Segments that are missing, swapped, foreign, copied or of another format are refused by name. */
+import {
+  copyFileSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import t, { type Test } from 'tap';
+import {
+  FRAME_HEADER_BYTES,
+  parseSegmentName,
+  SEGMENT_HEADER_BYTES,
+} from '../../src/log/format.ts';
+import { LogDamagedError } from '../../src/log/segment-reader.ts';
+import { someEvents } from '../helpers/log-events.ts';
+import { newestSegment } from '../helpers/log-frames.ts';
+import { LogLife, recovered } from '../helpers/log-life.ts';
+import { Random } from '../helpers/random.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+/** A closed log of five segments, two frames of two events each; gives its segments' paths. */
+function makeLog(t: Test): { root: string; paths: string[] } {
+  const root = tempDir(t);
+  const log = new LogLife(root, { segmentBytesMax: SEGMENT_HEADER_BYTES + 2 * (64 + 2 * 128) });
+  for (let n = 0; n < 9; n++) log.append(someEvents(new Random(n), 2));
+  log.close();
+  const folder = join(root, 'log');
+  const names = readdirSync(folder).filter((name) => parseSegmentName(name) !== undefined);
+  return { root, paths: names.sort().map((name) => join(folder, name)) };
+}
+
+/** The start must be refused, for `reason`, naming one of `paths` and an offset there. */
+function refused(
+  t: Test,
+  root: string,
+  paths: string | readonly string[],
+  reason: RegExp,
+  what: string,
+): void {
+  try {
+    t.fail(`${what}: recovered ${recovered(root).events.length} events`);
+  } catch (error) {
+    t.type(error, LogDamagedError, what);
+    const { message } = error as Error;
+    t.match(message, reason, what);
+    const isNamed = [paths]
+      .flat()
+      .some((path) => message.startsWith(`${path} is damaged at byte `));
+    t.ok(isNamed, `${what}: ${message}`);
+  }
+}
+
+t.test('each segment missing', (t) => {
+  const count = makeLog(t).paths.length;
+  t.equal(count, 5);
+  for (let missing = 0; missing < count; missing++) {
+    const { root, paths } = makeLog(t);
+    rmSync(paths[missing] as string);
+    // A gap shows between its neighbours; the first and the last are missed by name.
+    const named = [join(root, 'log'), ...paths.slice(Math.max(0, missing - 1), missing + 2)];
+    refused(t, root, named, /missing|does not follow|as the next one says/, `segment ${missing}`);
+  }
+  t.end();
+});
+
+t.test('two segments swapped', (t) => {
+  const { root, paths } = makeLog(t);
+  const [, second, third] = paths as [string, string, string];
+  renameSync(second, `${second}.x`);
+  renameSync(third, second);
+  renameSync(`${second}.x`, third);
+  refused(t, root, second, /says that it starts with seq/, 'swapped');
+  t.end();
+});
+
+t.test('a segment copied under a later name', (t) => {
+  const { root, paths } = makeLog(t);
+  copyFileSync(paths[1] as string, paths[2] as string);
+  refused(t, root, paths[2] as string, /says that it starts with seq/, 'copied');
+  t.end();
+});
+
+t.test('the same segment of another log, each in turn', (t) => {
+  for (let n = 0; n < 5; n++) {
+    const { root, paths } = makeLog(t);
+    const other = makeLog(t);
+    copyFileSync(other.paths[n] as string, paths[n] as string);
+    const named = paths.slice(Math.max(0, n - 1), n + 2);
+    refused(t, root, named, /missing or foreign|as the next one says/, `segment ${n}`);
+  }
+  t.end();
+});
+
+t.test('a segment cut short, and an empty one, in the middle', (t) => {
+  for (const bytes of [0, 100, SEGMENT_HEADER_BYTES, 300]) {
+    const { root, paths } = makeLog(t);
+    const path = paths[2] as string;
+    writeFileSync(path, readFileSync(path).subarray(0, bytes));
+    refused(t, root, path, bytes < 128 ? /header/ : /ends inside/, `${bytes} bytes`);
+  }
+  t.end();
+});
+
+t.test('a format version that this program does not know', (t) => {
+  const { root, paths } = makeLog(t);
+  const path = paths[0] as string;
+  const bytes = readFileSync(path);
+  bytes.writeUInt32LE(2, 8);
+  writeFileSync(path, bytes);
+  refused(t, root, path, /format version 2, this program reads 1/, 'version 2');
+  t.end();
+});
+
+t.test('a frame that claims a gigantic count', (t) => {
+  for (const isSealed of [true, false]) {
+    for (const count of [0xffff_ffff, 0x8000_0000, 1 << 20, 3]) {
+      const root = tempDir(t);
+      const log = new LogLife(root);
+      for (let n = 0; n < 3; n++) log.append(someEvents(new Random(n), 2));
+      if (isSealed) log.close();
+      const { path, bytes, frames } = newestSegment(root);
+      const at = frames[1]?.offsetBytes as number;
+      bytes.writeUInt32LE(count, at + 16);
+      writeFileSync(path, bytes);
+      refused(t, root, path, /a whole frame follows/, `${count}`);
+    }
+  }
+  t.end();
+});
+
+t.test('a frame whose checksum is right but whose events are not', (t) => {
+  const root = tempDir(t);
+  const log = new LogLife(root);
+  log.append(someEvents(new Random(1), 2));
+  const { path, bytes, frames } = newestSegment(root);
+  const at = frames[0]?.offsetBytes as number;
+  const end = at + (frames[0]?.bytes as number);
+  const seal = (change: (slot: number) => void) => {
+    const copy = Buffer.from(bytes);
+    change(at + FRAME_HEADER_BYTES);
+    bytes.writeUInt32LE(crc32(bytes.subarray(at + 8, end)), at + 4);
+    writeFileSync(path, bytes);
+    copy.copy(bytes);
+  };
+  seal((slot) => bytes.writeDoubleLE(7, slot));
+  refused(t, root, path, /seq 7 stands where 1 should/, 'another seq');
+  seal((slot) => bytes.writeUInt8(99, slot + 40));
+  refused(t, root, path, /no event of this version/, 'another kind');
+  seal((slot) => bytes.writeUInt8(65, slot + 43));
+  refused(t, root, path, /no event of this version/, 'an id of 65 bytes');
+  t.end();
+});

@@ -5,6 +5,7 @@
  */
 import autocannon from 'autocannon';
 import { percentile } from './percentile.ts';
+import type { BenchSize } from './run-bench.ts';
 import { mainThreadCpuMs, processCpuMs } from './thread-times.ts';
 
 const TIMEOUT_SECONDS = 30;
@@ -18,6 +19,25 @@ export interface LoadShape {
   readonly pipelining: number;
   /** Requests each connection sends. */
   readonly requests: number;
+}
+
+/** Requests of each of 64 connections, and of a single one; 157 of each reach 10,000 products. */
+const REQUESTS = {
+  full: { ofMany: 1500, ofOne: 8000 },
+  smoke: { ofMany: 157, ofOne: 300 },
+} as const;
+
+/** The loads that the service is measured with. */
+export function loadShapes(size: BenchSize): { name: string; shape: LoadShape }[] {
+  const { ofMany, ofOne } = REQUESTS[size];
+  return [
+    { name: '64 connections', shape: { connections: 64, pipelining: 1, requests: ofMany } },
+    { name: '1 connection', shape: { connections: 1, pipelining: 1, requests: ofOne } },
+    {
+      name: '64 connections, pipelining 10',
+      shape: { connections: 64, pipelining: 10, requests: ofMany },
+    },
+  ];
 }
 
 export interface LoadResult {

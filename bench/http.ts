@@ -15,6 +15,7 @@ import { measureFlushes } from './flush.ts';
 import {
   type LoadResult,
   type LoadShape,
+  loadShapes,
   productNames,
   reads,
   sendLoad,
@@ -30,10 +31,9 @@ import { ServerProcess } from './server-process.ts';
 const PRODUCTS = 10_000;
 const RATIO_WANTED = 0.95;
 
-/** With 64 connections and more than 156 requests each, a load reaches every product. */
 const SIZES = {
-  full: { rounds: 7, requests: 64 * 1500, requestsAlone: 8_000, flushes: 1000 },
-  smoke: { rounds: 1, requests: 64 * 157, requestsAlone: 300, flushes: 20 },
+  full: { rounds: 7, flushes: 1000 },
+  smoke: { rounds: 1, flushes: 20 },
 } as const;
 
 interface Server {
@@ -48,16 +48,6 @@ interface Series {
   readonly shape: LoadShape;
   readonly servers: readonly Server[];
   readonly results: Map<Server, LoadResult[]>;
-}
-
-function shapes(size: BenchSize): { name: string; shape: LoadShape }[] {
-  const { requests, requestsAlone } = SIZES[size];
-  const many = { connections: 64, requests: requests / 64 };
-  return [
-    { name: '64 connections', shape: { ...many, pipelining: 1 } },
-    { name: '1 connection', shape: { connections: 1, pipelining: 1, requests: requestsAlone } },
-    { name: '64 connections, pipelining 10', shape: { ...many, pipelining: 10 } },
-  ];
 }
 
 async function startServers(folder: string): Promise<[Server, Server, Server]> {
@@ -141,7 +131,7 @@ async function bench(size: BenchSize): Promise<Report> {
     const [bare, durable] = servers;
     const { preallocatedUs } = measureFlushes(folder, flushes);
     const series: Series[] = (['POST', 'GET'] as const).flatMap((method) =>
-      shapes(size).map(({ name, shape }) => ({
+      loadShapes(size).map(({ name, shape }) => ({
         name,
         method,
         shape,

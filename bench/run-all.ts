@@ -1,0 +1,83 @@
+/**
+ * Runs every bench in a process of its own, one after the other, and writes bench/RESULTS.md.
+ *
+ *   this process ──fork──▶ flush · core · store · start · http      ──IPC──▶ reports
+ *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
+ *
+ * With `--smoke` everything runs in small, nothing is written, and no figure is judged. Exit code 1
+ * if a bench fails or finds its result wrong; never because something was slow.
+ */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { conditions } from './conditions.ts';
+import { aimTable, formatReport, formatTable, type Report } from './report.ts';
+import { withScratchFolder } from './scratch-folder.ts';
+import { ServerProcess } from './server-process.ts';
+
+const BENCHES = ['flush.ts', 'core.ts', 'store.ts', 'start.ts', 'http.ts'];
+const CLIENTS = ['load-test.ts', 'perf-test.ts'];
+const BENCH_MS_MAX = 20 * 60_000;
+const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
+
+/** Runs one module of this folder; returns its report, if it sent one. Throws if it fails. */
+async function run(module: string, args: readonly string[]): Promise<Report | undefined> {
+  const path = fileURLToPath(new URL(module, import.meta.url));
+  const child = fork(path, args, { timeout: BENCH_MS_MAX });
+  const kill = () => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  let report: Report | undefined;
+  child.on('message', (message) => {
+    report = message as Report;
+  });
+  const [code, signal] = await once(child, 'exit');
+  process.off('exit', kill);
+  if (code !== 0) throw new Error(`bench/${module} ended with ${code ?? signal}`);
+  return report;
+}
+
+async function runClients(): Promise<void> {
+  await withScratchFolder(async (folder) => {
+    const env = { PORT: '0', DATA_DIR: join(folder, 'data') };
+    const server = await ServerProcess.start('src/main.ts', env);
+    for (const module of CLIENTS) await run(module, ['--smoke', server.url]);
+    await server.stop();
+  });
+}
+
+function results(before: ReturnType<typeof conditions>, reports: readonly Report[]): string {
+  const aims = reports.flatMap((report) => report.aims);
+  return [
+    '# Results',
+    'Written by `npm run bench` (bench/run-all.ts); do not edit. Ratios compare what ran in turns ' +
+      'in one run on one machine; absolute figures are of this machine only.',
+    formatTable({
+      title: '',
+      columns: ['condition', 'value'],
+      rows: before.map((one) => [...one]),
+    }),
+    formatTable(aimTable('', aims)),
+    ...reports.map((report) => formatReport(report).trimEnd()),
+    '',
+  ].join('\n\n');
+}
+
+const isSmoke = process.argv.includes('--smoke');
+const before = conditions();
+for (const [name, text] of before) console.log(`${name.padEnd(12)} ${text}`);
+console.log();
+const reports: Report[] = [];
+for (const module of BENCHES) {
+  const report = await run(module, isSmoke ? ['--smoke'] : []);
+  if (report === undefined) throw new Error(`bench/${module} sent no report`);
+  reports.push(report);
+}
+if (isSmoke) {
+  await runClients();
+  console.log('smoke: every bench ran and its result was right; the figures mean nothing');
+} else {
+  writeFileSync(RESULTS, `${results(before, reports).trimEnd()}\n`);
+  console.log(`written: ${RESULTS}`);
+}

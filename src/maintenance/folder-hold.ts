@@ -19,14 +19,19 @@ export function holdForReading(root: string): SharedHold {
   const path = join(root, LOCK_NAME);
   // No service ever ran here (a backup, a repaired folder), so there is nothing to hold either.
   if (!existsSync(path)) return { heldBy: undefined, release: () => undefined };
-  const lock = new DatabaseSync(path, { readOnly: true });
+  let lock: DatabaseSync | undefined;
   try {
+    lock = new DatabaseSync(path, { readOnly: true });
     lock.exec('PRAGMA busy_timeout = 0; BEGIN');
     lock.prepare('SELECT count(*) FROM sqlite_master').get();
-    return { heldBy: undefined, release: () => lock.close() };
+    const held = lock;
+    return { heldBy: undefined, release: () => held.close() };
   } catch (error) {
-    lock.close();
-    if (!/locked|busy/.test((error as Error).message)) throw error;
+    lock?.close();
+    const { message } = error as Error;
+    if (!/locked|busy/.test(message)) {
+      throw new Error(`can't tell whether a service runs on ${root}: ${path}: ${message}`);
+    }
     return { heldBy: readHolder(join(root, HOLDER_NAME)), release: () => undefined };
   }
 }

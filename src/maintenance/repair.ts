@@ -16,7 +16,7 @@ import type { StorePlan } from '../store/sizing.ts';
 import { scanCheckpoint } from './checkpoint-scan.ts';
 import { holdForReading } from './folder-hold.ts';
 import { type Inspection, inspect, REPAIR_REPORT_NAME } from './inspection.ts';
-import { LoadedFile } from './loaded-file.ts';
+import { type Fault, LoadedFile } from './loaded-file.ts';
 import { ReadOnlyFiles } from './read-only-files.ts';
 import { RebuiltStore } from './rebuilt-store.ts';
 import { planRepair, type RepairPlan, SEQ_MARGIN } from './repair-plan.ts';
@@ -56,10 +56,7 @@ export function repair(options: RepairOptions): RepairReport {
 function repairHeld({ root, to, store, now }: RepairOptions): RepairReport {
   const files = new ReadOnlyFiles();
   const found = inspect(files, root);
-  const foreignFormat = found.faults.find(({ reason }) => reason.startsWith('format version'));
-  if (foreignFormat !== undefined) {
-    throw new RepairError(`${foreignFormat.path}: ${foreignFormat.reason}: use that one to repair`);
-  }
+  refuseWhatIsNoDamage(found);
   const plan = planRepair(found);
   const rebuilt = new RebuiltStore(store);
   const kept = rebuild(files, found, plan, rebuilt);
@@ -83,6 +80,23 @@ function repairHeld({ root, to, store, now }: RepairOptions): RepairReport {
     throw error;
   }
   return report;
+}
+
+/** What would look like damage, and be lost, but only needs other rights or another program. */
+function refuseWhatIsNoDamage({ faults, log }: Inspection): void {
+  const closed = faults.find(({ reason }) => /^can't be opened: (?!EIO)/.test(reason));
+  if (closed !== undefined) throw new RepairError(`${closed.path}: ${closed.reason}`);
+  const isOther = ({ reason }: Fault) => reason.startsWith('format version');
+  const segments = [...log.segments, ...log.foreign];
+  // A segment's version is not under a checksum: with frames of this version it is only damaged.
+  const isLogOfThis = segments.some(({ header, walk }) => header ?? walk.runs[0]);
+  const other = faults.find((fault) => {
+    const isSegment = segments.some(({ path }) => path === fault.path);
+    return isOther(fault) && !(isSegment && isLogOfThis);
+  });
+  if (other !== undefined) {
+    throw new RepairError(`${other.path}: ${other.reason}: use that version to repair`);
+  }
 }
 
 function rebuild(

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
+import { packManifest, unpackManifest } from '../../src/checkpoint/format.ts';
 import { rangeOf } from '../../src/config/schema.ts';
 import { UsageError } from '../../src/maintenance/commands.ts';
 import { RepairError } from '../../src/maintenance/repair.ts';
@@ -234,14 +235,28 @@ t.test('where nothing is provably good, there is no copy', (t) => {
 });
 
 t.test('data of another format version is not repaired but refused', (t) => {
-  const data = build(t).segment(4).seal();
-  const [path] = data.segments as [string];
-  const bytes = readFileSync(path);
-  bytes.writeUInt32LE(2, 8);
-  writeFileSync(path, bytes);
+  const data = build(t).segment(4).checkpoint().seal();
+  const path = join(checkpointFolder(data, -1), 'manifest.json');
+  const manifest = unpackManifest(readFileSync(path));
+  if (typeof manifest === 'string') throw new Error(manifest);
+  writeFileSync(path, packManifest({ ...manifest, format: 2 as 1 }));
   t.throws(() => runCommand('repair', data.root, '--to', `${data.root}-r`), /format version 2/);
   t.notOk(existsSync(`${data.root}-r`));
+
+  const log = build(t).segment(0).abandon();
+  const header = join(log.logFolder, '0000000000000001.seg');
+  damage(header, 8);
+  t.throws(() => runCommand('repair', log.root, '--to', `${log.root}-r`), /use that version/);
   t.end();
+});
+
+t.test('a damaged version in a segment with frames of this version is damage', async (t) => {
+  const data = build(t).segment(8).seal();
+  damage(data.segments[0] as string, 8);
+  const { code, to, report } = repair(t, data);
+  t.equal(code, 0);
+  t.match(report.faults, [{ reason: /^format version / }]);
+  await serves(t, to, data.model(), report.nextSeq);
 });
 
 t.test('the target must be new and outside; without one it lies beside the original', (t) => {

@@ -12,12 +12,15 @@ const STOP_MS_MAX = 20_000;
 export class ServerProcess {
   readonly url: string;
   readonly pid: number;
+  /** What it said up to then. */
+  readonly output: string;
   readonly #child: ChildProcess;
 
-  private constructor(child: ChildProcess, url: string) {
+  private constructor(child: ChildProcess, { url, output }: Ready) {
     this.#child = child;
     this.pid = child.pid as number;
     this.url = url;
+    this.output = output;
   }
 
   /** Starts `module` (relative to the project) and resolves when it says that it is ready. */
@@ -33,7 +36,14 @@ export class ServerProcess {
     const kill = () => void child.kill('SIGKILL');
     process.once('exit', kill);
     child.once('exit', () => process.off('exit', kill));
-    return new ServerProcess(child, await readyUrl(child, module));
+    return new ServerProcess(child, await whenReady(child, module));
+  }
+
+  /** Ends it at once, as a crash would. */
+  async kill(): Promise<void> {
+    const exit = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await exit;
   }
 
   /** Ends it with SIGTERM; throws unless it exits cleanly in time. */
@@ -48,7 +58,12 @@ export class ServerProcess {
   }
 }
 
-function readyUrl(child: ChildProcess, module: string): Promise<string> {
+interface Ready {
+  readonly url: string;
+  readonly output: string;
+}
+
+function whenReady(child: ChildProcess, module: string): Promise<Ready> {
   return new Promise((resolve, reject) => {
     let output = '';
     const fail = (why: string) => {
@@ -64,7 +79,7 @@ function readyUrl(child: ChildProcess, module: string): Promise<string> {
       const url = /ready on (http:\/\/[\w.:-]+)/.exec(output)?.[1];
       if (url === undefined) return;
       clearTimeout(timer);
-      resolve(url);
+      resolve({ url, output });
     });
   });
 }

@@ -4,11 +4,16 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
+import { AppliedWatermark } from '../src/apply/applied-watermark.ts';
 import { ApplierPool } from '../src/apply/applier-pool.ts';
+import { Checkpointer } from '../src/checkpoint/checkpointer.ts';
 import type { EventIntake, EventWaiter } from '../src/intake/event-intake.ts';
 import { RingIntake } from '../src/intake/ring-intake.ts';
+import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../src/log/data-dir.ts';
 import { LogSupervisor } from '../src/log/log-supervisor.ts';
+import { LogProgress } from '../src/log/progress.ts';
+import { CommitRing } from '../src/ring/commit-ring.ts';
 import { IntakeRing } from '../src/ring/intake-ring.ts';
 import { Admission } from '../src/store/admission.ts';
 import { Shard } from '../src/store/shard.ts';
@@ -18,12 +23,14 @@ import { createSharedMemory, type SharedMemory } from '../src/threads/shared-mem
 import type { EventStream } from './event-stream.ts';
 
 export interface WritePathOptions {
-  /** The log goes to `log` in here. */
+  /** Becomes a DATA_DIR: the log goes to `log` in here. */
   readonly folder: string;
   readonly appliers: number;
   readonly queueSize: number;
   readonly storeBytes: number;
   readonly shards?: number;
+  /** Hears of checkpoints; without it only warnings are shown. */
+  readonly logger?: Logger;
 }
 
 const SHARDS_DEFAULT = 16;
@@ -35,6 +42,8 @@ export class WritePath {
   readonly store: SharedProductStore;
   readonly intake: RingIntake;
   readonly logFolder: string;
+  /** Takes none by itself, and keeps no more log than two of them need. */
+  readonly checkpoints: Checkpointer;
   readonly #appliers: ApplierPool;
   readonly #log: LogSupervisor;
   readonly #queueSize: number;
@@ -47,12 +56,13 @@ export class WritePath {
       queueSize,
       storeBytes,
       shards: shardCount = SHARDS_DEFAULT,
+      logger = pino({ level: 'warn' }),
     } = options;
     const plan = planStore(storeBytes, shardCount);
     this.#queueSize = queueSize;
-    this.logFolder = join(folder, 'log');
+    this.logFolder = join(folder, LOG_FOLDER);
     mkdirSync(this.logFolder, { recursive: true });
-    const checkpoints = join(folder, 'checkpoints');
+    const checkpoints = join(folder, CHECKPOINT_FOLDER);
     mkdirSync(checkpoints);
     this.memory = createSharedMemory({ queueSize, appliers, store: plan });
     const shards = this.memory.shards.map((buffer) => new Shard(buffer));
@@ -67,7 +77,6 @@ export class WritePath {
       hashKey,
       storageTimeoutMs: STORAGE_TIMEOUT_MS,
     });
-    const logger = pino({ level: 'warn' });
     const onFatal = (reason: string) => this.#failed.reject(new Error(reason));
     this.#failed.promise.catch(() => undefined);
     this.#appliers = new ApplierPool({
@@ -92,6 +101,14 @@ export class WritePath {
       onDamagedCheckpoint: () => undefined,
       onFatal,
     });
+    this.checkpoints = new Checkpointer({
+      memory: this.memory,
+      folder: checkpoints,
+      logFolder: this.logFolder,
+      everyBytes: Number.POSITIVE_INFINITY,
+      retention: { bytes: 0 },
+      logger,
+    });
   }
 
   /** Starts the threads; resolves when events are taken. */
@@ -114,6 +131,17 @@ export class WritePath {
       if (sent.length === 2) await this.#orFailed(sent.shift() as Promise<void>);
     }
     await this.#orFailed(Promise.all(sent));
+  }
+
+  /** Resolves when everything that is durable is applied. */
+  async applied(): Promise<void> {
+    const progress = new LogProgress(this.memory.progress);
+    const ring = new CommitRing(this.memory.commit, this.memory.appliers.length);
+    const watermark = new AppliedWatermark(ring, progress);
+    const applied = Promise.withResolvers<void>();
+    watermark.whenApplied((progress.load()?.nextSeq ?? 1) - 1, applied.resolve);
+    await this.#orFailed(applied.promise);
+    watermark.dispose();
   }
 
   /** Seals the log and resolves when everything in it is applied. */

@@ -17,61 +17,15 @@ import { rangeOf } from '../../src/config/schema.ts';
 import { UsageError } from '../../src/maintenance/commands.ts';
 import { RepairError } from '../../src/maintenance/repair.ts';
 import { SEQ_MARGIN } from '../../src/maintenance/repair-plan.ts';
-import type { RepairReport } from '../../src/maintenance/repair-report.ts';
 import { SLOT_BYTES } from '../../src/ring/slot.ts';
-import { ApiClient } from '../helpers/api-client.ts';
 import { BuiltData, type WrittenFrame } from '../helpers/built-data.ts';
 import { folderState } from '../helpers/folder-state.ts';
-import type { ProductModel } from '../helpers/product-model.ts';
 import { Random, testSeed } from '../helpers/random.ts';
+import { damage, repair, serves } from '../helpers/repairing.ts';
 import { runCommand } from '../helpers/run-command.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
 const seed = testSeed();
-const HISTORIES = 40;
-
-interface Repaired {
-  readonly code: number;
-  readonly text: string;
-  readonly to: string;
-  readonly report: RepairReport;
-}
-
-/** Repairs and checks what holds for every repair. */
-function repair(t: Test, data: BuiltData): Repaired {
-  const to = `${data.root}-repaired`;
-  const before = folderState(data.root);
-  const { code, text } = runCommand('repair', data.root, '--to', to);
-  t.strictSame(folderState(data.root), before, 'the original is untouched');
-  const report: RepairReport = JSON.parse(readFileSync(join(to, 'repair-report.json'), 'utf8'));
-  t.equal(code, report.isComplete ? 0 : 3);
-  t.equal(runCommand('verify', to).code, 0, 'the copy is whole');
-  return { code, text, to, report };
-}
-
-/** Starts the real service on the copy, and compares every product with the model. */
-async function serves(t: Test, to: string, model: ProductModel, nextSeq: number): Promise<void> {
-  const { service, port } = await startReadyService(t, { DATA_DIR: to });
-  const client = new ApiClient(port);
-  try {
-    t.equal(service.store.size, model.products.size, 'no product more, none less');
-    for (const [id, { price, stock, seq }] of model.products) {
-      t.strictSame(await client.product(id), { id, price, stock, seq });
-    }
-    const { text } = await client.post({ product_id: 'new', price: 1, stock: 1 });
-    t.match(JSON.parse(text), { seq: nextSeq }, 'and goes on numbering where the report says');
-  } finally {
-    client.close();
-    await service.stop();
-  }
-}
-
-function damage(path: string, at: number): void {
-  const bytes = readFileSync(path);
-  bytes[at] = (bytes[at] as number) ^ 0xff;
-  writeFileSync(path, bytes);
-}
 
 function build(t: Test): BuiltData {
   return new BuiltData(join(tempDir(t), 'data'), new Random(seed));
@@ -276,44 +230,4 @@ t.test('the target must be new and outside; without one it lies beside the origi
 t.test('the margin is more than a segment can hold', (t) => {
   t.ok(SEQ_MARGIN > rangeOf('segmentBytesMax').maximum / SLOT_BYTES);
   t.end();
-});
-
-/** Damage at random places; what is hit is known, so what must be kept and lost is, too. */
-t.test(`${HISTORIES} folders with random damage`, async (t) => {
-  for (let i = 0; i < HISTORIES; i++) {
-    const random = new Random(seed + i);
-    const data = new BuiltData(join(tempDir(t), 'data'), random);
-    for (let s = 1 + random.below(4); s > 0; s--) {
-      data.segment(1 + random.below(10));
-      if (random.chance(0.4)) data.checkpoint(random.below(3));
-    }
-    data.seal();
-    const hit = new Set<WrittenFrame>();
-    // Never the first: something must be good.
-    const whole = data.frames.filter(({ count, firstSeq }) => count > 0 && firstSeq > 1);
-    for (let d = whole.length > 0 ? random.below(5) : 0; d > 0; d--) {
-      const frame = random.pick(whole);
-      damage(frame.path, frame.offsetBytes + random.below(frame.bytes));
-      // The same byte hit twice would be whole again.
-      if (!hit.has(frame)) hit.add(frame);
-      else damage(frame.path, frame.offsetBytes);
-    }
-    const { to, report } = repair(t, data);
-    const base = report.kept.checkpoint ?? 1;
-    const lost = [...hit].filter((frame) => frame.firstSeq + frame.count > base);
-    const isLost = ({ seq }: { seq: number }) =>
-      seq >= base && lost.some((f) => seq >= f.firstSeq && seq < f.firstSeq + f.count);
-    t.strictSame(
-      report.lost.flatMap(({ fromSeq, events }) =>
-        Array.from({ length: events }, (_, n) => fromSeq + n),
-      ),
-      data.events.filter(isLost).map(({ seq }) => seq),
-      `history ${seed + i}: the report says what is lost`,
-    );
-    t.equal(report.nextSeq, data.nextSeq + (hit.size > 0 ? SEQ_MARGIN : 0));
-    if (i % 10 === 0) {
-      const model = data.model((event) => event.seq < data.coveredBefore || !isLost(event));
-      await serves(t, to, model, report.nextSeq);
-    }
-  }
 });

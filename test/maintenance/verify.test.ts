@@ -1,12 +1,8 @@
 /** `verify` on folders that are whole, torn, damaged, incomplete, and on what is no data folder. */
 import {
-  appendFileSync,
-  copyFileSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  renameSync,
-  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -163,142 +159,6 @@ t.test('a bit flipped anywhere is found, and in the right file', (t) => {
   t.ok(verify(data).isWhole);
   t.end();
 });
-
-const STRUCTURAL: readonly {
-  readonly name: string;
-  readonly damage: (data: BuiltData) => void;
-  readonly reason: RegExp;
-  readonly starts: boolean;
-}[] = [
-  {
-    name: 'the oldest segment is missing, which no start needs',
-    damage: (data) => rmSync(data.segments[0] as string),
-    reason: /^$/,
-    starts: true,
-  },
-  {
-    name: 'a segment in the middle is missing',
-    damage: (data) => rmSync(data.segments[1] as string),
-    reason: /it follows \d+\.seg, which is missing/,
-    starts: false,
-  },
-  {
-    name: 'the newest segment is missing',
-    damage: (data) => rmSync(data.segments[2] as string),
-    reason: /the segment is missing/,
-    starts: false,
-  },
-  {
-    name: 'all segments are missing',
-    damage: (data) => {
-      for (const path of data.segments) rmSync(path);
-    },
-    reason: /no segment is there/,
-    starts: false,
-  },
-  {
-    name: 'two segments are swapped',
-    damage: (data) => swap(data.segments[1] as string, data.segments[2] as string),
-    reason: /it says that it starts with seq/,
-    starts: false,
-  },
-  {
-    name: 'a segment of another log stands in the place of the last',
-    damage: (data) => {
-      const other = new BuiltData(`${data.root}-other`, new Random(seed));
-      other.segment(12).segment(12).segment(12).seal();
-      copyFileSync(other.segments[2] as string, data.segments[2] as string);
-    },
-    reason: /does not belong to this log/,
-    starts: false,
-  },
-  {
-    name: 'a segment is cut',
-    damage: (data) => truncateSync(data.segments[1] as string, 500),
-    reason: /ends inside a frame|whole frame|frame/,
-    starts: true,
-  },
-  {
-    name: 'the end of the log is cut, of which a checkpoint knows',
-    damage: (data) => {
-      const frame = data.frames.findLast(({ count }) => count > 0);
-      truncateSync(frame?.path as string, (frame?.offsetBytes as number) + 10);
-    },
-    reason: /the log ends before seq \d+, but a checkpoint holds seq/,
-    starts: false,
-  },
-  {
-    name: 'the file newest is missing',
-    damage: (data) => rmSync(join(data.logFolder, 'newest')),
-    reason: /the file is missing/,
-    starts: true,
-  },
-  {
-    name: 'all checkpoints are missing, and the log is whole',
-    damage: (data) => rmSync(data.checkpointFolder, { recursive: true }),
-    reason: /^$/,
-    starts: true,
-  },
-  {
-    name: 'a file of a checkpoint is missing',
-    damage: (data) => rmSync(join(newestCheckpoint(data), 'shard-0001.ckp')),
-    reason: /the file is missing/,
-    starts: true,
-  },
-  {
-    name: 'a manifest is missing',
-    damage: (data) => rmSync(join(newestCheckpoint(data), 'manifest.json')),
-    reason: /the manifest is missing/,
-    starts: true,
-  },
-  {
-    name: 'the manifest of another checkpoint',
-    damage: (data) => {
-      const older = String(data.checkpoints[0]).padStart(16, '0');
-      copyFileSync(
-        join(data.checkpointFolder, older, 'manifest.json'),
-        join(newestCheckpoint(data), 'manifest.json'),
-      );
-    },
-    reason: /it belongs to seq/,
-    starts: true,
-  },
-  {
-    name: 'a shard file is longer than it was',
-    damage: (data) => appendFileSync(join(newestCheckpoint(data), 'shard-0001.ckp'), 'x'),
-    reason: /the manifest says/,
-    starts: true,
-  },
-];
-
-function newestCheckpoint(data: BuiltData): string {
-  return join(data.checkpointFolder, String(data.checkpoints.at(-1)).padStart(16, '0'));
-}
-
-function swap(a: string, b: string): void {
-  renameSync(a, `${a}.x`);
-  renameSync(b, a);
-  renameSync(`${a}.x`, b);
-}
-
-for (const { name, damage, reason, starts } of STRUCTURAL) {
-  t.test(name, (t) => {
-    const data = build(t);
-    damage(data);
-    const before = folderState(data.root);
-    const { code, faults, wouldStart, refusal } = verify(data);
-    const isDamage = reason.source !== '^$';
-    t.equal(code, isDamage ? 1 : 0, JSON.stringify(faults));
-    t.equal(wouldStart, starts, refusal ?? 'it would start');
-    if (isDamage)
-      t.ok(
-        faults.some((fault) => reason.test(fault.reason)),
-        JSON.stringify(faults),
-      );
-    t.strictSame(folderState(data.root), before, 'nothing was written');
-    t.end();
-  });
-}
 
 t.test('what is no data folder is wrong usage', (t) => {
   const folder = tempDir(t);

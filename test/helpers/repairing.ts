@@ -1,0 +1,59 @@
+/** A repair as a test wants it: checked for what holds for every one, and served by the service. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import type { RepairReport } from '../../src/maintenance/repair-report.ts';
+import { ApiClient } from './api-client.ts';
+import type { BuiltData } from './built-data.ts';
+import { folderState } from './folder-state.ts';
+import type { ProductModel } from './product-model.ts';
+import { runCommand } from './run-command.ts';
+import { startReadyService } from './service-in-process.ts';
+
+export interface Repaired {
+  readonly code: number;
+  readonly text: string;
+  readonly to: string;
+  readonly report: RepairReport;
+}
+
+/** Repairs and checks what holds for every repair. */
+export function repair(t: Test, data: BuiltData): Repaired {
+  const to = `${data.root}-repaired`;
+  const before = folderState(data.root);
+  const { code, text } = runCommand('repair', data.root, '--to', to);
+  t.strictSame(folderState(data.root), before, 'the original is untouched');
+  const report: RepairReport = JSON.parse(readFileSync(join(to, 'repair-report.json'), 'utf8'));
+  t.equal(code, report.isComplete ? 0 : 3);
+  t.equal(runCommand('verify', to).code, 0, 'the copy is whole');
+  return { code, text, to, report };
+}
+
+/** Starts the real service on the copy, and compares every product with the model. */
+export async function serves(
+  t: Test,
+  to: string,
+  model: ProductModel,
+  nextSeq: number,
+): Promise<void> {
+  const { service, port } = await startReadyService(t, { DATA_DIR: to });
+  const client = new ApiClient(port);
+  try {
+    t.equal(service.store.size, model.products.size, 'no product more, none less');
+    for (const [id, { price, stock, seq }] of model.products) {
+      t.strictSame(await client.product(id), { id, price, stock, seq });
+    }
+    const { text } = await client.post({ product_id: 'new', price: 1, stock: 1 });
+    t.match(JSON.parse(text), { seq: nextSeq }, 'and goes on numbering where the report says');
+  } finally {
+    client.close();
+    await service.stop();
+  }
+}
+
+/** Changes one byte. */
+export function damage(path: string, at: number): void {
+  const bytes = readFileSync(path);
+  bytes[at] = (bytes[at] as number) ^ 0xff;
+  writeFileSync(path, bytes);
+}

@@ -33,6 +33,7 @@ export class LogSupervisor {
   #worker: Worker;
   #done = false;
   #served = false;
+  #isAvailable = true;
   #deaths = 0;
   #deathSeq = 0;
   #replayedFrom = 1;
@@ -127,6 +128,8 @@ export class LogSupervisor {
         this.#serving.resolve();
         break;
       case 'storage':
+        if (message.available === this.#isAvailable) break;
+        this.#isAvailable = message.available;
         if (message.available) logger.info('log: storage is available again');
         else logger.error({ reason: message.reason }, 'log: storage unavailable, retrying');
         onStorage(message.available, message.reason);

@@ -91,7 +91,10 @@ export class Sequencer {
   #previous: SegmentEnd | undefined;
   #failing = false;
 
-  /** Opens the log for appending. Throws what the file system throws: a start needs a good disk. */
+  /**
+   * Opens the log for appending. Throws what the file system throws: a start needs a good disk. The
+   * successor of a thread that died needs none: it tries again as its predecessor would have.
+   */
   constructor(options: SequencerOptions, tail: LogTail) {
     this.#options = options;
     this.#retry = options.retry ?? RETRY_DEFAULT;
@@ -103,7 +106,8 @@ export class Sequencer {
     this.#segment = tail.segment;
     this.#previous = tail.previous;
     this.#tail = Atomics.load(options.intake.cursors, INTAKE_TAIL);
-    if (tail.segment === undefined || tail.fresh) this.#openFresh();
+    if (tail.fresh) this.#succeed();
+    else if (tail.segment === undefined) this.#openFresh();
     else {
       const { files, folder, segmentBytesMax } = options;
       this.#writer = SegmentWriter.reopen(
@@ -225,6 +229,16 @@ export class Sequencer {
     this.#writer?.abandon();
     this.#writer = undefined;
     return this.#openFresh();
+  }
+
+  /** Says in any case how the disk is: what the predecessor said last may have changed. */
+  #succeed(): void {
+    try {
+      this.#openFresh();
+      this.#options.onStorage(true, '');
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   #openFresh(): SegmentWriter {

@@ -1,0 +1,32 @@
+/**
+ * Entry of a log thread whose disk fails while the first word of `faults` is 1: every write and
+ * flush gives EIO, and the second word counts them. The words ride in the shared memory that the thread is given; see pipeline.ts.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { type FileHandle, NodeFileSystem } from '../../src/log/file-system.ts';
+import { runLogThread } from '../../src/log/log-thread.ts';
+import type { LogThreadData } from '../../src/threads/shared-memory.ts';
+
+const { faults } = (workerData as { memory: { faults: Int32Array } }).memory;
+
+class FaultyFileSystem extends NodeFileSystem {
+  override write(...args: Parameters<NodeFileSystem['write']>): number {
+    failIfTold();
+    return super.write(...args);
+  }
+
+  override syncData(file: FileHandle): void {
+    failIfTold();
+    super.syncData(file);
+  }
+}
+
+function failIfTold(): void {
+  if (Atomics.load(faults, 0) === 0) return;
+  Atomics.add(faults, 1, 1);
+  throw Object.assign(new Error('EIO'), { code: 'EIO' });
+}
+
+runLogThread(workerData as LogThreadData, new FaultyFileSystem(), (message) => {
+  parentPort?.postMessage(message);
+});

@@ -9,9 +9,9 @@ import type { Logger } from 'pino';
 import { AppliedWatermark } from './apply/applied-watermark.ts';
 import { ApplierPool } from './apply/applier-pool.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
-import type { LogRetention } from './checkpoint/retention.ts';
-import { parseBytes, parseDuration } from './config/quantity.ts';
+import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
+import { afterMs, within } from './deadline.ts';
 import { buildApp } from './http/app.ts';
 import { ConnectionDrain } from './http/drain.ts';
 import { RingIntake } from './intake/ring-intake.ts';
@@ -275,28 +275,5 @@ export class Service implements Lifecycle {
 
   #tellIntake(): void {
     this.#intake.storageAvailable = this.storageAvailable;
-  }
-}
-
-/** The configuration has checked that it is one or the other. */
-function parseRetention(text: string): LogRetention {
-  const ageMs = parseDuration(text);
-  return ageMs === undefined ? { bytes: parseBytes(text) ?? 0 } : { ageMs };
-}
-
-function afterMs(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
-}
-
-/** What `promise` resolves to (`true` for nothing), or `undefined` when that takes longer than `ms`. */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T | true | undefined> {
-  const timeout = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => timeout.resolve(undefined), ms);
-  try {
-    return await Promise.race([promise.then((value) => value ?? true), timeout.promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }

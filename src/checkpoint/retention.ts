@@ -4,6 +4,7 @@
  * the log thread only ever adds segments, at the other end.
  */
 import { join } from 'node:path';
+import { parseBytes, parseDuration } from '../config/quantity.ts';
 import type { FileSystem } from '../log/file-system.ts';
 import { segmentName } from '../log/format.ts';
 import { listSegments, readSegmentHeader } from '../log/segment-reader.ts';
@@ -15,6 +16,12 @@ const CHECKPOINTS_KEPT = 2;
 
 /** How much log is kept although no checkpoint needs it: by size or by age. */
 export type LogRetention = { readonly bytes: number } | { readonly ageMs: number };
+
+/** Reads LOG_RETENTION, which the configuration has checked to be one or the other. */
+export function parseRetention(text: string): LogRetention {
+  const ageMs = parseDuration(text);
+  return ageMs === undefined ? { bytes: parseBytes(text) ?? 0 } : { ageMs };
+}
 
 export interface RetentionOptions {
   readonly files: FileSystem;

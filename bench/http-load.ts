@@ -21,15 +21,15 @@ export interface LoadShape {
   readonly requests: number;
 }
 
-/** Requests of each of 64 connections, and of a single one; 157 of each reach 10,000 products. */
-const REQUESTS = {
-  full: { ofMany: 1500, ofOne: 8000 },
-  smoke: { ofMany: 157, ofOne: 300 },
+/** Products, and requests of each of 64 connections (enough to reach them all) and of a single one. */
+const SIZES = {
+  full: { products: 10_000, ofMany: 1500, ofOne: 8000 },
+  smoke: { products: 1_000, ofMany: 16, ofOne: 100 },
 } as const;
 
 /** The loads that the service is measured with. */
 export function loadShapes(size: BenchSize): { name: string; shape: LoadShape }[] {
-  const { ofMany, ofOne } = REQUESTS[size];
+  const { ofMany, ofOne } = SIZES[size];
   return [
     { name: '64 connections', shape: { connections: 64, pipelining: 1, requests: ofMany } },
     { name: '1 connection', shape: { connections: 1, pipelining: 1, requests: ofOne } },
@@ -63,9 +63,12 @@ export function productValue(product: number, edition: number): Value {
   return { price: (product % 1000) + edition / 100, stock: product + edition * 7 };
 }
 
-/** Ids of `count` products, as long as those of a catalogue. */
-export function productNames(count: number): string[] {
-  return Array.from({ length: count }, (_, i) => `bench-${String(i).padStart(8, '0')}`);
+/** Ids of the products of a load, as long as those of a catalogue. */
+export function productNames(size: BenchSize): string[] {
+  return Array.from(
+    { length: SIZES[size].products },
+    (_, i) => `bench-${String(i).padStart(8, '0')}`,
+  );
 }
 
 /** The requests that write all `products` once, in order. */

@@ -28,7 +28,6 @@ import { type BenchSize, runBench } from './run-bench.ts';
 import { withScratchFolder } from './scratch-folder.ts';
 import { ServerProcess } from './server-process.ts';
 
-const PRODUCTS = 10_000;
 const RATIO_WANTED = 0.95;
 
 const SIZES = {
@@ -125,7 +124,7 @@ function ratio({ servers: [bare, service], results }: Series): number {
 
 async function bench(size: BenchSize): Promise<Report> {
   const { rounds, flushes } = SIZES[size];
-  const ids = productNames(PRODUCTS);
+  const ids = productNames(size);
   return withScratchFolder(async (folder) => {
     const servers = await startServers(folder);
     const [bare, durable] = servers;
@@ -140,7 +139,7 @@ async function bench(size: BenchSize): Promise<Report> {
       })),
     );
     // Edition 0 brings every product in and warms the servers up; it is not measured.
-    const all: LoadShape = { connections: 50, pipelining: 1, requests: PRODUCTS / 50 };
+    const all: LoadShape = { connections: 50, pipelining: 1, requests: ids.length / 50 };
     for (const { process } of servers) {
       await sendLoad(process.url, writes(ids, 0), all);
       await sendLoad(process.url, reads(ids), all);
@@ -155,7 +154,7 @@ async function bench(size: BenchSize): Promise<Report> {
       name: 'HTTP beside a bare Fastify app',
       conditions: [
         `${rounds} rounds; in each, every load goes to all servers in turns; figures are medians of rounds, ratios are taken within a round`,
-        `${figure(PRODUCTS)} products, keep-alive, load generator on the same ${availableParallelism()} cores; the service with its defaults (3 workers), but for QUEUE_SIZE=100000 with ACK=accepted`,
+        `${figure(ids.length)} products, keep-alive, load generator on the same ${availableParallelism()} cores; the service with its defaults (3 workers), but for QUEUE_SIZE=100000 with ACK=accepted`,
       ],
       tables: series.map(table),
       aims: series

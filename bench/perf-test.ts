@@ -12,14 +12,13 @@ import { figure, type Report } from './report.ts';
 import { runBench } from './run-bench.ts';
 import { findService } from './running-service.ts';
 
-const PRODUCTS = 10_000;
 /** Another run writes other values. */
 const EDITIONS = 10_000;
 
 const url = await findService();
 
 await runBench(async (size): Promise<Report> => {
-  const ids = productNames(PRODUCTS);
+  const ids = productNames(size);
   const edition = Math.floor(Date.now() / 1000) % EDITIONS;
   const rows: string[][] = [];
   for (const method of ['POST', 'GET'] as const) {
@@ -33,7 +32,7 @@ await runBench(async (size): Promise<Report> => {
   await verifyProducts(url, ids, edition);
   return {
     name: `HTTP load on ${url}`,
-    conditions: [`${figure(PRODUCTS)} products, each load once, keep-alive`],
+    conditions: [`${figure(ids.length)} products, each load once, keep-alive`],
     tables: [
       {
         title: 'Loads',

@@ -1,7 +1,8 @@
 /**
  * Runs every bench in a process of its own, one after the other, and writes bench/RESULTS.md.
  *
- *   this process ──fork──▶ flush · core · store · start · http      ──IPC──▶ reports
+ *   this process ──fork──▶ flush · core · store · start · checkpoint ·
+ *                │          recovery · http ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is judged. Exit code 1
@@ -17,7 +18,15 @@ import { aimTable, formatReport, formatTable, type Report } from './report.ts';
 import { withScratchFolder } from './scratch-folder.ts';
 import { ServerProcess } from './server-process.ts';
 
-const BENCHES = ['flush.ts', 'core.ts', 'store.ts', 'start.ts', 'http.ts'];
+const BENCHES = [
+  'flush.ts',
+  'core.ts',
+  'store.ts',
+  'start.ts',
+  'checkpoint.ts',
+  'recovery.ts',
+  'http.ts',
+];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];
 const BENCH_MS_MAX = 20 * 60_000;
 const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));

@@ -13,7 +13,7 @@ import { tempDir } from './temp-dir.ts';
 const CALLS = ['pwrite64', 'fdatasync', 'fsync', 'ftruncate', 'rename'];
 const ATTACH_MS_MAX = 20_000;
 
-/** What strace wrote down. A call takes one line, or two when another thread came in between. */
+/** What strace wrote down, one line for each call. */
 export class SystemCallTrace {
   readonly #path: string;
 
@@ -22,14 +22,30 @@ export class SystemCallTrace {
   }
 
   get lines(): string[] {
-    return existsSync(this.#path) ? readFileSync(this.#path, 'utf8').split('\n') : [];
+    if (!existsSync(this.#path)) return [];
+    // A call is cut in two where another thread's came in between: put together again.
+    const begun = new Map<string, string>();
+    return readFileSync(this.#path, 'utf8')
+      .split('\n')
+      .flatMap((line) => {
+        const thread = line.split(' ', 1)[0] ?? '';
+        const start = begun.get(thread);
+        begun.delete(thread);
+        if (line.endsWith(' <unfinished ...>')) {
+          begun.set(thread, line.slice(0, -' <unfinished ...>'.length));
+          return [];
+        }
+        if (start === undefined) return [line];
+        const end = line.indexOf(' resumed>');
+        return end < 0 ? [start, line] : [start + line.slice(end + ' resumed>'.length)];
+      });
   }
 
   /** How many faults were injected, by call and error: `{ 'fdatasync EIO': 3 }`. */
   get injected(): Record<string, number> {
     const counts: Record<string, number> = {};
     for (const line of this.lines) {
-      const found = /(\w+)(?:\(.*| resumed>.*)= -1 (E\w+) .*\(INJECTED\)/.exec(line);
+      const found = / (\w+)\(.* = -1 (E\w+) .*\(INJECTED\)/.exec(line);
       if (found === null) continue;
       const fault = `${found[1]} ${found[2]}`;
       counts[fault] = (counts[fault] ?? 0) + 1;
@@ -45,11 +61,19 @@ export class SystemCallTrace {
     }).length;
   }
 
-  /** How many calls of one name the thread that was the last to make one has made. */
-  callsOfLast(name: string): number {
-    const calls = this.lines.filter((line) => line.includes(` ${name}(`));
-    const thread = calls.at(-1)?.split(' ')[0];
-    return calls.filter((line) => line.startsWith(`${thread} `)).length;
+  /** How many calls found the disk full. */
+  get fullDisk(): number {
+    return this.lines.filter((line) => / = -1 ENOSPC /.test(line)).length;
+  }
+
+  /** How many calls of one name the thread made that made most of them. */
+  callsOfBusiest(name: string): number {
+    const calls: Record<string, number> = {};
+    for (const line of this.lines.filter((text) => text.includes(` ${name}(`))) {
+      const thread = line.split(' ', 1)[0] ?? '';
+      calls[thread] = (calls[thread] ?? 0) + 1;
+    }
+    return Math.max(0, ...Object.values(calls));
   }
 }
 

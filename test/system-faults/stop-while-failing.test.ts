@@ -1,0 +1,59 @@
+/**
+ * SIGTERM while the storage fails and writes are waiting for it: they are told that their outcome
+ * is unknown, the process exits in time and says by its code that it was not clean.
+ */
+import t from 'tap';
+import { AckLedger } from '../helpers/ack-ledger.ts';
+import { ApiClient } from '../helpers/api-client.ts';
+import { polled } from '../helpers/bounded.ts';
+import { ServiceProcess } from '../helpers/service-process.ts';
+import { AttachedStrace } from '../helpers/strace.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+import { faultsOf, type Tally, write } from '../helpers/writers.ts';
+import { readiness, sum, VERDICT_MS_MAX } from './verdicts.ts';
+
+const ENV = {
+  MAX_MEMORY_USAGE: '16MB',
+  WORKERS: '2',
+  STORAGE_TIMEOUT: '1m',
+  SHUTDOWN_TIMEOUT: '4s',
+};
+const CONNECTIONS = 16;
+
+for (const call of ['fdatasync:error=EIO', 'pwrite64:error=ENOSPC']) {
+  t.test(`a stop during ${call}`, async (t) => {
+    const cwd = tempDir(t);
+    const service = await ServiceProcess.start(t, { cwd, env: ENV, under: [] });
+    const port = await service.ready();
+    const client = new ApiClient(port);
+    t.teardown(() => client.close());
+    const ledger = new AckLedger();
+    const tally: Tally = {};
+    const load = { connections: CONNECTIONS, products: 3, eventsMax: 1_000_000 };
+    const writing = write({ ...load, port, ledger, tally });
+    await polled(() => ledger.acknowledgements >= 200 || undefined, VERDICT_MS_MAX, 'some load');
+    const disk = await AttachedStrace.attach(t, service.pid, [call]);
+    await readiness(client, 'red');
+    service.kill('SIGTERM');
+    t.strictSame(await service.exit(), { code: 1, signal: null }, 'it exits, not cleanly');
+    await writing;
+    t.comment('injected', disk.trace.injected, tally);
+    const [name = '', error = ''] = call.split(':error=');
+    t.ok((disk.trace.injected[`${name} ${error}`] ?? 0) > 0, 'the fault was injected');
+    t.ok(sum(tally, '503 storage-unavailable unknown') > 0, 'who waited was told: unknown');
+    t.strictSame(
+      Object.keys(tally).filter(
+        (outcome) => !/^(202$|503 storage-unavailable|503 stopping$|ECONNREFUSED$)/.test(outcome),
+      ),
+      [],
+      'no connection was broken',
+    );
+    const told = service.log.map(({ msg }) => msg);
+    t.ok(told.includes('stopped, but not all events that were claimed could be stored'));
+    t.notOk(told.includes('stopping took longer than SHUTDOWN_TIMEOUT'), 'in time');
+
+    const again = await ServiceProcess.start(t, { cwd, env: ENV });
+    t.strictSame(await faultsOf(ledger, await again.ready()), [], 'nothing is lost');
+    t.strictSame(await again.stop(), { code: 0, signal: null });
+  });
+}

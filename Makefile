@@ -37,6 +37,9 @@ test-race: $(INSTALLED) ## Run the race and model suites at full length (minutes
 test-durability: $(INSTALLED) ## Run SEEDS=2000 histories on the simulated disk from FIRST_SEED=1 on
 	npm run test:durability
 
+test-kill: $(INSTALLED) ## Kill the service under load ROUNDS times (default 500) and look for what is lost
+	npm run test:kill
+
 test-coverage: $(INSTALLED) ## Run all tests and show which lines they reach
 	npm run test:coverage
 

@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   test: 'npm test',
   'test-race': 'npm run test:race',
   'test-durability': 'npm run test:durability',
+  'test-kill': 'npm run test:kill',
   'test-coverage': 'npm run test:coverage',
   benchmark: 'npm run bench',
   fmt: 'npm run fmt',

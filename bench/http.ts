@@ -31,7 +31,7 @@ import { ServerProcess } from './server-process.ts';
 const RATIO_WANTED = 0.95;
 
 const SIZES = {
-  full: { rounds: 7, flushes: 1000 },
+  full: { rounds: 5, flushes: 1000 },
   smoke: { rounds: 1, flushes: 20 },
 } as const;
 

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { conditions } from './conditions.ts';
 import { aimTable, formatReport, formatTable, type Report } from './report.ts';
+import { exitOnSignals } from './run-bench.ts';
 import { withScratchFolder } from './scratch-folder.ts';
 import { ServerProcess } from './server-process.ts';
 
@@ -35,7 +36,7 @@ const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
 async function run(module: string, args: readonly string[]): Promise<Report | undefined> {
   const path = fileURLToPath(new URL(module, import.meta.url));
   const child = fork(path, args, { timeout: BENCH_MS_MAX });
-  const kill = () => void child.kill('SIGKILL');
+  const kill = () => void child.kill('SIGTERM');
   process.once('exit', kill);
   let report: Report | undefined;
   child.on('message', (message) => {
@@ -73,6 +74,7 @@ function results(before: ReturnType<typeof conditions>, reports: readonly Report
   ].join('\n\n');
 }
 
+exitOnSignals();
 const isSmoke = process.argv.includes('--smoke');
 const before = conditions();
 for (const [name, text] of before) console.log(`${name.padEnd(12)} ${text}`);

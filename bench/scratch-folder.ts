@@ -13,9 +13,12 @@ const ROOT = fileURLToPath(new URL('scratch/', import.meta.url));
 export async function withScratchFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
   mkdirSync(ROOT, { recursive: true });
   const folder = mkdtempSync(join(ROOT, 'run-'));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', remove);
   try {
     return await work(folder);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    process.off('exit', remove);
+    remove();
   }
 }

@@ -66,6 +66,24 @@ export class SystemCallTrace {
     return this.lines.filter((line) => / = -1 ENOSPC /.test(line)).length;
   }
 
+  /**
+   * Calls on a segment that had failed with EIO before. There must be none: a second flush may
+   * succeed with the data lost. A fresh file of the same name is another one.
+   */
+  get usesAfterFailure(): string[] {
+    const failed = new Set<string>();
+    return this.lines.filter((line) => {
+      const fresh = / rename\(.*, "(.*)"\) += 0$/.exec(line)?.[1];
+      if (fresh !== undefined) failed.delete(fresh);
+      const used = / (?:pwrite64|fdatasync|ftruncate)\(\d+<(.*\.seg)>.* = (-1 EIO)?/.exec(line);
+      if (used === null) return false;
+      const [, path, error] = used;
+      const isUse = failed.has(path);
+      if (error !== undefined) failed.add(path);
+      return isUse;
+    });
+  }
+
   /** How many calls of one name the thread made that made most of them. */
   callsOfBusiest(name: string): number {
     const calls: Record<string, number> = {};

@@ -80,6 +80,7 @@ t.test('under load, with a STORAGE_TIMEOUT that is over before the disk is back'
     await polled(() => disk.trace.injected[found], VERDICT_MS_MAX, `${found} to be injected`);
     await disk.detach();
     t.comment('injected', disk.trace.injected);
+    t.strictSame(disk.trace.usesAfterFailure, [], 'no segment is used after it failed');
 
     await readiness(client, 'green');
     await acknowledged(100, `acknowledgements after ${found}`);

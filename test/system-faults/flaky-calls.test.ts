@@ -55,6 +55,7 @@ t.test(`a disk that fails now and then (seed ${seed})`, async (t) => {
     await writing;
     t.strictSame(await service.exit(), { code: null, signal: 'SIGKILL' });
     t.comment('injected', trace.injected);
+    t.strictSame(trace.usesAfterFailure, [], 'no segment is used after it failed');
     t.match(
       service.log.findLast(({ level }) => level === 50),
       { reason: /^(EIO|ENOSPC)/ },

@@ -57,3 +57,20 @@ for (const call of ['fdatasync:error=EIO', 'pwrite64:error=ENOSPC']) {
     t.strictSame(await again.stop(), { code: 0, signal: null });
   });
 }
+
+t.test('a stop on a failing disk with nothing waiting', async (t) => {
+  const cwd = tempDir(t);
+  const service = await ServiceProcess.start(t, { cwd, env: ENV, under: [] });
+  const client = new ApiClient(await service.ready());
+  t.teardown(() => client.close());
+  t.equal((await client.post({ product_id: 'p', price: 1, stock: 1 })).status, 202);
+  const disk = await AttachedStrace.attach(t, service.pid, ['fdatasync:error=EIO']);
+  t.strictSame(await service.stop(), { code: 0, signal: null }, 'clean: all is on disk');
+  t.ok((disk.trace.injected['fdatasync EIO'] ?? 0) > 0, 'the fault was injected');
+
+  const again = await ServiceProcess.start(t, { cwd, env: ENV });
+  const reader = new ApiClient(await again.ready());
+  t.teardown(() => reader.close());
+  t.match(await reader.product('p'), { price: 1, stock: 1 });
+  t.strictSame(await again.stop(), { code: 0, signal: null });
+});

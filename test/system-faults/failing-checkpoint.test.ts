@@ -1,0 +1,46 @@
+/** A checkpoint that can't be published costs nothing: writes go on, and the log has everything. */
+import t from 'tap';
+import { AckLedger } from '../helpers/ack-ledger.ts';
+import { ApiClient } from '../helpers/api-client.ts';
+import { ServiceProcess } from '../helpers/service-process.ts';
+import { AttachedStrace } from '../helpers/strace.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+import { faultsOf, type Tally, write } from '../helpers/writers.ts';
+
+const ENV = {
+  MAX_MEMORY_USAGE: '16MB',
+  WORKERS: '2',
+  SHARDS: '4',
+  CHECKPOINT_EVERY: '1MB',
+  LOG_RETENTION: '0B',
+};
+
+t.test('a checkpoint that fails under load', async (t) => {
+  const cwd = tempDir(t);
+  const service = await ServiceProcess.start(t, { cwd, env: ENV, under: [] });
+  const port = await service.ready();
+  // The log has its one segment, so the thread that renames is the checkpoint's.
+  const disk = await AttachedStrace.attach(t, service.pid, ['rename:error=ENOSPC']);
+  const ledger = new AckLedger();
+  const tally: Tally = {};
+  let isOver = false;
+  const load = { connections: 40, products: 3, eventsMax: 1_000_000, isOver: () => isOver };
+  const writing = write({ ...load, port, ledger, tally });
+  const failed = await service.logged('checkpoint failed; the log still has everything');
+  t.match(failed.reason, /^ENOSPC.*rename/);
+  const client = new ApiClient(port);
+  t.teardown(() => client.close());
+  t.equal((await client.get('/readyz')).status, 200, 'readiness stays green');
+  isOver = true;
+  await writing;
+  t.comment('injected', disk.trace.injected, tally);
+  t.match(disk.trace.injected, { 'rename ENOSPC': 1 });
+  t.strictSame(Object.keys(tally), ['202'], 'every write was acknowledged');
+  await service.crash();
+
+  const again = await ServiceProcess.start(t, { cwd, env: ENV });
+  t.strictSame(await faultsOf(ledger, await again.ready()), [], 'nothing is lost');
+  t.strictSame(await again.stop(), { code: 0, signal: null });
+  const verify = ServiceProcess.spawn(t, { cwd, args: ['verify', 'data'] });
+  t.strictSame(await verify.exit(), { code: 0, signal: null }, verify.stderr);
+});

@@ -1,8 +1,8 @@
 /**
  * Runs every bench in a process of its own, one after the other, and writes bench/RESULTS.md.
  *
- *   this process ──fork──▶ flush · core · store · start · checkpoint ·
- *                │          recovery · http ──IPC──▶ reports
+ *   this process ──fork──▶ flush · bursts · core · store · start ·
+ *                │          checkpoint · recovery · http ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is judged. Exit code 1
@@ -21,6 +21,7 @@ import { ServerProcess } from './server-process.ts';
 
 const BENCHES = [
   'flush.ts',
+  'bursts.ts',
   'core.ts',
   'store.ts',
   'start.ts',

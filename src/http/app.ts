@@ -46,7 +46,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   const app = Fastify({
     // No logger for Fastify: its child logger and listeners cost each request 2–3 µs of CPU (of 16
     // for a GET). What is worth a line, the error handler logs itself.
-    serverFactory: (handler) => createHttpServer(limits, handler),
+    serverFactory: (handler) => createHttpServer(limits, guardHost(handler, nextRequestId)),
     bodyLimit: limits.bodyBytesMax,
     genReqId: nextRequestId,
     trustProxy: false,
@@ -59,7 +59,6 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   });
   refuseExpectations(app.server, nextRequestId);
   app.setErrorHandler(handleError);
-  app.addHook('onRequest', guardHost);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
   const closeGaps = watchRoutes(app);

@@ -5,7 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { PROBLEMS, type ProblemCode, problemBody } from '../errors/problems.ts';
+import { PROBLEMS, type ProblemCode, type ProblemExtras, problemBody } from '../errors/problems.ts';
 import { PROBLEM_TYPE } from './respond.ts';
 
 /** How long a refused client may go on sending before it is cut off. */
@@ -36,11 +36,24 @@ export function createClientErrorHandler(nextRequestId: () => string): ClientErr
 /** Answers an Expect other than 100-continue with 417 and a problem instead of an empty body. */
 export function refuseExpectations(server: Server, nextRequestId: () => string): void {
   server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
-    const body = Buffer.from(JSON.stringify(problemBody('expectation-failed', nextRequestId())));
-    response
-      .writeHead(417, { 'content-type': PROBLEM_TYPE, 'content-length': body.length })
-      .end(body);
+    answerProblem(response, 'expectation-failed', nextRequestId());
   });
+}
+
+/** Answers a request that Fastify never sees. */
+export function answerProblem(
+  response: ServerResponse,
+  code: ProblemCode,
+  requestId: string,
+  extras?: ProblemExtras,
+): void {
+  const body = Buffer.from(JSON.stringify(problemBody(code, requestId, extras)));
+  response
+    .writeHead(PROBLEMS[code].status, {
+      'content-type': PROBLEM_TYPE,
+      'content-length': body.length,
+    })
+    .end(body);
 }
 
 /**

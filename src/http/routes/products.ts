@@ -41,10 +41,13 @@ export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): voi
     }
     const { seq, price, stock } = products.state;
     const etag = `"${seq}"`;
-    reply.header('etag', etag);
     const ifNoneMatch = request.headers['if-none-match'];
-    if (ifNoneMatch !== undefined && matchesEtag(ifNoneMatch, etag)) reply.code(304).send();
-    else sendJson(reply, 200, `{"id":${JSON.stringify(id)},"price":${price},"stock":${stock}}`);
+    if (ifNoneMatch !== undefined && matchesEtag(ifNoneMatch, etag)) {
+      reply.code(304).header('etag', etag).send();
+    } else {
+      const json = `{"id":${JSON.stringify(id)},"price":${price},"stock":${stock}}`;
+      sendJson(reply, 200, json, etag);
+    }
     return true;
   }
 }

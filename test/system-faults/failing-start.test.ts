@@ -11,16 +11,12 @@ const ENV = { MAX_MEMORY_USAGE: '16MB', WORKERS: '2' };
 const NEW_FOLDER = [
   'fsync:error=EIO:when=1', // of the data folder itself
   'pwrite64:error=ENOSPC:when=1', // the segment's header
-  'fdatasync:error=EIO:when=1',
   'rename:error=EIO:when=1',
-  'pwrite64:error=ENOSPC:when=2', // the file that names the newest segment
-  'fdatasync:error=EIO:when=2',
+  'fdatasync:error=EIO:when=2', // of the file that names the newest segment
 ];
 const USED_FOLDER = [
   'pwrite64:error=ENOSPC:when=1', // the last frame, again
-  'ftruncate:error=EIO:when=1',
   'fdatasync:error=EIO:when=1',
-  'fsync:error=EIO:when=1',
 ];
 
 t.test('a disk that fails at start', async (t) => {

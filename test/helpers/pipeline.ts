@@ -9,6 +9,7 @@ import type { ProductEvent } from '../../src/intake/event-intake.ts';
 import { RingIntake } from '../../src/intake/ring-intake.ts';
 import { DataDir } from '../../src/log/data-dir.ts';
 import { LogSupervisor } from '../../src/log/log-supervisor.ts';
+import { COMMIT_HEAD, CommitRing } from '../../src/ring/commit-ring.ts';
 import { IntakeRing } from '../../src/ring/intake-ring.ts';
 import { Admission } from '../../src/store/admission.ts';
 import { Shard } from '../../src/store/shard.ts';
@@ -42,6 +43,7 @@ export class Pipeline {
   readonly storage: boolean[] = [];
   readonly fatal: string[] = [];
   readonly #dataDir: DataDir;
+  readonly #commits: CommitRing;
   #stopped = false;
 
   private constructor(options: PipelineOptions) {
@@ -52,8 +54,12 @@ export class Pipeline {
     const shards = memory.shards.map((buffer) => new Shard(buffer));
     const write = (line: string) => void this.logged.push(JSON.parse(line));
     const logger = pino({ level: 'info' }, { write });
-    const onFatal = (reason: string) => void this.fatal.push(reason);
+    const onFatal = (reason: string) => {
+      this.fatal.push(reason);
+      this.intake.failAll();
+    };
     this.#dataDir = DataDir.open(dataDir);
+    this.#commits = new CommitRing(memory.commit, appliers);
     this.store = new SharedProductStore(shards, memory.hashKey);
     this.intake = new RingIntake({
       ring: new IntakeRing(memory.intake),
@@ -101,8 +107,16 @@ export class Pipeline {
       const answer = this.intake.offer(event, waiter);
       if (answer === 'queued') return fate.promise;
       if (answer === 'store-full' || answer === 'closed') throw new Error(answer);
+      if (this.fatal.length > 0) throw new Error(this.fatal[0]);
       await new Promise(setImmediate);
     }
+  }
+
+  /** What is committed now; asks whether every applier has passed that. */
+  mark(): () => boolean {
+    const { cursors } = this.#commits;
+    const head = Atomics.load(cursors, COMMIT_HEAD);
+    return () => this.#commits.backlog(head) === 0;
   }
 
   /** Drains and ends everything; resolves to whether the log closed cleanly. */

@@ -3,9 +3,10 @@
  * Writes nothing. Log thread at start; also the command-line tools.
  */
 import { join } from 'node:path';
-import { type FileSystem, readFully } from '../log/file-system.ts';
-import { checkFrame, FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES } from '../log/format.ts';
-import { SLOT_BYTES, SLOT_DOUBLES, SlotViews } from '../ring/slot.ts';
+import type { FileSystem } from '../log/file-system.ts';
+import { type CheckedFrame, checkFrame, FRAME_HEADER_BYTES } from '../log/format.ts';
+import { type FrameVisitor, SegmentBytes } from '../log/segment-bytes.ts';
+import { SLOT_DOUBLES, type SlotViews } from '../ring/slot.ts';
 import { ENTRY_SEQ } from '../store/shard.ts';
 import {
   CHECKPOINT_HEADER_BYTES,
@@ -85,7 +86,7 @@ function readManifest(
   replayFrom: number,
 ): Manifest | CheckpointFault {
   const path = join(folder, MANIFEST_NAME);
-  const bytes = loadFile(files, path);
+  const bytes = loadFile(files, path, new SegmentBytes());
   if (bytes === undefined) return { path, offsetBytes: 0, reason: 'the manifest is missing' };
   const manifest = unpackManifest(bytes);
   if (typeof manifest === 'string') return { path, offsetBytes: 0, reason: manifest };
@@ -102,11 +103,15 @@ function readFiles(
   visit: EntriesVisitor,
 ): CheckpointFault | undefined {
   const nonce = Buffer.from(manifest.nonce, 'hex');
+  // One memory for all: touching fresh pages for each file takes longer than reading it.
+  const memory = new SegmentBytes();
+  const onFrame: FrameVisitor = (slots, first, { count }) => visit(slots, first, count);
   for (const [shard, file] of manifest.files.entries()) {
     const path = join(folder, file.name);
-    const bytes = loadFile(files, path);
+    const bytes = loadFile(files, path, memory);
     if (bytes === undefined) return { path, offsetBytes: 0, reason: 'the file is missing' };
-    const fault = readShardFile(path, bytes, file, shard, nonce, visit);
+    const onEntries = (at: number, frame: CheckedFrame) => memory.visit(at, frame, onFrame);
+    const fault = readShardFile(path, bytes, file, shard, nonce, onEntries);
     if (fault !== undefined) return fault;
   }
   return undefined;
@@ -118,7 +123,7 @@ function readShardFile(
   file: ManifestFile,
   shard: number,
   nonce: Buffer,
-  visit: EntriesVisitor,
+  onEntries: (at: number, frame: CheckedFrame) => void,
 ): CheckpointFault | undefined {
   const fault = (offsetBytes: number, reason: string) => ({ path, offsetBytes, reason });
   const wrongHeader = checkShardFileHeader(bytes, nonce, shard);
@@ -126,9 +131,6 @@ function readShardFile(
   if (bytes.length !== file.bytes) {
     return fault(bytes.length, `${bytes.length} bytes, the manifest says ${file.bytes}`);
   }
-  const room = Math.ceil(bytes.length / SLOT_BYTES);
-  const even = new SlotViews(bytes.buffer, bytes.byteOffset, room);
-  const odd = new SlotViews(bytes.buffer, bytes.byteOffset + FRAME_ALIGN_BYTES, room);
   let at = CHECKPOINT_HEADER_BYTES;
   let chain = 0;
   let entries = 0;
@@ -138,9 +140,7 @@ function readShardFile(
     if (frame.chain !== chain || frame.firstSeq !== entries) {
       return fault(at, `the frame does not follow entry ${entries - 1}`);
     }
-    const first = at + FRAME_HEADER_BYTES;
-    if (first % SLOT_BYTES === 0) visit(even, first / SLOT_BYTES, frame.count);
-    else visit(odd, (first - FRAME_ALIGN_BYTES) / SLOT_BYTES, frame.count);
+    onEntries(at + FRAME_HEADER_BYTES, frame);
     at += frame.bytes;
     chain = frame.crc;
     entries += frame.count;
@@ -151,22 +151,13 @@ function readShardFile(
   return undefined;
 }
 
-/** A whole file in memory of its own, or `undefined` if there is none. */
-function loadFile(files: FileSystem, path: string): Buffer | undefined {
-  let file: number;
+/** A whole file, loaded to `memory`, or `undefined` if there is none. */
+function loadFile(files: FileSystem, path: string, memory: SegmentBytes): Buffer | undefined {
   try {
-    file = files.openForReading(path);
+    const size = memory.load(files, path);
+    return memory.bytes.subarray(0, size);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
-  }
-  try {
-    const size = files.size(file);
-    // A slot more than the file has, so that views of whole slots may start at byte 64.
-    const bytes = Buffer.from(new ArrayBuffer(size + SLOT_BYTES)).subarray(0, size);
-    readFully(files, file, bytes, 0, size, 0);
-    return bytes;
-  } finally {
-    files.close(file);
   }
 }

@@ -20,7 +20,10 @@ import { type CheckedFrame, checkFrame, FRAME_ALIGN_BYTES } from './format.ts';
  */
 export type FrameVisitor = (slots: SlotViews, first: number, frame: CheckedFrame) => void;
 
-/** One segment's bytes in memory, as a Buffer and as slots; reused from segment to segment. */
+/**
+ * One file's bytes in memory, as a Buffer and as slots; reused from file to file. Also for shards of
+ * a checkpoint, which have entries of the same size in frames.
+ */
 export class SegmentBytes {
   bytes = Buffer.alloc(0);
   /** Slots in a file stand at multiples of 64 bytes: odd ones need views that start at 64. */

@@ -118,7 +118,7 @@ async function bench(size: BenchSize): Promise<Report> {
     ],
     aims: [],
     notes: [
-      'The zeros of the preallocation come on top, at most as many bytes as the log has; and 128 bytes for each product that there is, for every CHECKPOINT_EVERY of log.',
+      'The zeros of the preallocation come on top, at most as many bytes as the log has, and so do checkpoints: 128 bytes for each product that there is, for every CHECKPOINT_EVERY of log.',
       'The log was read back, and every product compared, in each run.',
     ],
   };

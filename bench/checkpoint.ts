@@ -29,7 +29,7 @@ const WARN = 40;
 
 /** One turn writes `events` and then reads `reads`; a stretch without checkpoint has `turns`. */
 const SIZES = {
-  full: { products: 1_000_000, rounds: 5, turns: 12, events: 262_144, reads: 262_144 },
+  full: { products: 1_000_000, rounds: 3, turns: 12, events: 262_144, reads: 262_144 },
   smoke: { products: 20_000, rounds: 1, turns: 1, events: 40_000, reads: 20_000 },
 } as const;
 

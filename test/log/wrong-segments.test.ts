@@ -154,3 +154,18 @@ t.test('a frame whose checksum is right but whose events are not', (t) => {
   refused(t, root, path, /no event of this version/, 'an id of 65 bytes');
   t.end();
 });
+
+t.test('a frame replaced by another one that is right by itself', (t) => {
+  const root = tempDir(t);
+  const log = new LogLife(root);
+  for (let n = 0; n < 3; n++) log.append(someEvents(new Random(n), 2));
+  const { path, bytes, frames } = newestSegment(root);
+  const at = frames[1]?.offsetBytes as number;
+  const end = at + (frames[1]?.bytes as number);
+  // Another price, and a checksum that agrees: only the chain of the frame behind it can tell.
+  bytes.writeDoubleLE(1.5, at + FRAME_HEADER_BYTES + 16);
+  bytes.writeUInt32LE(crc32(bytes.subarray(at + 8, end)), at + 4);
+  writeFileSync(path, bytes);
+  refused(t, root, path, /does not follow seq 4/, 'another price');
+  t.end();
+});

@@ -34,6 +34,9 @@ t.test('an empty environment gives the defaults', (t) => {
     connectionsMax: 10_000,
     segmentBytesMax: 64 * 1024 ** 2,
     storageTimeoutMs: 5_000,
+    checkpointBytes: 256 * 1024 ** 2,
+    logRetention: '1GB',
+    diskReserveBytes: 64 * 1024 ** 2,
   });
   t.end();
 });
@@ -58,6 +61,9 @@ t.test('every variable reaches its own property', (t) => {
     MAX_CONNECTIONS: '9',
     SEGMENT_SIZE: '2MB',
     STORAGE_TIMEOUT: '4s',
+    CHECKPOINT_EVERY: '3MB',
+    LOG_RETENTION: '24h',
+    DISK_RESERVE: '0',
     PATH: '/usr/bin',
   });
   t.strictSame(config, {
@@ -79,6 +85,9 @@ t.test('every variable reaches its own property', (t) => {
     connectionsMax: 9,
     segmentBytesMax: 2 * 1024 ** 2,
     storageTimeoutMs: 4_000,
+    checkpointBytes: 3 * 1024 ** 2,
+    logRetention: '24h',
+    diskReserveBytes: 0,
   });
   t.end();
 });

@@ -13,6 +13,7 @@
  *
  * When a write or flush fails, the batch stays in the intake ring and is written to a fresh segment
  * as in step 2, again and again with growing pauses, until it is durable or the service stops.
+ * (Over 300 lines, because these steps and what undoes each of them have to be read together.)
  */
 import {
   INTAKE_BELL_BACK,

@@ -12,6 +12,7 @@
  *     Dead before the cell: `undo` puts `used` back. Dead after: it was applied.
  *  4. The reservation is released last, and `undo` puts its count back, because the slot is about
  *     to be applied again and will release it then. So every slot releases exactly once.
+ * (Over 300 lines, because every write and what undoes it have to be read together.)
  */
 import assert from 'node:assert/strict';
 import {

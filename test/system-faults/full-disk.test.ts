@@ -17,9 +17,10 @@ import { readiness, refusedWrites, sum, VERDICT_MS_MAX } from './verdicts.ts';
 const MB = 1 << 20;
 const UNKNOWN = '503 storage-unavailable unknown';
 
-/** A service on a disk of `bytes` of which `left` are free, under load until told. */
+/** A service under load, until told, on a disk of `bytes` of which `left` are free at its start. */
 async function fillingUp(t: Test, bytes: number, left: number, reserve: string) {
   const disk = new SmallDisk(t, bytes);
+  disk.leave(left);
   const env = {
     DATA_DIR: join(disk.path, 'data'),
     MAX_MEMORY_USAGE: '16MB',
@@ -32,7 +33,6 @@ async function fillingUp(t: Test, bytes: number, left: number, reserve: string) 
   const { under, trace } = underStrace(t, []);
   const service = await ServiceProcess.start(t, { cwd, env, under });
   const port = await service.ready();
-  disk.leave(left);
   const client = new ApiClient(port);
   t.teardown(() => client.close());
   const ledger = new AckLedger();
@@ -57,8 +57,8 @@ async function fillingUp(t: Test, bytes: number, left: number, reserve: string) 
 t.test('without a reserve, to the last byte', async (t) => {
   const { disk, env, cwd, service, trace, client, port, ledger, tally, rest } = await fillingUp(
     t,
-    8 * MB,
-    1.5 * MB,
+    4 * MB,
+    0.625 * MB,
     '0B',
   );
   await readiness(client, 'red');
@@ -109,9 +109,11 @@ t.test('with a reserve, before the disk is full', async (t) => {
   const { disk, env, cwd, service, trace, client, port, ledger, tally, rest } = await fillingUp(
     t,
     48 * MB,
-    24.5 * MB,
+    48 * MB,
     '24MB',
   );
+  await polled(() => ledger.acknowledgements >= 100 || undefined, VERDICT_MS_MAX, 'some load');
+  disk.leave(20 * MB);
   await service.logged('disk: less room than DISK_RESERVE');
   await readiness(client, 'red');
   await refusedWrites(t, client);

@@ -7,14 +7,14 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import Fastify from 'fastify';
 import { ajvOptions, productEventBody, toProductEvent } from '../src/http/schemas/product-event.ts';
-import type { ProductEvent } from '../src/intake/event-intake.ts';
+import type { FullEvent } from '../src/intake/event-intake.ts';
 
 const accepted = Type.Object({ status: Type.String(), product_id: Type.String() });
 const product = Type.Object({ id: Type.String(), price: Type.Number(), stock: Type.Integer() });
 const missing = Type.Object({ title: Type.String() });
 const productParams = Type.Object({ id: Type.String() });
 
-const products = new Map<string, ProductEvent>();
+const products = new Map<string, FullEvent>();
 const app = Fastify({ ajv: ajvOptions }).withTypeProvider<TypeBoxTypeProvider>();
 
 app.post(

@@ -4,7 +4,7 @@
  * number of events is plain arithmetic, so long runs are checked without going over them again.
  * Any thread; pure.
  */
-import type { ProductEvent } from '../src/intake/event-intake.ts';
+import type { FullEvent } from '../src/intake/event-intake.ts';
 import type { ProductRepository } from '../src/store/product-repository.ts';
 import { type EventStream, productIds } from './event-stream.ts';
 import { createRandom } from './random.ts';
@@ -43,7 +43,7 @@ export class CatalogueStream implements EventStream {
     return this.#sent;
   }
 
-  next(): ProductEvent {
+  next(): FullEvent {
     const n = this.#sent++;
     const count = this.#ids.length;
     const productId = n < count ? this.#ids[n] : this.shuffledIds[n % count];
@@ -51,7 +51,7 @@ export class CatalogueStream implements EventStream {
   }
 
   /** What a product must be after all events so far; at least one pass was handed out. */
-  expected(product: number): ProductEvent {
+  expected(product: number): FullEvent {
     const count = this.#ids.length;
     const position = this.#positions[product];
     const last = this.#sent - 1 - ((this.#sent - 1 - position) % count);

@@ -2,7 +2,7 @@
  * The stream of events that benches send, and the state it must lead to. Both come from one seed, so
  * a bench checks every product at its end without having kept what it sent. Any thread; pure.
  */
-import type { ProductEvent } from '../src/intake/event-intake.ts';
+import type { FullEvent } from '../src/intake/event-intake.ts';
 import type { ProductRepository } from '../src/store/product-repository.ts';
 import { createRandom } from './random.ts';
 
@@ -14,7 +14,7 @@ const LATE_MS = 1_000_000;
 
 export interface EventStream {
   /** The next event of the stream. */
-  next(): ProductEvent;
+  next(): FullEvent;
 }
 
 /** Ids like those of a catalogue, 14 bytes each. */
@@ -68,8 +68,8 @@ export function repeatStream(stream: EventStream, events: number): EventStream {
 }
 
 /** What the store must hold after events: by the merge rule, from a plain Map. */
-export function expectedState(stream: EventStream, events: number): Map<string, ProductEvent> {
-  const expected = new Map<string, ProductEvent>();
+export function expectedState(stream: EventStream, events: number): Map<string, FullEvent> {
+  const expected = new Map<string, FullEvent>();
   for (let i = 0; i < events; i++) {
     const event = stream.next();
     const stands = expected.get(event.productId);
@@ -83,7 +83,7 @@ export function expectedState(stream: EventStream, events: number): Map<string, 
 /** Throws unless every product of `expected` reads back as it should; returns how many there are. */
 export function verifyStore(
   products: ProductRepository,
-  expected: ReadonlyMap<string, ProductEvent>,
+  expected: ReadonlyMap<string, FullEvent>,
 ): number {
   for (const [id, { price, stock, occurredAtMs }] of expected) {
     const result = products.read(id);

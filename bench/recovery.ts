@@ -12,7 +12,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { loadConfig } from '../src/config/load.ts';
-import type { ProductEvent } from '../src/intake/event-intake.ts';
+import type { FullEvent } from '../src/intake/event-intake.ts';
 import { Service } from '../src/service.ts';
 import { CatalogueStream } from './catalogue-stream.ts';
 import { RedisProcess, redisVersion } from './redis-process.ts';
@@ -63,14 +63,14 @@ async function writeDataDir(folder: string, stream: CatalogueStream, size: Bench
   }
 }
 
-function samplesOf(stream: CatalogueStream, size: BenchSize): ProductEvent[] {
+function samplesOf(stream: CatalogueStream, size: BenchSize): FullEvent[] {
   const step = SIZES[size].products / SAMPLES;
   return Array.from({ length: SAMPLES }, (_, i) => stream.expected(i * step));
 }
 
 async function startService(
   dataDir: string,
-  samples: readonly ProductEvent[],
+  samples: readonly FullEvent[],
   size: BenchSize,
 ): Promise<Start> {
   const startMs = performance.now();
@@ -126,7 +126,7 @@ async function writeRedis(folder: string, size: BenchSize, isRewritten: boolean)
 
 async function startRedis(
   folder: string,
-  samples: readonly ProductEvent[],
+  samples: readonly FullEvent[],
   size: BenchSize,
 ): Promise<Start> {
   const startMs = performance.now();

@@ -11,7 +11,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { loadConfig } from '../src/config/load.ts';
-import type { ProductEvent } from '../src/intake/event-intake.ts';
+import type { FullEvent } from '../src/intake/event-intake.ts';
 import { Service } from '../src/service.ts';
 import {
   createEventStream,
@@ -63,7 +63,7 @@ function streamOf(round: number, size: BenchSize) {
 
 async function startService(
   dataDir: string,
-  expected: ReadonlyMap<string, ProductEvent>,
+  expected: ReadonlyMap<string, FullEvent>,
   events: number,
 ): Promise<Start> {
   let replayMs = 0;

@@ -168,6 +168,7 @@ function offerAll(intake: EventIntake, stream: EventStream, count: number): Prom
   const last = Promise.withResolvers<void>();
   const waiter: EventWaiter = {
     durable: () => last.resolve(),
+    conflict: () => last.reject(new Error('an event met a conflict')),
     failed: (outcome) => last.reject(new Error(`an event failed, outcome ${outcome}`)),
   };
   for (let i = 1; i <= count; i++) {

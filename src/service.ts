@@ -20,6 +20,7 @@ import { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
 import { LogSupervisor } from './log/log-supervisor.ts';
 import { LogProgress } from './log/progress.ts';
+import { OutcomeReader, OutcomeWindow } from './outcome/outcome-window.ts';
 import { CommitRing } from './ring/commit-ring.ts';
 import { IntakeRing } from './ring/intake-ring.ts';
 import { Admission } from './store/admission.ts';
@@ -45,6 +46,7 @@ const CLOSING_SHARE = 0.2;
 
 export class Service implements Lifecycle {
   readonly store: SharedProductStore;
+  readonly outcomes: OutcomeReader;
   readonly appliers: ApplierPool;
   readonly log: LogSupervisor;
   readonly checkpoints: Checkpointer;
@@ -77,6 +79,7 @@ export class Service implements Lifecycle {
       queueSize,
       appliers: workers,
       store: plan,
+      outcomeEvents: config.outcomeEvents,
       ...(options.firstCursor === undefined ? {} : { firstCursor: options.firstCursor }),
     });
     const shards = memory.shards.map((buffer) => new Shard(buffer));
@@ -92,10 +95,14 @@ export class Service implements Lifecycle {
       hashKey: memory.hashKey,
       storageTimeoutMs: config.storageTimeoutMs,
     });
-    this.#watermark = new AppliedWatermark(
-      new CommitRing(memory.commit, workers),
-      new LogProgress(memory.progress),
-    );
+    const progress = new LogProgress(memory.progress);
+    this.#watermark = new AppliedWatermark(new CommitRing(memory.commit, workers), progress);
+    this.outcomes = new OutcomeReader({
+      window: new OutcomeWindow(memory.outcomes),
+      events: config.outcomeEvents,
+      progress,
+      applied: this.#watermark,
+    });
     this.app = buildApp({
       intake: this.#intake,
       applied: {

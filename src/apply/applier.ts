@@ -2,6 +2,14 @@
  * The loop of one applier: reads every committed slot, applies those of its own shards, publishes
  * its cursor. It is the only writer of its shards. Runs in a thread of the Piscina pool.
  */
+
+import {
+  OUTCOME_APPLIED,
+  OUTCOME_DEAD,
+  OUTCOME_REFUSED,
+  OUTCOME_STALE,
+  OutcomeWindow,
+} from '../outcome/outcome-window.ts';
 import {
   COMMIT_BELL_BACK,
   COMMIT_CLOSED,
@@ -10,7 +18,15 @@ import {
   CommitRing,
   commitCursor,
 } from '../ring/commit-ring.ts';
-import { SLOT_HASH, SLOT_WORDS } from '../ring/slot.ts';
+import {
+  KIND_STATE,
+  metaKind,
+  SLOT_DOUBLES,
+  SLOT_HASH,
+  SLOT_META,
+  SLOT_SEQ,
+  SLOT_WORDS,
+} from '../ring/slot.ts';
 import { Shard, shardOf } from '../store/shard.ts';
 import { type ApplyResult, ShardWriter } from '../store/shard-writer.ts';
 import type { ApplierEnd, ApplierTask } from '../threads/shared-memory.ts';
@@ -18,6 +34,15 @@ import { ApplierControl } from './applier-control.ts';
 
 /** Applies one slot of the commit ring. Tests wrap it to die at a chosen event. */
 export type ApplySlot = (cursor: number, index: number, commitTimeMs: number) => ApplyResult;
+
+/** What an event's byte says then; an overtaken one keeps what it says. */
+const OUTCOME_OF: Readonly<Record<ApplyResult, number | undefined>> = {
+  applied: OUTCOME_APPLIED,
+  stale: OUTCOME_STALE,
+  refused: OUTCOME_REFUSED,
+  overtaken: undefined,
+  'no-room': undefined,
+};
 
 /** Which applier owns a shard. */
 export function ownerOf(shard: number, appliers: number): number {
@@ -37,7 +62,8 @@ export function runApplier(
   const apply = wrap((cursor, slot, time) => writer.apply(cursor, slot, time), ring);
 
   const { cursors, mask, commitTimes } = ring;
-  const { words } = ring.slots;
+  const { words, doubles } = ring.slots;
+  const outcomes = new OutcomeWindow(memory.outcomes);
   const own = commitCursor(index);
   const publish = (cursor: number) => Atomics.store(cursors, own, cursor);
   let cursor = Atomics.load(cursors, own);
@@ -67,10 +93,20 @@ export function runApplier(
       if (!owned[shardOf(hash, shards.length)]) continue;
       control.begin(cursor);
       const isSetAside = control.skips(cursor);
+      let outcome: number | undefined = OUTCOME_DEAD;
       if (isSetAside) {
         writer.releaseOnly(cursor, slot);
-      } else if (apply(cursor, slot, commitTimes[slot] as number) === 'no-room') {
-        return 'no-room';
+      } else {
+        const result = apply(cursor, slot, commitTimes[slot] as number);
+        if (result === 'no-room') return 'no-room';
+        outcome = OUTCOME_OF[result];
+      }
+      // Before the cursor: whoever sees the event under the watermark sees its outcome.
+      if (
+        outcome !== undefined &&
+        metaKind(words[slot * SLOT_WORDS + SLOT_META] as number) !== KIND_STATE
+      ) {
+        outcomes.store(doubles[slot * SLOT_DOUBLES + SLOT_SEQ] as number, outcome);
       }
       // Pairs with the log thread's Atomics.load in backlog(): the slot may now be overwritten.
       publish((cursor + 1) | 0);

@@ -67,6 +67,14 @@ export const ConfigSchema = Type.Object({
     maximum: 1_048_576,
     description: 'Events in flight, exactly; one more is answered 503 with Retry-After',
   }),
+  outcomeEvents: integer({
+    env: 'OUTCOME_WINDOW',
+    defaultText: '1000000',
+    minimum: 1000,
+    maximum: 1_073_741_824,
+    description:
+      'Events whose outcome can be asked for, the newest ones; a byte of memory each, rounded up to a power of two',
+  }),
   shards: integer({
     env: 'SHARDS',
     defaultText: '16',

@@ -77,6 +77,11 @@ export const PROBLEMS = {
     title: 'Expectation failed',
     detail: 'The only expectation this service meets is 100-continue.',
   },
+  'idempotency-conflict': {
+    status: 422,
+    title: 'Idempotency conflict',
+    detail: 'Another event came before under this key; a key belongs to one content only.',
+  },
   'headers-too-large': {
     status: 431,
     title: 'Headers too large',

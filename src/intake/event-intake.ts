@@ -3,16 +3,28 @@
  * Implemented by `ring-intake.ts`; runs on the main thread only and never blocks it.
  */
 
-/** One validated update: both fields set, as the single POST asks for. */
+/** One validated event. The optional members stand for rare wishes; most events have none. */
 export interface ProductEvent {
   /** 1–64 bytes of UTF-8, no control characters, no lone surrogates. */
   readonly productId: string;
-  /** Finite, ≥ 0. */
-  readonly price: number;
-  /** Integer, 0 … 2^53−1. */
-  readonly stock: number;
+  /** Finite, ≥ 0; `undefined` leaves it as it is. */
+  readonly price: number | undefined;
+  /** Integer, 0 … 2^53−1; `undefined` leaves it as it is. */
+  readonly stock: number | undefined;
   /** Milliseconds since the epoch; `undefined` means the time of arrival. */
   readonly occurredAtMs: number | undefined;
+  /** Delists the product; price and stock are `undefined` then. Without it, one of them is not. */
+  readonly isDelete?: boolean | undefined;
+  /** The seq that the product must have when this is applied, or EXPECTED_ANY; else it is refused. */
+  readonly expectedSeq?: number | undefined;
+  /** What makes a repetition known: three Int32s, see dedupe/fingerprint.ts. */
+  readonly key?: Int32Array | undefined;
+}
+
+/** An event that sets both fields, as the single POST asks for. */
+export interface FullEvent extends ProductEvent {
+  readonly price: number;
+  readonly stock: number;
 }
 
 /**
@@ -21,10 +33,15 @@ export interface ProductEvent {
  */
 export type AckLevel = 'accepted' | 'durable' | 'applied';
 
-/** Whoever waits for the fate of one event; exactly one of the two methods is called, once. */
+/** Whoever waits for the fate of one event; exactly one of the methods is called, once. */
 export interface EventWaiter {
-  /** The event is flushed to disk under this number. */
-  durable(seq: number): void;
+  /**
+   * The event is flushed to disk under this number; `isReplayed`: it was already, when it came
+   * before under the same key.
+   */
+  durable(seq: number, isReplayed?: boolean): void;
+  /** Another event came before under the same key; this one was not taken. */
+  conflict(): void;
   /**
    * The event will not be acknowledged.
    * `none`: it was not applied and never will be; `unknown`: it had been handed to a disk that failed.

@@ -21,10 +21,12 @@ import {
   type IntakeRing,
 } from '../ring/intake-ring.ts';
 import {
+  EXPECTED_ANY,
   FLAG_ARRIVAL_TIME,
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
   FLAG_RESERVED,
+  KIND_DELETE,
   KIND_UPSERT,
   packMeta,
   SLOT_DOUBLES,
@@ -167,16 +169,25 @@ export class RingIntake implements EventIntake {
 
     // Checked again at the ring's edge: what gets in here is on disk for good.
     const idBytes = encodeProductIdWords(event.productId, slots, w + SLOT_ID);
-    if (idBytes < 0 || !(event.price >= 0 && event.price < Infinity))
-      throw new TypeError('price or product id out of range');
-    if (!Number.isSafeInteger(event.stock) || event.stock < 0)
+    const { price, stock, expectedSeq = 0 } = event;
+    const isDelete = event.isDelete === true;
+    if (idBytes < 0) throw new TypeError('product id out of range');
+    if (price !== undefined && !(price >= 0 && price < Infinity))
+      throw new TypeError('price out of range');
+    if (stock !== undefined && !(Number.isSafeInteger(stock) && stock >= 0))
       throw new TypeError('stock out of range');
+    if ((price === undefined && stock === undefined) !== isDelete)
+      throw new TypeError('a delete has no fields, and everything else has one');
+    if (!Number.isSafeInteger(expectedSeq) || expectedSeq < EXPECTED_ANY)
+      throw new TypeError('expected seq out of range');
     // A product whose times were once NaN would take no event any more.
     if (event.occurredAtMs !== undefined && !Number.isFinite(event.occurredAtMs))
       throw new TypeError('event time out of range');
 
     const hash = hashId(hashKey, words, w + SLOT_ID, idBytes);
-    let flags = FLAG_HAS_PRICE | FLAG_HAS_STOCK;
+    let flags = 0;
+    if (price !== undefined || isDelete) flags |= FLAG_HAS_PRICE;
+    if (stock !== undefined || isDelete) flags |= FLAG_HAS_STOCK;
     const shard = shardOf(hash, shards);
     // While there is plenty of room, reserving some costs less than looking whether it is needed.
     if (admission.isPlentiful(shard) || !store.has(words, w + SLOT_ID, idBytes, hash)) {
@@ -189,10 +200,10 @@ export class RingIntake implements EventIntake {
     doubles[d + SLOT_SEQ] = 0;
     doubles[d + SLOT_OCCURRED_AT] = event.occurredAtMs ?? Date.now();
     // −0 and 0 are one price; the sum makes them one bit pattern.
-    doubles[d + SLOT_PRICE] = event.price + 0;
-    doubles[d + SLOT_STOCK] = event.stock + 0;
-    doubles[d + SLOT_EXPECTED_SEQ] = 0;
-    words[w + SLOT_META] = packMeta(KIND_UPSERT, flags, idBytes);
+    doubles[d + SLOT_PRICE] = price === undefined ? Number.NaN : price + 0;
+    doubles[d + SLOT_STOCK] = stock === undefined ? Number.NaN : stock + 0;
+    doubles[d + SLOT_EXPECTED_SEQ] = expectedSeq;
+    words[w + SLOT_META] = packMeta(isDelete ? KIND_DELETE : KIND_UPSERT, flags, idBytes);
     words[w + SLOT_HASH] = hash;
     // A loop: `fill` costs three times as much for these four words.
     for (let i = SLOT_FINGERPRINT; i < SLOT_ID; i++) words[w + i] = 0;
@@ -230,7 +241,7 @@ export class RingIntake implements EventIntake {
       this.#settled = (c + 1) | 0;
       if (waiter === undefined) continue;
       this.#waiters[index] = undefined;
-      waiter.durable(doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number);
+      waiter.durable(doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number, false);
     }
     this.#afterSettling();
   }

@@ -5,9 +5,10 @@
  *
  *   byte   0  seq            f64  the sequencer's number; 0 = not numbered yet
  *          8  occurred_at    f64  ms since the epoch (the arrival time when ARRIVAL_TIME is set)
- *         16  price          f64  valid when HAS_PRICE is set
- *         24  stock          f64  valid when HAS_STOCK is set
- *         32  expected seq   f64  conditional write; 0 = none
+ *         16  price          f64  valid when HAS_PRICE is set; NaN in a delete
+ *         24  stock          f64  valid when HAS_STOCK is set; NaN in a delete
+ *         32  expected seq   f64  conditional write: the seq that the product must have; 0 = none,
+ *                                 −1 = any, as long as the product is listed
  *         40  meta           u32  kind (bits 0–7) · flags (8–23) · id length in bytes (24–31)
  *         44  hash           u32  of the id under this start's key; meaningless on disk
  *         48  fingerprint    16 B of the event id; zeros = none
@@ -42,7 +43,7 @@ export const SLOT_ID_BYTE = 64;
 export const ID_BYTES_MAX = 64;
 export const ID_WORDS = ID_BYTES_MAX / 4;
 
-/** What the event does. More kinds come with the richer API; 0 never stands in a valid slot. */
+/** What the event does; 0 never stands in a valid slot. An upsert with one field alone is partial. */
 export const KIND_UPSERT = 1;
 /**
  * A product's whole state from a checkpoint, on its way to the store at start; memory only.
@@ -50,12 +51,21 @@ export const KIND_UPSERT = 1;
  * updated_at.
  */
 export const KIND_STATE = 2;
+/** Delists the product: writes "absent" (NaN) to both fields, at the event's time like any value. */
+export const KIND_DELETE = 3;
+
+/** Of the expected seq: the product must be listed, whatever its seq. */
+export const EXPECTED_ANY = -1;
 
 export const FLAG_HAS_PRICE = 1 << 8;
 export const FLAG_HAS_STOCK = 1 << 9;
 export const FLAG_ARRIVAL_TIME = 1 << 10;
 /** The admission reserved room for a new product; memory only, cleared before the slot is logged. */
 export const FLAG_RESERVED = 1 << 11;
+/** Set by the sequencer in the intake ring only: the slot's seq is that of the same event before. */
+export const FLAG_DUPLICATE = 1 << 12;
+/** Likewise: an event with this key and other content is known; nothing was logged. */
+export const FLAG_CONFLICT = 1 << 13;
 
 const KIND_MASK = 0xff;
 const FLAGS_DEFINED = FLAG_HAS_PRICE | FLAG_HAS_STOCK | FLAG_ARRIVAL_TIME | FLAG_RESERVED;
@@ -84,7 +94,7 @@ export function metaIdBytes(meta: number): number {
 export function isMetaValid(meta: number): boolean {
   const idBytes = metaIdBytes(meta);
   return (
-    metaKind(meta) === KIND_UPSERT &&
+    (metaKind(meta) === KIND_UPSERT || metaKind(meta) === KIND_DELETE) &&
     (meta & FLAGS_MASK & ~FLAGS_DEFINED) === 0 &&
     idBytes >= 1 &&
     idBytes <= ID_BYTES_MAX
@@ -98,6 +108,10 @@ export interface SlotContent {
   readonly price: number | undefined;
   readonly stock: number | undefined;
   readonly occurredAtMs: number;
+  /** Only there where it is true. */
+  readonly isDelete?: boolean;
+  /** Only there where the event has a condition. */
+  readonly expectedSeq?: number;
 }
 
 /** Copies the slot at `index` of `slots` (a whole number of slots) out as plain values. */
@@ -105,13 +119,17 @@ export function describeSlot(slots: SlotViews, index: number): SlotContent {
   const d = index * SLOT_DOUBLES;
   const meta = slots.words[index * SLOT_WORDS + SLOT_META] as number;
   const id = index * SLOT_BYTES + SLOT_ID_BYTE;
+  const isDelete = metaKind(meta) === KIND_DELETE;
+  const expectedSeq = slots.doubles[d + SLOT_EXPECTED_SEQ] as number;
   return {
     seq: slots.doubles[d + SLOT_SEQ] as number,
     // A copy: TextDecoder refuses shared memory.
     productId: new TextDecoder().decode(slots.bytes.slice(id, id + metaIdBytes(meta))),
-    price: meta & FLAG_HAS_PRICE ? slots.doubles[d + SLOT_PRICE] : undefined,
-    stock: meta & FLAG_HAS_STOCK ? slots.doubles[d + SLOT_STOCK] : undefined,
+    price: meta & FLAG_HAS_PRICE && !isDelete ? slots.doubles[d + SLOT_PRICE] : undefined,
+    stock: meta & FLAG_HAS_STOCK && !isDelete ? slots.doubles[d + SLOT_STOCK] : undefined,
     occurredAtMs: slots.doubles[d + SLOT_OCCURRED_AT] as number,
+    ...(isDelete ? { isDelete } : {}),
+    ...(expectedSeq === 0 ? {} : { expectedSeq }),
   };
 }
 

@@ -7,7 +7,9 @@
 export interface ProductState {
   /** The number of the event that last changed the product (its version, its ETag). */
   readonly seq: number;
+  /** NaN = absent: never set, or delisted since. A product with both absent is not listed. */
   readonly price: number;
+  /** NaN = absent, as for the price. */
   readonly stock: number;
   /** Event time (ms since the epoch) that set the price; −Infinity while it was never set. */
   readonly priceAtMs: number;

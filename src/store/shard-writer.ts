@@ -16,6 +16,7 @@
  */
 import assert from 'node:assert/strict';
 import {
+  EXPECTED_ANY,
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
   FLAG_RESERVED,
@@ -24,6 +25,7 @@ import {
   metaIdBytes,
   metaKind,
   SLOT_DOUBLES,
+  SLOT_EXPECTED_SEQ,
   SLOT_HASH,
   SLOT_ID,
   SLOT_META,
@@ -81,13 +83,15 @@ const PHASE_NEW = 2;
 const PHASE_RELEASING = 3;
 
 /**
- * - `applied`: at least one field was taken.
+ * - `applied`: at least one field was taken, perhaps by the thread before, which died since.
  * - `stale`: every field it carries is older (in event time) than what stands; nothing changed.
- * - `repeated`: this very event was applied before its applier died.
+ * - `refused`: its condition on the product's seq did not hold; nothing changed.
+ * - `overtaken`: the entry came from a checkpoint and holds a later event; what became of this one
+ *   was decided before.
  * - `no-room`: a new product and no entry left. Admission makes this impossible for live events; at
  *   a replay it means that the store was made smaller than the data.
  */
-export type ApplyResult = 'applied' | 'stale' | 'repeated' | 'no-room';
+export type ApplyResult = 'applied' | 'stale' | 'refused' | 'overtaken' | 'no-room';
 
 assert.ok((UNDO_STATE + ENTRY_STATE_WORDS) * 4 <= UNDO_BYTES);
 
@@ -122,8 +126,14 @@ export class ShardWriter {
     this.#time[0] = commitTimeMs;
 
     const found = shard.find(slotWords, w + SLOT_ID, metaIdBytes(meta), hash);
+    const entrySeq = found >= 0 ? (shard.doubles[(found + ENTRY_SEQ) >> 1] as number) : 0;
+    const seq = slotDoubles[d + SLOT_SEQ] as number;
     let result: ApplyResult;
-    if (found >= 0) {
+    if (entrySeq >= seq) {
+      result = entrySeq === seq ? 'applied' : 'overtaken';
+    } else if (!this.#holds(shard, found, entrySeq, d, meta)) {
+      result = 'refused';
+    } else if (found >= 0) {
       const entry = found >> 1;
       const at = slotDoubles[d + SLOT_OCCURRED_AT] as number;
       // An equal time wins: the later seq is the newer word about the same moment.
@@ -133,11 +143,7 @@ export class ShardWriter {
       const takesStock =
         (meta & FLAG_HAS_STOCK) !== 0 &&
         at >= (shard.doubles[entry + (ENTRY_STOCK_AT >> 1)] as number);
-      if (
-        (shard.doubles[entry + (ENTRY_SEQ >> 1)] as number) >= (slotDoubles[d + SLOT_SEQ] as number)
-      ) {
-        result = 'repeated';
-      } else if (takesPrice || takesStock) {
+      if (takesPrice || takesStock) {
         this.#overwrite(cursor, shard, shardIndex, found, w, takesPrice, takesStock);
         result = 'applied';
       } else {
@@ -151,6 +157,18 @@ export class ShardWriter {
     }
     if (meta & FLAG_RESERVED) this.#release(cursor, shard, shardIndex);
     return result;
+  }
+
+  /** Whether the condition of the slot at double `d` holds for the entry at word `found` (< 0: none). */
+  #holds(shard: Shard, found: number, entrySeq: number, d: number, meta: number): boolean {
+    const expected = this.#slots.doubles[d + SLOT_EXPECTED_SEQ] as number;
+    // A checkpoint's state has a time in this place.
+    if (expected === 0 || metaKind(meta) === KIND_STATE) return true;
+    if (found < 0) return false;
+    const price = shard.doubles[(found + ENTRY_PRICE) >> 1] as number;
+    const stock = shard.doubles[(found + ENTRY_STOCK) >> 1] as number;
+    const isListed = !Number.isNaN(price) || !Number.isNaN(stock);
+    return isListed && (expected === EXPECTED_ANY || expected === entrySeq);
   }
 
   /**
@@ -245,7 +263,9 @@ export class ShardWriter {
       words[entry + ENTRY_ID + i] = slotWords[slot + SLOT_ID + i] as number;
     }
     const pair = entry >> 1;
+    doubles[pair + (ENTRY_PRICE >> 1)] = Number.NaN;
     doubles[pair + (ENTRY_PRICE_AT >> 1)] = Number.NEGATIVE_INFINITY;
+    doubles[pair + (ENTRY_STOCK >> 1)] = Number.NaN;
     doubles[pair + (ENTRY_STOCK_AT >> 1)] = Number.NEGATIVE_INFINITY;
     this.#storeState(
       words,

@@ -13,12 +13,15 @@
  *   byte   0  version    i32  seqlock: odd while the owner writes                     (mutable)
  *          4  hash       u32  of the id under this start's key                        (fixed)
  *          8  seq        f64  of the event that last changed the product              (mutable)
- *         16  price      f64 ·  24 price_at f64 ms, −Infinity = never set             (mutable)
- *         32  stock      f64 ·  40 stock_at f64 ms, −Infinity = never set             (mutable)
+ *         16  price      f64, NaN = absent ·  24 price_at f64 ms, −Infinity = never set (mutable)
+ *         32  stock      f64, NaN = absent ·  40 stock_at f64 ms, −Infinity = never set (mutable)
  *         48  updated_at f64  commit time of that event, ms                           (mutable)
- *         56  meta       u32  id length in bytes (24–31); flags to come (0–23)
+ *         56  meta       u32  id length in bytes (24–31)                             (fixed)
  *         60  unused
  *         64  id         64 B UTF-8, zero-padded                                      (fixed)
+ * A field is absent until an event sets it, and again once a delete does: both keep the time. The
+ * product is listed unless both are absent; an entry that is not stays, as a tombstone, so that an
+ * older event can't bring the product back.
  * Fixed words are written before the entry's cell is stored and never after: whoever loads the cell
  * (Atomics.load, pairs with the owner's Atomics.store) may read them plainly.
  */

@@ -6,6 +6,7 @@ import { getRandomValues } from 'node:crypto';
 import { APPLIER_CONTROL_BYTES } from '../apply/applier-control.ts';
 import type { LogRetention, Removed } from '../checkpoint/retention.ts';
 import { PROGRESS_BYTES } from '../log/progress.ts';
+import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, nextPowerOfTwo } from '../ring/intake-ring.ts';
 import type { HashKey } from '../store/id-hash.ts';
@@ -25,6 +26,8 @@ export interface SharedMemory {
   readonly appliers: readonly SharedArrayBuffer[];
   /** store/shard.ts, one for each shard. */
   readonly shards: readonly SharedArrayBuffer[];
+  /** outcome/outcome-window.ts */
+  readonly outcomes: SharedArrayBuffer;
   /** log/progress.ts */
   readonly progress: SharedArrayBuffer;
   /** Random for each start. */
@@ -35,13 +38,15 @@ export interface MemoryOptions {
   readonly queueSize: number;
   readonly appliers: number;
   readonly store: StorePlan;
+  /** Events whose outcome is kept; as few as there can be, unless given. */
+  readonly outcomeEvents?: number;
   /** Where the ring cursors start; tests put it just below the 32-bit wrap. */
   readonly firstCursor?: number;
 }
 
 /** Allocates everything, zeroed. The memory of the service is bounded by this from here on. */
 export function createSharedMemory(options: MemoryOptions): SharedMemory {
-  const { queueSize, appliers, store, firstCursor = 0 } = options;
+  const { queueSize, appliers, store, outcomeEvents = 1, firstCursor = 0 } = options;
   const commitSlots = Math.max(COMMIT_SLOTS_MIN, 2 * nextPowerOfTwo(queueSize));
   const [k0, k1] = getRandomValues(new Int32Array(2)) as unknown as [number, number];
   return {
@@ -49,6 +54,7 @@ export function createSharedMemory(options: MemoryOptions): SharedMemory {
     commit: CommitRing.create(commitSlots, appliers, firstCursor).buffer,
     appliers: Array.from({ length: appliers }, () => new SharedArrayBuffer(APPLIER_CONTROL_BYTES)),
     shards: Array.from({ length: store.shards }, () => Shard.create(store.shard).buffer),
+    outcomes: OutcomeWindow.create(outcomeEvents),
     progress: new SharedArrayBuffer(PROGRESS_BYTES),
     hashKey: { k0, k1 },
   };

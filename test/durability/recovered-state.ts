@@ -12,6 +12,7 @@ import { PROGRESS_BYTES } from '../../src/log/progress.ts';
 import { type RecoverySink, recover } from '../../src/log/recovery.ts';
 import { Replay } from '../../src/log/replay.ts';
 import type { LogTail } from '../../src/log/sequencer.ts';
+import { OutcomeWindow } from '../../src/outcome/outcome-window.ts';
 import { COMMIT_HEAD, CommitRing, commitCursor } from '../../src/ring/commit-ring.ts';
 import { IntakeRing } from '../../src/ring/intake-ring.ts';
 import { describeSlot, type SlotViews } from '../../src/ring/slot.ts';
@@ -61,6 +62,7 @@ export class RecoveredState implements RecoverySink {
       commit: this.ring.buffer,
       appliers: [new SharedArrayBuffer(UNDO_BYTES)],
       shards: shards.map((shard) => shard.buffer),
+      outcomes: OutcomeWindow.create(1024),
       progress: new SharedArrayBuffer(PROGRESS_BYTES),
       hashKey,
     };

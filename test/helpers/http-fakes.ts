@@ -39,7 +39,7 @@ export class FakeIntake implements EventIntake {
     const made = { event, waiter, answer };
     this.offers.push(made);
     const seq = this.offers.length;
-    if (answer === 'queued' && this.autoDurable) setImmediate(() => waiter?.durable(seq));
+    if (answer === 'queued' && this.autoDurable) setImmediate(() => waiter?.durable(seq, false));
     const tell = this.#onOffer;
     this.#onOffer = undefined;
     tell?.(made);

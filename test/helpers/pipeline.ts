@@ -101,6 +101,7 @@ export class Pipeline {
     const fate = Promise.withResolvers<number>();
     const waiter = {
       durable: fate.resolve,
+      conflict: () => fate.reject(new Error('conflict')),
       failed: (outcome: string) => fate.reject(new Error(`failed: ${outcome}`)),
     };
     for (;;) {

@@ -5,10 +5,12 @@ import {
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
   FLAG_RESERVED,
+  KIND_DELETE,
   KIND_UPSERT,
   packMeta,
   SLOT_BYTES,
   SLOT_DOUBLES,
+  SLOT_EXPECTED_SEQ,
   SLOT_HASH,
   SLOT_ID,
   SLOT_ID_BYTE,
@@ -29,6 +31,9 @@ export interface PlainEvent {
   readonly price: number | undefined;
   readonly stock: number | undefined;
   readonly occurredAtMs: number;
+  readonly isDelete?: boolean;
+  /** 0 or absent = no condition. */
+  readonly expectedSeq?: number;
   /** Whether the admission reserved room for it. */
   readonly reserved?: boolean;
 }
@@ -40,16 +45,18 @@ export function putEvent(slots: SlotViews, index: number, event: PlainEvent, key
   slots.words.fill(0, w, w + SLOT_WORDS);
   const idBytes = encodeProductId(event.productId, slots.bytes, index * SLOT_BYTES + SLOT_ID_BYTE);
   if (idBytes < 0) throw new Error(`not an id: ${JSON.stringify(event.productId)}`);
+  const isDelete = event.isDelete === true;
   const flags =
-    (event.price === undefined ? 0 : FLAG_HAS_PRICE) |
-    (event.stock === undefined ? 0 : FLAG_HAS_STOCK) |
+    (event.price === undefined && !isDelete ? 0 : FLAG_HAS_PRICE) |
+    (event.stock === undefined && !isDelete ? 0 : FLAG_HAS_STOCK) |
     (event.reserved === true ? FLAG_RESERVED : 0);
   const hash = hashId(key, slots.words, w + SLOT_ID, idBytes);
   slots.doubles[d + SLOT_SEQ] = event.seq;
   slots.doubles[d + SLOT_OCCURRED_AT] = event.occurredAtMs;
-  slots.doubles[d + SLOT_PRICE] = event.price ?? 0;
-  slots.doubles[d + SLOT_STOCK] = event.stock ?? 0;
-  slots.words[w + SLOT_META] = packMeta(KIND_UPSERT, flags, idBytes);
+  slots.doubles[d + SLOT_PRICE] = event.price ?? Number.NaN;
+  slots.doubles[d + SLOT_STOCK] = event.stock ?? Number.NaN;
+  slots.doubles[d + SLOT_EXPECTED_SEQ] = event.expectedSeq ?? 0;
+  slots.words[w + SLOT_META] = packMeta(isDelete ? KIND_DELETE : KIND_UPSERT, flags, idBytes);
   slots.words[w + SLOT_HASH] = hash;
   return hash;
 }

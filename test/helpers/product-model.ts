@@ -14,6 +14,11 @@ export interface ModelProduct {
 }
 
 const NEVER = Number.NEGATIVE_INFINITY;
+const ABSENT = Number.NaN;
+
+function isListed(product: ModelProduct | undefined): boolean {
+  return product !== undefined && !(Number.isNaN(product.price) && Number.isNaN(product.stock));
+}
 
 export class ProductModel {
   readonly products = new Map<string, ModelProduct>();
@@ -26,15 +31,19 @@ export class ProductModel {
 
   /** Merges one event, committed at `commitTimeMs`: a field never goes back in event time. */
   apply(event: PlainEvent, commitTimeMs: number): void {
-    const { productId, price, stock, occurredAtMs: at, seq } = event;
+    const { productId, isDelete = false, expectedSeq = 0, occurredAtMs: at, seq } = event;
+    const price = isDelete ? ABSENT : event.price;
+    const stock = isDelete ? ABSENT : event.stock;
     const old = this.products.get(productId);
+    if (expectedSeq !== 0 && !isListed(old)) return;
+    if (expectedSeq > 0 && expectedSeq !== old?.seq) return;
     const takesPrice = price !== undefined && at >= (old?.priceAtMs ?? NEVER);
     const takesStock = stock !== undefined && at >= (old?.stockAtMs ?? NEVER);
     if (old !== undefined && !takesPrice && !takesStock) return;
     this.products.set(productId, {
       seq,
-      price: takesPrice ? price : (old?.price ?? 0),
-      stock: takesStock ? stock : (old?.stock ?? 0),
+      price: takesPrice ? price : (old?.price ?? ABSENT),
+      stock: takesStock ? stock : (old?.stock ?? ABSENT),
       priceAtMs: takesPrice ? at : (old?.priceAtMs ?? NEVER),
       stockAtMs: takesStock ? at : (old?.stockAtMs ?? NEVER),
       updatedAtMs: commitTimeMs,

@@ -76,6 +76,7 @@ class IntakeBench {
   waiter(name: string): EventWaiter {
     return {
       durable: (seq) => this.#tell(`${name} durable ${seq}`),
+      conflict: () => this.#tell(`${name} conflict`),
       failed: (outcome) => this.#tell(`${name} failed ${outcome}`),
     };
   }
@@ -238,6 +239,7 @@ t.test('a waiter may offer the next event while it is told', async (t) => {
   const bench = new IntakeBench(t, { queueSize: 1 });
   const again: EventWaiter = {
     durable: (seq) => t.equal(bench.offer(`after ${seq}`), 'queued'),
+    conflict: () => t.fail(),
     failed: () => t.fail(),
   };
   bench.intake.offer({ productId: 'p', price: 1, stock: 1, occurredAtMs: 1 }, again);

@@ -64,6 +64,10 @@ class PendingAck implements EventWaiter {
     sendProblem(this.#reply, 'event-set-aside', { detail });
   }
 
+  conflict(): void {
+    if (!isGone(this.#reply)) sendProblem(this.#reply, 'idempotency-conflict', { outcome: 'none' });
+  }
+
   failed(outcome: 'none' | 'unknown'): void {
     if (isGone(this.#reply)) return;
     const seconds = this.#intake.retryAfterSeconds();

@@ -3,7 +3,7 @@
  * the step from a valid body to a ProductEvent. Main thread.
  */
 import { type Static, Type } from '@sinclair/typebox';
-import type { ProductEvent } from '../../intake/event-intake.ts';
+import type { FullEvent } from '../../intake/event-intake.ts';
 import { EVENT_TIME_MS_MIN, eventTimeMs, isEventTime } from './event-time.ts';
 import { isProductId } from './product-id.ts';
 
@@ -40,7 +40,7 @@ export const ajvOptions = {
 } as const;
 
 /** Converts a body that the schema found valid. Adding 0 turns −0, which JSON can say, into 0. */
-export function toProductEvent(body: ProductEventBody): ProductEvent {
+export function toProductEvent(body: ProductEventBody): FullEvent {
   return {
     productId: body.product_id,
     price: body.price + 0,

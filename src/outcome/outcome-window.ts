@@ -1,0 +1,100 @@
+/**
+ * What became of the last events, a byte each, in shared memory. The applier that owns an event's
+ * product writes its byte before it publishes the cursor behind the event; so the byte of an event
+ * under the applied watermark is final. Read on the main thread and by the checkpoint.
+ *
+ *   byte  seq & mask  u8  0 = not known · 1 applied · 2 stale · 3 refused · 4 dead
+ *
+ * The buffer is a power of two ≥ OUTCOME_WINDOW bytes; a byte is overwritten by the event one
+ * buffer length later, at the earliest when that is committed.
+ */
+import assert from 'node:assert/strict';
+import type { LogProgress } from '../log/progress.ts';
+import { nextPowerOfTwo } from '../ring/intake-ring.ts';
+
+export const OUTCOME_UNKNOWN = 0;
+export const OUTCOME_APPLIED = 1;
+export const OUTCOME_STALE = 2;
+export const OUTCOME_REFUSED = 3;
+export const OUTCOME_DEAD = 4;
+
+/**
+ * - `durable`: on disk, not yet applied.
+ * - `applied`: at least one of its fields was taken.
+ * - `stale`: older (in event time) than what stood; recorded, changed nothing.
+ * - `refused`: its condition did not hold; recorded, changed nothing.
+ * - `dead`: set aside, because it killed its applier twice.
+ * - `unknown`: no event has this seq yet.
+ * - `expired`: older than the window, or than what is known since the start.
+ */
+export type EventOutcome =
+  | 'durable'
+  | 'applied'
+  | 'stale'
+  | 'refused'
+  | 'dead'
+  | 'unknown'
+  | 'expired';
+
+const NAMES = ['expired', 'applied', 'stale', 'refused', 'dead'] as const;
+
+assert.equal(NAMES[OUTCOME_DEAD], 'dead');
+
+export class OutcomeWindow {
+  readonly #bytes: Uint8Array;
+  readonly #mask: number;
+
+  /** Views a window made by `create`, in any thread. */
+  constructor(buffer: SharedArrayBuffer) {
+    this.#bytes = new Uint8Array(buffer);
+    this.#mask = buffer.byteLength - 1;
+  }
+
+  /** Memory for at least the last `events` events. */
+  static create(events: number): SharedArrayBuffer {
+    return new SharedArrayBuffer(nextPowerOfTwo(events));
+  }
+
+  /** Events that it tells apart: at least OUTCOME_WINDOW. */
+  get capacity(): number {
+    return this.#bytes.length;
+  }
+
+  /** The byte of the event with this seq; or of one a whole capacity earlier or later. */
+  load(seq: number): number {
+    return Atomics.load(this.#bytes, seq & this.#mask);
+  }
+
+  /** The owning applier, before it publishes its cursor; at start, the recovery. */
+  store(seq: number, outcome: number): void {
+    Atomics.store(this.#bytes, seq & this.#mask, outcome);
+  }
+}
+
+export interface OutcomeReaderOptions {
+  readonly window: OutcomeWindow;
+  /** OUTCOME_WINDOW: events that are told at the most. */
+  readonly events: number;
+  readonly progress: LogProgress;
+  /** The applied watermark. */
+  readonly applied: { readonly seq: number };
+}
+
+/** Tells what became of an event. Main thread. */
+export class OutcomeReader {
+  readonly #options: OutcomeReaderOptions;
+
+  constructor(options: OutcomeReaderOptions) {
+    this.#options = options;
+  }
+
+  outcomeOf(seq: number): EventOutcome {
+    const { window, events, progress, applied } = this.#options;
+    if (seq >= (progress.load()?.nextSeq ?? 1)) return 'unknown';
+    if (seq > applied.seq) return 'durable';
+    const outcome = window.load(seq);
+    // Read after the byte: an event that overwrites it was committed before it was applied.
+    const nextSeq = progress.load()?.nextSeq ?? 1;
+    return seq + events < nextSeq ? 'expired' : (NAMES[outcome] ?? 'expired');
+  }
+}

@@ -74,9 +74,10 @@ export class Service implements Lifecycle {
       { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
       `store: room for ${plan.productsMax} products`,
     );
-    const { queueSize, workers } = config;
+    const { queueSize, bulkQueueSize, workers } = config;
     const memory = createSharedMemory({
       queueSize,
+      bulkQueueSize,
       appliers: workers,
       store: plan,
       outcomeEvents: config.outcomeEvents,

@@ -75,6 +75,14 @@ export const ConfigSchema = Type.Object({
     description:
       'Events whose outcome can be asked for, the newest ones; a byte of memory each, rounded up to a power of two',
   }),
+  bulkQueueSize: integer({
+    env: 'BULK_QUEUE_SIZE',
+    defaultText: '32768',
+    minimum: 1,
+    maximum: 1_048_576,
+    description:
+      'Events of batches in flight; a batch waits while there are more. They have a queue of their own (128 bytes an event), so that an import never fills the one of single events',
+  }),
   shards: integer({
     env: 'SHARDS',
     defaultText: '16',

@@ -15,10 +15,10 @@ import assert from 'node:assert/strict';
 import { BellWatch } from '../ring/bell.ts';
 import {
   INTAKE_BELL_BACK,
-  INTAKE_DOORBELL,
   INTAKE_HEAD,
   INTAKE_TAIL,
   type IntakeRing,
+  publishHead,
 } from '../ring/intake-ring.ts';
 import {
   EXPECTED_ANY,
@@ -212,11 +212,7 @@ export class RingIntake implements EventIntake {
 
   #endTurn(): void {
     this.#turnPending = false;
-    const { cursors } = this.#ring;
-    // Pairs with the log thread's Atomics.load of the head, before it reads the slots.
-    Atomics.store(cursors, INTAKE_HEAD, this.#claimed);
-    Atomics.add(cursors, INTAKE_DOORBELL, 1);
-    Atomics.notify(cursors, INTAKE_DOORBELL);
+    publishHead(this.#ring, this.#claimed, this.#ring);
     this.#settle();
     this.#wait();
   }

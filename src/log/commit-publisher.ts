@@ -22,6 +22,10 @@ export class CommitPublisher {
     this.#head = Atomics.load(ring.cursors, COMMIT_HEAD);
   }
 
+  get capacity(): number {
+    return this.#ring.capacity;
+  }
+
   get head(): number {
     return this.#head;
   }
@@ -31,9 +35,10 @@ export class CommitPublisher {
     return this.#ring.capacity - this.#ring.backlog(this.#head);
   }
 
-  /** Blocks until at least one slot is free. */
-  waitForRoom(): void {
-    while (this.free() === 0) this.#waitForAppliers(() => this.free() === 0);
+  /** Blocks until at least `slots` ≤ capacity are free. */
+  waitForRoom(slots = 1): void {
+    const lacking = () => this.free() < slots;
+    while (lacking()) this.#waitForAppliers(lacking);
   }
 
   /** Blocks until the appliers have passed everything published. */

@@ -3,7 +3,7 @@
  * a thread that died only goes on.
  */
 import { CommitRing } from '../ring/commit-ring.ts';
-import { IntakeRing } from '../ring/intake-ring.ts';
+import { IntakeRing, type IntakeRings, publishTail } from '../ring/intake-ring.ts';
 import type { LogThreadData, LogThreadMessage } from '../threads/shared-memory.ts';
 import { CommitPublisher } from './commit-publisher.ts';
 import type { FileSystem } from './file-system.ts';
@@ -11,7 +11,7 @@ import { LogProgress, type Progress } from './progress.ts';
 import { recover } from './recovery.ts';
 import { Replay, StopRequested } from './replay.ts';
 import { LogDamagedError } from './segment-reader.ts';
-import { type LogTail, publishTail, Sequencer } from './sequencer.ts';
+import { type LogTail, Sequencer } from './sequencer.ts';
 
 /** Runs until the main thread asks to stop. Blocks its thread. Reports through `tell`. */
 export function runLogThread(
@@ -20,20 +20,20 @@ export function runLogThread(
   tell: (message: LogThreadMessage) => void,
 ): void {
   const { memory, folder, checkpoints, segmentBytesMax } = data;
-  const intake = new IntakeRing(memory.intake);
+  const intakes = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
   const commits = new CommitPublisher(new CommitRing(memory.commit, memory.appliers.length));
   const progress = new LogProgress(memory.progress);
   let sequencer: Sequencer;
   try {
     const died = progress.load();
-    const sink = new Replay(intake, commits, memory.hashKey);
+    const sink = new Replay(intakes.live, commits, memory.hashKey);
     const tail =
       died === undefined
         ? recover({ files, folder, checkpoints, sink, tell })
-        : takeOver(intake, commits, died);
+        : takeOver(intakes, commits, died);
     sequencer = new Sequencer(
       {
-        intake,
+        intakes,
         commits,
         progress,
         files,
@@ -55,9 +55,10 @@ export function runLogThread(
 }
 
 /** Goes on where a log thread died: what it committed is published, the rest is done again. */
-export function takeOver(intake: IntakeRing, commits: CommitPublisher, died: Progress): LogTail {
+export function takeOver(intakes: IntakeRings, commits: CommitPublisher, died: Progress): LogTail {
   commits.resume(died.commitHead);
-  publishTail(intake, died.intakeTail);
+  publishTail(intakes.live, died.liveTail);
+  publishTail(intakes.bulk, died.bulkTail);
   // Its last segment may hold a frame that was never committed, so it is not written again.
   const { nextSeq, segment, previous } = died;
   return { nextSeq, segment, previous, lastFrameBytes: 0, fresh: true };

@@ -5,8 +5,8 @@
  *
  *   byte   0  stored  i32  how often a record was stored; 0 = none yet. Odd: record 1 holds, even: 2
  *         64  record 1, 192 bytes; 256 record 2, 192 bytes. A record, in doubles:
- *             0 next seq · 1 commit ring head · 2 intake ring tail
- *             3–9 the segment's end, 10–16 that of the one before it:
+ *             0 next seq · 1 commit ring head · 2 live ring tail · 3 bulk ring tail
+ *             4–10 the segment's end, 11–17 that of the one before it:
  *               first seq (0 = none), end bytes, chain, nonce as four 32-bit numbers
  */
 import { NONCE_BYTES, type SegmentEnd } from './format.ts';
@@ -19,7 +19,8 @@ const STORED = 0;
 export interface Progress {
   readonly nextSeq: number;
   readonly commitHead: number;
-  readonly intakeTail: number;
+  readonly liveTail: number;
+  readonly bulkTail: number;
   readonly segment: SegmentEnd;
   readonly previous: SegmentEnd | undefined;
 }
@@ -41,9 +42,10 @@ export class LogProgress {
     const record = this.#record(next);
     record[0] = progress.nextSeq;
     record[1] = progress.commitHead;
-    record[2] = progress.intakeTail;
-    storeEnd(record, 3, progress.segment);
-    storeEnd(record, 10, progress.previous);
+    record[2] = progress.liveTail;
+    record[3] = progress.bulkTail;
+    storeEnd(record, 4, progress.segment);
+    storeEnd(record, 11, progress.previous);
     // Pairs with the two loads in load(), before and after it reads the record.
     Atomics.store(this.#stored, STORED, next);
   }
@@ -79,9 +81,10 @@ function unpack(record: Float64Array): Progress {
   return {
     nextSeq: record[0] as number,
     commitHead: record[1] as number,
-    intakeTail: record[2] as number,
-    segment: loadEnd(record, 3) as SegmentEnd,
-    previous: loadEnd(record, 10),
+    liveTail: record[2] as number,
+    bulkTail: record[3] as number,
+    segment: loadEnd(record, 4) as SegmentEnd,
+    previous: loadEnd(record, 11),
   };
 }
 

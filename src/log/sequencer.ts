@@ -1,47 +1,37 @@
 /**
- * The log thread's work: numbers the events of the intake ring, makes them durable in batches (one
+ * The log thread's work: numbers the events of the intake rings, makes them durable in batches (one
  * flush each), passes them on to the appliers and only then settles them for the main thread.
  *
  * The story of one batch, and of a crash or a thread's death at each step:
- *  1. Slots are numbered in the intake ring. Nobody has seen the numbers; done again they are equal.
+ *  1. Slots are numbered in the intake rings. Nobody has seen the numbers: a successor gives them
+ *     again, perhaps others, since live events that came meanwhile go first.
  *  2. The frame is written and flushed. A crash before the flush returns: nobody was told; the tail
  *     is torn, or whole and then simply there. The thread dies: its successor opens a fresh segment
- *     that says how far this one counts, so the frame is void and is written again, same numbers.
+ *     that says how far this one counts, so the frame is void and its events are written again.
  *  3. The slots are copied behind the head of the commit ring, unseen.
  *  4. The progress record flips: from here on the batch is committed, for a successor too.
- *  5. Head and tail are published and the bells rung; a successor repeats this harmlessly.
+ *  5. Head and both tails are published and the bells rung; a successor repeats this harmlessly.
  *
- * When a write or flush fails, the batch stays in the intake ring and is written to a fresh segment
+ * When a write or flush fails, the batch stays in the intake rings and is written to a fresh segment
  * as in step 2, again and again with growing pauses, until it is durable or the service stops.
  * (Over 300 lines, because these steps and what undoes each of them have to be read together.)
  */
+import assert from 'node:assert/strict';
+import { INTAKE_DOORBELL, INTAKE_STOP, type IntakeRings } from '../ring/intake-ring.ts';
 import {
-  INTAKE_BELL_BACK,
-  INTAKE_DOORBELL,
-  INTAKE_HEAD,
-  INTAKE_STOP,
-  INTAKE_TAIL,
-  type IntakeRing,
-} from '../ring/intake-ring.ts';
-import {
-  copySlots,
   FLAG_RESERVED,
   SLOT_BYTES,
-  SLOT_DOUBLES,
   SLOT_HASH,
   SLOT_META,
-  SLOT_SEQ,
   SLOT_WORDS,
   SlotViews,
 } from '../ring/slot.ts';
+import { Batch } from './batch.ts';
 import type { CommitPublisher } from './commit-publisher.ts';
 import type { FileSystem } from './file-system.ts';
 import { FRAME_HEADER_BYTES, type SegmentEnd } from './format.ts';
 import type { LogProgress } from './progress.ts';
 import { SegmentWriter } from './segment-writer.ts';
-
-/** Events in one frame at the most: bounds the frame's memory and the time of one flush. */
-const BATCH_SLOTS_MAX = 8192;
 
 /** Pauses between tries on a failing disk: doubled each time from the first to the longest. */
 export interface RetryPauses {
@@ -52,7 +42,7 @@ export interface RetryPauses {
 const RETRY_DEFAULT: RetryPauses = { firstMs: 50, maxMs: 2000 };
 
 export interface SequencerOptions {
-  readonly intake: IntakeRing;
+  readonly intakes: IntakeRings;
   readonly commits: CommitPublisher;
   readonly progress: LogProgress;
   readonly files: FileSystem;
@@ -81,10 +71,9 @@ export class Sequencer {
   readonly #options: SequencerOptions;
   readonly #frame: Buffer;
   readonly #frameSlots: SlotViews;
-  readonly #batchMax: number;
+  readonly #batch: Batch;
   readonly #retry: RetryPauses;
   #nextSeq: number;
-  #tail: number;
   /** The open segment; `undefined` while the last one failed and no fresh one could be made. */
   #writer: SegmentWriter | undefined;
   /** How far the log counts, whatever becomes of the writer. */
@@ -99,14 +88,15 @@ export class Sequencer {
   constructor(options: SequencerOptions, tail: LogTail) {
     this.#options = options;
     this.#retry = options.retry ?? RETRY_DEFAULT;
-    this.#batchMax = Math.min(options.intake.capacity, BATCH_SLOTS_MAX);
-    const frame = new ArrayBuffer(FRAME_HEADER_BYTES + this.#batchMax * SLOT_BYTES);
+    assert.ok(options.commits.capacity > options.intakes.live.capacity, 'there is room for bulk');
+    this.#batch = new Batch(options.intakes);
+    const { slotsMax } = this.#batch;
+    const frame = new ArrayBuffer(FRAME_HEADER_BYTES + slotsMax * SLOT_BYTES);
     this.#frame = Buffer.from(frame);
-    this.#frameSlots = new SlotViews(frame, FRAME_HEADER_BYTES, this.#batchMax);
+    this.#frameSlots = new SlotViews(frame, FRAME_HEADER_BYTES, slotsMax);
     this.#nextSeq = tail.nextSeq;
     this.#segment = tail.segment;
     this.#previous = tail.previous;
-    this.#tail = Atomics.load(options.intake.cursors, INTAKE_TAIL);
     if (tail.fresh) this.#succeed();
     else if (tail.segment === undefined) this.#openFresh();
     else {
@@ -131,14 +121,14 @@ export class Sequencer {
    * log. Returns false if it had to give up on events that a failing disk would not take.
    */
   run(): boolean {
-    const { cursors } = this.#options.intake;
-    const { commits } = this.#options;
+    const { intakes, commits } = this.#options;
+    // The doorbell and the stop word of both rings.
+    const { cursors } = intakes.live;
     for (;;) {
-      // Bell, then stop, then head: what comes after these loads rings the bell.
+      // Bell, then stop, then the heads: what comes after these loads rings the bell.
       const bell = Atomics.load(cursors, INTAKE_DOORBELL);
       const stop = Atomics.load(cursors, INTAKE_STOP) === 1;
-      const pending = (Atomics.load(cursors, INTAKE_HEAD) - this.#tail) | 0;
-      if (pending === 0) {
+      if (!this.#batch.isPending) {
         if (stop) break;
         if (!this.idle()) continue;
         Atomics.wait(cursors, INTAKE_DOORBELL, bell);
@@ -170,37 +160,31 @@ export class Sequencer {
    * room. False when it was told to stop before a failing disk took the batch.
    */
   commitPending(): boolean {
-    const { intake, commits } = this.#options;
-    const pending = (Atomics.load(intake.cursors, INTAKE_HEAD) - this.#tail) | 0;
-    if (pending === 0) return true;
-    commits.waitForRoom();
-    return this.#commit(Math.min(pending, this.#batchMax, commits.free()));
+    const { commits } = this.#options;
+    if (!this.#batch.isPending) return true;
+    commits.waitForRoom(this.#batch.roomNeeded);
+    return this.#commit(this.#batch.take(commits.free()));
   }
 
-  /** Makes `count` pending events durable and passes them on. False when told to stop instead. */
+  /** Makes the batch's `count` events durable and passes them on. False when told to stop instead. */
   #commit(count: number): boolean {
-    const { intake, commits } = this.#options;
+    const { commits } = this.#options;
     this.#number(count);
     const commitTimeMs = this.#options.nowMs();
     if (!this.#makeDurable(count, commitTimeMs)) return false;
-    commits.write(intake.slots, intake.mask, this.#tail, count, commitTimeMs);
+    this.#batch.pass(commits, commitTimeMs);
     this.#nextSeq += count;
-    this.#tail = (this.#tail + count) | 0;
     this.#storeProgress();
     // Appliers first: they get a head start over the reply.
     commits.publish();
-    publishTail(intake, this.#tail);
+    this.#batch.settle();
     return true;
   }
 
   /** Writes seqs to the pending slots in place and copies them, as they go to disk, to the frame. */
   #number(count: number): void {
-    const { slots, mask } = this.#options.intake;
-    for (let i = 0; i < count; i++) {
-      slots.doubles[((this.#tail + i) & mask) * SLOT_DOUBLES + SLOT_SEQ] = this.#nextSeq + i;
-    }
-    // The frame is a plain stretch, so its mask only has to cover it.
-    copySlots(slots, mask, this.#tail, this.#frameSlots, 0x3fffffff, 0, count);
+    this.#batch.number(this.#nextSeq);
+    this.#batch.copyTo(this.#frameSlots);
     const { words } = this.#frameSlots;
     for (let w = 0; w < count * SLOT_WORDS; w += SLOT_WORDS) {
       words[w + SLOT_HASH] = 0;
@@ -265,7 +249,6 @@ export class Sequencer {
 
   /** The last segment failed and nothing is waiting: finds out when the disk is back. */
   #reopenIdle(): void {
-    const { cursors } = this.#options.intake;
     const { firstMs, maxMs } = this.#retry;
     for (let pauseMs = firstMs; ; pauseMs = Math.min(pauseMs * 2, maxMs)) {
       try {
@@ -275,7 +258,7 @@ export class Sequencer {
       } catch (error) {
         this.#failed(error);
         if (!this.#pause(pauseMs)) return;
-        if (Atomics.load(cursors, INTAKE_HEAD) !== this.#tail) return;
+        if (this.#batch.isPending) return;
       }
     }
   }
@@ -316,7 +299,7 @@ export class Sequencer {
 
   /** Waits before the next try; false when the service is to stop instead. */
   #pause(ms: number): boolean {
-    const { cursors } = this.#options.intake;
+    const { cursors } = this.#options.intakes.live;
     const until = performance.now() + ms;
     for (;;) {
       const bell = Atomics.load(cursors, INTAKE_DOORBELL);
@@ -332,17 +315,10 @@ export class Sequencer {
     this.#options.progress.store({
       nextSeq: this.#nextSeq,
       commitHead: this.#options.commits.head,
-      intakeTail: this.#tail,
+      liveTail: this.#batch.liveTail,
+      bulkTail: this.#batch.bulkTail,
       segment: this.#segment,
       previous: this.#previous,
     });
   }
-}
-
-/** Settles the slots before `tail` for the main thread. Harmless to repeat. */
-export function publishTail(intake: IntakeRing, tail: number): void {
-  // Pairs with the main thread's Atomics.load of the tail, before it reads the slots' numbers.
-  Atomics.store(intake.cursors, INTAKE_TAIL, tail);
-  Atomics.add(intake.cursors, INTAKE_BELL_BACK, 1);
-  Atomics.notify(intake.cursors, INTAKE_BELL_BACK);
 }

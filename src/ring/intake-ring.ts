@@ -1,16 +1,19 @@
 /**
  * The intake ring: from the main thread (one producer) to the log thread (one consumer).
- * Each cursor has a cache line to itself and counts slots modulo 2^32.
+ * Each cursor has a cache line to itself and counts slots modulo 2^32. A service has two of them:
+ * the live ring for single events and the bulk ring for batches, so that an import fills its own.
  *
  *   byte   0  head      i32  slots published; the main thread writes
  *         64  tail      i32  slots settled (durable, or given up); the log thread writes
- *        128  doorbell  i32  rung by the main thread after it moved head or asked for a stop
+ *        128  doorbell  i32  rung by the main thread after it moved head or asked for a stop;
+ *                            the live ring's serves both, a thread sleeps at one word only
  *        192  bell back i32  rung by the log thread after it moved tail or changed its state
- *        256  stop      i32  1 = nothing more will come; the main thread writes, then rings
+ *        256  stop      i32  1 = nothing more will come; the main thread writes, then rings;
+ *                            the live ring's serves both
  *        320  slots     capacity × 128 bytes
  *
- * Empty: head = tail. Full: head − tail = limit (QUEUE_SIZE), which the producer checks against its
- * own count of settled slots; the capacity is the next power of two, so a slot that the producer
+ * Empty: head = tail. Full: head − tail = limit (QUEUE_SIZE or BULK_QUEUE_SIZE), which the producer
+ * checks against its own count of settled slots; the capacity is the next power of two, so a slot that the producer
  * has not looked at since it was settled is never overwritten.
  * A slot between tail and head belongs to the log thread, every other one to the main thread.
  */
@@ -64,4 +67,31 @@ export class IntakeRing {
     ring.cursors[INTAKE_TAIL] = firstCursor;
     return ring;
   }
+}
+
+/** The two rings of one service: one log thread empties both. */
+export interface IntakeRings {
+  /** Single events. Its doorbell and stop word serve both rings. */
+  readonly live: IntakeRing;
+  /** Batches. */
+  readonly bulk: IntakeRing;
+}
+
+/**
+ * Shows the log thread every slot of `ring` before cursor `head`, and wakes it at the doorbell of
+ * `live`, whichever of the two rings `ring` is. For the ring's producer.
+ */
+export function publishHead(ring: IntakeRing, head: number, live: IntakeRing): void {
+  // Pairs with the log thread's Atomics.load of the head, before it reads the slots.
+  Atomics.store(ring.cursors, INTAKE_HEAD, head);
+  Atomics.add(live.cursors, INTAKE_DOORBELL, 1);
+  Atomics.notify(live.cursors, INTAKE_DOORBELL);
+}
+
+/** Settles every slot of `ring` before `tail` for its producer. Harmless to repeat. Log thread. */
+export function publishTail(ring: IntakeRing, tail: number): void {
+  // Pairs with the main thread's Atomics.load of the tail, before it reads the slots' numbers.
+  Atomics.store(ring.cursors, INTAKE_TAIL, tail);
+  Atomics.add(ring.cursors, INTAKE_BELL_BACK, 1);
+  Atomics.notify(ring.cursors, INTAKE_BELL_BACK);
 }

@@ -8,7 +8,7 @@ import type { LogRetention, Removed } from '../checkpoint/retention.ts';
 import { PROGRESS_BYTES } from '../log/progress.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
-import { IntakeRing, nextPowerOfTwo } from '../ring/intake-ring.ts';
+import { IntakeRing } from '../ring/intake-ring.ts';
 import type { HashKey } from '../store/id-hash.ts';
 import { Shard } from '../store/shard.ts';
 import type { StorePlan } from '../store/sizing.ts';
@@ -18,8 +18,10 @@ const COMMIT_SLOTS_MIN = 16_384;
 
 /** Every buffer that threads share; who writes what stands in the layouts. */
 export interface SharedMemory {
-  /** ring/intake-ring.ts */
+  /** ring/intake-ring.ts: the live ring */
   readonly intake: SharedArrayBuffer;
+  /** ring/intake-ring.ts: the bulk ring */
+  readonly bulk: SharedArrayBuffer;
   /** ring/commit-ring.ts */
   readonly commit: SharedArrayBuffer;
   /** apply/applier-control.ts, one block for each applier. */
@@ -36,6 +38,8 @@ export interface SharedMemory {
 
 export interface MemoryOptions {
   readonly queueSize: number;
+  /** Slots for batches; as few as there can be, unless given. */
+  readonly bulkQueueSize?: number;
   readonly appliers: number;
   readonly store: StorePlan;
   /** Events whose outcome is kept; as few as there can be, unless given. */
@@ -46,11 +50,14 @@ export interface MemoryOptions {
 
 /** Allocates everything, zeroed. The memory of the service is bounded by this from here on. */
 export function createSharedMemory(options: MemoryOptions): SharedMemory {
-  const { queueSize, appliers, store, outcomeEvents = 1, firstCursor = 0 } = options;
-  const commitSlots = Math.max(COMMIT_SLOTS_MIN, 2 * nextPowerOfTwo(queueSize));
+  const { queueSize, bulkQueueSize = 1, appliers, store } = options;
+  const { outcomeEvents = 1, firstCursor = 0 } = options;
+  // Twice the larger ring covers both.
+  const commitSlots = Math.max(COMMIT_SLOTS_MIN, 2 * Math.max(queueSize, bulkQueueSize));
   const [k0, k1] = getRandomValues(new Int32Array(2)) as unknown as [number, number];
   return {
     intake: IntakeRing.create(queueSize, firstCursor).buffer,
+    bulk: IntakeRing.create(bulkQueueSize, firstCursor).buffer,
     commit: CommitRing.create(commitSlots, appliers, firstCursor).buffer,
     appliers: Array.from({ length: appliers }, () => new SharedArrayBuffer(APPLIER_CONTROL_BYTES)),
     shards: Array.from({ length: store.shards }, () => Shard.create(store.shard).buffer),

@@ -20,7 +20,8 @@ function setup(firstCursor: number, published: number) {
   progress.store({
     nextSeq: published + 1,
     commitHead: head,
-    intakeTail: 0,
+    liveTail: 0,
+    bulkTail: 0,
     segment: { firstSeq: 1, nonce: Buffer.alloc(16), endBytes: 128, chain: 0 },
     previous: undefined,
   });

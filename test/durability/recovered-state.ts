@@ -14,7 +14,7 @@ import { Replay } from '../../src/log/replay.ts';
 import type { LogTail } from '../../src/log/sequencer.ts';
 import { OutcomeWindow } from '../../src/outcome/outcome-window.ts';
 import { COMMIT_HEAD, CommitRing, commitCursor } from '../../src/ring/commit-ring.ts';
-import { IntakeRing } from '../../src/ring/intake-ring.ts';
+import { IntakeRing, type IntakeRings } from '../../src/ring/intake-ring.ts';
 import { describeSlot, type SlotViews } from '../../src/ring/slot.ts';
 import { Shard, shardSize } from '../../src/store/shard.ts';
 import { ShardWriter, UNDO_BYTES } from '../../src/store/shard-writer.ts';
@@ -37,7 +37,7 @@ const SMALL: MemorySize = { intakeSlots: 16, shards: 2, shardBytes: 4096 };
 
 export class RecoveredState implements RecoverySink {
   readonly memory: SharedMemory;
-  readonly intake: IntakeRing;
+  readonly intakes: IntakeRings;
   readonly ring: CommitRing;
   readonly store: SharedProductStore;
   /** The log's events that the recovery went through, by seq. */
@@ -55,10 +55,14 @@ export class RecoveredState implements RecoverySink {
     const shards = Array.from({ length: size.shards }, () =>
       Shard.create(shardSize(size.shardBytes)),
     );
-    this.intake = IntakeRing.create(size.intakeSlots, firstCursor);
+    this.intakes = {
+      live: IntakeRing.create(size.intakeSlots, firstCursor),
+      bulk: IntakeRing.create(size.intakeSlots, firstCursor),
+    };
     this.ring = CommitRing.create(2 * size.intakeSlots, 1, firstCursor);
     this.memory = {
-      intake: this.intake.buffer,
+      intake: this.intakes.live.buffer,
+      bulk: this.intakes.bulk.buffer,
       commit: this.ring.buffer,
       appliers: [new SharedArrayBuffer(UNDO_BYTES)],
       shards: shards.map((shard) => shard.buffer),
@@ -73,7 +77,7 @@ export class RecoveredState implements RecoverySink {
 
   /** Recovers from `files` into this memory. Throws what the recovery throws. */
   recover(files: FileSystem, publisher: CommitPublisher = new Applying(this)): LogTail {
-    this.#replay = new Replay(this.intake, publisher, this.memory.hashKey);
+    this.#replay = new Replay(this.intakes.live, publisher, this.memory.hashKey);
     const tail = recover({
       files,
       folder: LOG_FOLDER,
@@ -136,8 +140,8 @@ export class Applying extends CommitPublisher {
     this.#state = state;
   }
 
-  override waitForRoom(): void {
-    if (this.free() === 0) this.#state.apply();
+  override waitForRoom(slots = 1): void {
+    if (this.free() < slots) this.#state.apply();
   }
 
   override waitUntilApplied(): void {

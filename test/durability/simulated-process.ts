@@ -58,7 +58,7 @@ export class SimulatedProcess {
 
   /** Slots free for `push`. */
   get room(): number {
-    return this.state.intake.capacity - this.#pending.length;
+    return this.state.intakes.live.capacity - this.#pending.length;
   }
 
   get hasPending(): boolean {
@@ -107,7 +107,7 @@ export class SimulatedProcess {
   /** The main thread claims a slot for `event`. There must be room. */
   push(event: PlainEvent): void {
     this.#settle();
-    const { slots, mask } = this.state.intake;
+    const { slots, mask } = this.state.intakes.live;
     const head = Atomics.load(this.#cursors, INTAKE_HEAD);
     putEvent(slots, head & mask, event, this.state.memory.hashKey);
     this.#pending.push(event);
@@ -175,7 +175,7 @@ export class SimulatedProcess {
   }
 
   get #cursors(): Int32Array {
-    return this.state.intake.cursors;
+    return this.state.intakes.live.cursors;
   }
 
   #thread(who: 'log' | 'checkpoint'): FaultyFiles {
@@ -195,7 +195,7 @@ export class SimulatedProcess {
     const { segmentBytesMax, nowMs } = this.#options;
     this.#sequencer = new Sequencer(
       {
-        intake: this.state.intake,
+        intakes: this.state.intakes,
         commits,
         progress: new MortalProgress(this.state.memory.progress, this.#logThread),
         files: this.#logThread,
@@ -231,7 +231,7 @@ export class SimulatedProcess {
     assert.ok(died !== undefined);
     const commits = this.#publisher(true);
     try {
-      this.#open(takeOver(this.state.intake, commits, died), commits);
+      this.#open(takeOver(this.state.intakes, commits, died), commits);
     } catch (error) {
       // The supervisor stops the process when a successor can't open the log.
       if (isSystemError(error)) this.#options.process.end();
@@ -241,7 +241,7 @@ export class SimulatedProcess {
 
   /** Reads what the log thread has settled, as the main thread does before it reuses a slot. */
   #settle(): void {
-    const { slots, mask } = this.state.intake;
+    const { slots, mask } = this.state.intakes.live;
     const tail = Atomics.load(this.#cursors, INTAKE_TAIL);
     for (; this.#settled !== tail; this.#settled = (this.#settled + 1) | 0) {
       const seq = slots.doubles[(this.#settled & mask) * SLOT_DOUBLES + SLOT_SEQ] as number;

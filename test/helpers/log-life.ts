@@ -77,8 +77,8 @@ export class LogLife {
     const { tail, recovered } = recoverTail(root, files);
     this.recovered = recovered;
     const options = {
-      intake: this.#intake,
-      commits: new CommitPublisher(CommitRing.create(SLOTS, 0)),
+      intakes: { live: this.#intake, bulk: IntakeRing.create(1) },
+      commits: new CommitPublisher(CommitRing.create(2 * SLOTS, 0)),
       progress: new LogProgress(new SharedArrayBuffer(PROGRESS_BYTES)),
       files,
       folder: join(root, 'log'),

@@ -2,12 +2,12 @@
 import t, { type Test } from 'tap';
 import type { EventWaiter, ProductEvent } from '../../src/intake/event-intake.ts';
 import { RingIntake } from '../../src/intake/ring-intake.ts';
-import { publishTail } from '../../src/log/sequencer.ts';
 import {
   INTAKE_DOORBELL,
   INTAKE_HEAD,
   INTAKE_TAIL,
   IntakeRing,
+  publishTail,
 } from '../../src/ring/intake-ring.ts';
 import {
   describeSlot,

@@ -22,7 +22,14 @@ function world() {
   const reader = new OutcomeReader({ window, events: EVENTS, progress, applied });
   const commit = (nextSeq: number) => {
     const segment = { firstSeq: 1, nonce: Buffer.alloc(16), endBytes: 128, chain: 0 };
-    progress.store({ nextSeq, commitHead: 0, intakeTail: 0, segment, previous: undefined });
+    progress.store({
+      nextSeq,
+      commitHead: 0,
+      liveTail: 0,
+      bulkTail: 0,
+      segment,
+      previous: undefined,
+    });
   };
   return { window, applied, reader, commit };
 }

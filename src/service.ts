@@ -74,10 +74,11 @@ export class Service implements Lifecycle {
       { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
       `store: room for ${plan.productsMax} products`,
     );
-    const { queueSize, bulkQueueSize, workers } = config;
+    const { queueSize, bulkQueueSize, dedupeEvents, workers } = config;
     const memory = createSharedMemory({
       queueSize,
       bulkQueueSize,
+      dedupeEvents,
       appliers: workers,
       store: plan,
       outcomeEvents: config.outcomeEvents,

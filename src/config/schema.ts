@@ -169,6 +169,14 @@ export const ConfigSchema = Type.Object({
     maximum: 1_000_000,
     description: 'Open connections; one more is closed at once',
   }),
+  dedupeEvents: integer({
+    env: 'DEDUPE_WINDOW',
+    defaultText: '1000000',
+    minimum: 1_000,
+    maximum: 100_000_000,
+    description:
+      'Events with an Idempotency-Key or event_id whose repetition is known, at least; takes 32 bytes × the next power of two from 8,192 more than this (32 MB for the default)',
+  }),
   segmentBytesMax: bytes({
     env: 'SEGMENT_SIZE',
     defaultText: '64MB',

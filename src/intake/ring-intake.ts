@@ -12,6 +12,7 @@
  * claimed − settled ≤ QUEUE_SIZE. Slots outside settled … claimed are the main thread's alone.
  */
 import assert from 'node:assert/strict';
+import { putFingerprint } from '../dedupe/fingerprint.ts';
 import { BellWatch } from '../ring/bell.ts';
 import {
   INTAKE_BELL_BACK,
@@ -23,6 +24,8 @@ import {
 import {
   EXPECTED_ANY,
   FLAG_ARRIVAL_TIME,
+  FLAG_CONFLICT,
+  FLAG_DUPLICATE,
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
   FLAG_RESERVED,
@@ -206,7 +209,8 @@ export class RingIntake implements EventIntake {
     words[w + SLOT_META] = packMeta(isDelete ? KIND_DELETE : KIND_UPSERT, flags, idBytes);
     words[w + SLOT_HASH] = hash;
     // A loop: `fill` costs three times as much for these four words.
-    for (let i = SLOT_FINGERPRINT; i < SLOT_ID; i++) words[w + i] = 0;
+    if (event.key === undefined) for (let i = SLOT_FINGERPRINT; i < SLOT_ID; i++) words[w + i] = 0;
+    else putFingerprint(words, index, event.key, 0);
     return undefined;
   }
 
@@ -228,18 +232,29 @@ export class RingIntake implements EventIntake {
     const tail = Atomics.load(this.#ring.cursors, INTAKE_TAIL);
     const count = (tail - this.#settled) | 0;
     if (count <= 0) return;
-    const { doubles } = this.#ring.slots;
+    const { doubles, words } = this.#ring.slots;
     const { mask } = this.#ring;
     this.#rate.settled(count, performance.now());
     for (let c = this.#settled; c !== tail; c = (c + 1) | 0) {
       const index = c & mask;
       const waiter = this.#waiters[index];
+      const meta = words[index * SLOT_WORDS + SLOT_META] as number;
+      const isDropped = (meta & (FLAG_DUPLICATE | FLAG_CONFLICT)) !== 0;
+      // No applier sees it, so none releases what was reserved for it.
+      if (isDropped && (meta & FLAG_RESERVED) !== 0) this.#cancelReservation(index);
       this.#settled = (c + 1) | 0;
       if (waiter === undefined) continue;
       this.#waiters[index] = undefined;
-      waiter.durable(doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number, false);
+      if ((meta & FLAG_CONFLICT) !== 0) waiter.conflict();
+      else waiter.durable(doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number, isDropped);
     }
     this.#afterSettling();
+  }
+
+  #cancelReservation(index: number): void {
+    const { admission, shards } = this.#options;
+    const hash = this.#ring.slots.words[index * SLOT_WORDS + SLOT_HASH] as number;
+    admission.cancel(shardOf(hash, shards));
   }
 
   #afterSettling(): void {

@@ -3,14 +3,24 @@
  * in the live ring, then some of the bulk ring. Log thread only.
  *
  *          tail                tail + taken               head
- *   live  ───┼────── batch ───────┼──────── pending ────────┼──▶     seq   n … n+live−1
- *   bulk  ───┼────── batch ───────┼──────── pending ────────┼──▶     seq   n+live …
+ *   live  ───┼────── batch ───────┼──────── pending ────────┼──▶     seq n …
+ *   bulk  ───┼────── batch ───────┼──────── pending ────────┼──▶     seq behind those
+ *
+ * A slot whose key is in the dedupe window is dropped: it gets the seq of the first and no place in
+ * the frame. Everything else is kept and numbered.
  *
  * Fairness: an event of the live ring is in the next frame, whatever the bulk ring holds, so it
  * waits for the flush of one frame and for its own. While live events keep coming, frames are kept
  * short for their sake (BULK_SHARE); else bulk fills them. Bulk leaves room for a whole live ring in
  * the commit ring: a live event never waits for the appliers because of bulk.
  */
+import assert from 'node:assert/strict';
+import {
+  type DedupeWindow,
+  KEY_CONFLICT,
+  KEY_UNKNOWN,
+  UNCOMMITTED_MAX,
+} from '../dedupe/dedupe-window.ts';
 import {
   INTAKE_HEAD,
   INTAKE_TAIL,
@@ -18,7 +28,17 @@ import {
   type IntakeRings,
   publishTail,
 } from '../ring/intake-ring.ts';
-import { copySlots, SLOT_DOUBLES, SLOT_SEQ, type SlotViews } from '../ring/slot.ts';
+import {
+  copySlots,
+  FLAG_CONFLICT,
+  FLAG_DUPLICATE,
+  SLOT_DOUBLES,
+  SLOT_FINGERPRINT,
+  SLOT_META,
+  SLOT_SEQ,
+  SLOT_WORDS,
+  type SlotViews,
+} from '../ring/slot.ts';
 import type { CommitPublisher } from './commit-publisher.ts';
 
 /** Events in one frame at the most: bounds the frame's memory and the time of one flush. */
@@ -33,17 +53,21 @@ const SHORT_FRAMES = 256;
 /** The mask of a plain stretch of slots: it only has to cover it. */
 const NO_WRAP = 0x3fffffff;
 
+assert.ok(BATCH_SLOTS_MAX <= UNCOMMITTED_MAX);
+
 export class Batch {
   readonly #live: IntakeEnd;
   readonly #bulk: IntakeEnd;
+  readonly #window: DedupeWindow;
   #shortFrames = 0;
 
-  constructor(intakes: IntakeRings) {
+  constructor(intakes: IntakeRings, window: DedupeWindow) {
     this.#live = new IntakeEnd(intakes.live);
     this.#bulk = new IntakeEnd(intakes.bulk);
+    this.#window = window;
   }
 
-  /** Events that one batch can have at the most. */
+  /** Slots that one batch can take at the most. */
   get slotsMax(): number {
     return Math.min(this.#live.ring.capacity + this.#bulk.ring.capacity, BATCH_SLOTS_MAX);
   }
@@ -66,39 +90,40 @@ export class Batch {
     return this.#live.pending() > 0 ? 1 : this.#roomKept + 1;
   }
 
-  /** Takes what goes into the next frame, `free` slots at the most; returns how many. */
-  take(free: number): number {
+  /**
+   * Takes what goes into the next frame, `free` slots at the most, and numbers it in place, from
+   * `nextSeq` on; returns how many events were kept.
+   */
+  take(free: number, nextSeq: number): number {
     const most = Math.min(free, this.slotsMax);
     const live = Math.min(this.#live.pending(), most);
     if (live > 0) this.#shortFrames = SHORT_FRAMES;
     else if (this.#shortFrames > 0) this.#shortFrames--;
     const share = this.#shortFrames > 0 ? BULK_SHARE : BATCH_SLOTS_MAX;
     const room = Math.max(0, Math.min(most - live, free - this.#roomKept));
-    this.#live.taken = live;
-    this.#bulk.taken = Math.min(this.#bulk.pending(), share, room);
-    return this.#live.taken + this.#bulk.taken;
+    const bulk = Math.min(this.#bulk.pending(), share, room);
+    const kept = this.#live.take(live, nextSeq, this.#window);
+    return kept + this.#bulk.take(bulk, nextSeq + kept, this.#window);
   }
 
-  /** Writes seqs from `nextSeq` on to the slots taken, in place. */
-  number(nextSeq: number): void {
-    this.#live.number(nextSeq);
-    this.#bulk.number(nextSeq + this.#live.taken);
-  }
-
-  /** Copies the slots taken to a plain stretch. */
+  /** Copies the slots kept to a plain stretch. */
   copyTo(frame: SlotViews): void {
-    const live = this.#live;
-    const bulk = this.#bulk;
-    copySlots(live.ring.slots, live.ring.mask, live.tail, frame, NO_WRAP, 0, live.taken);
-    copySlots(bulk.ring.slots, bulk.ring.mask, bulk.tail, frame, NO_WRAP, live.taken, bulk.taken);
+    let to = 0;
+    for (const end of [this.#live, this.#bulk]) {
+      const { slots, mask } = end.ring;
+      end.eachRun((cursor, count) => {
+        copySlots(slots, mask, cursor, frame, NO_WRAP, to, count);
+        to += count;
+      });
+    }
   }
 
-  /** Writes the slots taken to the commit ring, and moves behind them. */
+  /** Writes the slots kept to the commit ring, and moves behind all that were taken. */
   pass(commits: CommitPublisher, commitTimeMs: number): void {
     for (const end of [this.#live, this.#bulk]) {
-      const { ring, tail, taken } = end;
-      if (taken > 0) commits.write(ring.slots, ring.mask, tail, taken, commitTimeMs);
-      end.tail = (tail + taken) | 0;
+      const { slots, mask } = end.ring;
+      end.eachRun((cursor, count) => commits.write(slots, mask, cursor, count, commitTimeMs));
+      end.tail = (end.tail + end.taken) | 0;
     }
   }
 
@@ -119,6 +144,9 @@ class IntakeEnd {
   readonly ring: IntakeRing;
   tail: number;
   taken = 0;
+  /** Slots taken and not kept, counted from the tail, in order. */
+  readonly #dropped = new Int32Array(BATCH_SLOTS_MAX);
+  #drops = 0;
 
   constructor(ring: IntakeRing) {
     this.ring = ring;
@@ -129,10 +157,59 @@ class IntakeEnd {
     return (Atomics.load(this.ring.cursors, INTAKE_HEAD) - this.tail) | 0;
   }
 
-  number(nextSeq: number): void {
+  /** Takes the next `count` slots; writes seqs from `nextSeq` on to those kept and counts them. */
+  take(count: number, nextSeq: number, window: DedupeWindow): number {
     const { slots, mask } = this.ring;
-    for (let i = 0; i < this.taken; i++) {
-      slots.doubles[((this.tail + i) & mask) * SLOT_DOUBLES + SLOT_SEQ] = nextSeq + i;
+    const { words, doubles } = slots;
+    this.taken = count;
+    this.#drops = 0;
+    let seq = nextSeq;
+    for (let i = 0; i < count; i++) {
+      const index = (this.tail + i) & mask;
+      if (isKeyed(words, index) && !isNew(slots, index, seq, window)) {
+        this.#dropped[this.#drops++] = i;
+      } else {
+        doubles[index * SLOT_DOUBLES + SLOT_SEQ] = seq++;
+      }
+    }
+    return seq - nextSeq;
+  }
+
+  /** Calls `visit` with the cursor and length of each run of slots kept, in order. */
+  eachRun(visit: (cursor: number, count: number) => void): void {
+    let from = 0;
+    for (let n = 0; n <= this.#drops; n++) {
+      const to = n < this.#drops ? (this.#dropped[n] as number) : this.taken;
+      if (to > from) visit((this.tail + from) | 0, to - from);
+      from = to + 1;
     }
   }
+}
+
+/** Whether the slot has a key: three words of which one is not zero. */
+export function isKeyed(words: Int32Array, index: number): boolean {
+  const k = index * SLOT_WORDS + SLOT_FINGERPRINT;
+  return ((words[k] as number) | (words[k + 1] as number) | (words[k + 2] as number)) !== 0;
+}
+
+/** Adds a keyed event as `seq` if its key is not known; else says in its slot what it is. */
+function isNew(
+  { words, doubles }: SlotViews,
+  index: number,
+  seq: number,
+  window: DedupeWindow,
+): boolean {
+  const w = index * SLOT_WORDS;
+  const known = window.seqOf(words, w + SLOT_FINGERPRINT);
+  // What a thread that died found may have been something else.
+  const meta = (words[w + SLOT_META] as number) & ~(FLAG_DUPLICATE | FLAG_CONFLICT);
+  if (known === KEY_UNKNOWN) {
+    words[w + SLOT_META] = meta;
+    window.add(words, w + SLOT_FINGERPRINT, seq);
+    return true;
+  }
+  const isConflict = known === KEY_CONFLICT;
+  words[w + SLOT_META] = meta | (isConflict ? FLAG_CONFLICT : FLAG_DUPLICATE);
+  doubles[index * SLOT_DOUBLES + SLOT_SEQ] = isConflict ? 0 : known;
+  return false;
 }

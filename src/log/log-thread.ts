@@ -2,6 +2,7 @@
  * The log thread from start to end: brings the store back, then serves the intake. A successor of
  * a thread that died only goes on.
  */
+import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, type IntakeRings, publishTail } from '../ring/intake-ring.ts';
 import type { LogThreadData, LogThreadMessage } from '../threads/shared-memory.ts';
@@ -21,19 +22,21 @@ export function runLogThread(
 ): void {
   const { memory, folder, checkpoints, segmentBytesMax } = data;
   const intakes = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
+  const dedupe = new DedupeWindow(memory.dedupe, memory.hashKey);
   const commits = new CommitPublisher(new CommitRing(memory.commit, memory.appliers.length));
   const progress = new LogProgress(memory.progress);
   let sequencer: Sequencer;
   try {
     const died = progress.load();
-    const sink = new Replay(intakes.live, commits, memory.hashKey);
+    const sink = new Replay(intakes.live, commits, dedupe, memory.hashKey);
     const tail =
       died === undefined
         ? recover({ files, folder, checkpoints, sink, tell })
-        : takeOver(intakes, commits, died);
+        : takeOver(intakes, dedupe, commits, died);
     sequencer = new Sequencer(
       {
         intakes,
+        dedupe,
         commits,
         progress,
         files,
@@ -55,7 +58,13 @@ export function runLogThread(
 }
 
 /** Goes on where a log thread died: what it committed is published, the rest is done again. */
-export function takeOver(intakes: IntakeRings, commits: CommitPublisher, died: Progress): LogTail {
+export function takeOver(
+  intakes: IntakeRings,
+  dedupe: DedupeWindow,
+  commits: CommitPublisher,
+  died: Progress,
+): LogTail {
+  dedupe.takeOver(died.nextSeq);
   commits.resume(died.commitHead);
   publishTail(intakes.live, died.liveTail);
   publishTail(intakes.bulk, died.bulkTail);

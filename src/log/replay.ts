@@ -1,7 +1,9 @@
 /**
  * The way back into the store at start: entries of a checkpoint and frames of the log become slots
- * of the commit ring, the same road that live events take. Log thread.
+ * of the commit ring, the same road that live events take, and keys go into the dedupe window.
+ * Log thread.
  */
+import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { INTAKE_STOP, type IntakeRing } from '../ring/intake-ring.ts';
 import {
   FLAG_HAS_PRICE,
@@ -11,6 +13,7 @@ import {
   metaIdBytes,
   packMeta,
   SLOT_DOUBLES,
+  SLOT_FINGERPRINT,
   SLOT_HASH,
   SLOT_ID,
   SLOT_META,
@@ -32,6 +35,7 @@ import {
   ENTRY_STOCK,
   ENTRY_STOCK_AT,
 } from '../store/shard.ts';
+import { isKeyed } from './batch.ts';
 import type { CommitPublisher } from './commit-publisher.ts';
 import type { CheckedFrame } from './format.ts';
 import type { RecoverySink } from './recovery.ts';
@@ -48,11 +52,13 @@ export class StopRequested extends Error {}
 export class Replay implements RecoverySink {
   readonly #intake: IntakeRing;
   readonly #commits: CommitPublisher;
+  readonly #dedupe: DedupeWindow;
   readonly #key: HashKey;
   #unpublished = 0;
 
-  constructor(intake: IntakeRing, commits: CommitPublisher, key: HashKey) {
+  constructor(intake: IntakeRing, commits: CommitPublisher, dedupe: DedupeWindow, key: HashKey) {
     this.#intake = intake;
+    this.#dedupe = dedupe;
     this.#commits = commits;
     this.#key = key;
   }
@@ -65,6 +71,9 @@ export class Replay implements RecoverySink {
       const meta = slots.words[w + SLOT_META] as number;
       slots.words[w + SLOT_META] = meta & ~FLAG_RESERVED;
       this.#hash(slots, w, metaIdBytes(meta));
+      if (!isKeyed(slots.words, first + i)) continue;
+      const seq = slots.doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ] as number;
+      this.#dedupe.add(slots.words, w + SLOT_FINGERPRINT, seq);
     }
     this.#write(slots, first + skipped, frame.count - skipped, frame.commitTimeMs);
   }

@@ -3,13 +3,16 @@
  * flush each), passes them on to the appliers and only then settles them for the main thread.
  *
  * The story of one batch, and of a crash or a thread's death at each step:
- *  1. Slots are numbered in the intake rings. Nobody has seen the numbers: a successor gives them
- *     again, perhaps others, since live events that came meanwhile go first.
+ *  1. Slots are numbered in the intake rings, keys go into the dedupe window. Nobody has seen the
+ *     numbers: a successor takes the keys back and numbers again, perhaps otherwise, since live
+ *     events that came meanwhile go first.
  *  2. The frame is written and flushed. A crash before the flush returns: nobody was told; the tail
  *     is torn, or whole and then simply there. The thread dies: its successor opens a fresh segment
  *     that says how far this one counts, so the frame is void and its events are written again.
  *  3. The slots are copied behind the head of the commit ring, unseen.
  *  4. The progress record flips: from here on the batch is committed, for a successor too.
+ *     A repetition of an event in this batch is settled with it; one of an event committed before
+ *     needs no flush, for that one is durable.
  *  5. Head and both tails are published and the bells rung; a successor repeats this harmlessly.
  *
  * When a write or flush fails, the batch stays in the intake rings and is written to a fresh segment
@@ -17,6 +20,7 @@
  * (Over 300 lines, because these steps and what undoes each of them have to be read together.)
  */
 import assert from 'node:assert/strict';
+import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { INTAKE_DOORBELL, INTAKE_STOP, type IntakeRings } from '../ring/intake-ring.ts';
 import {
   FLAG_RESERVED,
@@ -43,6 +47,7 @@ const RETRY_DEFAULT: RetryPauses = { firstMs: 50, maxMs: 2000 };
 
 export interface SequencerOptions {
   readonly intakes: IntakeRings;
+  readonly dedupe: DedupeWindow;
   readonly commits: CommitPublisher;
   readonly progress: LogProgress;
   readonly files: FileSystem;
@@ -89,7 +94,7 @@ export class Sequencer {
     this.#options = options;
     this.#retry = options.retry ?? RETRY_DEFAULT;
     assert.ok(options.commits.capacity > options.intakes.live.capacity, 'there is room for bulk');
-    this.#batch = new Batch(options.intakes);
+    this.#batch = new Batch(options.intakes, options.dedupe);
     const { slotsMax } = this.#batch;
     const frame = new ArrayBuffer(FRAME_HEADER_BYTES + slotsMax * SLOT_BYTES);
     this.#frame = Buffer.from(frame);
@@ -163,27 +168,28 @@ export class Sequencer {
     const { commits } = this.#options;
     if (!this.#batch.isPending) return true;
     commits.waitForRoom(this.#batch.roomNeeded);
-    return this.#commit(this.#batch.take(commits.free()));
+    return this.#commit(this.#batch.take(commits.free(), this.#nextSeq));
   }
 
   /** Makes the batch's `count` events durable and passes them on. False when told to stop instead. */
   #commit(count: number): boolean {
-    const { commits } = this.#options;
-    this.#number(count);
-    const commitTimeMs = this.#options.nowMs();
-    if (!this.#makeDurable(count, commitTimeMs)) return false;
+    const { commits, nowMs } = this.#options;
+    const commitTimeMs = nowMs();
+    if (count > 0) {
+      this.#fillFrame(count);
+      if (!this.#makeDurable(count, commitTimeMs)) return false;
+    }
     this.#batch.pass(commits, commitTimeMs);
     this.#nextSeq += count;
     this.#storeProgress();
     // Appliers first: they get a head start over the reply.
-    commits.publish();
+    if (count > 0) commits.publish();
     this.#batch.settle();
     return true;
   }
 
-  /** Writes seqs to the pending slots in place and copies them, as they go to disk, to the frame. */
-  #number(count: number): void {
-    this.#batch.number(this.#nextSeq);
+  /** Copies the batch to the frame, as it goes to disk. */
+  #fillFrame(count: number): void {
     this.#batch.copyTo(this.#frameSlots);
     const { words } = this.#frameSlots;
     for (let w = 0; w < count * SLOT_WORDS; w += SLOT_WORDS) {

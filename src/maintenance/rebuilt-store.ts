@@ -2,6 +2,7 @@
  * A product store built in one thread from checkpoint entries and log frames, by the code that a
  * start uses: the replay fills a commit ring, the real merge rule empties it. Main thread of a tool.
  */
+import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { CommitPublisher } from '../log/commit-publisher.ts';
 import { Replay } from '../log/replay.ts';
 import { COMMIT_HEAD, CommitRing, commitCursor } from '../ring/commit-ring.ts';
@@ -26,7 +27,12 @@ export class RebuiltStore {
     const ring = new CommitRing(memory.commit, 1);
     this.shards = memory.shards.map((buffer) => new Shard(buffer));
     const applier = new InlineApplier(ring, this.shards);
-    this.replay = new Replay(new IntakeRing(memory.intake), applier, memory.hashKey);
+    this.replay = new Replay(
+      new IntakeRing(memory.intake),
+      applier,
+      new DedupeWindow(memory.dedupe, memory.hashKey),
+      memory.hashKey,
+    );
   }
 
   get products(): number {

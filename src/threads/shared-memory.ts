@@ -5,6 +5,7 @@
 import { getRandomValues } from 'node:crypto';
 import { APPLIER_CONTROL_BYTES } from '../apply/applier-control.ts';
 import type { LogRetention, Removed } from '../checkpoint/retention.ts';
+import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { PROGRESS_BYTES } from '../log/progress.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
@@ -30,6 +31,8 @@ export interface SharedMemory {
   readonly shards: readonly SharedArrayBuffer[];
   /** outcome/outcome-window.ts */
   readonly outcomes: SharedArrayBuffer;
+  /** dedupe/dedupe-window.ts */
+  readonly dedupe: SharedArrayBuffer;
   /** log/progress.ts */
   readonly progress: SharedArrayBuffer;
   /** Random for each start. */
@@ -44,6 +47,8 @@ export interface MemoryOptions {
   readonly store: StorePlan;
   /** Events whose outcome is kept; as few as there can be, unless given. */
   readonly outcomeEvents?: number;
+  /** Keyed events that are remembered; as few as there can be, unless given. */
+  readonly dedupeEvents?: number;
   /** Where the ring cursors start; tests put it just below the 32-bit wrap. */
   readonly firstCursor?: number;
 }
@@ -51,7 +56,7 @@ export interface MemoryOptions {
 /** Allocates everything, zeroed. The memory of the service is bounded by this from here on. */
 export function createSharedMemory(options: MemoryOptions): SharedMemory {
   const { queueSize, bulkQueueSize = 1, appliers, store } = options;
-  const { outcomeEvents = 1, firstCursor = 0 } = options;
+  const { outcomeEvents = 1, dedupeEvents = 1, firstCursor = 0 } = options;
   // Twice the larger ring covers both.
   const commitSlots = Math.max(COMMIT_SLOTS_MIN, 2 * Math.max(queueSize, bulkQueueSize));
   const [k0, k1] = getRandomValues(new Int32Array(2)) as unknown as [number, number];
@@ -62,6 +67,7 @@ export function createSharedMemory(options: MemoryOptions): SharedMemory {
     appliers: Array.from({ length: appliers }, () => new SharedArrayBuffer(APPLIER_CONTROL_BYTES)),
     shards: Array.from({ length: store.shards }, () => Shard.create(store.shard).buffer),
     outcomes: OutcomeWindow.create(outcomeEvents),
+    dedupe: DedupeWindow.create(dedupeEvents, firstCursor),
     progress: new SharedArrayBuffer(PROGRESS_BYTES),
     hashKey: { k0, k1 },
   };

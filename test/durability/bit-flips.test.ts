@@ -19,7 +19,7 @@ import { SimulatedDisk } from './simulated-disk.ts';
 const FLIPS = 2000;
 const EVENTS = 120;
 const PRODUCTS = 40;
-const LARGE = { intakeSlots: 64, shards: 1, shardBytes: 1 << 15 };
+const LARGE = { intakeSlots: 64, dedupeEvents: 64, shards: 1, shardBytes: 1 << 15 };
 
 /** The files of a service that took two checkpoints, more events, and a third when it stopped. */
 async function realFiles(t: Test): Promise<SimulatedDisk> {

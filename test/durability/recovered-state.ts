@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import type { EntriesVisitor } from '../../src/checkpoint/reader.ts';
+import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
 import type { FileSystem } from '../../src/log/file-system.ts';
 import type { CheckedFrame } from '../../src/log/format.ts';
@@ -28,16 +29,18 @@ export const CHECKPOINT_FOLDER = '/data/checkpoint';
 
 export interface MemorySize {
   readonly intakeSlots: number;
+  readonly dedupeEvents: number;
   readonly shards: number;
   readonly shardBytes: number;
 }
 
 /** Small, so that thousands of processes start in a second. */
-const SMALL: MemorySize = { intakeSlots: 16, shards: 2, shardBytes: 4096 };
+const SMALL: MemorySize = { intakeSlots: 16, dedupeEvents: 32, shards: 2, shardBytes: 4096 };
 
 export class RecoveredState implements RecoverySink {
   readonly memory: SharedMemory;
   readonly intakes: IntakeRings;
+  readonly dedupe: DedupeWindow;
   readonly ring: CommitRing;
   readonly store: SharedProductStore;
   /** The log's events that the recovery went through, by seq. */
@@ -67,9 +70,11 @@ export class RecoveredState implements RecoverySink {
       appliers: [new SharedArrayBuffer(UNDO_BYTES)],
       shards: shards.map((shard) => shard.buffer),
       outcomes: OutcomeWindow.create(1024),
+      dedupe: DedupeWindow.create(size.dedupeEvents, firstCursor, 2 * size.intakeSlots),
       progress: new SharedArrayBuffer(PROGRESS_BYTES),
       hashKey,
     };
+    this.dedupe = new DedupeWindow(this.memory.dedupe, hashKey);
     this.store = new SharedProductStore(shards, hashKey);
     const undo = new Int32Array(this.memory.appliers[0] as SharedArrayBuffer);
     this.#writer = new ShardWriter(shards, this.ring.slots, undo);
@@ -77,7 +82,7 @@ export class RecoveredState implements RecoverySink {
 
   /** Recovers from `files` into this memory. Throws what the recovery throws. */
   recover(files: FileSystem, publisher: CommitPublisher = new Applying(this)): LogTail {
-    this.#replay = new Replay(this.intakes.live, publisher, this.memory.hashKey);
+    this.#replay = new Replay(this.intakes.live, publisher, this.dedupe, this.memory.hashKey);
     const tail = recover({
       files,
       folder: LOG_FOLDER,

@@ -196,6 +196,7 @@ export class SimulatedProcess {
     this.#sequencer = new Sequencer(
       {
         intakes: this.state.intakes,
+        dedupe: this.state.dedupe,
         commits,
         progress: new MortalProgress(this.state.memory.progress, this.#logThread),
         files: this.#logThread,
@@ -231,7 +232,7 @@ export class SimulatedProcess {
     assert.ok(died !== undefined);
     const commits = this.#publisher(true);
     try {
-      this.#open(takeOver(this.state.intakes, commits, died), commits);
+      this.#open(takeOver(this.state.intakes, this.state.dedupe, commits, died), commits);
     } catch (error) {
       // The supervisor stops the process when a successor can't open the log.
       if (isSystemError(error)) this.#options.process.end();

@@ -4,6 +4,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
 import { type FileSystem, NodeFileSystem } from '../../src/log/file-system.ts';
 import { LogProgress, PROGRESS_BYTES } from '../../src/log/progress.ts';
@@ -78,6 +79,7 @@ export class LogLife {
     this.recovered = recovered;
     const options = {
       intakes: { live: this.#intake, bulk: IntakeRing.create(1) },
+      dedupe: new DedupeWindow(DedupeWindow.create(SLOTS), KEY),
       commits: new CommitPublisher(CommitRing.create(2 * SLOTS, 0)),
       progress: new LogProgress(new SharedArrayBuffer(PROGRESS_BYTES)),
       files,

@@ -1,6 +1,7 @@
 /**
  * Events as plain objects, put into slots the way the intake does it. Tests only.
  */
+import { fingerprintKey, putFingerprint } from '../../src/dedupe/fingerprint.ts';
 import {
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
@@ -36,6 +37,8 @@ export interface PlainEvent {
   readonly expectedSeq?: number;
   /** Whether the admission reserved room for it. */
   readonly reserved?: boolean;
+  /** An event_id. */
+  readonly key?: string;
 }
 
 /** Writes `event` to the slot at `index`; returns the id's hash. */
@@ -58,5 +61,8 @@ export function putEvent(slots: SlotViews, index: number, event: PlainEvent, key
   slots.doubles[d + SLOT_EXPECTED_SEQ] = event.expectedSeq ?? 0;
   slots.words[w + SLOT_META] = packMeta(isDelete ? KIND_DELETE : KIND_UPSERT, flags, idBytes);
   slots.words[w + SLOT_HASH] = hash;
+  if (event.key !== undefined) {
+    putFingerprint(slots.words, index, fingerprintKey('event', event.key), 0);
+  }
   return hash;
 }

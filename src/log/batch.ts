@@ -145,12 +145,13 @@ class IntakeEnd {
   tail: number;
   taken = 0;
   /** Slots taken and not kept, counted from the tail, in order. */
-  readonly #dropped = new Int32Array(BATCH_SLOTS_MAX);
+  readonly #dropped: Int32Array;
   #drops = 0;
 
   constructor(ring: IntakeRing) {
     this.ring = ring;
     this.tail = Atomics.load(ring.cursors, INTAKE_TAIL);
+    this.#dropped = new Int32Array(Math.min(ring.capacity, BATCH_SLOTS_MAX));
   }
 
   pending(): number {

@@ -4,6 +4,7 @@
  * killed or power is lost. What was promised must be there each time, and the service start.
  */
 import t from 'tap';
+import type { PlainEvent } from '../helpers/plain-event.ts';
 import { Random } from '../helpers/random.ts';
 import { ExpectedLog } from './expected-log.ts';
 import { Ended, type Fault, FaultyProcess } from './faulty-files.ts';
@@ -29,6 +30,7 @@ class FixedHistory {
   readonly #expected = new ExpectedLog();
   readonly #random: Random;
   #timeMs = 1000;
+  readonly #keyed: PlainEvent[] = [];
 
   constructor(seed: number) {
     this.#random = new Random(seed);
@@ -110,16 +112,23 @@ class FixedHistory {
     life.checkpoint();
   }
 
+  /** Fresh events into both rings in turn, every other one with a key; and one that came before. */
   #push(life: SimulatedProcess, events: number): void {
-    for (let n = Math.min(events, life.room); n > 0; n--) {
-      life.push({
+    for (let n = Math.min(events, life.room('live'), life.room('bulk')); n > 0; n--) {
+      const event = {
         seq: 0,
         productId: `p${this.#timeMs % 5}`,
         price: this.#timeMs / 4,
         stock: this.#timeMs % 3 === 0 ? undefined : this.#timeMs,
         occurredAtMs: this.#timeMs++,
-      });
+      };
+      const isKeyed = n % 2 === 1;
+      const pushed = isKeyed ? { ...event, key: `k${event.occurredAtMs}` } : event;
+      life.push(pushed, event.occurredAtMs % 2 === 0 ? 'live' : 'bulk');
+      if (isKeyed) this.#keyed.push(pushed);
     }
+    const repeated = this.#keyed.at(-2);
+    if (repeated !== undefined && life.room('bulk') > 0) life.push(repeated, 'bulk');
   }
 }
 

@@ -1,8 +1,10 @@
 /**
  * What must be on the disk, said without a disk: the events that were promised, in order, and those
- * whose outcome nobody was told. Compares what a recovery finds with that. Tests only.
+ * whose outcome nobody was told. Compares what a recovery finds with that, and knows which event a
+ * key belongs to. Tests only.
  */
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import type { PlainEvent } from '../helpers/plain-event.ts';
 import { ProductModel } from '../helpers/product-model.ts';
 import type { RecoveredState } from './recovered-state.ts';
@@ -13,13 +15,21 @@ export interface Committed {
   readonly commitTimeMs: number;
 }
 
+/** A batch that was on its way to the disk: its events in order, from some seq on. */
+export interface Handed {
+  readonly firstSeq: number;
+  readonly events: readonly PlainEvent[];
+}
+
 export class ExpectedLog {
   /** Acknowledged events: seq 1 first. */
   readonly #promised: Committed[] = [];
   /** State after all of them. */
   readonly #model = new ProductModel();
-  /** Handed to the disk behind them, in order, and never answered. */
-  #unknown: readonly PlainEvent[] = [];
+  /** Handed to the disk behind them and never answered: one of these batches, or its beginning. */
+  #unknown: readonly (readonly PlainEvent[])[] = [];
+  /** The newest promised event of each key that must be known: its seq. */
+  readonly #keys = new Map<string, number>();
 
   get promised(): number {
     return this.#promised.length;
@@ -28,8 +38,25 @@ export class ExpectedLog {
   /** Somebody was told that `event` is durable and has this seq. */
   promise(seq: number, event: PlainEvent, commitTimeMs: number): void {
     assert.equal(seq, this.#promised.length + 1, 'seqs are given in order, without gaps');
+    if (event.key !== undefined) {
+      const first = this.#keys.get(event.key);
+      assert.equal(first, undefined, `key ${event.key} of seq ${first} is there again as ${seq}`);
+      this.#keys.set(event.key, seq);
+    }
     this.#promised.push({ event, commitTimeMs });
     this.#model.apply({ ...event, seq }, commitTimeMs);
+  }
+
+  /** Somebody was told that `event` is a repetition of the one with this seq. */
+  repeat(seq: number, event: PlainEvent): void {
+    assert.deepEqual(this.#promised[seq - 1]?.event, event, `a repetition of seq ${seq}`);
+  }
+
+  /** Somebody was told that the key of `event` belongs to another. */
+  conflict(event: PlainEvent): void {
+    const other = this.#promised.findLast((promised) => promised.event.key === event.key);
+    assert.ok(other !== undefined, `key ${event.key} is not known`);
+    assert.notDeepEqual(other.event, event);
   }
 
   /** When the batch of a promised event was committed; `undefined` for other seqs. */
@@ -37,9 +64,11 @@ export class ExpectedLog {
     return this.#promised[seq - 1]?.commitTimeMs;
   }
 
-  /** A process ended while these were on their way to the disk. */
-  leaveUnknown(events: readonly PlainEvent[]): void {
-    this.#unknown = events;
+  /** A process ended while one of these was on its way to the disk. */
+  leaveUnknown(handed: readonly Handed[]): void {
+    this.#unknown = handed.map(({ firstSeq, events }) =>
+      events.slice(Math.max(0, this.promised + 1 - firstSeq)),
+    );
   }
 
   /**
@@ -50,10 +79,10 @@ export class ExpectedLog {
     const events = found.nextSeq - 1;
     assert.ok(events >= this.promised, `lost: ${events} of ${this.promised} promised events left`);
     const arrived = events - this.promised;
-    assert.ok(arrived <= this.#unknown.length, `${arrived} events appeared from nowhere`);
-    this.#checkEvents(found);
+    const unknown = this.#arrived(found, arrived);
+    this.#checkEvents(found, unknown);
     const model = this.#model.copy();
-    const adopted = this.#unknown.slice(0, arrived).map((event, i) => {
+    const adopted = unknown.map((event, i) => {
       const seq = this.promised + i + 1;
       const commitTimeMs = found.events.get(seq)?.commitTimeMs;
       assert.ok(commitTimeMs !== undefined, `seq ${seq} is in a checkpoint and was not committed`);
@@ -66,7 +95,10 @@ export class ExpectedLog {
 
   /** As `check`, and then what was found is promised: readers see it. */
   adopt(found: RecoveredState): void {
-    for (const { event, commitTimeMs } of this.check(found)) {
+    const adopted = this.check(found);
+    // A checkpoint without a window: only the keys of the log behind it are known.
+    for (const [key, seq] of this.#keys) if (seq < found.replayFrom) this.#keys.delete(key);
+    for (const { event, commitTimeMs } of adopted) {
       this.promise(this.promised + 1, event, commitTimeMs);
     }
     this.#unknown = [];
@@ -75,7 +107,7 @@ export class ExpectedLog {
   /** Asserts that `found` is exactly what was promised before seq `end`. */
   checkCut(found: RecoveredState, end: number): void {
     assert.equal(found.nextSeq, end);
-    this.#checkEvents(found);
+    this.#checkEvents(found, []);
     const model = new ProductModel();
     for (const [i, { event, commitTimeMs }] of this.#promised.slice(0, end - 1).entries()) {
       model.apply({ ...event, seq: i + 1 }, commitTimeMs);
@@ -83,16 +115,37 @@ export class ExpectedLog {
     found.assertState(model);
   }
 
-  #checkEvents(found: RecoveredState): void {
+  /** The beginning of the unknown batch that `found` has behind what was promised. */
+  #arrived(found: RecoveredState, count: number): readonly PlainEvent[] {
+    if (count === 0) return [];
+    const candidates = this.#unknown.filter((events) => events.length >= count);
+    const isFound = (event: PlainEvent, i: number) =>
+      i >= count ||
+      isDeepStrictEqual(
+        found.events.get(this.promised + i + 1)?.event,
+        asLogged(event, this.promised + i + 1),
+      );
+    const match = candidates.find((events) => events.every(isFound));
+    assert.ok(match !== undefined, `${count} events appeared from nowhere`);
+    return match.slice(0, count);
+  }
+
+  #checkEvents(found: RecoveredState, unknown: readonly PlainEvent[]): void {
     let before = 0;
     for (const [seq, { event, commitTimeMs }] of found.events) {
       assert.ok(before === 0 || seq === before + 1, `seq ${seq} after ${before}`);
       before = seq;
       const promised = this.#promised[seq - 1];
-      const expected = promised?.event ?? this.#unknown[seq - 1 - this.promised];
-      assert.deepEqual(event, { ...expected, seq }, `seq ${seq}`);
+      const expected = promised?.event ?? unknown[seq - 1 - this.promised];
+      assert.ok(expected !== undefined, `seq ${seq} is not expected`);
+      assert.deepEqual(event, asLogged(expected, seq), `seq ${seq}`);
       if (promised !== undefined) assert.equal(commitTimeMs, promised.commitTimeMs);
     }
     if (found.nextSeq > found.replayFrom) assert.equal(before, found.nextSeq - 1);
   }
+}
+
+/** What a slot of the log says of an event: of its key there is only a fingerprint. */
+function asLogged({ key: _, ...event }: PlainEvent, seq: number): PlainEvent {
+  return { ...event, seq };
 }

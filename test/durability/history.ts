@@ -16,6 +16,7 @@ const LIVES_MAX = 5;
 const STEPS_MAX = 20;
 const DAMAGES = 3;
 const PROMISING_CALLS = ['write', 'fdatasync', 'fdatasync', 'rename', 'fsync'] as const;
+const RINGS = ['live', 'bulk'] as const;
 const IDS = ['a', 'p2', 'sku-3', 'SKU-0004', 'ü5', 'long-'.repeat(12), 'x7', 'x8', 'x9'];
 
 /** What happened in histories, to be sure that all of it does. */
@@ -28,6 +29,8 @@ export class History {
   readonly counts: Counts = {};
   #timeMs = 1000;
   #inCheckpoint = false;
+  /** Events with a key, answered or not; a client may repeat any of them. */
+  readonly #keyed: PlainEvent[] = [];
 
   constructor(seed: number) {
     // Neighbouring seeds shall not begin alike.
@@ -157,10 +160,30 @@ export class History {
   }
 
   #push(life: SimulatedProcess, events: number): void {
-    for (let n = Math.min(events, life.room); n > 0; n--) life.push(this.#event());
+    const ring = this.random.pick(RINGS);
+    for (let n = Math.min(events, life.room(ring)); n > 0; n--) life.push(this.#event(), ring);
   }
 
+  /** A new event, with a key or without; the repetition of one; or another one under its key. */
   #event(): PlainEvent {
+    const { random } = this;
+    const known = random.chance(0.3) ? random.pick(this.#keyed.slice(-12)) : undefined;
+    if (known !== undefined && random.chance(0.8)) {
+      this.#count('repetitions');
+      return known;
+    }
+    if (known !== undefined) {
+      this.#count('conflicts');
+      return { ...this.#freshEvent(), key: known.key as string };
+    }
+    const event = this.#freshEvent();
+    if (random.chance(0.6)) return event;
+    const keyed = { ...event, key: `key ${this.#keyed.length}` };
+    this.#keyed.push(keyed);
+    return keyed;
+  }
+
+  #freshEvent(): PlainEvent {
     const { random } = this;
     const fields = random.below(5);
     return {
@@ -186,7 +209,8 @@ export class History {
   #meanwhile(life: SimulatedProcess, who: 'log' | 'checkpoint'): void {
     const { random } = this;
     if (life.isStopping) return;
-    if (random.chance(0.5) && life.room > 0) life.push(this.#event());
+    const ring = random.pick(RINGS);
+    if (random.chance(0.5) && life.room(ring) > 0) life.push(this.#event(), ring);
     else life.state.apply(random.integer(1, 5));
     if (who === 'checkpoint' && this.#inCheckpoint && life.commit()) life.state.apply(2);
   }

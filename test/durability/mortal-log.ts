@@ -3,7 +3,7 @@
  * after each step, as it may at each call of the disk. Tests only.
  */
 import { LogProgress, type Progress } from '../../src/log/progress.ts';
-import type { SlotViews } from '../../src/ring/slot.ts';
+import { SLOT_DOUBLES, SLOT_SEQ, type SlotViews } from '../../src/ring/slot.ts';
 import type { FaultyFiles } from './faulty-files.ts';
 import { Applying, type RecoveredState } from './recovered-state.ts';
 
@@ -24,16 +24,16 @@ export class MortalProgress extends LogProgress {
 /** The publisher of a thread that may die before or after each of its steps. */
 export class MortalPublisher extends Applying {
   readonly #thread: FaultyFiles;
-  readonly #noteTimes: (fromCursor: number, count: number, commitTimeMs: number) => void;
+  readonly #noteTime: (seq: number, commitTimeMs: number) => void;
 
   constructor(
     state: RecoveredState,
     thread: FaultyFiles,
-    noteTimes: (fromCursor: number, count: number, commitTimeMs: number) => void,
+    noteTime: (seq: number, commitTimeMs: number) => void,
   ) {
     super(state);
     this.#thread = thread;
-    this.#noteTimes = noteTimes;
+    this.#noteTime = noteTime;
   }
 
   override write(
@@ -44,7 +44,10 @@ export class MortalPublisher extends Applying {
     commitTimeMs: number,
   ): void {
     this.#thread.step(() => super.write(from, fromMask, fromCursor, count, commitTimeMs));
-    this.#noteTimes(fromCursor, count, commitTimeMs);
+    for (let i = 0; i < count; i++) {
+      const index = (fromCursor + i) & fromMask;
+      this.#noteTime(from.doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number, commitTimeMs);
+    }
   }
 
   override publish(): void {

@@ -11,14 +11,16 @@ import { LogProgress } from '../../src/log/progress.ts';
 import { StopRequested } from '../../src/log/replay.ts';
 import { LogDamagedError } from '../../src/log/segment-reader.ts';
 import { type LogTail, Sequencer } from '../../src/log/sequencer.ts';
-import { INTAKE_HEAD, INTAKE_STOP, INTAKE_TAIL } from '../../src/ring/intake-ring.ts';
-import { SLOT_DOUBLES, SLOT_SEQ } from '../../src/ring/slot.ts';
+import { INTAKE_STOP } from '../../src/ring/intake-ring.ts';
 import type { CheckpointMessage } from '../../src/threads/shared-memory.ts';
-import { type PlainEvent, putEvent } from '../helpers/plain-event.ts';
-import type { ExpectedLog } from './expected-log.ts';
+import type { PlainEvent } from '../helpers/plain-event.ts';
+import type { ExpectedLog, Handed } from './expected-log.ts';
 import { Ended, FaultyFiles, type FaultyProcess } from './faulty-files.ts';
 import { MortalProgress, MortalPublisher } from './mortal-log.ts';
+import { type Fated, Producer } from './producer.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER, type RecoveredState } from './recovered-state.ts';
+
+export type RingName = 'live' | 'bulk';
 
 export interface ProcessOptions {
   readonly process: FaultyProcess;
@@ -36,14 +38,14 @@ export class SimulatedProcess {
   readonly #options: ProcessOptions;
   #logThread: FaultyFiles;
   #sequencer: Sequencer | undefined;
-  /** Events between tail and head of the intake ring, oldest first. */
-  #pending: PlainEvent[] = [];
-  /** Commit time of the slot at a cursor of the intake ring. */
+  readonly #producers: Readonly<Record<RingName, Producer>>;
+  /** Commit time of each event passed on, by seq. */
   readonly #commitTimes = new Map<number, number>();
-  #settled: number;
-  /** Cursor up to which events may have been handed to the disk. */
-  #handed: number;
+  /** Batches that may have been handed to the disk and are not settled. */
+  #handed: Handed[] = [];
   #stopping = false;
+  /** The log thread gave up on a batch, so it has ended. */
+  #gaveUp = false;
   #coveredSeq = 1;
   #damaged: number[] = [];
 
@@ -52,18 +54,18 @@ export class SimulatedProcess {
     this.state = options.state;
     options.process.onEnd = () => Atomics.store(this.#cursors, INTAKE_STOP, 1);
     this.#logThread = this.#thread('log');
-    this.#settled = Atomics.load(this.#cursors, INTAKE_TAIL);
-    this.#handed = this.#settled;
+    const { live, bulk } = this.state.intakes;
+    this.#producers = { live: new Producer(live), bulk: new Producer(bulk) };
   }
 
   /** Slots free for `push`. */
-  get room(): number {
-    return this.state.intakes.live.capacity - this.#pending.length;
+  room(ring: RingName): number {
+    return this.#producers[ring].room;
   }
 
   get hasPending(): boolean {
     this.#settle();
-    return this.#pending.length > 0;
+    return this.#all.some(({ pending }) => pending.length > 0);
   }
 
   get isStopping(): boolean {
@@ -105,33 +107,27 @@ export class SimulatedProcess {
   }
 
   /** The main thread claims a slot for `event`. There must be room. */
-  push(event: PlainEvent): void {
+  push(event: PlainEvent, ring: RingName): void {
     this.#settle();
-    const { slots, mask } = this.state.intakes.live;
-    const head = Atomics.load(this.#cursors, INTAKE_HEAD);
-    putEvent(slots, head & mask, event, this.state.memory.hashKey);
-    this.#pending.push(event);
-    Atomics.store(this.#cursors, INTAKE_HEAD, (head + 1) | 0);
+    this.#producers[ring].push(event, this.state.memory.hashKey);
   }
 
   /** The log thread commits a batch; false when it was told to give up. Throws Ended. */
   commit(): boolean {
-    return this.#onLogThread((sequencer) => {
-      this.#handed = Atomics.load(this.#cursors, INTAKE_HEAD);
-      return sequencer.commitPending();
-    });
+    return this.#onLogThread((sequencer) => sequencer.commitPending());
   }
 
   /** What the log thread does when nothing is pending. */
   idle(): void {
-    this.#onLogThread((sequencer) => sequencer.idle());
+    this.#onLogThread((sequencer) => {
+      sequencer.idle();
+      return true;
+    });
   }
 
   /** The service stops: what is pending is committed, the log sealed. False if it gave up. */
   stop(): boolean {
     this.tellToStop();
-    // Nothing is pushed any more, so all that is pending may go.
-    this.#handed = Atomics.load(this.#cursors, INTAKE_HEAD);
     return this.#onLogThread((sequencer) => sequencer.run());
   }
 
@@ -170,12 +166,16 @@ export class SimulatedProcess {
   close(): void {
     if (this.#sequencer === undefined) return;
     this.#settle();
-    const handed = (this.#handed - this.#settled) | 0;
-    this.#options.expected.leaveUnknown(this.#pending.slice(0, Math.max(0, handed)));
+    this.#options.expected.leaveUnknown(this.#handed);
   }
 
+  /** With the doorbell and the stop word of both rings. */
   get #cursors(): Int32Array {
     return this.state.intakes.live.cursors;
+  }
+
+  get #all(): readonly Producer[] {
+    return Object.values(this.#producers);
   }
 
   #thread(who: 'log' | 'checkpoint'): FaultyFiles {
@@ -185,9 +185,8 @@ export class SimulatedProcess {
   }
 
   #publisher(isLive: boolean): MortalPublisher {
-    return new MortalPublisher(this.state, this.#logThread, (fromCursor, count, timeMs) => {
-      if (!isLive) return;
-      for (let i = 0; i < count; i++) this.#commitTimes.set((fromCursor + i) | 0, timeMs);
+    return new MortalPublisher(this.state, this.#logThread, (seq, timeMs) => {
+      if (isLive) this.#commitTimes.set(seq, timeMs);
     });
   }
 
@@ -202,7 +201,11 @@ export class SimulatedProcess {
         files: this.#logThread,
         folder: LOG_FOLDER,
         segmentBytesMax,
-        nowMs,
+        // The sequencer takes the time of a batch when it has numbered it.
+        nowMs: () => {
+          this.#noteHanded();
+          return nowMs();
+        },
         onStorage: () => undefined,
         retry: { firstMs: 0, maxMs: 0 },
       },
@@ -212,7 +215,7 @@ export class SimulatedProcess {
 
   /** Runs `work`, and again in a successor if the thread dies meanwhile. Throws Ended. */
   #onLogThread(work: (sequencer: Sequencer) => boolean): boolean {
-    for (;;) {
+    while (!this.#gaveUp) {
       let done = false;
       try {
         done = work(this.#sequencer as Sequencer);
@@ -220,9 +223,13 @@ export class SimulatedProcess {
         if (!(error instanceof Ended)) throw error;
       }
       if (this.#options.process.ended) throw new Ended('the process ended');
-      if (!this.#logThread.ended) return done;
+      if (!this.#logThread.ended) {
+        this.#gaveUp = this.#stopping && !done;
+        return done;
+      }
       this.#replaceLogThread();
     }
+    return false;
   }
 
   #replaceLogThread(): void {
@@ -230,6 +237,9 @@ export class SimulatedProcess {
     this.#logThread = this.#thread('log');
     const died = new LogProgress(this.state.memory.progress).load();
     assert.ok(died !== undefined);
+    // What it gave numbers to and did not commit is numbered again.
+    this.#producers.live.forgetSeqs(died.liveTail);
+    this.#producers.bulk.forgetSeqs(died.bulkTail);
     const commits = this.#publisher(true);
     try {
       this.#open(takeOver(this.state.intakes, this.state.dedupe, commits, died), commits);
@@ -240,17 +250,32 @@ export class SimulatedProcess {
     }
   }
 
+  /** Notes the batch that was just numbered: it may reach the disk from now on. */
+  #noteHanded(): void {
+    const firstSeq = new LogProgress(this.state.memory.progress).load()?.nextSeq ?? 1;
+    const numbered = this.#all
+      .flatMap((producer) => producer.unsettled())
+      .filter(({ fate, seq }) => fate === 'new' && seq >= firstSeq)
+      .sort((a, b) => a.seq - b.seq);
+    this.#handed.push({ firstSeq, events: numbered.map(({ event }) => event) });
+  }
+
   /** Reads what the log thread has settled, as the main thread does before it reuses a slot. */
   #settle(): void {
-    const { slots, mask } = this.state.intakes.live;
-    const tail = Atomics.load(this.#cursors, INTAKE_TAIL);
-    for (; this.#settled !== tail; this.#settled = (this.#settled + 1) | 0) {
-      const seq = slots.doubles[(this.#settled & mask) * SLOT_DOUBLES + SLOT_SEQ] as number;
-      const commitTimeMs = this.#commitTimes.get(this.#settled);
-      const event = this.#pending.shift();
-      assert.ok(event !== undefined && commitTimeMs !== undefined, 'settled without being durable');
-      this.#options.expected.promise(seq, event, commitTimeMs);
-      this.#commitTimes.delete(this.#settled);
+    const { expected } = this.#options;
+    const settled = this.#all.flatMap((producer) => producer.settle());
+    const isNew = ({ fate }: Fated) => fate === 'new';
+    for (const { seq, event } of settled.filter(isNew).sort((a, b) => a.seq - b.seq)) {
+      const commitTimeMs = this.#commitTimes.get(seq);
+      assert.ok(commitTimeMs !== undefined, 'settled without being durable');
+      expected.promise(seq, event, commitTimeMs);
+      this.#commitTimes.delete(seq);
+    }
+    // The next batch may be on its way already.
+    this.#handed = this.#handed.filter(({ firstSeq }) => firstSeq > expected.promised);
+    for (const { fate, seq, event } of settled) {
+      if (fate === 'repeated') expected.repeat(seq, event);
+      if (fate === 'conflict') expected.conflict(event);
     }
   }
 }

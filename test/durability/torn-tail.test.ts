@@ -30,7 +30,7 @@ function logOf(batches: readonly number[]): { disk: SimulatedDisk; expected: Exp
       const occurredAtMs = timeMs++;
       // An id that fills its slot: zeros can't stand for any of the frame's last bytes.
       const productId = `p${i}`.padEnd(64, '-');
-      life.push({ seq: 0, productId, price: occurredAtMs, stock: i, occurredAtMs });
+      life.push({ seq: 0, productId, price: occurredAtMs, stock: i, occurredAtMs }, 'live');
     }
     life.commit();
   }

@@ -30,7 +30,7 @@ function fingerprintOf(
   event: PlainEvent,
   { key = 'a', line = 0, change = (_: SlotViews) => {} } = {},
 ): number[] {
-  const slots = new SlotViews(new ArrayBuffer(2 * SLOT_BYTES), 0, 985_211_895);
+  const slots = new SlotViews(new ArrayBuffer(2 * SLOT_BYTES), 0, 2);
   putEvent(slots, INDEX, event, { k0: Math.random() * 2 ** 31, k1: 2 });
   change(slots);
   putFingerprint(slots.words, INDEX, fingerprintKey('event', key), line);
@@ -65,7 +65,7 @@ t.test('contents have these fingerprints', (t) => {
   const content = (event: PlainEvent, options = {}) => fingerprintOf(event, options)[3];
   t.equal(content(EVENT), 3_302_128_976);
   t.equal(content(EVENT, { change: addFlag(FLAG_ARRIVAL_TIME) }), 457_929_094);
-  t.equal(content({ ...EVENT, stock: undefined }), 2);
+  t.equal(content({ ...EVENT, stock: undefined }), 985_211_895);
   t.equal(content({ ...EVENT, price: undefined, expectedSeq: -1 }), 1_205_658_070);
   t.equal(content({ ...EVENT, price: undefined, stock: undefined, isDelete: true }), 3_650_842_146);
   t.equal(content({ ...EVENT, productId: 'é'.repeat(32), price: 0 }), 584_153_600);

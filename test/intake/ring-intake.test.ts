@@ -1,5 +1,6 @@
 /** The intake ring's front end: exactly QUEUE_SIZE in flight, waiters told once and in order. */
 import t, { type Test } from 'tap';
+import { fingerprintKey } from '../../src/dedupe/fingerprint.ts';
 import type { EventWaiter, ProductEvent } from '../../src/intake/event-intake.ts';
 import { RingIntake } from '../../src/intake/ring-intake.ts';
 import {
@@ -11,9 +12,14 @@ import {
 } from '../../src/ring/intake-ring.ts';
 import {
   describeSlot,
+  FLAG_CONFLICT,
+  FLAG_DUPLICATE,
   SLOT_BYTES,
   SLOT_DOUBLES,
+  SLOT_FINGERPRINT,
+  SLOT_META,
   SLOT_SEQ,
+  SLOT_WORDS,
   SlotViews,
 } from '../../src/ring/slot.ts';
 import { Admission } from '../../src/store/admission.ts';
@@ -75,7 +81,8 @@ class IntakeBench {
 
   waiter(name: string): EventWaiter {
     return {
-      durable: (seq) => this.#tell(`${name} durable ${seq}`),
+      durable: (seq, isReplayed) =>
+        this.#tell(`${name} ${isReplayed === true ? 'replayed' : 'durable'} ${seq}`),
       conflict: () => this.#tell(`${name} conflict`),
       failed: (outcome) => this.#tell(`${name} failed ${outcome}`),
     };
@@ -100,6 +107,16 @@ class IntakeBench {
       tail = (tail + 1) | 0;
     }
     publishTail(this.ring, tail);
+  }
+
+  /** Does the log thread's part for the next slot, which it drops. */
+  drop(flag: number, seq: number): void {
+    const { cursors, mask, slots } = this.ring;
+    const tail = Atomics.load(cursors, INTAKE_TAIL);
+    const meta = (tail & mask) * SLOT_WORDS + SLOT_META;
+    slots.words[meta] = (slots.words[meta] as number) | flag;
+    slots.doubles[(tail & mask) * SLOT_DOUBLES + SLOT_SEQ] = seq;
+    publishTail(this.ring, (tail + 1) | 0);
   }
 
   /** Does the applier's part for a product whose event had a reservation. */
@@ -282,4 +299,43 @@ t.test('two events of one new product need its room once', async (t) => {
   t.equal(bench.offer('b'), 'queued', 'the second reservation came back');
   bench.apply('b', 3);
   t.equal(bench.offer('c'), 'store-full');
+});
+
+t.test('a repetition is answered with the first seq, a conflict with nothing', async (t) => {
+  const bench = new IntakeBench(t);
+  const key = fingerprintKey('event', 'k');
+  bench.offer('a', { key });
+  bench.offer('b', { key });
+  bench.offer('c');
+  const words = bench.ring.slots.words;
+  const fingerprintOf = (index: number) => {
+    const at = index * SLOT_WORDS + SLOT_FINGERPRINT;
+    return [...words.subarray(at, at + 4)];
+  };
+  t.same(fingerprintOf(0).slice(0, 3), [...key]);
+  t.same(fingerprintOf(1).slice(0, 3), [...key]);
+  t.not(fingerprintOf(0)[3], fingerprintOf(1)[3], 'another content');
+  t.same(fingerprintOf(2), [0, 0, 0, 0]);
+  await turn();
+  bench.drop(FLAG_DUPLICATE, 17);
+  bench.drop(FLAG_CONFLICT, 0);
+  bench.settle(1);
+  t.same(await bench.toldSoFar(3), ['a replayed 17', 'b conflict', 'c durable 1']);
+});
+
+t.test('a slot that was dropped gives back the room that was reserved for it', async (t) => {
+  const bench = new IntakeBench(t, { queueSize: 8, productsMax: 2 });
+  t.equal(bench.offer('a'), 'queued');
+  t.equal(bench.offer('a'), 'queued');
+  t.equal(bench.offer('b'), 'undecided');
+  await turn();
+  bench.settle(1);
+  bench.drop(FLAG_DUPLICATE, 1);
+  await bench.toldSoFar(2);
+  t.equal(bench.offer('b'), 'queued');
+  t.equal(bench.offer('c'), 'undecided', 'and no more than that');
+  await turn();
+  bench.drop(FLAG_CONFLICT, 0);
+  await bench.toldSoFar(3);
+  t.equal(bench.offer('c'), 'queued');
 });

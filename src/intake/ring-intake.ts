@@ -70,6 +70,8 @@ export class RingIntake implements EventIntake {
   readonly #waiters: (EventWaiter | undefined)[];
   /** When the slot at the same index was claimed, to the turn: `performance.now()`. */
   readonly #claimedAtMs: Float64Array;
+  /** Whether the slot at the same index has a key, so that it may be dropped. */
+  readonly #isKeyed: Uint8Array;
   readonly #rate = new DrainRate();
   readonly #sweep: NodeJS.Timeout;
   readonly #onTurn = () => this.#endTurn();
@@ -95,6 +97,7 @@ export class RingIntake implements EventIntake {
     this.#settled = this.#claimed;
     this.#waiters = new Array<EventWaiter | undefined>(this.#ring.capacity).fill(undefined);
     this.#claimedAtMs = new Float64Array(this.#ring.capacity);
+    this.#isKeyed = new Uint8Array(this.#ring.capacity);
     const sweepMs = Math.max(10, Math.min(250, options.storageTimeoutMs / 4));
     this.#sweep = setInterval(() => this.#failOverdue(), sweepMs).unref();
   }
@@ -157,6 +160,7 @@ export class RingIntake implements EventIntake {
     const index = this.#claimed & this.#ring.mask;
     this.#waiters[index] = waiter;
     this.#claimedAtMs[index] = this.#turnMs;
+    this.#isKeyed[index] = event.key === undefined ? 0 : 1;
     this.#claimed = (this.#claimed + 1) | 0;
     return 'queued';
   }
@@ -238,7 +242,9 @@ export class RingIntake implements EventIntake {
     for (let c = this.#settled; c !== tail; c = (c + 1) | 0) {
       const index = c & mask;
       const waiter = this.#waiters[index];
-      const meta = words[index * SLOT_WORDS + SLOT_META] as number;
+      // Only where there may be something to see: the slot is in the log thread's cache.
+      const meta =
+        this.#isKeyed[index] === 1 ? (words[index * SLOT_WORDS + SLOT_META] as number) : 0;
       const isDropped = (meta & (FLAG_DUPLICATE | FLAG_CONFLICT)) !== 0;
       // No applier sees it, so none releases what was reserved for it.
       if (isDropped && (meta & FLAG_RESERVED) !== 0) this.#cancelReservation(index);

@@ -10,8 +10,9 @@ import { RingIntake } from '../../src/intake/ring-intake.ts';
 import { DataDir } from '../../src/log/data-dir.ts';
 import { LogSupervisor } from '../../src/log/log-supervisor.ts';
 import { COMMIT_HEAD, CommitRing } from '../../src/ring/commit-ring.ts';
-import { IntakeRing } from '../../src/ring/intake-ring.ts';
+import { IntakeRing, type IntakeRings } from '../../src/ring/intake-ring.ts';
 import { Admission } from '../../src/store/admission.ts';
+import type { HashKey } from '../../src/store/id-hash.ts';
 import { Shard } from '../../src/store/shard.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
 import { planStore } from '../../src/store/sizing.ts';
@@ -19,6 +20,7 @@ import { createSharedMemory } from '../../src/threads/shared-memory.ts';
 import { bounded } from './bounded.ts';
 
 const QUEUE_SIZE = 500;
+const DEDUPE_EVENTS = 50_000;
 const SHARDS = 8;
 const STORE_BYTES = 4 << 20;
 const WAIT_MS_MAX = 60_000;
@@ -35,6 +37,9 @@ export interface PipelineOptions {
 
 export class Pipeline {
   readonly intake: RingIntake;
+  /** For tests that are the producer of bulk; it wakes the log thread at the doorbell of `live`. */
+  readonly rings: IntakeRings;
+  readonly hashKey: HashKey;
   readonly log: LogSupervisor;
   readonly appliers: ApplierPool;
   readonly store: SharedProductStore;
@@ -49,7 +54,14 @@ export class Pipeline {
   private constructor(options: PipelineOptions) {
     const { dataDir, appliers = 2, firstCursor = 0, segmentBytesMax = 1 << 20 } = options;
     const plan = planStore(STORE_BYTES, SHARDS);
-    const made = createSharedMemory({ queueSize: QUEUE_SIZE, appliers, store: plan, firstCursor });
+    const made = createSharedMemory({
+      queueSize: QUEUE_SIZE,
+      bulkQueueSize: QUEUE_SIZE,
+      appliers,
+      store: plan,
+      dedupeEvents: DEDUPE_EVENTS,
+      firstCursor,
+    });
     const memory = { ...made, faults: options.faults };
     const shards = memory.shards.map((buffer) => new Shard(buffer));
     const write = (line: string) => void this.logged.push(JSON.parse(line));
@@ -60,9 +72,11 @@ export class Pipeline {
     };
     this.#dataDir = DataDir.open(dataDir);
     this.#commits = new CommitRing(memory.commit, appliers);
+    this.rings = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
+    this.hashKey = memory.hashKey;
     this.store = new SharedProductStore(shards, memory.hashKey);
     this.intake = new RingIntake({
-      ring: new IntakeRing(memory.intake),
+      ring: this.rings.live,
       queueSize: QUEUE_SIZE,
       store: this.store,
       admission: new Admission(shards, plan),
@@ -98,9 +112,14 @@ export class Pipeline {
 
   /** Queues an event, asking again on later turns while there is no room; resolves to its seq. */
   async send(event: ProductEvent): Promise<number> {
-    const fate = Promise.withResolvers<number>();
+    return (await this.fateOf(event)).seq;
+  }
+
+  /** As `send`; tells also whether it came before under the same key. */
+  async fateOf(event: ProductEvent): Promise<{ seq: number; isReplayed: boolean }> {
+    const fate = Promise.withResolvers<{ seq: number; isReplayed: boolean }>();
     const waiter = {
-      durable: fate.resolve,
+      durable: (seq: number, isReplayed = false) => fate.resolve({ seq, isReplayed }),
       conflict: () => fate.reject(new Error('conflict')),
       failed: (outcome: string) => fate.reject(new Error(`failed: ${outcome}`)),
     };

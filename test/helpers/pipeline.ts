@@ -102,7 +102,7 @@ export class Pipeline {
   }
 
   /** Starts it; resolves when the log is replayed and events are taken. */
-  static async start(t: Test, options: PipelineOptions): Promise<Pipeline> {
+  static async start(t: Pick<Test, 'teardown'>, options: PipelineOptions): Promise<Pipeline> {
     const pipeline = new Pipeline(options);
     t.teardown(() => pipeline.stop());
     await pipeline.log.serving;

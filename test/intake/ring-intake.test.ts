@@ -325,14 +325,15 @@ t.test('a repetition is answered with the first seq, a conflict with nothing', a
 
 t.test('a slot that was dropped gives back the room that was reserved for it', async (t) => {
   const bench = new IntakeBench(t, { queueSize: 8, productsMax: 2 });
-  t.equal(bench.offer('a'), 'queued');
-  t.equal(bench.offer('a'), 'queued');
+  const key = fingerprintKey('event', 'k');
+  t.equal(bench.offer('a', { key }), 'queued');
+  t.equal(bench.offer('a', { key }), 'queued');
   t.equal(bench.offer('b'), 'undecided');
   await turn();
   bench.settle(1);
   bench.drop(FLAG_DUPLICATE, 1);
   await bench.toldSoFar(2);
-  t.equal(bench.offer('b'), 'queued');
+  t.equal(bench.offer('b', { key }), 'queued');
   t.equal(bench.offer('c'), 'undecided', 'and no more than that');
   await turn();
   bench.drop(FLAG_CONFLICT, 0);

@@ -162,11 +162,12 @@ class IntakeEnd {
   take(count: number, nextSeq: number, window: DedupeWindow): number {
     const { slots, mask } = this.ring;
     const { words, doubles } = slots;
+    const { tail } = this;
     this.taken = count;
     this.#drops = 0;
     let seq = nextSeq;
     for (let i = 0; i < count; i++) {
-      const index = (this.tail + i) & mask;
+      const index = (tail + i) & mask;
       if (isKeyed(words, index) && !isNew(slots, index, seq, window)) {
         this.#dropped[this.#drops++] = i;
       } else {

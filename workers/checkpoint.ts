@@ -1,9 +1,11 @@
 /** Entry of a checkpoint's thread: takes one and ends. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { runCheckpoint } from '../src/checkpoint/checkpoint-thread.ts';
-import { NodeFileSystem } from '../src/log/file-system.ts';
+import { lowerPriority } from '../src/checkpoint/pace.ts';
 import type { CheckpointThreadData } from '../src/threads/shared-memory.ts';
 
-runCheckpoint(workerData as CheckpointThreadData, new NodeFileSystem(), (message) => {
-  parentPort?.postMessage(message);
-});
+const data: CheckpointThreadData = workerData;
+if (data.isPaced) lowerPriority();
+const { runCheckpoint } = await import('../src/checkpoint/checkpoint-thread.ts');
+const { NodeFileSystem } = await import('../src/log/file-system.ts');
+
+runCheckpoint(data, new NodeFileSystem(), (message) => parentPort?.postMessage(message));

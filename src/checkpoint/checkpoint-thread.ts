@@ -2,7 +2,6 @@
  * One checkpoint from start to end: finds the seq from which replay will start, has the store
  * written, removes what is no longer needed. The thread lives only as long as that takes.
  */
-import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import type { FileSystem } from '../log/file-system.ts';
 import { LogProgress, seqAtCursor } from '../log/progress.ts';
@@ -10,16 +9,9 @@ import { COMMIT_HEAD, CommitRing } from '../ring/commit-ring.ts';
 import { Shard } from '../store/shard.ts';
 import type { CheckpointMessage, CheckpointThreadData } from '../threads/shared-memory.ts';
 import { temporaryName } from './format.ts';
+import { Cancelled, Pace } from './pace.ts';
 import { applyRetention } from './retention.ts';
 import { writeCheckpoint } from './writer.ts';
-
-/** Rests this many times as long as it worked: a checkpoint takes a tenth of a core. */
-const REST_SHARE = 9;
-const REST_MAX_MS = 500;
-const NICENESS = 10;
-
-/** Thrown through the writer when the service wants no checkpoint any more. */
-class Cancelled extends Error {}
 
 /** Takes one checkpoint. Blocks its thread. Tells how it ended. */
 export function runCheckpoint(
@@ -28,14 +20,13 @@ export function runCheckpoint(
   tell: (message: CheckpointMessage) => void,
 ): void {
   const { memory, folder, logFolder, isPaced, retention, damaged } = data;
-  const cancel = new Int32Array(data.cancel);
+  const pace = new Pace(new Int32Array(data.cancel), isPaced);
   const startedMs = performance.now();
   const replayFrom = appliedBefore(
     new LogProgress(memory.progress),
     memory.commit,
     memory.appliers.length,
   );
-  if (isPaced) lowerPriority();
   try {
     const result = writeCheckpoint({
       files,
@@ -43,7 +34,7 @@ export function runCheckpoint(
       shards: memory.shards.map((buffer) => new Shard(buffer)),
       replayFrom,
       nowMs: Date.now(),
-      pause: createPause(cancel, isPaced),
+      pause: () => pace.restOrThrow(),
     });
     const removed = applyRetention({
       files,
@@ -53,6 +44,7 @@ export function runCheckpoint(
       // A damaged one of this seq was replaced.
       damaged: damaged.filter((seq) => seq !== replayFrom),
       nowMs: Date.now(),
+      goOn: () => pace.rest(),
     });
     const durationMs = performance.now() - startedMs;
     tell({ type: 'checkpoint', ...result, removed, durationMs });
@@ -71,26 +63,6 @@ function appliedBefore(progress: LogProgress, commit: SharedArrayBuffer, applier
   // The cursors are read after the record: they only go up, so the seq is one that was applied.
   const head = Atomics.load(ring.cursors, COMMIT_HEAD);
   return seqAtCursor(known, (head - ring.backlog(head)) | 0);
-}
-
-function createPause(cancel: Int32Array, isPaced: boolean): () => void {
-  let lastMs = performance.now();
-  return () => {
-    const restMs = Math.min((performance.now() - lastMs) * REST_SHARE, REST_MAX_MS);
-    if (Atomics.load(cancel, 0) === 1) throw new Cancelled();
-    if (isPaced) Atomics.wait(cancel, 0, 0, restMs);
-    if (Atomics.load(cancel, 0) === 1) throw new Cancelled();
-    lastMs = performance.now();
-  };
-}
-
-function lowerPriority(): void {
-  try {
-    // On Linux a priority belongs to the thread that sets it.
-    if (process.platform === 'linux') setPriority(0, NICENESS);
-  } catch {
-    // Only a courtesy; some containers forbid it.
-  }
 }
 
 function removeQuietly(files: FileSystem, folder: string): void {

@@ -31,6 +31,8 @@ export interface RetentionOptions {
   /** Checkpoints known to be damaged; they cover nothing. */
   readonly damaged: readonly number[];
   readonly nowMs: number;
+  /** Called after each removal, which may hold up the log's flushes: waits, or says no to more. */
+  readonly goOn: () => boolean;
 }
 
 export interface Removed {
@@ -40,16 +42,20 @@ export interface Removed {
 
 /** Removes what may go. Throws what the file system throws; a second call goes on from there. */
 export function applyRetention(options: RetentionOptions): Removed {
-  const { files, checkpointFolder, damaged } = options;
+  const { files, checkpointFolder, damaged, goOn } = options;
   const all = listCheckpoints(files, checkpointFolder);
   const good = all.filter((seq) => !damaged.includes(seq));
   const covered = good[CHECKPOINTS_KEPT - 1];
   // Until there are two, the log from its beginning is the second.
   if (covered === undefined) return { checkpoints: 0, segments: 0 };
 
-  const old = all.filter((seq) => seq < covered);
-  for (const seq of old) removeCheckpoint(files, checkpointFolder, seq);
-  return { checkpoints: old.length, segments: removeSegments(options, covered) };
+  let checkpoints = 0;
+  for (const seq of all.filter((seq) => seq < covered)) {
+    removeCheckpoint(files, checkpointFolder, seq);
+    checkpoints++;
+    if (!goOn()) return { checkpoints, segments: 0 };
+  }
+  return { checkpoints, segments: removeSegments(options, covered) };
 }
 
 /** Removes one checkpoint. Throws what the file system throws. */
@@ -64,16 +70,18 @@ export function removeCheckpoint(files: FileSystem, folder: string, replayFrom: 
 }
 
 function removeSegments(options: RetentionOptions, covered: number): number {
-  const { files, logFolder } = options;
+  const { files, logFolder, goOn } = options;
   const segments = listSegments(files, logFolder);
   const keep = segments.findIndex((_, i) => !isRemovable(options, segments, i, covered));
-  const old = segments.slice(0, keep);
+  let removed = 0;
   // Oldest first, so that what is left is always without gaps.
-  for (const firstSeq of old) {
+  for (const firstSeq of segments.slice(0, keep)) {
     files.remove(join(logFolder, segmentName(firstSeq)));
     files.syncFolder(logFolder);
+    removed++;
+    if (!goOn()) break;
   }
-  return old.length;
+  return removed;
 }
 
 /** Whether segment `i` may go, provided that all before it may. The newest never may. */

@@ -38,8 +38,13 @@ import {
 import { checkCheckpoint, listCheckpoints } from './reader.ts';
 import { removeCheckpoint } from './retention.ts';
 
-/** Entries in one frame: what is copied and flushed between two pauses. */
+/** Entries in one frame: what is copied and written between two pauses. */
 const FRAME_ENTRIES = 4096;
+/**
+ * What is written between two flushes. A flush of a file that grows is a commit of the file system's
+ * journal, behind which the log's own flushes wait; a flood of dirty pages would be one too.
+ */
+const FLUSH_BYTES = 2 << 20;
 const READ_TRIES = 1000;
 /** Pauses of 1 ms for a writer that died while it held an entry; its successor lets go of it. */
 const HELD_PAUSES_MAX = 10_000;
@@ -127,6 +132,7 @@ function writeShard(
     writeFully(files, file, packShardFileHeader(nonce, index), 0, CHECKPOINT_HEADER_BYTES, 0);
     let at = CHECKPOINT_HEADER_BYTES;
     let chain = 0;
+    let unflushed = 0;
     for (let from = 0; from < entries; from += FRAME_ENTRIES) {
       const count = Math.min(FRAME_ENTRIES, entries - from);
       copier.copy(shard, from, count);
@@ -139,12 +145,15 @@ function writeShard(
         chain,
       });
       writeFully(files, file, copier.frame, 0, frameBytes(count), at);
-      // Flushed bit by bit, so that no flood of dirty pages stands before the log's flushes.
-      files.syncData(file);
       at += frameBytes(count);
+      unflushed += frameBytes(count);
+      if (unflushed >= FLUSH_BYTES) {
+        files.syncData(file);
+        unflushed = 0;
+      }
       pause();
     }
-    if (entries === 0) files.syncData(file);
+    if (unflushed > 0 || entries === 0) files.syncData(file);
     return { name, entries, bytes: at, chain };
   } finally {
     files.close(file);

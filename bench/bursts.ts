@@ -10,7 +10,8 @@
 import { join } from 'node:path';
 import { NodeFileSystem } from '../src/log/file-system.ts';
 import { FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES } from '../src/log/format.ts';
-import { listSegments, readLog } from '../src/log/segment-reader.ts';
+import { listSegments } from '../src/log/segment-headers.ts';
+import { readLog } from '../src/log/segment-reader.ts';
 import { SLOT_BYTES } from '../src/ring/slot.ts';
 import { CatalogueStream } from './catalogue-stream.ts';
 import { figure, type Report } from './report.ts';

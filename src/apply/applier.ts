@@ -8,6 +8,7 @@ import {
   OUTCOME_DEAD,
   OUTCOME_REFUSED,
   OUTCOME_STALE,
+  OUTCOME_UNKNOWN,
   OutcomeWindow,
 } from '../outcome/outcome-window.ts';
 import {
@@ -35,13 +36,14 @@ import { ApplierControl } from './applier-control.ts';
 /** Applies one slot of the commit ring. Tests wrap it to die at a chosen event. */
 export type ApplySlot = (cursor: number, index: number, commitTimeMs: number) => ApplyResult;
 
-/** What an event's byte says then; an overtaken one keeps what it says. */
-const OUTCOME_OF: Readonly<Record<ApplyResult, number | undefined>> = {
+/** What an event's byte says then. */
+export const OUTCOME_OF: Readonly<Record<Exclude<ApplyResult, 'no-room'>, number>> = {
   applied: OUTCOME_APPLIED,
   stale: OUTCOME_STALE,
   refused: OUTCOME_REFUSED,
-  overtaken: undefined,
-  'no-room': undefined,
+  // Only at a replay, after which the checkpoint says what it was (checkpoint/windows.ts). The place
+  // in the window may hold the outcome of a much earlier event, which is not this one's.
+  overtaken: OUTCOME_UNKNOWN,
 };
 
 /** Which applier owns a shard. */
@@ -93,7 +95,7 @@ export function runApplier(
       if (!owned[shardOf(hash, shards.length)]) continue;
       control.begin(cursor);
       const isSetAside = control.skips(cursor);
-      let outcome: number | undefined = OUTCOME_DEAD;
+      let outcome = OUTCOME_DEAD;
       if (isSetAside) {
         writer.releaseOnly(cursor, slot);
       } else {
@@ -102,10 +104,7 @@ export function runApplier(
         outcome = OUTCOME_OF[result];
       }
       // Before the cursor: whoever sees the event under the watermark sees its outcome.
-      if (
-        outcome !== undefined &&
-        metaKind(words[slot * SLOT_WORDS + SLOT_META] as number) !== KIND_STATE
-      ) {
+      if (metaKind(words[slot * SLOT_WORDS + SLOT_META] as number) !== KIND_STATE) {
         outcomes.store(doubles[slot * SLOT_DOUBLES + SLOT_SEQ] as number, outcome);
       }
       // Pairs with the log thread's Atomics.load in backlog(): the slot may now be overwritten.

@@ -3,30 +3,30 @@
  * written, removes what is no longer needed. The thread lives only as long as that takes.
  */
 import { join } from 'node:path';
+import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import type { FileSystem } from '../log/file-system.ts';
-import { LogProgress, seqAtCursor } from '../log/progress.ts';
-import { COMMIT_HEAD, CommitRing } from '../ring/commit-ring.ts';
+import { readIdentity } from '../log/log-identity.ts';
+import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { Shard } from '../store/shard.ts';
 import type { CheckpointMessage, CheckpointThreadData } from '../threads/shared-memory.ts';
+import { AppliedEvents, type WaitForAppliers, waitForBell } from './applied-events.ts';
 import { temporaryName } from './format.ts';
 import { Cancelled, Pace } from './pace.ts';
 import { applyRetention } from './retention.ts';
 import { writeCheckpoint } from './writer.ts';
 
-/** Takes one checkpoint. Blocks its thread. Tells how it ended. */
+/** Takes one checkpoint. Blocks its thread. Tells how it ended. `wait` is for tests. */
 export function runCheckpoint(
   data: CheckpointThreadData,
   files: FileSystem,
   tell: (message: CheckpointMessage) => void,
+  wait: WaitForAppliers = waitForBell,
 ): void {
   const { memory, folder, logFolder, isPaced, retention, damaged } = data;
   const pace = new Pace(new Int32Array(data.cancel), isPaced);
   const startedMs = performance.now();
-  const replayFrom = appliedBefore(
-    new LogProgress(memory.progress),
-    memory.commit,
-    memory.appliers.length,
-  );
+  const events = new AppliedEvents(memory, wait);
+  const replayFrom = events.appliedBefore();
   try {
     const result = writeCheckpoint({
       files,
@@ -34,6 +34,15 @@ export function runCheckpoint(
       shards: memory.shards.map((buffer) => new Shard(buffer)),
       replayFrom,
       nowMs: Date.now(),
+      log: readIdentity(files, logFolder, replayFrom),
+      windows: {
+        dedupe: new DedupeWindow(memory.dedupe, memory.hashKey),
+        outcomes: {
+          window: new OutcomeWindow(memory.outcomes),
+          nextSeq: () => events.nextSeq(),
+          waitUntilApplied: (seq) => events.waitUntilApplied(seq, () => pace.look()),
+        },
+      },
       pause: () => pace.restOrThrow(),
     });
     const removed = applyRetention({
@@ -53,16 +62,6 @@ export function runCheckpoint(
     if (error instanceof Cancelled) tell({ type: 'cancelled' });
     else tell({ type: 'failed', reason: error instanceof Error ? error.message : String(error) });
   }
-}
-
-/** The lowest seq that some applier may not have applied yet. */
-function appliedBefore(progress: LogProgress, commit: SharedArrayBuffer, appliers: number): number {
-  const ring = new CommitRing(commit, appliers);
-  const known = progress.load();
-  if (known === undefined) throw new Error('a checkpoint before the log was opened');
-  // The cursors are read after the record: they only go up, so the seq is one that was applied.
-  const head = Atomics.load(ring.cursors, COMMIT_HEAD);
-  return seqAtCursor(known, (head - ring.backlog(head)) | 0);
 }
 
 function removeQuietly(files: FileSystem, folder: string): void {

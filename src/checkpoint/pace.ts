@@ -34,6 +34,11 @@ export class Pace {
     return Atomics.load(this.#cancel, 0) === 0;
   }
 
+  /** Throws Cancelled when the checkpoint is to be given up. */
+  look(): void {
+    if (Atomics.load(this.#cancel, 0) === 1) throw new Cancelled();
+  }
+
   /** As `rest`, but throws Cancelled. */
   restOrThrow(): void {
     if (!this.rest()) throw new Cancelled();

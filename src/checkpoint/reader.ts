@@ -6,18 +6,23 @@ import { join } from 'node:path';
 import type { FileSystem } from '../log/file-system.ts';
 import { type CheckedFrame, checkFrame, FRAME_HEADER_BYTES } from '../log/format.ts';
 import { type FrameVisitor, SegmentBytes } from '../log/segment-bytes.ts';
-import { SLOT_DOUBLES, type SlotViews } from '../ring/slot.ts';
+import { SLOT_BYTES, SLOT_DOUBLES, type SlotViews } from '../ring/slot.ts';
 import { ENTRY_SEQ } from '../store/shard.ts';
 import {
   CHECKPOINT_HEADER_BYTES,
+  checkFileHeader,
   checkpointName,
-  checkShardFileHeader,
+  DEDUPE_KIND,
+  type FileKind,
+  filesOf,
   MANIFEST_NAME,
   type Manifest,
   type ManifestFile,
+  OUTCOMES_KIND,
   parseCheckpointName,
   unpackManifest,
 } from './format.ts';
+import { keysIn, outcomesIn } from './windows.ts';
 
 /** A checkpoint file that is not what it should be. */
 export interface CheckpointFault {
@@ -37,6 +42,17 @@ export interface ValidCheckpoint {
  * from index `first` on. The memory is reused, and the caller may write to it.
  */
 export type EntriesVisitor = (entries: SlotViews, first: number, count: number) => void;
+
+export interface CheckpointVisitor {
+  readonly entries: EntriesVisitor;
+  /**
+   * For runs of keys, oldest first: `count` entries of the dedupe window, of events before the replay
+   * seq. The memory is reused.
+   */
+  readonly keys: (entries: Int32Array, count: number) => void;
+  /** For runs of outcomes: of the events from `firstSeq` on, a byte each. */
+  readonly outcomes: (firstSeq: number, bytes: Uint8Array) => void;
+}
 
 /** The highest seq among `count` entries from index `first` on: the log held every event up to it. */
 export function lastSeqOf({ doubles }: SlotViews, first: number, count: number): number {
@@ -70,13 +86,24 @@ export function checkCheckpoint(
   return fault ?? { path, manifest };
 }
 
-/** Hands out the entries of a checkpoint that was checked. Throws if it changed since. */
+/** Hands out all of a checkpoint that was checked. Throws if it changed since. */
 export function readCheckpoint(
   files: FileSystem,
   { path, manifest }: ValidCheckpoint,
-  visit: EntriesVisitor,
+  visitor: CheckpointVisitor,
 ): void {
-  const fault = readFiles(files, path, manifest, visit);
+  const { firstSeq = 1, endSeq = 1 } = manifest.outcomes ?? {};
+  const fault = readFiles(files, path, manifest, ({ content }, slots, first, frame) => {
+    if (content === DEDUPE_KIND.content) {
+      const { entries, count } = keysIn(slots, first, frame.count);
+      visitor.keys(entries, count);
+    } else if (content === OUTCOMES_KIND.content) {
+      const from = firstSeq + frame.firstSeq * SLOT_BYTES;
+      visitor.outcomes(from, outcomesIn(slots, first, frame.count, endSeq - from));
+    } else {
+      visitor.entries(slots, first, frame.count);
+    }
+  });
   if (fault !== undefined) throw new Error(`${fault.path}: ${fault.reason}, since it was checked`);
 }
 
@@ -96,37 +123,41 @@ function readManifest(
   return manifest;
 }
 
+/** Called for each frame: its slots stand in `slots` from index `first` on. */
+type FileVisitor = (kind: FileKind, slots: SlotViews, first: number, frame: CheckedFrame) => void;
+
 function readFiles(
   files: FileSystem,
   folder: string,
   manifest: Manifest,
-  visit: EntriesVisitor,
+  visit: FileVisitor,
 ): CheckpointFault | undefined {
   const nonce = Buffer.from(manifest.nonce, 'hex');
   // One memory for all: touching fresh pages for each file takes longer than reading it.
   const memory = new SegmentBytes();
-  const onFrame: FrameVisitor = (slots, first, { count }) => visit(slots, first, count);
-  for (const [shard, file] of manifest.files.entries()) {
+  for (const file of filesOf(manifest)) {
     const path = join(folder, file.name);
     const bytes = loadFile(files, path, memory);
     if (bytes === undefined) return { path, offsetBytes: 0, reason: 'the file is missing' };
-    const onEntries = (at: number, frame: CheckedFrame) => memory.visit(at, frame, onFrame);
-    const fault = readShardFile(path, bytes, file, shard, nonce, onEntries);
+    const onFrame: FrameVisitor = (slots, first, frame) => visit(file.kind, slots, first, frame);
+    const fault = readFrameFile(path, bytes, file, file.kind, nonce, (at, frame) =>
+      memory.visit(at, frame, onFrame),
+    );
     if (fault !== undefined) return fault;
   }
   return undefined;
 }
 
-function readShardFile(
+function readFrameFile(
   path: string,
   bytes: Buffer,
   file: ManifestFile,
-  shard: number,
+  kind: FileKind,
   nonce: Buffer,
-  onEntries: (at: number, frame: CheckedFrame) => void,
+  onFrame: (at: number, frame: CheckedFrame) => void,
 ): CheckpointFault | undefined {
   const fault = (offsetBytes: number, reason: string) => ({ path, offsetBytes, reason });
-  const wrongHeader = checkShardFileHeader(bytes, nonce, shard);
+  const wrongHeader = checkFileHeader(bytes, nonce, kind);
   if (wrongHeader !== undefined) return fault(0, wrongHeader);
   if (bytes.length !== file.bytes) {
     return fault(bytes.length, `${bytes.length} bytes, the manifest says ${file.bytes}`);
@@ -140,7 +171,7 @@ function readShardFile(
     if (frame.chain !== chain || frame.firstSeq !== entries) {
       return fault(at, `the frame does not follow entry ${entries - 1}`);
     }
-    onEntries(at + FRAME_HEADER_BYTES, frame);
+    onFrame(at + FRAME_HEADER_BYTES, frame);
     at += frame.bytes;
     chain = frame.crc;
     entries += frame.count;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseBytes, parseDuration } from '../config/quantity.ts';
 import type { FileSystem } from '../log/file-system.ts';
 import { segmentName } from '../log/format.ts';
-import { listSegments, readSegmentHeader } from '../log/segment-reader.ts';
+import { listSegments, readSegmentHeader } from '../log/segment-headers.ts';
 import { checkpointName, removedName } from './format.ts';
 import { listCheckpoints } from './reader.ts';
 

@@ -10,8 +10,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { type FileHandle, type FileSystem, writeFully } from '../log/file-system.ts';
-import { FRAME_HEADER_BYTES, frameBytes, NONCE_BYTES, sealFrame } from '../log/format.ts';
+import { type FileSystem, writeFully } from '../log/file-system.ts';
+import { FRAME_HEADER_BYTES, NONCE_BYTES } from '../log/format.ts';
+import type { LogIdentity } from '../log/log-identity.ts';
 import {
   ENTRY_BYTES,
   ENTRY_ID,
@@ -25,26 +26,23 @@ import {
 } from '../store/shard.ts';
 import {
   CHECKPOINT_FORMAT,
-  CHECKPOINT_HEADER_BYTES,
   checkpointName,
+  filesOf,
   MANIFEST_NAME,
   type Manifest,
   type ManifestFile,
   packManifest,
-  packShardFileHeader,
   shardFileName,
+  shardKind,
   temporaryName,
 } from './format.ts';
+import { type FrameFileOptions, writeFrameFile } from './frame-file.ts';
 import { checkCheckpoint, listCheckpoints } from './reader.ts';
 import { removeCheckpoint } from './retention.ts';
+import { type CheckpointWindows, writeWindows } from './windows.ts';
 
 /** Entries in one frame: what is copied and written between two pauses. */
 const FRAME_ENTRIES = 4096;
-/**
- * What is written between two flushes. A flush of a file that grows is a commit of the file system's
- * journal, behind which the log's own flushes wait; a flood of dirty pages would be one too.
- */
-const FLUSH_BYTES = 2 << 20;
 const READ_TRIES = 1000;
 /** Pauses of 1 ms for a writer that died while it held an entry; its successor lets go of it. */
 const HELD_PAUSES_MAX = 10_000;
@@ -57,6 +55,10 @@ export interface CheckpointOptions {
   /** All events before it are applied. */
   readonly replayFrom: number;
   readonly nowMs: number;
+  /** The log whose events the shards hold; `undefined` = it is yet to begin. */
+  readonly log: LogIdentity | undefined;
+  /** What else is known of events; `undefined` = nothing. */
+  readonly windows: CheckpointWindows | undefined;
   /** Called after every frame; paces the work, or throws to give it up. */
   readonly pause: () => void;
 }
@@ -72,7 +74,7 @@ export interface CheckpointResult {
  * is replaced when it is not. Throws what the file system or `pause` throws.
  */
 export function writeCheckpoint(options: CheckpointOptions): CheckpointResult {
-  const { files, folder, shards, replayFrom, nowMs } = options;
+  const { files, folder, shards, replayFrom, nowMs, log, windows, pause } = options;
   if (listCheckpoints(files, folder).includes(replayFrom)) {
     const found = checkCheckpoint(files, folder, replayFrom);
     if ('manifest' in found) return published(options, found.manifest);
@@ -81,10 +83,9 @@ export function writeCheckpoint(options: CheckpointOptions): CheckpointResult {
   const nonce = randomBytes(NONCE_BYTES);
   const temporary = join(folder, temporaryName(replayFrom));
   files.makeFolder(temporary);
+  const file = { files, folder: temporary, nonce, nowMs, pause };
   const copier = new EntryCopier();
-  const written = shards.map((shard, index) =>
-    writeShard(options, copier, temporary, shard, index, nonce),
-  );
+  const written = shards.map((shard, index) => writeShard(file, copier, shard, index));
   const entries = written.reduce((sum, file) => sum + file.entries, 0);
   const manifest: Manifest = {
     format: CHECKPOINT_FORMAT,
@@ -93,18 +94,24 @@ export function writeCheckpoint(options: CheckpointOptions): CheckpointResult {
     nonce: nonce.toString('hex'),
     entries,
     files: written,
+    log,
+    ...(windows === undefined ? {} : writeWindows(file, windows, replayFrom)),
   };
+  writeManifest(options, temporary, manifest);
+  files.syncFolder(temporary);
+  files.rename(temporary, join(folder, checkpointName(replayFrom)));
+  return published(options, manifest);
+}
+
+function writeManifest({ files }: CheckpointOptions, folder: string, manifest: Manifest): void {
   const bytes = packManifest(manifest);
-  const file = files.create(join(temporary, MANIFEST_NAME));
+  const file = files.create(join(folder, MANIFEST_NAME));
   try {
     writeFully(files, file, bytes, 0, bytes.length, 0);
     files.syncData(file);
   } finally {
     files.close(file);
   }
-  files.syncFolder(temporary);
-  files.rename(temporary, join(folder, checkpointName(replayFrom)));
-  return published(options, manifest);
 }
 
 /** Makes the name of a whole checkpoint durable. */
@@ -112,52 +119,25 @@ function published({ files, folder }: CheckpointOptions, manifest: Manifest): Ch
   files.syncFolder(folder);
   const { replayFrom, entries } = manifest;
   const manifestBytes = packManifest(manifest).length;
-  const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, manifestBytes);
+  const bytes = filesOf(manifest).reduce((sum, file) => sum + file.bytes, manifestBytes);
   return { replayFrom, entries, bytes };
 }
 
 function writeShard(
-  { files, nowMs, pause }: CheckpointOptions,
+  file: FrameFileOptions,
   copier: EntryCopier,
-  folder: string,
   shard: Shard,
   index: number,
-  nonce: Buffer,
 ): ManifestFile {
-  const name = shardFileName(index);
   // Entries that come later are made by events from `replayFrom` on.
   const entries = Atomics.load(shard.words, SHARD_USED);
-  const file: FileHandle = files.create(join(folder, name));
-  try {
-    writeFully(files, file, packShardFileHeader(nonce, index), 0, CHECKPOINT_HEADER_BYTES, 0);
-    let at = CHECKPOINT_HEADER_BYTES;
-    let chain = 0;
-    let unflushed = 0;
+  return writeFrameFile(file, shardFileName(index), shardKind(index), (append) => {
     for (let from = 0; from < entries; from += FRAME_ENTRIES) {
       const count = Math.min(FRAME_ENTRIES, entries - from);
       copier.copy(shard, from, count);
-      chain = sealFrame(copier.frame, {
-        firstSeq: from,
-        count,
-        commitTimeMs: nowMs,
-        nonce,
-        offsetBytes: at,
-        chain,
-      });
-      writeFully(files, file, copier.frame, 0, frameBytes(count), at);
-      at += frameBytes(count);
-      unflushed += frameBytes(count);
-      if (unflushed >= FLUSH_BYTES) {
-        files.syncData(file);
-        unflushed = 0;
-      }
-      pause();
+      append(copier.frame, count);
     }
-    if (unflushed > 0 || entries === 0) files.syncData(file);
-    return { name, entries, bytes: at, chain };
-  } finally {
-    files.close(file);
-  }
+  });
 }
 
 /** Copies entries out of a shard into a frame, each as one committed state. */

@@ -134,13 +134,17 @@ export class DedupeWindow {
     Atomics.store(this.#cursors, ADDED, (position + 1) | 0);
   }
 
-  /** Adds `count` entries of a checkpoint, oldest first, as `entriesBefore` gave them. Log thread. */
-  restore(entries: Int32Array, count: number): void {
+  /**
+   * Adds `count` ≥ 1 entries of a checkpoint, oldest first, as `entriesBefore` gave them; returns the
+   * last one's seq. Log thread.
+   */
+  restore(entries: Int32Array, count: number): number {
     for (let e = 0; e < count * DEDUPE_ENTRY_WORDS; e += DEDUPE_ENTRY_WORDS) {
       this.#seqWords[0] = entries[e + SEQ] as number;
       this.#seqWords[1] = entries[e + SEQ + 1] as number;
       this.add(entries, e, this.#seq[0] as number);
     }
+    return this.#seq[0] as number;
   }
 
   /**

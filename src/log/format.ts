@@ -45,8 +45,20 @@ export const NONCE_BYTES = 16;
 const SEGMENT_MAGIC = Buffer.from('PSVCLOG\n', 'latin1');
 const FRAME_MAGIC = Buffer.from('PSFR', 'latin1').readUInt32LE(0);
 
+const OTHER_VERSION = 'it was made by another version of this program: ';
+
 const SEGMENT_SUFFIX = '.seg';
 const NAME_DIGITS = 16;
+
+/** What to say of a file in a format that this program does not know; segments and checkpoints. */
+export function otherVersion(version: number): string {
+  return `${OTHER_VERSION}format version ${version}, this program reads ${FORMAT_VERSION}`;
+}
+
+/** Whether a file is refused for no more than that. */
+export function isOtherVersion(reason: string): boolean {
+  return reason.startsWith(OTHER_VERSION);
+}
 
 /** `0000000000000001.seg` for 1: as many digits as a 53-bit number has, so names sort by number. */
 export function segmentName(firstSeq: number): string {
@@ -100,9 +112,7 @@ export function unpackSegmentHeader(bytes: Buffer): SegmentHeader | string {
   if (bytes.length < SEGMENT_HEADER_BYTES) return `a header of ${bytes.length} bytes`;
   if (!bytes.subarray(0, 8).equals(SEGMENT_MAGIC)) return 'not a log segment (wrong magic)';
   const version = bytes.readUInt32LE(8);
-  if (version !== FORMAT_VERSION) {
-    return `format version ${version}, this program reads ${FORMAT_VERSION}`;
-  }
+  if (version !== FORMAT_VERSION) return otherVersion(version);
   if (crc32(bytes.subarray(16, SEGMENT_HEADER_BYTES)) !== bytes.readUInt32LE(12)) {
     return 'the header does not match its checksum';
   }

@@ -3,15 +3,16 @@
  * a thread that died only goes on.
  */
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, type IntakeRings, publishTail } from '../ring/intake-ring.ts';
 import type { LogThreadData, LogThreadMessage } from '../threads/shared-memory.ts';
 import { CommitPublisher } from './commit-publisher.ts';
 import type { FileSystem } from './file-system.ts';
+import { LogDamagedError } from './log-damaged-error.ts';
 import { LogProgress, type Progress } from './progress.ts';
 import { recover } from './recovery.ts';
 import { Replay, StopRequested } from './replay.ts';
-import { LogDamagedError } from './segment-reader.ts';
 import { type LogTail, Sequencer } from './sequencer.ts';
 
 /** Runs until the main thread asks to stop. Blocks its thread. Reports through `tell`. */
@@ -28,7 +29,8 @@ export function runLogThread(
   let sequencer: Sequencer;
   try {
     const died = progress.load();
-    const sink = new Replay(intakes.live, commits, dedupe, memory.hashKey);
+    const outcomes = new OutcomeWindow(memory.outcomes);
+    const sink = new Replay(intakes.live, commits, { dedupe, outcomes }, memory.hashKey);
     const tail =
       died === undefined
         ? recover({ files, folder, checkpoints, sink, tell })

@@ -13,11 +13,15 @@ import {
   readCheckpoint,
   type ValidCheckpoint,
 } from '../checkpoint/reader.ts';
+import type { KnownOutcomes } from '../checkpoint/windows.ts';
 import type { SlotViews } from '../ring/slot.ts';
 import type { LogThreadMessage } from '../threads/shared-memory.ts';
 import type { FileSystem } from './file-system.ts';
 import { type CheckedFrame, segmentName } from './format.ts';
-import { LogDamagedError, listSegments, logBytes, readLog } from './segment-reader.ts';
+import { LogDamagedError } from './log-damaged-error.ts';
+import type { FrameVisitor } from './segment-bytes.ts';
+import { listSegments } from './segment-headers.ts';
+import { logBytes, readLog } from './segment-reader.ts';
 import { isTemporary } from './segment-writer.ts';
 import type { LogTail } from './sequencer.ts';
 
@@ -29,8 +33,15 @@ export interface RecoverySink {
   readonly entries: EntriesVisitor;
   /** The events of a frame; those before seq `from` are in the checkpoint. */
   readonly frame: (slots: SlotViews, first: number, frame: CheckedFrame, from: number) => void;
-  /** Nothing more comes: returns when all of it is in the store. */
+  /** Keys of a checkpoint, before any frame: entries of the dedupe window, oldest first. */
+  readonly keys: (entries: Int32Array, count: number) => void;
+  /** No more events come: returns when all of them are in the store. */
   readonly finish: () => void;
+  /**
+   * What a checkpoint knows became of the events from `firstSeq` on, a byte each; after `finish`,
+   * because it is right where the replay can't be. `nextSeq` is the log's.
+   */
+  readonly outcomes: (firstSeq: number, bytes: Uint8Array, nextSeq: number) => void;
 }
 
 export interface RecoveryOptions {
@@ -54,23 +65,30 @@ export function recover(options: RecoveryOptions): LogTail {
   const checkpoint = newestCheckpoint(options);
   const from = checkpoint?.manifest.replayFrom ?? 1;
   let restoredSeq = from - 1;
+  const outcomes: KnownOutcomes[] = [];
   if (checkpoint !== undefined) {
-    readCheckpoint(files, checkpoint, (entries, first, count) => {
-      restoredSeq = Math.max(restoredSeq, lastSeqOf(entries, first, count));
-      sink.entries(entries, first, count);
+    readCheckpoint(files, checkpoint, {
+      entries: (entries, first, count) => {
+        restoredSeq = Math.max(restoredSeq, lastSeqOf(entries, first, count));
+        sink.entries(entries, first, count);
+      },
+      keys: (entries, count) => sink.keys(entries, count),
+      outcomes: (firstSeq, bytes) => outcomes.push({ firstSeq, bytes }),
     });
+    restoredSeq = Math.max(restoredSeq, (checkpoint.manifest.outcomes?.endSeq ?? 1) - 1);
   }
 
   const totalBytes = logBytes(files, folder, from);
   let doneBytes = 0;
   let toldMs = startedMs;
-  const end = readLog(files, folder, from, (slots, first, frame) => {
+  const onFrame: FrameVisitor = (slots, first, frame) => {
     sink.frame(slots, first, frame, from);
     doneBytes += frame.bytes;
     if (performance.now() - toldMs < TELL_EVERY_MS) return;
     toldMs = performance.now();
     tell({ type: 'progress', doneBytes, totalBytes });
-  });
+  };
+  const end = readLog(files, folder, from, onFrame, checkpoint?.manifest.log);
   // A tail that a checkpoint has events of is not torn: they were flushed, and their numbers given.
   if (restoredSeq >= end.nextSeq) {
     throw new LogDamagedError(
@@ -80,6 +98,7 @@ export function recover(options: RecoveryOptions): LogTail {
     );
   }
   sink.finish();
+  for (const { firstSeq, bytes } of outcomes) sink.outcomes(firstSeq, bytes, end.nextSeq);
   if (end.tornTail !== undefined) tell({ type: 'torn-tail', ...end.tornTail });
   tell({
     type: 'replayed',

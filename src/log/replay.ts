@@ -4,6 +4,7 @@
  * Log thread.
  */
 import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import type { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { INTAKE_STOP, type IntakeRing } from '../ring/intake-ring.ts';
 import {
   FLAG_HAS_PRICE,
@@ -49,17 +50,25 @@ const NO_WRAP = 0x3fffffff;
 /** Thrown through the replay when the service is told to stop meanwhile. */
 export class StopRequested extends Error {}
 
+/** What is known of the last events; empty at the beginning. */
+export interface ReplayWindows {
+  readonly dedupe: DedupeWindow;
+  readonly outcomes: OutcomeWindow;
+}
+
 export class Replay implements RecoverySink {
   readonly #intake: IntakeRing;
   readonly #commits: CommitPublisher;
-  readonly #dedupe: DedupeWindow;
+  readonly #windows: ReplayWindows;
   readonly #key: HashKey;
   #unpublished = 0;
+  /** Events up to it have their keys from a checkpoint. */
+  #lastKeySeq = 0;
 
-  constructor(intake: IntakeRing, commits: CommitPublisher, dedupe: DedupeWindow, key: HashKey) {
+  constructor(intake: IntakeRing, commits: CommitPublisher, windows: ReplayWindows, key: HashKey) {
     this.#intake = intake;
-    this.#dedupe = dedupe;
     this.#commits = commits;
+    this.#windows = windows;
     this.#key = key;
   }
 
@@ -73,7 +82,7 @@ export class Replay implements RecoverySink {
       this.#hash(slots, w, metaIdBytes(meta));
       if (!isKeyed(slots.words, first + i)) continue;
       const seq = slots.doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ] as number;
-      this.#dedupe.add(slots.words, w + SLOT_FINGERPRINT, seq);
+      if (seq > this.#lastKeySeq) this.#windows.dedupe.add(slots.words, w + SLOT_FINGERPRINT, seq);
     }
     this.#write(slots, first + skipped, frame.count - skipped, frame.commitTimeMs);
   }
@@ -92,6 +101,17 @@ export class Replay implements RecoverySink {
   finish(): void {
     this.#commits.publish();
     this.#commits.waitUntilApplied();
+  }
+
+  readonly keys = (entries: Int32Array, count: number): void => {
+    this.#lastKeySeq = this.#windows.dedupe.restore(entries, count);
+  };
+
+  /** Stores those that the window still has room for: it may be smaller than it was. */
+  outcomes(firstSeq: number, bytes: Uint8Array, nextSeq: number): void {
+    const { outcomes } = this.#windows;
+    const skipped = Math.max(0, nextSeq - outcomes.capacity - firstSeq);
+    for (let i = skipped; i < bytes.length; i++) outcomes.store(firstSeq + i, bytes[i] as number);
   }
 
   #hash({ words }: SlotViews, w: number, idBytes: number): void {

@@ -4,18 +4,18 @@
  * Writes nothing. Log thread at start; also the command-line tools.
  */
 import { join } from 'node:path';
-import { type FileSystem, readFully } from './file-system.ts';
+import type { FileSystem } from './file-system.ts';
 import {
   checkFrame,
   FRAME_ALIGN_BYTES,
   FRAME_HEADER_BYTES,
-  parseSegmentName,
   SEGMENT_HEADER_BYTES,
   type SegmentEnd,
   type SegmentHeader,
   segmentName,
-  unpackSegmentHeader,
 } from './format.ts';
+import { LogDamagedError } from './log-damaged-error.ts';
+import { identityAt, type LogIdentity } from './log-identity.ts';
 import { newestPath, readNewest } from './newest-file.ts';
 import {
   type FrameVisitor,
@@ -24,18 +24,13 @@ import {
   isZero,
   SegmentBytes,
 } from './segment-bytes.ts';
-
-/** The log is damaged where no crash can have damaged it. The message names file, offset and way out. */
-export class LogDamagedError extends Error {
-  override readonly name = 'LogDamagedError';
-  constructor(path: string, offsetBytes: number, reason: string) {
-    super(
-      `${path} is damaged at byte ${offsetBytes}: ${reason}; nothing was changed: ` +
-        '`npm run verify` lists all damage; restore DATA_DIR from a backup, or see ' +
-        '`npm run repair` for what can be kept (docs/durability.md)',
-    );
-  }
-}
+import {
+  checkLinks,
+  headerOfUnread,
+  listSegments,
+  missingFirst,
+  readSegmentHeader,
+} from './segment-headers.ts';
 
 /** Bytes behind the last whole frame that no acknowledgement can have relied on. */
 export interface TornTail {
@@ -59,15 +54,6 @@ export interface LogEnd {
   readonly segments: number;
 }
 
-/** The segments in `folder`, oldest first, by name. */
-export function listSegments(files: FileSystem, folder: string): number[] {
-  return files
-    .list(folder)
-    .map(parseSegmentName)
-    .filter((seq) => seq !== undefined)
-    .sort((a, b) => a - b);
-}
-
 /** Bytes of the files that `readLog` reads from seq `from` on. */
 export function logBytes(files: FileSystem, folder: string, from: number): number {
   const all = listSegments(files, folder);
@@ -86,33 +72,40 @@ export function logBytes(files: FileSystem, folder: string, from: number): numbe
 
 /**
  * Reads the log in `folder` from the segment that holds seq `from` on, or that would be next to
- * hold it. Throws LogDamagedError, and what the file system throws.
+ * hold it; `identity` is what a checkpoint knows of the log there. Throws LogDamagedError, and what
+ * the file system throws.
  */
 export function readLog(
   files: FileSystem,
   folder: string,
   from: number,
   visit: FrameVisitor,
+  identity?: LogIdentity,
 ): LogEnd {
   const all = listSegments(files, folder);
   checkNewest(files, folder, all);
   const start = all.findLastIndex((firstSeq) => firstSeq <= from);
-  if (start === -1 && (all.length > 0 || from > 1)) {
-    throw new LogDamagedError(folder, 0, `the segment that holds seq ${from} is missing`);
-  }
+  if (start === -1 && (all.length > 0 || from > 1)) throw missingFirst(files, folder, all, from);
   const names = all.slice(Math.max(start, 0));
   const memory = new SegmentBytes();
   let nextSeq = names[0] ?? 1;
-  let end = endOfUnread(files, folder, all[start - 1]);
+  let end: SegmentEnd | undefined;
   let previous: SegmentEnd | undefined;
   let lastFrameBytes = 0;
   let tornTail: TornTail | undefined;
 
   // A segment's header says how far the one before it counts, so headers are read one ahead.
   const headers = names.map((firstSeq) => readSegmentHeader(files, folder, firstSeq));
+  checkLinks(folder, headerOfUnread(files, folder, all[start - 1]), headers);
+  if (identity !== undefined && headers[0] !== undefined) {
+    checkIdentity(folder, headers[0], from, identity);
+  }
   for (const [i, header] of headers.entries()) {
     const path = join(folder, segmentName(header.firstSeq));
-    checkOrder(path, header, nextSeq, end);
+    if (header.firstSeq !== nextSeq) {
+      const reason = `it starts with seq ${header.firstSeq}, the one before it ends before ${nextSeq}`;
+      throw new LogDamagedError(path, 16, reason);
+    }
     const counted = headers[i + 1]?.previous;
     const scan = scanSegment(files, path, header, counted, nextSeq, memory, visit);
     previous = header.previous;
@@ -131,21 +124,20 @@ export function readLog(
   return { nextSeq, segment: end, previous, lastFrameBytes, tornTail, segments: names.length };
 }
 
-/** What the first segment that is read must follow: the one before it, if it is there and readable. */
-function endOfUnread(
-  files: FileSystem,
+/** `header` is that of the first segment read; the checkpoint was taken beside this one or another. */
+function checkIdentity(
   folder: string,
-  firstSeq: number | undefined,
-): SegmentEnd | undefined {
-  if (firstSeq === undefined) return undefined;
-  try {
-    const { nonce } = readSegmentHeader(files, folder, firstSeq);
-    return { firstSeq, nonce, endBytes: 0, chain: 0 };
-  } catch (error) {
-    // No start needs what a checkpoint covers.
-    if (error instanceof LogDamagedError) return undefined;
-    throw error;
-  }
+  header: SegmentHeader,
+  from: number,
+  { firstSeq, nonce }: LogIdentity,
+): void {
+  if (identityAt(header, from).nonce === nonce) return;
+  throw new LogDamagedError(
+    join(folder, segmentName(header.firstSeq)),
+    24,
+    `log and checkpoint are of different data folders: the checkpoint before seq ${from} was taken ` +
+      `behind a segment ${segmentName(firstSeq)} with the nonce ${nonce}`,
+  );
 }
 
 /** Nothing in a log tells that its newest segment was lost, so a file beside it does. */
@@ -154,52 +146,6 @@ function checkNewest(files: FileSystem, folder: string, segments: readonly numbe
   if (typeof newest === 'string') throw new LogDamagedError(newestPath(folder), 0, newest);
   if (newest !== undefined && !segments.includes(newest)) {
     throw new LogDamagedError(join(folder, segmentName(newest)), 0, 'the segment is missing');
-  }
-}
-
-/** The header of a segment. Throws LogDamagedError. */
-export function readSegmentHeader(
-  files: FileSystem,
-  folder: string,
-  firstSeq: number,
-): SegmentHeader {
-  const path = join(folder, segmentName(firstSeq));
-  const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
-  const file = files.openForReading(path);
-  let got: number;
-  try {
-    got = readFully(files, file, bytes, 0, SEGMENT_HEADER_BYTES, 0);
-  } finally {
-    files.close(file);
-  }
-  const header = unpackSegmentHeader(bytes.subarray(0, got));
-  if (typeof header === 'string') throw new LogDamagedError(path, 0, header);
-  if (header.firstSeq !== firstSeq) {
-    throw new LogDamagedError(path, 16, `it says that it starts with seq ${header.firstSeq}`);
-  }
-  return header;
-}
-
-function checkOrder(
-  path: string,
-  header: SegmentHeader,
-  nextSeq: number,
-  before: SegmentEnd | undefined,
-): void {
-  if (before === undefined) return;
-  const says = header.previous;
-  if (
-    says === undefined ||
-    says.firstSeq !== before.firstSeq ||
-    !says.nonce.equals(before.nonce) ||
-    header.firstSeq !== nextSeq
-  ) {
-    throw new LogDamagedError(
-      path,
-      48,
-      `it does not follow ${segmentName(before.firstSeq)}, which ends before seq ${nextSeq}: ` +
-        'a segment is missing or foreign',
-    );
   }
 }
 

@@ -5,16 +5,25 @@
 import { join } from 'node:path';
 import {
   CHECKPOINT_HEADER_BYTES,
+  checkFileHeader,
   checkpointName,
-  checkShardFileHeader,
+  DEDUPE_FILE_NAME,
+  DEDUPE_KIND,
+  type FileKind,
+  filesOf,
   MANIFEST_NAME,
   type Manifest,
   type ManifestFile,
+  OUTCOMES_FILE_NAME,
+  OUTCOMES_KIND,
+  shardKind,
   unpackManifest,
 } from '../checkpoint/format.ts';
-import { type EntriesVisitor, lastSeqOf } from '../checkpoint/reader.ts';
+import { type CheckpointVisitor, lastSeqOf } from '../checkpoint/reader.ts';
+import { keysIn } from '../checkpoint/windows.ts';
 import type { FileSystem } from '../log/file-system.ts';
 import { checkFrame, FRAME_HEADER_BYTES, NONCE_BYTES } from '../log/format.ts';
+import type { SlotViews } from '../ring/slot.ts';
 import { walkFrames } from './frame-walk.ts';
 import { type Fault, LoadedFile } from './loaded-file.ts';
 
@@ -28,19 +37,19 @@ export interface CheckpointScan {
   readonly bytes: number;
   /** Entries in frames that proved whole. */
   readonly entries: number;
-  /** The highest seq among them; 0 = none. All events up to it were in the log. */
+  /** The highest seq that it knows of; 0 = none. All events up to it were in the log. */
   readonly lastSeq: number;
   readonly faults: readonly Fault[];
   /** Files that the manifest does not name. */
   readonly unknown: readonly string[];
 }
 
-/** Scans one checkpoint, and hands out every entry that proves whole. */
+/** Scans one checkpoint, and hands out every entry and every run of keys that proves whole. */
 export function scanCheckpoint(
   files: FileSystem,
   folder: string,
   replayFrom: number,
-  visit: EntriesVisitor = () => undefined,
+  visitor: Partial<Pick<CheckpointVisitor, 'entries' | 'keys'>> = {},
 ): CheckpointScan {
   const path = join(folder, checkpointName(replayFrom));
   const names = files.list(path);
@@ -53,44 +62,43 @@ export function scanCheckpoint(
   if (typeof manifest === 'string') {
     faults.push({ path: manifestPath, offsetBytes: 0, lengthBytes: 0, reason: manifest });
   }
-  const isKnown = typeof manifest !== 'string';
-  const shards = isKnown ? manifest.files.map(({ name }) => name) : names.filter(isShardFile);
-  for (const [i, name] of shards.entries()) {
-    const said = isKnown ? manifest.files[i] : undefined;
-    const file = LoadedFile.load(files, join(path, name));
+  const known = typeof manifest === 'string' ? undefined : manifest;
+  const nonce = known === undefined ? undefined : Buffer.from(known.nonce, 'hex');
+  const expected = known === undefined ? names.flatMap(fileOfName) : filesOf(known);
+  for (const said of expected) {
+    const file = LoadedFile.load(files, join(path, said.name));
     if (file === undefined) {
       const reason = 'the file is missing';
-      faults.push({
-        path: join(path, name),
-        offsetBytes: 0,
-        lengthBytes: said?.bytes ?? 0,
-        reason,
-      });
+      const lengthBytes = 'bytes' in said ? said.bytes : 0;
+      faults.push({ path: join(path, said.name), offsetBytes: 0, lengthBytes, reason });
       continue;
     }
-    const nonce = isKnown ? Buffer.from(manifest.nonce, 'hex') : undefined;
-    const scan = scanShardFile(
-      file,
-      said,
-      said === undefined ? shardOfName(name) : i,
-      nonce,
-      visit,
-    );
+    const { content } = said.kind;
+    const scan = scanFile(file, said, nonce, (slots, first, count) => {
+      if (content === DEDUPE_KIND.content) {
+        const keys = keysIn(slots, first, count);
+        visitor.keys?.(keys.entries, keys.count);
+      } else if (content !== OUTCOMES_KIND.content) {
+        lastSeq = Math.max(lastSeq, lastSeqOf(slots, first, count));
+        entries += count;
+        visitor.entries?.(slots, first, count);
+      }
+    });
     bytes += file.bytes.length;
-    entries += scan.entries;
-    lastSeq = Math.max(lastSeq, scan.lastSeq);
-    faults.push(...file.faults, ...scan.faults);
+    faults.push(...file.faults, ...scan);
   }
   return {
     path,
     replayFrom,
-    manifest: isKnown ? manifest : undefined,
-    files: shards.length,
+    manifest: known,
+    files: expected.length,
     bytes,
     entries,
-    lastSeq,
+    lastSeq: Math.max(lastSeq, (known?.outcomes?.endSeq ?? 1) - 1),
     faults,
-    unknown: names.filter((name) => name !== MANIFEST_NAME && !shards.includes(name)),
+    unknown: names.filter(
+      (name) => name !== MANIFEST_NAME && !expected.some((said) => said.name === name),
+    ),
   };
 }
 
@@ -103,32 +111,34 @@ function readManifest(files: FileSystem, path: string, replayFrom: number): Mani
   return `it belongs to seq ${manifest.replayFrom}`;
 }
 
-function isShardFile(name: string): boolean {
-  return /^shard-\d{4}\.ckp$/.test(name);
+/** A file to look for; what the manifest says of it, if there is one. */
+type ExpectedFile = (ManifestFile | Pick<ManifestFile, 'name'>) & { readonly kind: FileKind };
+
+/** What a file is by its name, when there is no manifest to say it. */
+function fileOfName(name: string): ExpectedFile[] {
+  if (name === DEDUPE_FILE_NAME) return [{ name, kind: DEDUPE_KIND }];
+  if (name === OUTCOMES_FILE_NAME) return [{ name, kind: OUTCOMES_KIND }];
+  const shard = /^shard-(\d{4})\.ckp$/.exec(name)?.[1];
+  return shard === undefined ? [] : [{ name, kind: shardKind(Number(shard)) }];
 }
 
-function shardOfName(name: string): number {
-  return Number(name.slice('shard-'.length, 'shard-0000'.length));
-}
-
-/** `said` and `saidNonce` are the manifest's words; without one, the file's own header must do. */
-function scanShardFile(
+/** Returns the faults; without the manifest's nonce, the file's own header must do. */
+function scanFile(
   file: LoadedFile,
-  said: ManifestFile | undefined,
-  shard: number,
+  said: ExpectedFile,
   saidNonce: Buffer | undefined,
-  visit: EntriesVisitor,
-): Pick<CheckpointScan, 'entries' | 'lastSeq' | 'faults'> {
+  visit: (slots: SlotViews, first: number, count: number) => void,
+): Fault[] {
   const { bytes, path } = file;
   const faults: Fault[] = [];
   const fault = (offsetBytes: number, lengthBytes: number, reason: string) =>
     faults.push({ path, offsetBytes, lengthBytes, reason });
   const nonce = saidNonce ?? Buffer.from(bytes.subarray(16, 16 + NONCE_BYTES));
-  const wrongHeader = checkShardFileHeader(bytes, nonce, shard);
+  const wrongHeader = checkFileHeader(bytes, nonce, said.kind);
   if (wrongHeader !== undefined) {
     fault(0, CHECKPOINT_HEADER_BYTES, wrongHeader);
     // Without a manifest nothing vouches for the nonce, so the frames prove nothing.
-    if (said === undefined) return { entries: 0, lastSeq: 0, faults };
+    if (saidNonce === undefined) return faults;
   }
   const walk = walkFrames({
     file,
@@ -140,24 +150,20 @@ function scanShardFile(
     mayBeTorn: false,
   });
   faults.push(...walk.faults);
-  if (said !== undefined && bytes.length !== said.bytes) {
+  if ('bytes' in said && bytes.length !== said.bytes) {
     fault(bytes.length, 0, `${bytes.length} bytes, the manifest says ${said.bytes}`);
-  } else if (said !== undefined && walk.faults.length === 0) {
+  } else if ('bytes' in said && walk.faults.length === 0) {
     const isAsSaid = walk.endSeq === said.entries && (walk.chain ?? 0) === said.chain;
     if (!isAsSaid) fault(walk.endBytes, 0, `${walk.endSeq} entries, not the manifest's`);
   }
-  let entries = 0;
-  let lastSeq = 0;
   for (const run of walk.runs) {
     for (let at = run.offsetBytes; at < run.endBytes; ) {
       const frame = checkFrame(bytes, at, nonce);
       if (typeof frame === 'string') break;
       const { slots, first } = file.slotsAt(at + FRAME_HEADER_BYTES);
-      lastSeq = Math.max(lastSeq, lastSeqOf(slots, first, frame.count));
       visit(slots, first, frame.count);
-      entries += frame.count;
       at += frame.bytes;
     }
   }
-  return { entries, lastSeq, faults };
+  return faults;
 }

@@ -80,10 +80,11 @@ function runVerify(args: Arguments, readConfig: () => Config): Outcome {
 function runRepair(args: Arguments, readConfig: () => Config): Outcome {
   if (args.json) throw new UsageError(`repair takes no --json: it writes ${REPAIR_REPORT_NAME}`);
   const root = dataDirOf(args, readConfig);
-  const { storeBytesMax, shards } = readConfig();
+  const { storeBytesMax, shards, dedupeEvents } = readConfig();
   const now = new Date();
   const to = targetOf(args, root) ?? `${root}.repaired-${timestamp(now)}`;
-  const report = repair({ root, to, store: planStore(storeBytesMax, shards), now });
+  const store = planStore(storeBytesMax, shards);
+  const report = repair({ root, to, store, dedupeEvents, now });
   return { code: report.isComplete ? EXIT_GOOD : EXIT_LOST, text: repairText(report) };
 }
 

@@ -4,10 +4,12 @@
  * sorts that out).
  */
 import { join } from 'node:path';
-import { isTemporaryCheckpoint, parseCheckpointName } from '../checkpoint/format.ts';
+import { isTemporaryCheckpoint, MANIFEST_NAME, parseCheckpointName } from '../checkpoint/format.ts';
 import { listCheckpoints } from '../checkpoint/reader.ts';
 import { CHECKPOINT_FOLDER, HOLDER_NAME, LOCK_NAME, LOG_FOLDER } from '../log/data-dir.ts';
 import type { FileSystem } from '../log/file-system.ts';
+import { segmentName } from '../log/format.ts';
+import { identityAt } from '../log/log-identity.ts';
 import { type CheckpointScan, scanCheckpoint } from './checkpoint-scan.ts';
 import type { Fault } from './loaded-file.ts';
 import { type LogScan, scanLog } from './log-scan.ts';
@@ -51,6 +53,7 @@ export function inspect(files: FileSystem, root: string): Inspection {
       ...log.faults,
       ...checkpoints.flatMap((checkpoint) => checkpoint.faults),
       ...reachFaults(log, checkpoints),
+      ...identityFaults(log, checkpoints),
     ],
     leftovers: [
       ...inFolder(log.folder, log.leftovers),
@@ -105,4 +108,17 @@ function reachFaults(log: LogScan, checkpoints: readonly CheckpointScan[]): Faul
     }
   }
   return faults;
+}
+
+/** Each checkpoint must have been taken beside this log. */
+function identityFaults(log: LogScan, checkpoints: readonly CheckpointScan[]): Fault[] {
+  return checkpoints.flatMap(({ path, replayFrom, manifest }) => {
+    const segment = log.segments.findLast(({ firstSeq }) => firstSeq <= replayFrom);
+    if (manifest?.log === undefined || segment?.header === undefined) return [];
+    if (identityAt(segment.header, replayFrom).nonce === manifest.log.nonce) return [];
+    // The segment itself is missing, which is said elsewhere.
+    if (segment.walk.endSeq < replayFrom) return [];
+    const reason = `it does not belong to this log: in its own, ${segmentName(manifest.log.firstSeq)} has the nonce ${manifest.log.nonce}`;
+    return [{ path: join(path, MANIFEST_NAME), offsetBytes: 0, lengthBytes: 0, reason }];
+  });
 }

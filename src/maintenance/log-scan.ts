@@ -19,7 +19,8 @@ import {
   unpackSegmentHeader,
 } from '../log/format.ts';
 import { newestPath, readNewest } from '../log/newest-file.ts';
-import { listSegments, type TornTail } from '../log/segment-reader.ts';
+import { listSegments } from '../log/segment-headers.ts';
+import type { TornTail } from '../log/segment-reader.ts';
 import { isTemporary } from '../log/segment-writer.ts';
 import type { Fault } from './loaded-file.ts';
 import { type EndLookup, type SegmentScan, scanSegment } from './segment-scan.ts';

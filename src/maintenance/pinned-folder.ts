@@ -13,7 +13,7 @@ import { listCheckpoints } from '../checkpoint/reader.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
 import type { FileHandle, FileSystem } from '../log/file-system.ts';
 import { segmentName } from '../log/format.ts';
-import { listSegments } from '../log/segment-reader.ts';
+import { listSegments } from '../log/segment-headers.ts';
 
 export interface PinnedFile {
   readonly name: string;

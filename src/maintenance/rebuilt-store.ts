@@ -5,6 +5,7 @@
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { CommitPublisher } from '../log/commit-publisher.ts';
 import { Replay } from '../log/replay.ts';
+import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { COMMIT_HEAD, CommitRing, commitCursor } from '../ring/commit-ring.ts';
 import { IntakeRing } from '../ring/intake-ring.ts';
 import { SHARD_USED, Shard } from '../store/shard.ts';
@@ -19,18 +20,21 @@ export class NoRoomError extends Error {
 
 export class RebuiltStore {
   readonly shards: readonly Shard[];
-  /** What is given to it: entries, newest checkpoint first, then frames in order, then `finish`. */
+  /** What is given to it: entries, newest checkpoint first, keys, frames in order, then `finish`. */
   readonly replay: Replay;
+  /** The keys of the last `dedupeEvents` keyed events that are replayed. */
+  readonly dedupe: DedupeWindow;
 
-  constructor(plan: StorePlan) {
-    const memory = createSharedMemory({ queueSize: 1, appliers: 1, store: plan });
+  constructor(plan: StorePlan, dedupeEvents = 1) {
+    const memory = createSharedMemory({ queueSize: 1, appliers: 1, store: plan, dedupeEvents });
     const ring = new CommitRing(memory.commit, 1);
     this.shards = memory.shards.map((buffer) => new Shard(buffer));
     const applier = new InlineApplier(ring, this.shards);
+    this.dedupe = new DedupeWindow(memory.dedupe, memory.hashKey);
     this.replay = new Replay(
       new IntakeRing(memory.intake),
       applier,
-      new DedupeWindow(memory.dedupe, memory.hashKey),
+      { dedupe: this.dedupe, outcomes: new OutcomeWindow(memory.outcomes) },
       memory.hashKey,
     );
   }

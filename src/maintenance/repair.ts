@@ -11,12 +11,13 @@ import { dirname, join } from 'node:path';
 import { writeCheckpoint } from '../checkpoint/writer.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
 import { NodeFileSystem, writeFully } from '../log/file-system.ts';
+import { isOtherVersion } from '../log/format.ts';
 import { SegmentWriter } from '../log/segment-writer.ts';
 import type { StorePlan } from '../store/sizing.ts';
 import { scanCheckpoint } from './checkpoint-scan.ts';
 import { holdForReading } from './folder-hold.ts';
 import { type Inspection, inspect, REPAIR_REPORT_NAME } from './inspection.ts';
-import { type Fault, LoadedFile } from './loaded-file.ts';
+import { LoadedFile } from './loaded-file.ts';
 import { ReadOnlyFiles } from './read-only-files.ts';
 import { RebuiltStore } from './rebuilt-store.ts';
 import { planRepair, type RepairPlan, SEQ_MARGIN } from './repair-plan.ts';
@@ -35,6 +36,8 @@ export interface RepairOptions {
   readonly to: string;
   /** Room for the products, as the service that will run on the copy has it. */
   readonly store: StorePlan;
+  /** Keyed events that it remembers. */
+  readonly dedupeEvents: number;
   readonly now: Date;
 }
 
@@ -53,12 +56,12 @@ export function repair(options: RepairOptions): RepairReport {
   }
 }
 
-function repairHeld({ root, to, store, now }: RepairOptions): RepairReport {
+function repairHeld({ root, to, store, dedupeEvents, now }: RepairOptions): RepairReport {
   const files = new ReadOnlyFiles();
   const found = inspect(files, root);
   refuseWhatIsNoDamage(found);
   const plan = planRepair(found);
-  const rebuilt = new RebuiltStore(store);
+  const rebuilt = new RebuiltStore(store, dedupeEvents);
   const kept = rebuild(files, found, plan, rebuilt);
   if (found.faults.length > 0 && plan.base === undefined && kept.events + kept.entries === 0) {
     throw new RepairError(`nothing in ${root} is provably good; restore a backup`);
@@ -86,16 +89,15 @@ function repairHeld({ root, to, store, now }: RepairOptions): RepairReport {
 function refuseWhatIsNoDamage({ faults, log }: Inspection): void {
   const closed = faults.find(({ reason }) => /^can't be opened: (?!EIO)/.test(reason));
   if (closed !== undefined) throw new RepairError(`${closed.path}: ${closed.reason}`);
-  const isOther = ({ reason }: Fault) => reason.startsWith('format version');
   const segments = [...log.segments, ...log.foreign];
   // A segment's version is not under a checksum: with frames of this version it is only damaged.
   const isLogOfThis = segments.some(({ header, walk }) => header ?? walk.runs[0]);
   const other = faults.find((fault) => {
     const isSegment = segments.some(({ path }) => path === fault.path);
-    return isOther(fault) && !(isSegment && isLogOfThis);
+    return isOtherVersion(fault.reason) && !(isSegment && isLogOfThis);
   });
   if (other !== undefined) {
-    throw new RepairError(`${other.path}: ${other.reason}: use that version to repair`);
+    throw new RepairError(`${other.path}: ${other.reason}; use that version to repair`);
   }
 }
 
@@ -109,10 +111,13 @@ function rebuild(
   let entries = 0;
   let events = 0;
   // Newest first: an entry that is there already is the later state of its product.
-  for (const checkpoint of [...salvaged, ...(base === undefined ? [] : [base])]) {
-    const folder = join(root, CHECKPOINT_FOLDER);
-    entries += scanCheckpoint(files, folder, checkpoint.replayFrom, replay.entries).entries;
+  const folder = join(root, CHECKPOINT_FOLDER);
+  for (const checkpoint of salvaged) {
+    entries += scanCheckpoint(files, folder, checkpoint.replayFrom, {
+      entries: replay.entries,
+    }).entries;
   }
+  if (base !== undefined) entries += scanCheckpoint(files, folder, base.replayFrom, replay).entries;
   for (const segment of log.segments) {
     const runs = segment.walk.runs.filter(({ endSeq }) => endSeq > replayFrom);
     const file = runs.length === 0 ? undefined : LoadedFile.load(files, segment.path);
@@ -140,6 +145,9 @@ function writeCopy(folder: string, store: RebuiltStore, nextSeq: number, now: Da
     shards: store.shards,
     replayFrom: nextSeq,
     nowMs: now.getTime(),
+    log: undefined,
+    // Outcomes are left out: an event that is judged again beside a gap may not end as it was told.
+    windows: { dedupe: store.dedupe, outcomes: undefined },
     pause: () => undefined,
   });
   SegmentWriter.create(files, log, nextSeq, undefined, 0, now.getTime()).abandon();

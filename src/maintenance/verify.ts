@@ -11,7 +11,7 @@
 import { join } from 'node:path';
 import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
 import type { FileSystem } from '../log/file-system.ts';
-import { recover } from '../log/recovery.ts';
+import { type RecoverySink, recover } from '../log/recovery.ts';
 import { holderOf } from './folder-hold.ts';
 import { type Inspection, inspect } from './inspection.ts';
 import type { Fault } from './loaded-file.ts';
@@ -41,6 +41,14 @@ function isSame(a: Fault): (b: Fault) => boolean {
   return (b) => a.path === b.path && a.offsetBytes === b.offsetBytes && a.reason === b.reason;
 }
 
+const NOWHERE: RecoverySink = {
+  entries: () => undefined,
+  keys: () => undefined,
+  frame: () => undefined,
+  finish: () => undefined,
+  outcomes: () => undefined,
+};
+
 /** Runs the service's recovery into nowhere. */
 function refusalOf(files: FileSystem, root: string): string | undefined {
   try {
@@ -48,7 +56,7 @@ function refusalOf(files: FileSystem, root: string): string | undefined {
       files,
       folder: join(root, LOG_FOLDER),
       checkpoints: join(root, CHECKPOINT_FOLDER),
-      sink: { entries: () => undefined, frame: () => undefined, finish: () => undefined },
+      sink: NOWHERE,
       tell: () => undefined,
     });
     return undefined;

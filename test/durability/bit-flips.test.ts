@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { checkCheckpoint, listCheckpoints } from '../../src/checkpoint/reader.ts';
-import { LogDamagedError } from '../../src/log/segment-reader.ts';
+import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
 import { ApiClient } from '../helpers/api-client.ts';
 import { readProduct } from '../helpers/product-model.ts';
 import { Random, testSeed } from '../helpers/random.ts';
@@ -19,7 +19,13 @@ import { SimulatedDisk } from './simulated-disk.ts';
 const FLIPS = 2000;
 const EVENTS = 120;
 const PRODUCTS = 40;
-const LARGE = { intakeSlots: 64, dedupeEvents: 64, shards: 1, shardBytes: 1 << 15 };
+const LARGE = {
+  intakeSlots: 64,
+  dedupeEvents: 64,
+  outcomeEvents: 1024,
+  shards: 1,
+  shardBytes: 1 << 15,
+};
 
 /** The files of a service that took two checkpoints, more events, and a third when it stopped. */
 async function realFiles(t: Test): Promise<SimulatedDisk> {

@@ -5,7 +5,7 @@
  * and said. And a damaged checkpoint alone never stops a start. Tests only.
  */
 import assert from 'node:assert/strict';
-import { LogDamagedError } from '../../src/log/segment-reader.ts';
+import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
 import type { Random } from '../helpers/random.ts';
 import type { ExpectedLog } from './expected-log.ts';
 import { CHECKPOINT_FOLDER, RecoveredState } from './recovered-state.ts';
@@ -71,7 +71,10 @@ export function recoverDamaged(disk: SimulatedDisk, expected: ExpectedLog): Dama
     state.recover(disk);
   } catch (error) {
     if (!(error instanceof LogDamagedError)) throw error;
-    assert.match(error.message, /^\/data\S* is damaged at byte \d+: .+ see `npm run repair`/);
+    assert.match(
+      error.message,
+      /^\/data\S* (is damaged at byte \d+: .+ see `npm run repair`|can't be read: .+ another version)/,
+    );
     return 'refused';
   }
   const cut = state.told.find(({ type }) => type === 'torn-tail');

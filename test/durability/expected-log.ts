@@ -26,9 +26,11 @@ export class ExpectedLog {
   readonly #promised: Committed[] = [];
   /** State after all of them. */
   readonly #model = new ProductModel();
+  /** What became of each of them. */
+  readonly #outcomes: ReturnType<ProductModel['apply']>[] = [];
   /** Handed to the disk behind them and never answered: one of these batches, or its beginning. */
   #unknown: readonly (readonly PlainEvent[])[] = [];
-  /** The newest promised event of each key that must be known: its seq. */
+  /** The promised event of each key: its seq. */
   readonly #keys = new Map<string, number>();
 
   get promised(): number {
@@ -44,7 +46,7 @@ export class ExpectedLog {
       this.#keys.set(event.key, seq);
     }
     this.#promised.push({ event, commitTimeMs });
-    this.#model.apply({ ...event, seq }, commitTimeMs);
+    this.#outcomes.push(this.#model.apply({ ...event, seq }, commitTimeMs));
   }
 
   /** Somebody was told that `event` is a repetition of the one with this seq. */
@@ -82,23 +84,22 @@ export class ExpectedLog {
     const unknown = this.#arrived(found, arrived);
     this.#checkEvents(found, unknown);
     const model = this.#model.copy();
+    const outcomes = [...this.#outcomes];
     const adopted = unknown.map((event, i) => {
       const seq = this.promised + i + 1;
       const commitTimeMs = found.events.get(seq)?.commitTimeMs;
       assert.ok(commitTimeMs !== undefined, `seq ${seq} is in a checkpoint and was not committed`);
-      model.apply({ ...event, seq }, commitTimeMs);
+      outcomes.push(model.apply({ ...event, seq }, commitTimeMs));
       return { event, commitTimeMs };
     });
     found.assertState(model);
+    found.assertOutcomes(outcomes);
     return adopted;
   }
 
   /** As `check`, and then what was found is promised: readers see it. */
   adopt(found: RecoveredState): void {
-    const adopted = this.check(found);
-    // A checkpoint without a window: only the keys of the log behind it are known.
-    for (const [key, seq] of this.#keys) if (seq < found.replayFrom) this.#keys.delete(key);
-    for (const { event, commitTimeMs } of adopted) {
+    for (const { event, commitTimeMs } of this.check(found)) {
       this.promise(this.promised + 1, event, commitTimeMs);
     }
     this.#unknown = [];

@@ -4,6 +4,7 @@
  * Tests only.
  */
 import assert from 'node:assert/strict';
+import { OUTCOME_OF } from '../../src/apply/applier.ts';
 import type { EntriesVisitor } from '../../src/checkpoint/reader.ts';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
@@ -16,7 +17,16 @@ import type { LogTail } from '../../src/log/sequencer.ts';
 import { OutcomeWindow } from '../../src/outcome/outcome-window.ts';
 import { COMMIT_HEAD, CommitRing, commitCursor } from '../../src/ring/commit-ring.ts';
 import { IntakeRing, type IntakeRings } from '../../src/ring/intake-ring.ts';
-import { describeSlot, type SlotViews } from '../../src/ring/slot.ts';
+import {
+  describeSlot,
+  KIND_STATE,
+  metaKind,
+  SLOT_DOUBLES,
+  SLOT_META,
+  SLOT_SEQ,
+  SLOT_WORDS,
+  type SlotViews,
+} from '../../src/ring/slot.ts';
 import { Shard, shardSize } from '../../src/store/shard.ts';
 import { ShardWriter, UNDO_BYTES } from '../../src/store/shard-writer.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
@@ -30,17 +40,25 @@ export const CHECKPOINT_FOLDER = '/data/checkpoint';
 export interface MemorySize {
   readonly intakeSlots: number;
   readonly dedupeEvents: number;
+  readonly outcomeEvents: number;
   readonly shards: number;
   readonly shardBytes: number;
 }
 
 /** Small, so that thousands of processes start in a second. */
-const SMALL: MemorySize = { intakeSlots: 16, dedupeEvents: 32, shards: 2, shardBytes: 4096 };
+const SMALL: MemorySize = {
+  intakeSlots: 16,
+  dedupeEvents: 32,
+  outcomeEvents: 32,
+  shards: 2,
+  shardBytes: 4096,
+};
 
 export class RecoveredState implements RecoverySink {
   readonly memory: SharedMemory;
   readonly intakes: IntakeRings;
   readonly dedupe: DedupeWindow;
+  readonly outcomeWindow: OutcomeWindow;
   readonly ring: CommitRing;
   readonly store: SharedProductStore;
   /** The log's events that the recovery went through, by seq. */
@@ -69,12 +87,13 @@ export class RecoveredState implements RecoverySink {
       commit: this.ring.buffer,
       appliers: [new SharedArrayBuffer(UNDO_BYTES)],
       shards: shards.map((shard) => shard.buffer),
-      outcomes: OutcomeWindow.create(1024),
+      outcomes: OutcomeWindow.create(size.outcomeEvents),
       dedupe: DedupeWindow.create(size.dedupeEvents, firstCursor, 2 * size.intakeSlots),
       progress: new SharedArrayBuffer(PROGRESS_BYTES),
       hashKey,
     };
     this.dedupe = new DedupeWindow(this.memory.dedupe, hashKey);
+    this.outcomeWindow = new OutcomeWindow(this.memory.outcomes);
     this.store = new SharedProductStore(shards, hashKey);
     const undo = new Int32Array(this.memory.appliers[0] as SharedArrayBuffer);
     this.#writer = new ShardWriter(shards, this.ring.slots, undo);
@@ -82,7 +101,8 @@ export class RecoveredState implements RecoverySink {
 
   /** Recovers from `files` into this memory. Throws what the recovery throws. */
   recover(files: FileSystem, publisher: CommitPublisher = new Applying(this)): LogTail {
-    this.#replay = new Replay(this.intakes.live, publisher, this.dedupe, this.memory.hashKey);
+    const windows = { dedupe: this.dedupe, outcomes: this.outcomeWindow };
+    this.#replay = new Replay(this.intakes.live, publisher, windows, this.memory.hashKey);
     const tail = recover({
       files,
       folder: LOG_FOLDER,
@@ -100,6 +120,14 @@ export class RecoveredState implements RecoverySink {
   readonly entries: EntriesVisitor = (entries, first, count) =>
     this.#replay?.entries(entries, first, count);
 
+  keys(entries: Int32Array, count: number): void {
+    this.#replay?.keys(entries, count);
+  }
+
+  outcomes(firstSeq: number, bytes: Uint8Array, nextSeq: number): void {
+    this.#replay?.outcomes(firstSeq, bytes, nextSeq);
+  }
+
   frame(slots: SlotViews, first: number, frame: CheckedFrame, from: number): void {
     this.lastFrameSeq = frame.firstSeq;
     for (let i = 0; i < frame.count; i++) {
@@ -115,15 +143,31 @@ export class RecoveredState implements RecoverySink {
 
   /** The applier applies up to `most` of the slots published. */
   apply(most = Number.POSITIVE_INFINITY): void {
-    const { cursors, mask, commitTimes } = this.ring;
+    const { cursors, mask, commitTimes, slots } = this.ring;
     const own = commitCursor(0);
     const head = Atomics.load(cursors, COMMIT_HEAD);
     for (let left = most; left > 0 && cursors[own] !== head; left--) {
       const cursor = cursors[own] as number;
       const index = cursor & mask;
       const result = this.#writer.apply(cursor, index, commitTimes[index] as number);
-      assert.notEqual(result, 'no-room');
+      assert.ok(result !== 'no-room');
+      if (metaKind(slots.words[index * SLOT_WORDS + SLOT_META] as number) !== KIND_STATE) {
+        const seq = slots.doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number;
+        this.outcomeWindow.store(seq, OUTCOME_OF[result]);
+      }
       Atomics.store(cursors, own, (cursor + 1) | 0);
+    }
+  }
+
+  /**
+   * Asserts that what became of the last events is known, as far as the window reaches: `expected`
+   * has it of all events, seq 1 first.
+   */
+  assertOutcomes(expected: readonly ('applied' | 'stale' | 'refused')[]): void {
+    for (let seq = this.nextSeq - 1; seq >= 1; seq--) {
+      if (seq + this.outcomeWindow.capacity < this.nextSeq) break;
+      const outcome = OUTCOME_OF[expected[seq - 1] as 'applied'];
+      assert.equal(this.outcomeWindow.load(seq), outcome, `the outcome of seq ${seq}`);
     }
   }
 

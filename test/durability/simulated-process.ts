@@ -6,10 +6,10 @@
 import assert from 'node:assert/strict';
 import { runCheckpoint } from '../../src/checkpoint/checkpoint-thread.ts';
 import type { LogRetention } from '../../src/checkpoint/retention.ts';
+import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
 import { takeOver } from '../../src/log/log-thread.ts';
 import { LogProgress } from '../../src/log/progress.ts';
 import { StopRequested } from '../../src/log/replay.ts';
-import { LogDamagedError } from '../../src/log/segment-reader.ts';
 import { type LogTail, Sequencer } from '../../src/log/sequencer.ts';
 import { INTAKE_STOP } from '../../src/ring/intake-ring.ts';
 import type { CheckpointMessage } from '../../src/threads/shared-memory.ts';
@@ -149,6 +149,7 @@ export class SimulatedProcess {
       },
       this.#thread('checkpoint'),
       (message) => told.push(message),
+      () => this.state.apply(),
     );
     if (process.ended) throw new Ended('the process ended');
     const message = told[0];

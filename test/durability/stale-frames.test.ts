@@ -4,7 +4,8 @@
  */
 import t from 'tap';
 import { FRAME_HEADER_BYTES, frameBytes, segmentName } from '../../src/log/format.ts';
-import { LogDamagedError, readLog } from '../../src/log/segment-reader.ts';
+import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
+import { readLog } from '../../src/log/segment-reader.ts';
 import { SegmentWriter } from '../../src/log/segment-writer.ts';
 import { SlotViews } from '../../src/ring/slot.ts';
 import { putEvent } from '../helpers/plain-event.ts';

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { writeCheckpoint } from '../../src/checkpoint/writer.ts';
 import { NodeFileSystem } from '../../src/log/file-system.ts';
 import { FRAME_HEADER_BYTES, type SegmentEnd, segmentName } from '../../src/log/format.ts';
+import { readIdentity } from '../../src/log/log-identity.ts';
 import { SegmentWriter } from '../../src/log/segment-writer.ts';
 import { RebuiltStore } from '../../src/maintenance/rebuilt-store.ts';
 import { SLOT_BYTES, SlotViews } from '../../src/ring/slot.ts';
@@ -98,6 +99,8 @@ export class BuiltData {
       shards: store.shards,
       replayFrom,
       nowMs: replayFrom,
+      log: readIdentity(this.#files, this.logFolder, replayFrom),
+      windows: { dedupe: store.dedupe, outcomes: undefined },
       pause: () => undefined,
     });
     this.checkpoints.push(replayFrom);

@@ -48,6 +48,8 @@ function recoverTail(root: string, files: FileSystem) {
     checkpoints,
     sink: {
       entries: () => undefined,
+      keys: () => undefined,
+      outcomes: () => undefined,
       frame: (slots, first, frame) => {
         for (let i = 0; i < frame.count; i++) events.push(describeSlot(slots, first + i));
       },

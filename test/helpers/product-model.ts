@@ -29,17 +29,20 @@ export class ProductModel {
     return copy;
   }
 
-  /** Merges one event, committed at `commitTimeMs`: a field never goes back in event time. */
-  apply(event: PlainEvent, commitTimeMs: number): void {
+  /**
+   * Merges one event, committed at `commitTimeMs`: a field never goes back in event time. Returns
+   * what became of it.
+   */
+  apply(event: PlainEvent, commitTimeMs: number): 'applied' | 'stale' | 'refused' {
     const { productId, isDelete = false, expectedSeq = 0, occurredAtMs: at, seq } = event;
     const price = isDelete ? ABSENT : event.price;
     const stock = isDelete ? ABSENT : event.stock;
     const old = this.products.get(productId);
-    if (expectedSeq !== 0 && !isListed(old)) return;
-    if (expectedSeq > 0 && expectedSeq !== old?.seq) return;
+    if (expectedSeq !== 0 && !isListed(old)) return 'refused';
+    if (expectedSeq > 0 && expectedSeq !== old?.seq) return 'refused';
     const takesPrice = price !== undefined && at >= (old?.priceAtMs ?? NEVER);
     const takesStock = stock !== undefined && at >= (old?.stockAtMs ?? NEVER);
-    if (old !== undefined && !takesPrice && !takesStock) return;
+    if (old !== undefined && !takesPrice && !takesStock) return 'stale';
     this.products.set(productId, {
       seq,
       price: takesPrice ? price : (old?.price ?? ABSENT),
@@ -48,6 +51,7 @@ export class ProductModel {
       stockAtMs: takesStock ? at : (old?.stockAtMs ?? NEVER),
       updatedAtMs: commitTimeMs,
     });
+    return 'applied';
   }
 }
 

@@ -9,7 +9,7 @@
 import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { LogDamagedError } from '../../src/log/segment-reader.ts';
+import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
 import { numbered, someEvents } from '../helpers/log-events.ts';
 import { newestSegment } from '../helpers/log-frames.ts';
 import { LogLife, recovered, type Unnumbered } from '../helpers/log-life.ts';

@@ -15,7 +15,7 @@ import {
   parseSegmentName,
   SEGMENT_HEADER_BYTES,
 } from '../../src/log/format.ts';
-import { LogDamagedError } from '../../src/log/segment-reader.ts';
+import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
 import { someEvents } from '../helpers/log-events.ts';
 import { newestSegment } from '../helpers/log-frames.ts';
 import { LogLife, recovered } from '../helpers/log-life.ts';
@@ -60,9 +60,7 @@ t.test('each segment missing', (t) => {
   for (let missing = 0; missing < count; missing++) {
     const { root, paths } = makeLog(t);
     rmSync(paths[missing] as string);
-    // A gap shows between its neighbours; the first and the last are missed by name.
-    const named = [join(root, 'log'), ...paths.slice(Math.max(0, missing - 1), missing + 2)];
-    refused(t, root, named, /missing|does not follow|as the next one says/, `segment ${missing}`);
+    refused(t, root, paths[missing] as string, /the segment is missing/, `segment ${missing}`);
   }
   t.end();
 });
@@ -89,8 +87,8 @@ t.test('the same segment of another log, each in turn', (t) => {
     const { root, paths } = makeLog(t);
     const other = makeLog(t);
     copyFileSync(other.paths[n] as string, paths[n] as string);
-    const named = paths.slice(Math.max(0, n - 1), n + 2);
-    refused(t, root, named, /missing or foreign|as the next one says/, `segment ${n}`);
+    const named = paths.slice(n, n + 2);
+    refused(t, root, named, /one of them is foreign/, `segment ${n}`);
   }
   t.end();
 });
@@ -111,7 +109,9 @@ t.test('a format version that this program does not know', (t) => {
   const bytes = readFileSync(path);
   bytes.writeUInt32LE(2, 8);
   writeFileSync(path, bytes);
-  refused(t, root, path, /format version 2, this program reads 1/, 'version 2');
+  t.throws(() => recovered(root), {
+    message: `${path} can't be read: it was made by another version of this program: format version 2, this program reads 1; nothing was changed: start the version that wrote DATA_DIR; if that is this one, the file is damaged (docs/durability.md)`,
+  });
   t.end();
 });
 

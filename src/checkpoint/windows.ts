@@ -1,0 +1,133 @@
+/**
+ * The two windows on the last events in a checkpoint: which keys are known (dedupe.ckp) and what
+ * became of events (outcomes.ckp). Writing and reading; checkpoint thread, log thread at start, tools.
+ *
+ * Keys: those of events before the replay seq. The replay adds the others from the log.
+ *
+ * Outcomes, and why they come last, after all shards: an entry that was copied may hold events from
+ * the replay seq on, and those before it in the entry's product can't be judged again at the replay.
+ * So first `end` is taken, the next seq: no entry that was copied holds an event behind it. Then the
+ * appliers' passing it is waited for: from then on the outcomes of all events before `end` are final,
+ * and they are copied, those of the last events that the window holds. At the start
+ *  1. an event before `end` has the outcome that is told here, whatever the replay made of it;
+ *  2. one from `end` on is judged anew, by the state that it met the first time, and so in the same
+ *     way: its product's entry is older, and every event in between is replayed in order.
+ */
+import {
+  DEDUPE_ENTRY_BYTES,
+  DEDUPE_ENTRY_WORDS,
+  type DedupeWindow,
+} from '../dedupe/dedupe-window.ts';
+import { FRAME_HEADER_BYTES } from '../log/format.ts';
+import type { OutcomeWindow } from '../outcome/outcome-window.ts';
+import { SLOT_BYTES, SLOT_WORDS, type SlotViews } from '../ring/slot.ts';
+import {
+  DEDUPE_FILE_NAME,
+  DEDUPE_KIND,
+  type Manifest,
+  type ManifestFile,
+  OUTCOMES_FILE_NAME,
+  OUTCOMES_KIND,
+  type OutcomesFile,
+} from './format.ts';
+import { type FrameFileOptions, type FrameSink, writeFrameFile } from './frame-file.ts';
+
+/** Payload of a frame: whole slots, and whole entries of the dedupe window. */
+const FRAME_SLOTS = 3072;
+const FRAME_BYTES = FRAME_SLOTS * SLOT_BYTES;
+
+export interface CheckpointWindows {
+  readonly dedupe: DedupeWindow;
+  /** `undefined` = none are known. */
+  readonly outcomes: OutcomesSource | undefined;
+}
+
+export interface OutcomesSource {
+  readonly window: OutcomeWindow;
+  /** Seq of the next event to be committed. */
+  nextSeq(): number;
+  /** Returns when all events before `seq`, which are committed, are applied; or throws. */
+  waitUntilApplied(seq: number): void;
+}
+
+/** Outcomes of the events from `firstSeq` on, a byte each. */
+export interface KnownOutcomes {
+  readonly firstSeq: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Writes both files. Throws what the file system, the rests and the wait throw. */
+export function writeWindows(
+  file: FrameFileOptions,
+  { dedupe, outcomes }: CheckpointWindows,
+  replayFrom: number,
+): Pick<Manifest, 'dedupe' | 'outcomes'> {
+  return {
+    dedupe: writeKeys(file, dedupe, replayFrom),
+    outcomes: outcomes === undefined ? undefined : writeOutcomes(file, copyOutcomes(outcomes)),
+  };
+}
+
+function writeKeys(file: FrameFileOptions, window: DedupeWindow, replayFrom: number): ManifestFile {
+  const memory = new ArrayBuffer(FRAME_HEADER_BYTES + FRAME_BYTES);
+  const frame = Buffer.from(memory);
+  const entries = new Int32Array(memory, FRAME_HEADER_BYTES);
+  return writeFrameFile(file, DEDUPE_FILE_NAME, DEDUPE_KIND, (append) => {
+    for (const count of window.entriesBefore(replayFrom, entries)) {
+      appendBytes(append, frame, count * DEDUPE_ENTRY_BYTES);
+    }
+  });
+}
+
+function copyOutcomes(source: OutcomesSource): KnownOutcomes {
+  const { window } = source;
+  const end = source.nextSeq();
+  source.waitUntilApplied(end);
+  const from = Math.max(1, end - window.capacity);
+  const bytes = Uint8Array.from({ length: end - from }, (_, i) => window.load(from + i));
+  // Read after the bytes: an event that overwrites one was committed before it was applied.
+  const firstSeq = Math.min(end, Math.max(from, source.nextSeq() - window.capacity));
+  return { firstSeq, bytes: bytes.subarray(firstSeq - from) };
+}
+
+function writeOutcomes(file: FrameFileOptions, { firstSeq, bytes }: KnownOutcomes): OutcomesFile {
+  const frame = Buffer.alloc(FRAME_HEADER_BYTES + FRAME_BYTES);
+  const written = writeFrameFile(file, OUTCOMES_FILE_NAME, OUTCOMES_KIND, (append) => {
+    for (let at = 0; at < bytes.length; at += FRAME_BYTES) {
+      const part = bytes.subarray(at, at + FRAME_BYTES);
+      frame.set(part, FRAME_HEADER_BYTES);
+      appendBytes(append, frame, part.length);
+    }
+  });
+  return { ...written, firstSeq, endSeq: firstSeq + bytes.length };
+}
+
+/** Appends the first `length` bytes of the frame's payload, and zeros up to a whole slot. */
+function appendBytes(append: FrameSink, frame: Buffer, length: number): void {
+  const slots = Math.ceil(length / SLOT_BYTES);
+  frame.fill(0, FRAME_HEADER_BYTES + length, FRAME_HEADER_BYTES + slots * SLOT_BYTES);
+  append(frame, slots);
+}
+
+/** The entries of the dedupe window in `count` slots of a frame, and how many they are. */
+export function keysIn(
+  slots: SlotViews,
+  first: number,
+  count: number,
+): { readonly entries: Int32Array; readonly count: number } {
+  const entries = slots.words.subarray(first * SLOT_WORDS, (first + count) * SLOT_WORDS);
+  let n = Math.floor(entries.length / DEDUPE_ENTRY_WORDS);
+  // No entry is all zeros.
+  while (n > 0 && isZeroEntry(entries, (n - 1) * DEDUPE_ENTRY_WORDS)) n--;
+  return { entries, count: n };
+}
+
+function isZeroEntry(entries: Int32Array, at: number): boolean {
+  return entries.subarray(at, at + DEDUPE_ENTRY_WORDS).every((word) => word === 0);
+}
+
+/** The outcomes in `count` slots of a frame, of which `known` bytes are left. */
+export function outcomesIn(slots: SlotViews, first: number, count: number, left: number): Buffer {
+  const bytes = Math.min(left, count * SLOT_BYTES);
+  return Buffer.from(slots.bytes.subarray(first * SLOT_BYTES, first * SLOT_BYTES + bytes));
+}

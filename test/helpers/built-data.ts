@@ -155,6 +155,7 @@ export class BuiltData {
       stock: random.chance(0.8) ? seq : undefined,
       // Some come late, so that not every event changes something.
       occurredAtMs: random.chance(0.8) ? seq * 10 : random.below(seq * 10),
+      ...(seq % 3 === 0 ? { key: `key ${seq}` } : {}),
     };
   }
 }

@@ -13,7 +13,10 @@ import {
 import { basename, dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { packManifest, unpackManifest } from '../../src/checkpoint/format.ts';
+import { checkCheckpoint, readCheckpoint } from '../../src/checkpoint/reader.ts';
 import { rangeOf } from '../../src/config/schema.ts';
+import { DEDUPE_ENTRY_BYTES } from '../../src/dedupe/dedupe-window.ts';
+import { NodeFileSystem } from '../../src/log/file-system.ts';
 import { UsageError } from '../../src/maintenance/commands.ts';
 import { RepairError } from '../../src/maintenance/repair.ts';
 import { SEQ_MARGIN } from '../../src/maintenance/repair-plan.ts';
@@ -35,12 +38,37 @@ function checkpointFolder(data: BuiltData, index: number): string {
   return join(data.checkpointFolder, String(data.checkpoints.at(index)).padStart(16, '0'));
 }
 
+/** The seqs of the keys in the checkpoint of a repaired copy. */
+function keysIn(root: string, replayFrom: number): number[] {
+  const files = new NodeFileSystem();
+  const checked = checkCheckpoint(files, join(root, 'checkpoint'), replayFrom);
+  if ('reason' in checked) throw new Error(checked.reason);
+  const seqs: number[] = [];
+  readCheckpoint(files, checked, {
+    entries: () => undefined,
+    keys: (entries, count) => {
+      const bytes = Buffer.from(entries.buffer, entries.byteOffset, entries.byteLength);
+      for (let i = 0; i < count; i++) {
+        seqs.push(bytes.readDoubleLE(i * DEDUPE_ENTRY_BYTES + DEDUPE_ENTRY_BYTES - 8));
+      }
+    },
+    outcomes: () => undefined,
+  });
+  return seqs;
+}
+
 t.test(`a whole folder is copied and nothing is lost (seed ${seed})`, async (t) => {
   const data = build(t).segment(8).checkpoint(2).segment(8).seal();
   const { code, text, to, report } = repair(t, data);
   t.equal(code, 0);
   t.match(report, { isComplete: true, nextSeq: data.nextSeq, lost: [], faults: [] });
   t.match(text, 'result       repaired, nothing lost\n');
+  const keyed = data.events.filter(({ key }) => key !== undefined);
+  t.same(
+    keysIn(to, data.nextSeq),
+    keyed.map(({ seq }) => seq),
+    'repetitions stay known',
+  );
   await serves(t, to, data.model(), data.nextSeq);
 });
 

@@ -1,5 +1,5 @@
 /** `verify` where files are missing, swapped, foreign or cut: what it says, and if a start would go. */
-import { appendFileSync, copyFileSync, renameSync, rmSync, truncateSync } from 'node:fs';
+import { appendFileSync, copyFileSync, cpSync, renameSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { VerifySummary } from '../../src/maintenance/verify-report.ts';
@@ -13,7 +13,10 @@ const seed = testSeed();
 
 /** Three segments, two checkpoints: one in the middle and one at the end. */
 function build(t: Test): BuiltData {
-  const data = new BuiltData(join(tempDir(t), 'data'), new Random(seed));
+  return fill(new BuiltData(join(tempDir(t), 'data'), new Random(seed)));
+}
+
+function fill(data: BuiltData): BuiltData {
   return data.segment(12).checkpoint().segment(12).segment(12).checkpoint(3).seal();
 }
 
@@ -69,6 +72,31 @@ const STRUCTURAL: readonly {
     },
     reason: /does not belong to this log/,
     starts: false,
+  },
+  {
+    name: 'a log whose numbers fit stands in the place of the own one',
+    damage: (data) => cpSync(twinOf(data).logFolder, data.logFolder, { recursive: true }),
+    reason: /it does not belong to this log/,
+    starts: false,
+  },
+  {
+    name: 'a checkpoint whose numbers fit stands in the place of the newest',
+    damage: (data) => {
+      const other = newestCheckpoint(twinOf(data));
+      cpSync(other, newestCheckpoint(data), { recursive: true });
+    },
+    reason: /it does not belong to this log/,
+    starts: false,
+  },
+  {
+    name: 'a checkpoint whose numbers fit stands in the place of the older one, which no start needs',
+    damage: (data) => {
+      const name = String(data.checkpoints[0]).padStart(16, '0');
+      const other = join(twinOf(data).checkpointFolder, name);
+      cpSync(other, join(data.checkpointFolder, name), { recursive: true });
+    },
+    reason: /it does not belong to this log/,
+    starts: true,
   },
   {
     name: 'a segment is cut',
@@ -128,6 +156,11 @@ const STRUCTURAL: readonly {
     starts: true,
   },
 ];
+
+/** Another data folder with the same events, in the same frames, under the same names. */
+function twinOf(data: BuiltData): BuiltData {
+  return fill(new BuiltData(`${data.root}-twin`, new Random(seed)));
+}
 
 function newestCheckpoint(data: BuiltData): string {
   return join(data.checkpointFolder, String(data.checkpoints.at(-1)).padStart(16, '0'));

@@ -1,0 +1,36 @@
+/** What is removed after a checkpoint, in steps that can be given up between any two. */
+import { join } from 'node:path';
+import t from 'tap';
+import { applyRetention } from '../../src/checkpoint/retention.ts';
+import { NodeFileSystem } from '../../src/log/file-system.ts';
+import { BuiltData } from '../helpers/built-data.ts';
+import { Random, testSeed } from '../helpers/random.ts';
+import { runCommand } from '../helpers/run-command.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+t.test('goes on where it was told to stop, and the folder is whole at each step', (t) => {
+  const data = new BuiltData(join(tempDir(t), 'data'), new Random(testSeed()));
+  for (let n = 0; n < 4; n++) data.segment(3).checkpoint();
+  data.seal();
+  const steps: boolean[] = [];
+  const step = (most: number) =>
+    applyRetention({
+      files: new NodeFileSystem(),
+      logFolder: data.logFolder,
+      checkpointFolder: data.checkpointFolder,
+      retention: { bytes: 0 },
+      damaged: [],
+      nowMs: 1,
+      goOn: () => {
+        t.equal(runCommand('verify', data.root).code, 0);
+        steps.push(true);
+        return steps.length < most;
+      },
+    });
+  t.same(step(1), { checkpoints: 1, segments: 0 });
+  t.same(step(3), { checkpoints: 1, segments: 1 });
+  t.same(step(Number.POSITIVE_INFINITY), { checkpoints: 0, segments: 2 });
+  t.same(step(Number.POSITIVE_INFINITY), { checkpoints: 0, segments: 0 });
+  t.equal(steps.length, 5);
+  t.end();
+});

@@ -4,12 +4,15 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { OUTCOME_OF } from '../../src/apply/applier.ts';
+import type { OutcomesSource } from '../../src/checkpoint/windows.ts';
 import { writeCheckpoint } from '../../src/checkpoint/writer.ts';
 import { NodeFileSystem } from '../../src/log/file-system.ts';
 import { FRAME_HEADER_BYTES, type SegmentEnd, segmentName } from '../../src/log/format.ts';
 import { readIdentity } from '../../src/log/log-identity.ts';
 import { SegmentWriter } from '../../src/log/segment-writer.ts';
 import { RebuiltStore } from '../../src/maintenance/rebuilt-store.ts';
+import { OutcomeWindow } from '../../src/outcome/outcome-window.ts';
 import { SLOT_BYTES, SlotViews } from '../../src/ring/slot.ts';
 import { planStore } from '../../src/store/sizing.ts';
 import { type PlainEvent, putEvent } from './plain-event.ts';
@@ -18,6 +21,7 @@ import type { Random } from './random.ts';
 
 const FRAME_EVENTS_MAX = 5;
 const PRODUCTS_DEFAULT = 12;
+const OUTCOME_EVENTS = 64;
 const SEGMENT_BYTES_MAX = 1 << 20;
 const KEY = { k0: 1, k1: 2 };
 
@@ -100,7 +104,7 @@ export class BuiltData {
       replayFrom,
       nowMs: replayFrom,
       log: readIdentity(this.#files, this.logFolder, replayFrom),
-      windows: { dedupe: store.dedupe, outcomes: undefined },
+      windows: { dedupe: store.dedupe, outcomes: this.#outcomes() },
       pause: () => undefined,
     });
     this.checkpoints.push(replayFrom);
@@ -128,6 +132,16 @@ export class BuiltData {
     const model = new ProductModel();
     for (const event of this.events.filter(isKept)) model.apply(event, event.seq);
     return model;
+  }
+
+  /** What became of all events. */
+  #outcomes(): OutcomesSource {
+    const window = new OutcomeWindow(OutcomeWindow.create(OUTCOME_EVENTS));
+    const model = new ProductModel();
+    for (const event of this.events) {
+      window.store(event.seq, OUTCOME_OF[model.apply(event, event.seq)]);
+    }
+    return { window, nextSeq: () => this.nextSeq, waitUntilApplied: () => undefined };
   }
 
   #frame(count: number): void {

@@ -18,6 +18,12 @@ const HTTP_SEED = 4;
 const LANES = 48;
 const APPLIED_MS_MAX = 10_000;
 
+interface WriteRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly body: object;
+}
+
 const events = retailEvents();
 const expected = retailFinal();
 
@@ -54,11 +60,11 @@ t.test(`over HTTP, every other event whole, seed ${HTTP_SEED}`, async (t) => {
   t.strictSame(differences(service.store), []);
 });
 
-function post(body: EventBody) {
+function post(body: EventBody): WriteRequest {
   return { method: 'POST', path: '/api/v1/events', body };
 }
 
-function patches({ product_id, price, stock, occurred_at }: EventBody) {
+function patches({ product_id, price, stock, occurred_at }: EventBody): WriteRequest[] {
   const patch = { method: 'PATCH', path: `/api/v1/products/${encodeURIComponent(product_id)}` };
   return [
     { ...patch, body: { price, occurred_at } },

@@ -4,6 +4,7 @@ import type { Service } from '../../src/service.ts';
 import { type Answer, ApiClient, codeOf, seqOf } from '../helpers/api-client.ts';
 import { DEADLY_ALWAYS, DEADLY_APPLIER, installDeaths } from '../helpers/deadly-prices.ts';
 import { startReadyService } from '../helpers/service-in-process.ts';
+import { ServiceProcess } from '../helpers/service-process.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
 const RACES = 50;
@@ -89,10 +90,11 @@ t.test('a delist keeps older events out, also of a product that was unknown', as
   t.strictSame(stateOf(service, 'p'), { price: 3, stock: Number.NaN });
 });
 
-t.test('keys hold over connections, routes and restarts', async (t) => {
-  const DATA_DIR = tempDir(t);
-  const first = await startReadyService(t, { DATA_DIR });
-  const one = writes(t, first.port);
+t.test('keys hold over connections, routes and a crash', async (t) => {
+  const cwd = tempDir(t);
+  const first = await ServiceProcess.start(t, { cwd });
+  const port = await first.ready();
+  const one = writes(t, port);
   const asked = { product_id: 'p', price: 1, stock: 1, event_id: 'e-1' };
   const event = await one.post(asked);
   const patched = await one.patch('p', { price: 2 }, { 'idempotency-key': 'k-1' });
@@ -101,7 +103,7 @@ t.test('keys hold over connections, routes and restarts', async (t) => {
     t.equal(answer.status, 200);
     t.notOk('idempotency-replayed' in answer.headers);
   }
-  const checkRepetitions = async ({ post, patch, remove }: typeof one) => {
+  const checkRepetitions = async ({ post, patch, remove, client }: typeof one) => {
     for (const [before, again] of [
       [event, await post(asked, { 'idempotency-key': 'another' })],
       [patched, await patch('p', { price: 2 }, { 'idempotency-key': '"k-1"' })],
@@ -123,17 +125,15 @@ t.test('keys hold over connections, routes and restarts', async (t) => {
       t.equal(conflict.status, 422);
       t.equal(codeOf(conflict), 'idempotency-conflict');
     }
+    t.match(await client.product('p'), { price: 2, stock: 1, seq: 2 });
   };
   await checkRepetitions(one);
-  await checkRepetitions(writes(t, first.port));
-  t.strictSame(stateOf(first.service, 'p'), { price: 2, stock: 1 });
-  one.client.close();
-  await first.service.stop();
+  await checkRepetitions(writes(t, port));
+  await first.crash();
 
-  const second = await startReadyService(t, { DATA_DIR });
-  const two = writes(t, second.port);
+  const second = await ServiceProcess.start(t, { cwd });
+  const two = writes(t, await second.ready());
   await checkRepetitions(two);
-  t.strictSame(stateOf(second.service, 'p'), { price: 2, stock: 1 });
   t.equal(seqOf(await two.post({ product_id: 'next', price: 1, stock: 1 })), 4, 'nothing twice');
 });
 

@@ -109,7 +109,7 @@ export class Service implements Lifecycle {
       intake: this.#intake,
       applied: {
         whenApplied: (seq, onApplied) => this.#watermark.whenApplied(seq, onApplied),
-        isSetAside: (seq) => this.appliers.isSetAside(seq),
+        outcomeOf: (seq) => this.outcomes.outcomeOf(seq),
       },
       products: this.store,
       lifecycle: this,

@@ -73,11 +73,6 @@ export class ApplierPool {
     return this.#setAside;
   }
 
-  /** Whether the event with this seq is one of the last that were set aside. */
-  isSetAside(seq: number): boolean {
-    return this.#setAside.some((event) => event.seq === seq);
-  }
-
   /** Applier threads replaced since the start. */
   get restarts(): number {
     return this.#restarts;

@@ -42,6 +42,11 @@ export const PROBLEMS = {
     title: 'Invalid parameter',
     detail: 'A parameter of the URL is unknown or has a value that is not allowed.',
   },
+  'invalid-header': {
+    status: 400,
+    title: 'Invalid header',
+    detail: 'A header of the request has a value that is not allowed.',
+  },
   'route-not-found': {
     status: 404,
     title: 'Route not found',
@@ -51,6 +56,16 @@ export const PROBLEMS = {
     status: 404,
     title: 'Product not found',
     detail: 'No event of this product has been applied.',
+  },
+  'event-not-found': {
+    status: 404,
+    title: 'Event not found',
+    detail: 'No event has this number.',
+  },
+  'outcome-expired': {
+    status: 404,
+    title: 'Outcome expired',
+    detail: 'The event is older than those whose outcome is kept.',
   },
   'method-not-allowed': {
     status: 405,
@@ -62,6 +77,11 @@ export const PROBLEMS = {
     title: 'Request timeout',
     detail: 'The request did not arrive completely within the time allowed.',
   },
+  'precondition-failed': {
+    status: 412,
+    title: 'Precondition failed',
+    detail: 'The product does not have the version that If-Match names.',
+  },
   'body-too-large': {
     status: 413,
     title: 'Body too large',
@@ -70,7 +90,7 @@ export const PROBLEMS = {
   'unsupported-media-type': {
     status: 415,
     title: 'Unsupported media type',
-    detail: 'The body must be application/json in UTF-8, without a content encoding.',
+    detail: 'The body must be of a media type that this path takes, in UTF-8, without a coding.',
   },
   'expectation-failed': {
     status: 417,

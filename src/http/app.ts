@@ -7,14 +7,18 @@ import type { Logger } from 'pino';
 import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
+import type { AppliedEvents } from './applied-events.ts';
 import { createErrorHandler } from './error-handler.ts';
+import { EventOffers } from './event-offers.ts';
 import { guardHost } from './host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './protocol-errors.ts';
 import { createRequestIds } from './request-ids.ts';
 import { watchRoutes } from './route-guard.ts';
-import { type AppliedEvents, eventRoutes } from './routes/events.ts';
+import { eventOutcomeRoute } from './routes/event-outcome.ts';
+import { eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
 import { livezRoute } from './routes/livez.ts';
+import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
 import { ajvOptions } from './schemas/product-event.ts';
@@ -62,7 +66,11 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
   const closeGaps = watchRoutes(app);
-  app.register(async (scope) => eventRoutes(scope, { intake, lifecycle, applied, ackDefault }));
+  const offers = new EventOffers({ intake, lifecycle, applied, ackDefault });
+  app.register(async (scope) => eventRoutes(scope, { offers, lifecycle }));
+  app.register(async (scope) => productPatchRoute(scope, { offers, lifecycle }));
+  app.register(async (scope) => productDelistRoute(scope, { offers, lifecycle }));
+  eventOutcomeRoute(app, { applied, lifecycle });
   productRoutes(app, { products, lifecycle });
   healthRoute(app);
   livezRoute(app);

@@ -1,5 +1,5 @@
 /**
- * Reading a JSON body strictly: exactly application/json, UTF-8 and nothing else, no coding.
+ * Reading a JSON body strictly: exactly the media types named, UTF-8 and nothing else, no coding.
  * Main thread. Registered only in the scope of routes that take a body. The schema, not the parser,
  * keeps out `__proto__`: JSON.parse makes it an own member, and unknown members are refused.
  */
@@ -19,9 +19,12 @@ export class BodyRefused extends Error {
   }
 }
 
-/** Adds application/json as a body that `scope` takes; the app has no other parser. */
-export function acceptJson(scope: FastifyInstance): void {
-  scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, parseJson);
+/** JSON that says what to change: RFC 7396. */
+export const MERGE_PATCH_TYPE = 'application/merge-patch+json';
+
+/** Adds application/json, and `more`, as bodies that `scope` takes; the app has no other parser. */
+export function acceptJson(scope: FastifyInstance, ...more: string[]): void {
+  scope.addContentTypeParser(['application/json', ...more], { parseAs: 'buffer' }, parseJson);
 }
 
 function parseJson(

@@ -2,7 +2,7 @@
  * The service's API over keep-alive connections, as a client program uses it: an answer of any
  * status is a value, a broken connection rejects with the system's error.
  */
-import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+import { Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from 'node:http';
 import { polled } from './bounded.ts';
 
 export interface Answer {
@@ -40,7 +40,12 @@ export class ApiClient {
     this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
   }
 
-  send(method: string, path: string, body?: string): Promise<Answer> {
+  send(
+    method: string,
+    path: string,
+    body?: string,
+    headers: OutgoingHttpHeaders = {},
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const call = request(
         {
@@ -52,8 +57,12 @@ export class ApiClient {
           timeout: REQUEST_MS_MAX,
           headers:
             body === undefined
-              ? {}
-              : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+              ? headers
+              : {
+                  'content-type': 'application/json',
+                  'content-length': Buffer.byteLength(body),
+                  ...headers,
+                },
         },
         (response) => {
           let text = '';

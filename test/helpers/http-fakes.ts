@@ -4,7 +4,7 @@
  */
 import { pino } from 'pino';
 import { type AppDeps, buildApp } from '../../src/http/app.ts';
-import type { AppliedEvents } from '../../src/http/routes/events.ts';
+import type { AppliedEvents } from '../../src/http/applied-events.ts';
 import type {
   EventIntake,
   EventWaiter,
@@ -12,6 +12,7 @@ import type {
   ProductEvent,
 } from '../../src/intake/event-intake.ts';
 import type { Phase } from '../../src/lifecycle.ts';
+import type { EventOutcome } from '../../src/outcome/outcome-window.ts';
 import type {
   ProductRepository,
   ProductState,
@@ -102,7 +103,8 @@ export const TEST_LIMITS = {
 /** Events are applied when the test says so, or at once. */
 export class FakeApplied implements AppliedEvents {
   autoApply = true;
-  readonly aside = new Set<number>();
+  /** What became of events; `applied` where nothing is said. */
+  readonly outcomes = new Map<number, EventOutcome>();
   readonly waiting: { readonly seq: number; readonly onApplied: () => void }[] = [];
 
   whenApplied(seq: number, onApplied: () => void): void {
@@ -110,8 +112,8 @@ export class FakeApplied implements AppliedEvents {
     else this.waiting.push({ seq, onApplied });
   }
 
-  isSetAside(seq: number): boolean {
-    return this.aside.has(seq);
+  outcomeOf(seq: number): EventOutcome {
+    return this.outcomes.get(seq) ?? 'applied';
   }
 }
 

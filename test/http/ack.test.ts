@@ -54,7 +54,7 @@ t.test('applied answers 200, and only when the event is applied', async (t) => {
 t.test('an event that was set aside is not called applied', async (t) => {
   const { post, intake, applied } = setup(t);
   intake.autoDurable = false;
-  applied.aside.add(9);
+  applied.outcomes.set(9, 'dead');
   const offered = intake.nextOffer();
   const answer = post('?ack=applied');
   (await offered).waiter?.durable(9);

@@ -20,7 +20,7 @@ t.test('unknown paths answer 404 whatever the method and body', async (t) => {
   const paths = [
     '/',
     '/api',
-    '/api/v1/events/',
+    '/api/v1/event',
     '/api/v1/products',
     '/api/v1/products/a/b',
     '/HEALTH',
@@ -43,7 +43,8 @@ t.test('known paths answer 405 with Allow to other methods, whatever the body', 
   t.teardown(() => app.close());
   for (const [url, allow] of [
     ['/api/v1/events', 'POST'],
-    ['/api/v1/products/x', 'GET, HEAD'],
+    ['/api/v1/events/1', 'GET, HEAD'],
+    ['/api/v1/products/x', 'DELETE, GET, HEAD, PATCH'],
     ['/health', 'GET, HEAD'],
     ['/livez', 'GET, HEAD'],
     ['/readyz', 'GET, HEAD'],

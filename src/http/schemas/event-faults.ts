@@ -4,6 +4,7 @@
  */
 import type { FastifySchemaValidationError } from 'fastify';
 import type { BodyFault } from '../../errors/problems.ts';
+import { EVENT_ID_RULE } from './event-id.ts';
 import { eventTimeMs, FUTURE_MS_MAX, isEventTime } from './event-time.ts';
 import { productIdFaults } from './product-id.ts';
 
@@ -15,6 +16,7 @@ const FIELD_RULES: ReadonlyMap<string, string> = new Map([
   ['/product_id', 'product_id must be a string.'],
   ['/price', 'price must be a finite number, 0 or more.'],
   ['/stock', `stock must be an integer from 0 to ${Number.MAX_SAFE_INTEGER}.`],
+  ['/event_id', EVENT_ID_RULE],
   [
     '/occurred_at',
     'occurred_at must be an RFC 3339 date-time with a zone, or integer milliseconds since 1970.',

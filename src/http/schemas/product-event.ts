@@ -4,6 +4,7 @@
  */
 import { type Static, Type } from '@sinclair/typebox';
 import type { FullEvent } from '../../intake/event-intake.ts';
+import { isEventId } from './event-id.ts';
 import { EVENT_TIME_MS_MIN, eventTimeMs, isEventTime } from './event-time.ts';
 import { isProductId } from './product-id.ts';
 
@@ -20,6 +21,7 @@ export const productEventBody = Type.Object(
         minimum: EVENT_TIME_MS_MIN,
       }),
     ),
+    event_id: Type.Optional(Type.String({ format: 'event-id' })),
   },
   { additionalProperties: false },
 );
@@ -35,7 +37,7 @@ export const ajvOptions = {
     allErrors: true,
     allowUnionTypes: true,
     strictNumbers: true, // 1e400 parses to Infinity, which is no number here
-    formats: { 'product-id': isProductId, 'event-time': isEventTime },
+    formats: { 'product-id': isProductId, 'event-id': isEventId, 'event-time': isEventTime },
   },
 } as const;
 

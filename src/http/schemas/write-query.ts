@@ -1,23 +1,54 @@
 /**
- * What a write may ask for in its URL: `?ack=`. Closed, so that a misspelt parameter is refused and
- * not ignored. Main thread.
+ * What a write may ask for in its URL: `?ack=`, and for a delist, which has no body, `?occurred_at=`.
+ * Closed, so that a misspelt parameter is refused and not ignored. Main thread.
  */
-import { Type } from '@sinclair/typebox';
+import { type TObject, Type } from '@sinclair/typebox';
 import type { FastifySchemaValidationError } from 'fastify';
+import { EVENT_TIME_MS_MIN, eventTimeMs, isEventTime } from './event-time.ts';
 
-export const writeQuery = Type.Object(
+const ack = Type.Optional(
+  Type.Union([Type.Literal('accepted'), Type.Literal('durable'), Type.Literal('applied')]),
+);
+
+export const writeQuery = Type.Object({ ack }, { additionalProperties: false });
+
+export const delistQuery = Type.Object(
   {
-    ack: Type.Optional(
-      Type.Union([Type.Literal('accepted'), Type.Literal('durable'), Type.Literal('applied')]),
+    ack,
+    occurred_at: Type.Optional(
+      Type.String({
+        description: 'RFC 3339 date-time with a zone, or integer milliseconds since 1970.',
+      }),
     ),
   },
   { additionalProperties: false },
 );
 
-/** Says in one sentence what is wrong with a query that the schema refused. */
-export function queryFault(errors: readonly FastifySchemaValidationError[]): string {
+const INTEGER = /^-?\d{1,16}$/;
+
+/** The time that `?occurred_at=` names, in ms since the epoch; `undefined` for what is none. */
+export function queryTimeMs(text: string): number | undefined {
+  if (!INTEGER.test(text)) return isEventTime(text) ? eventTimeMs(text) : undefined;
+  const ms = eventTimeMs(Number(text));
+  return ms >= EVENT_TIME_MS_MIN && Number.isSafeInteger(ms) ? ms : undefined;
+}
+
+/** What is said of an `occurred_at` that is none. */
+export const TIME_FAULT =
+  'occurred_at must be an RFC 3339 date-time with a zone (its + percent-encoded as %2B), or ' +
+  'integer milliseconds since 1970, given once.';
+
+/** Says in one sentence what is wrong with a query that `schema` refused. */
+export function queryFault(
+  errors: readonly FastifySchemaValidationError[],
+  schema: TObject,
+): string {
   const unknown = errors.find(({ keyword }) => keyword === 'additionalProperties');
-  if (unknown === undefined) return 'ack must be one of accepted, durable, applied, given once.';
-  const name = JSON.stringify(String(unknown.params.additionalProperty).slice(0, 80));
-  return `The parameter ${name} is unknown; this route knows ack.`;
+  if (unknown !== undefined) {
+    const name = JSON.stringify(String(unknown.params.additionalProperty).slice(0, 80));
+    const known = Object.keys(schema.properties).join(' and ') || 'none';
+    return `The parameter ${name} is unknown; this route knows ${known}.`;
+  }
+  if (errors.some(({ instancePath }) => instancePath === '/occurred_at')) return TIME_FAULT;
+  return 'ack must be one of accepted, durable, applied, given once.';
 }

@@ -1,0 +1,9 @@
+/** The seam to the appliers: what becomes of durable events. Main thread. */
+import type { EventOutcome } from '../outcome/outcome-window.ts';
+
+export interface AppliedEvents {
+  /** Calls `onApplied` once the appliers are through with the durable event `seq`. */
+  whenApplied(seq: number, onApplied: () => void): void;
+  /** What became of the event with this number, a safe integer ≥ 1. */
+  outcomeOf(seq: number): EventOutcome;
+}

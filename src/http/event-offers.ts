@@ -1,0 +1,134 @@
+/**
+ * Offers the single event of a request to the intake and answers what is decided at once; the rest
+ * its waiter answers. All routes that write one event share this. Main thread; the hot path.
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { fingerprintKey } from '../dedupe/fingerprint.ts';
+import type { ProblemCode } from '../errors/problems.ts';
+import type {
+  AckLevel,
+  EventIntake,
+  EventWaiter,
+  Offer,
+  ProductEvent,
+} from '../intake/event-intake.ts';
+import type { Lifecycle } from '../lifecycle.ts';
+import type { AppliedEvents } from './applied-events.ts';
+import { idempotencyKeyOf, refusedIdempotencyKey } from './idempotency-key.ts';
+import { expectedSeqOf, refusedIfMatch } from './if-match.ts';
+import { retryOnLaterTurns } from './later-turns.ts';
+import { PendingAck, PendingApplied } from './pending-ack.ts';
+import { sendClosed } from './phase-guard.ts';
+import { isGone, sendJson, sendProblem } from './respond.ts';
+
+export interface EventOfferDeps {
+  readonly intake: EventIntake;
+  readonly lifecycle: Lifecycle;
+  readonly applied: AppliedEvents;
+  /** What a write is answered with when the request does not ask. */
+  readonly ackDefault: AckLevel;
+}
+
+export class EventOffers {
+  readonly #deps: EventOfferDeps;
+
+  constructor(deps: EventOfferDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Takes `event`, valid but for the headers of `request`, which may add a condition and a key.
+   * `eventId` is the event's own key; it takes the place of the header's. `ack` is the level that
+   * the request asks for.
+   */
+  take(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    event: ProductEvent,
+    ack: AckLevel | undefined,
+    eventId: string | undefined,
+  ): void {
+    const { headers } = request;
+    const { ackDefault } = this.#deps;
+    if (
+      eventId === undefined &&
+      headers['idempotency-key'] === undefined &&
+      headers['if-match'] === undefined
+    ) {
+      this.#offer(event, ack ?? ackDefault, reply);
+      return;
+    }
+    if (refusedIdempotencyKey(request, reply) || refusedIfMatch(request, reply)) return;
+    const expectedSeq = expectedSeqOf(request);
+    const requestKey = idempotencyKeyOf(request);
+    let key: Int32Array | undefined;
+    if (eventId !== undefined) key = fingerprintKey('event', eventId);
+    else if (requestKey !== undefined) key = fingerprintKey('request', requestKey);
+
+    if (expectedSeq !== undefined && (ack ?? 'applied') !== 'applied') {
+      const detail = 'With If-Match, ack must be applied or left out: only then it is decided.';
+      sendProblem(reply, 'invalid-parameter', { detail, outcome: 'none' });
+      return;
+    }
+    let level = expectedSeq === undefined ? (ack ?? ackDefault) : 'applied';
+    // Whether it is a repetition is known when it is durable, and not before.
+    if (key !== undefined && level === 'accepted') level = 'durable';
+    this.#offer({ ...event, expectedSeq, key }, level, reply);
+  }
+
+  #offer(event: ProductEvent, level: AckLevel, reply: FastifyReply): void {
+    const waiter = this.#waiterFor(level, reply, event);
+    const answer = this.#deps.intake.offer(event, waiter);
+    if (answer === 'queued' && waiter !== undefined) return;
+    if (answer === 'undecided') this.#offerAgain(event, waiter, reply);
+    else this.#settle(answer, event, waiter, reply);
+  }
+
+  #waiterFor(level: AckLevel, reply: FastifyReply, event: ProductEvent): EventWaiter | undefined {
+    const { intake, applied } = this.#deps;
+    if (level === 'durable') return new PendingAck(reply, event.productId, intake);
+    if (level === 'applied') return new PendingApplied(reply, event, intake, applied);
+    return undefined;
+  }
+
+  /** For a product that may find its room when events in flight have told who they are. */
+  #offerAgain(event: ProductEvent, waiter: EventWaiter | undefined, reply: FastifyReply): void {
+    retryOnLaterTurns(
+      () => {
+        if (isGone(reply)) return true; // nobody would hear of it, and it is not queued
+        const answer = this.#deps.intake.offer(event, waiter);
+        if (answer === 'undecided') return false;
+        this.#settle(answer, event, waiter, reply);
+        return true;
+      },
+      () => this.#refuse(reply, 'queue-full'),
+      (error) => reply.send(error),
+    );
+  }
+
+  /** Answers what is decided; a queued event with a waiter is answered by that. */
+  #settle(
+    answer: Exclude<Offer, 'undecided'>,
+    event: ProductEvent,
+    waiter: EventWaiter | undefined,
+    reply: FastifyReply,
+  ): void {
+    if (answer === 'queued') {
+      if (waiter !== undefined) return;
+      const id = JSON.stringify(event.productId);
+      sendJson(reply, 202, `{"status":"accepted","product_id":${id}}`);
+    } else if (answer === 'closed') {
+      sendClosed(this.#deps.lifecycle, reply);
+    } else {
+      this.#refuse(reply, answer);
+    }
+  }
+
+  #refuse(
+    reply: FastifyReply,
+    code: ProblemCode & ('queue-full' | 'store-full' | 'storage-unavailable'),
+  ): void {
+    const seconds = code === 'store-full' ? undefined : this.#deps.intake.retryAfterSeconds();
+    sendProblem(reply, code, { outcome: 'none' }, seconds);
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * `GET /api/v1/events/{seq}`: what became of an event, for as long as that is kept. Main thread.
+ */
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { Type } from '@sinclair/typebox';
+import type { FastifyInstance } from 'fastify';
+import type { Lifecycle } from '../../lifecycle.ts';
+import type { AppliedEvents } from '../applied-events.ts';
+import { refusedRead } from '../phase-guard.ts';
+import { EVENTS_PATH, sendJson, sendProblem } from '../respond.ts';
+import { eventOutcome } from '../schemas/write-answer.ts';
+
+export interface EventOutcomeDeps {
+  readonly applied: Pick<AppliedEvents, 'outcomeOf'>;
+  readonly lifecycle: Lifecycle;
+}
+
+const SEQ = /^[1-9]\d{0,15}$/;
+
+export function eventOutcomeRoute(app: FastifyInstance, deps: EventOutcomeDeps): void {
+  const { applied, lifecycle } = deps;
+
+  app.withTypeProvider<TypeBoxTypeProvider>().route({
+    method: 'GET',
+    url: `${EVENTS_PATH}:seq`,
+    schema: {
+      summary: 'What became of an event',
+      description: 'For the last OUTCOME_WINDOW events; the Location of every write leads here.',
+      tags: ['Events'],
+      params: Type.Object({ seq: Type.String({ description: 'The number of the event.' }) }),
+      response: { 200: eventOutcome },
+    },
+    handler: (request, reply) => {
+      if (refusedRead(lifecycle, reply)) return;
+      const seq = SEQ.test(request.params.seq) ? Number(request.params.seq) : 0;
+      const outcome = Number.isSafeInteger(seq) && seq > 0 ? applied.outcomeOf(seq) : 'unknown';
+      if (outcome === 'unknown') sendProblem(reply, 'event-not-found');
+      else if (outcome === 'expired') sendProblem(reply, 'outcome-expired');
+      else sendJson(reply, 200, `{"seq":${seq},"status":"${outcome}"}`);
+    },
+  });
+}

@@ -1,0 +1,156 @@
+/**
+ * `PATCH` and `DELETE /api/v1/products/{id}`: sets price or stock alone, or delists. Both are events
+ * like those of the POST: logged, ordered by event time, applied by the product's owner. A product
+ * that nobody knows is created by the one (the other member null until it comes), and the other is
+ * recorded all the same, so that an older event that comes later can't bring the product back.
+ * Main thread.
+ */
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { Type } from '@sinclair/typebox';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Lifecycle } from '../../lifecycle.ts';
+import type { EventOffers } from '../event-offers.ts';
+import { acceptJson, MERGE_PATCH_TYPE, refusedMedia } from '../json-body.ts';
+import { refusedWrite } from '../phase-guard.ts';
+import { sendProblem } from '../respond.ts';
+import { futureFaults, isTooFarAhead } from '../schemas/event-faults.ts';
+import { isProductId, productIdFaults } from '../schemas/product-id.ts';
+import {
+  patchFaults,
+  productPatchBody,
+  setsField,
+  toPartialEvent,
+} from '../schemas/product-patch.ts';
+import { writeAnswers, writeHeaders } from '../schemas/write-answer.ts';
+import {
+  delistQuery,
+  queryFault,
+  queryTimeMs,
+  TIME_FAULT,
+  writeQuery,
+} from '../schemas/write-query.ts';
+
+export interface ProductWriteDeps {
+  readonly offers: EventOffers;
+  readonly lifecycle: Lifecycle;
+}
+
+const URL_OF_PRODUCT = '/api/v1/products/:id';
+const ACCEPT_PATCH = `${MERGE_PATCH_TYPE}, application/json`;
+
+const params = Type.Object({
+  id: Type.String({ description: 'The product_id, percent-encoded.' }),
+});
+
+/** Adds PATCH to `app`, a scope of its own: it takes bodies. */
+export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps): void {
+  const { offers, lifecycle } = deps;
+  acceptJson(app, MERGE_PATCH_TYPE);
+
+  app.withTypeProvider<TypeBoxTypeProvider>().route({
+    method: 'PATCH',
+    url: URL_OF_PRODUCT,
+    schema: {
+      summary: 'Set the price or the stock of a product, or both',
+      description:
+        'What is not given stays as it is. An unknown product is created, with null for what is ' +
+        'not given until that comes.',
+      tags: ['Products'],
+      params,
+      body: productPatchBody,
+      querystring: writeQuery,
+      headers: writeHeaders,
+      response: writeAnswers,
+    },
+    attachValidation: true,
+    onRequest: (request, reply, done) => {
+      if (refusedWrite(lifecycle, reply)) return;
+      reply.header('accept-patch', ACCEPT_PATCH); // RFC 5789, section 2.2: with a 415
+      if (refusedMedia(request, reply)) return;
+      done();
+    },
+    handler: (request, reply) => {
+      const { body, validationError } = request;
+      const { id } = request.params;
+      if (refusedId(id, reply)) return;
+      if (validationError?.validationContext === 'querystring') {
+        return refuseParameter(reply, queryFault(validationError.validation, writeQuery));
+      }
+      if (body === undefined) return sendProblem(reply, 'empty-body');
+      const nowMs = Date.now();
+      if (validationError !== undefined || !setsField(body)) {
+        const errors = patchFaults(body, validationError?.validation ?? [], nowMs);
+        return sendProblem(reply, 'invalid-event', { errors });
+      }
+      const event = toPartialEvent(id, body);
+      if (isTooFarAhead(event.occurredAtMs, nowMs)) {
+        return sendProblem(reply, 'invalid-event', { errors: futureFaults() });
+      }
+      offers.take(request, reply, event, request.query.ack, body.event_id);
+    },
+  });
+}
+
+/** Adds DELETE to `app`, a scope of its own: it takes any content type, as long as no body comes. */
+export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps): void {
+  const { offers, lifecycle } = deps;
+  app.addContentTypeParser('*', (_request, _body, done) => done(null));
+
+  app.withTypeProvider<TypeBoxTypeProvider>().route({
+    method: 'DELETE',
+    url: URL_OF_PRODUCT,
+    schema: {
+      summary: 'Delist a product',
+      description:
+        'Recorded whether the product is known or not. A later event (in event time) brings it ' +
+        'back; an older one does not.',
+      tags: ['Products'],
+      params,
+      querystring: delistQuery,
+      headers: writeHeaders,
+      response: writeAnswers,
+    },
+    attachValidation: true,
+    onRequest: (request, reply, done) => {
+      if (!refusedWrite(lifecycle, reply) && !refusedBody(request, reply)) done();
+    },
+    handler: (request, reply) => {
+      const { validationError, query } = request;
+      const { id } = request.params;
+      if (refusedId(id, reply)) return;
+      if (validationError !== undefined) {
+        return refuseParameter(reply, queryFault(validationError.validation, delistQuery));
+      }
+      let occurredAtMs: number | undefined;
+      if (query.occurred_at !== undefined) {
+        occurredAtMs = queryTimeMs(query.occurred_at);
+        if (occurredAtMs === undefined) return refuseParameter(reply, TIME_FAULT);
+        if (isTooFarAhead(occurredAtMs, Date.now())) {
+          return refuseParameter(reply, futureFaults()[0].detail);
+        }
+      }
+      const event = { productId: id, price: undefined, stock: undefined, occurredAtMs };
+      offers.take(request, reply, { ...event, isDelete: true }, query.ack, undefined);
+    },
+  });
+}
+
+/** Answers 400 and returns true for an id that no product can have. */
+function refusedId(id: string, reply: FastifyReply): boolean {
+  if (isProductId(id)) return false;
+  refuseParameter(reply, `The id in the path is none: ${productIdFaults(id).join(' ')}`);
+  return true;
+}
+
+/** Answers 400 and returns true if the request announces a body. */
+function refusedBody({ headers }: FastifyRequest, reply: FastifyReply): boolean {
+  const { 'content-length': length = '0', 'transfer-encoding': coding } = headers;
+  if (Number(length) === 0 && coding === undefined) return false;
+  const detail = 'DELETE takes no body; an event time goes into the URL, as ?occurred_at=.';
+  sendProblem(reply, 'bad-request', { detail, outcome: 'none' });
+  return true;
+}
+
+function refuseParameter(reply: FastifyReply, detail: string): void {
+  sendProblem(reply, 'invalid-parameter', { detail, outcome: 'none' });
+}

@@ -1,0 +1,62 @@
+/**
+ * The body of `PATCH /api/v1/products/{id}`: an event of which price or stock may be missing. As a
+ * merge patch (RFC 7396), `null` would take a member away; here it is refused, because a price or a
+ * stock that was set goes only with its product. Main thread.
+ */
+import { type Static, Type } from '@sinclair/typebox';
+import type { FastifySchemaValidationError } from 'fastify';
+import type { BodyFault } from '../../errors/problems.ts';
+import type { ProductEvent } from '../../intake/event-intake.ts';
+import { eventFaults } from './event-faults.ts';
+import { eventTimeMs } from './event-time.ts';
+import { productEventBody } from './product-event.ts';
+
+const { price, stock, occurred_at, event_id } = productEventBody.properties;
+
+export const productPatchBody = Type.Object(
+  { price: Type.Optional(price), stock: Type.Optional(stock), occurred_at, event_id },
+  { additionalProperties: false },
+);
+
+export type ProductPatchBody = Static<typeof productPatchBody>;
+
+const FIELDS = ['price', 'stock'] as const;
+const NO_FIELD: BodyFault = { pointer: '', detail: 'The body needs price or stock, or both.' };
+
+/** Tells whether a body that the schema found valid sets anything. */
+export function setsField(body: ProductPatchBody): boolean {
+  return body.price !== undefined || body.stock !== undefined;
+}
+
+/** Lists every fault of `body`, which broke the schema with `errors`, sets nothing or is too early. */
+export function patchFaults(
+  body: unknown,
+  errors: readonly FastifySchemaValidationError[],
+  nowMs: number,
+): readonly BodyFault[] {
+  const faults = eventFaults(body, errors, nowMs);
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return faults;
+  const given = FIELDS.filter((name) => Object.hasOwn(body, name));
+  if (given.length === 0) return [...faults, NO_FIELD];
+  const nulls = given.filter((name) => (body as Record<string, unknown>)[name] === null);
+  return faults.map((fault) => {
+    const name = nulls.find((each) => fault.pointer === `/${each}`);
+    return name === undefined ? fault : nullFault(name);
+  });
+}
+
+function nullFault(name: string): BodyFault {
+  const detail = `${name} can't be taken away alone, so null is not allowed; DELETE delists the product.`;
+  return { pointer: `/${name}`, detail };
+}
+
+/** Converts a body that the schema found valid. */
+export function toPartialEvent(productId: string, body: ProductPatchBody): ProductEvent {
+  return {
+    productId,
+    // Adding 0 turns −0, which JSON can say, into 0.
+    price: body.price === undefined ? undefined : body.price + 0,
+    stock: body.stock === undefined ? undefined : body.stock + 0,
+    occurredAtMs: body.occurred_at === undefined ? undefined : eventTimeMs(body.occurred_at),
+  };
+}

@@ -1,0 +1,69 @@
+/**
+ * What the routes that write one event have in common for their description: headers and answers.
+ * Main thread; the answers are written by hand (pending-ack.ts), the headers read by hand.
+ */
+import { Type } from '@sinclair/typebox';
+
+// Names as Fastify's own, which is what the document's generator looks for.
+declare module 'fastify' {
+  interface FastifySchema {
+    summary?: string;
+    description?: string;
+    tags?: readonly string[];
+  }
+}
+
+export const writeHeaders = Type.Object({
+  'idempotency-key': Type.Optional(
+    Type.String({
+      description:
+        '1–255 visible ASCII characters, bare or in quotes. The same key with the same content is ' +
+        'answered as the first time, with Idempotency-Replayed: true; with other content, 422.',
+    }),
+  ),
+  'if-match': Type.Optional(
+    Type.String({
+      description:
+        'The ETag that the product must have when the event is applied, or *: that it is listed. ' +
+        'Implies ack=applied; 412 when it does not hold.',
+    }),
+  ),
+});
+
+const status = (level: string) => Type.Literal(level);
+const product_id = Type.String({ description: 'The product.' });
+const seq = Type.Integer({ minimum: 1, description: 'The number of the event.' });
+
+const durable = Type.Object({ status: status('durable'), product_id, seq });
+const accepted = Type.Object({ status: status('accepted'), product_id });
+const applied = Type.Object({
+  status: status('applied'),
+  product_id,
+  seq,
+  outcome: Type.Optional(
+    Type.Union([Type.Literal('stale'), Type.Literal('expired')], {
+      description:
+        'Only where the event is not known to have changed the product: `stale`, it is older than ' +
+        'what stood; `expired`, a repetition of an event whose outcome is no longer kept.',
+    }),
+  ),
+});
+
+export const writeAnswers = {
+  200: applied,
+  202: Type.Union([durable, accepted]),
+};
+
+/** The answer of `GET /api/v1/events/{seq}`. */
+export const eventOutcome = Type.Object({
+  seq,
+  status: Type.Union(
+    ['durable', 'applied', 'stale', 'refused', 'dead'].map((name) => Type.Literal(name)),
+    {
+      description:
+        '`durable`: on disk, not yet applied. `applied`: it set price, stock or both. `stale`: ' +
+        'older in event time than what stood. `refused`: its If-Match did not hold. `dead`: set ' +
+        'aside, because applying it killed its worker twice.',
+    },
+  ),
+});

@@ -50,17 +50,27 @@ export const PROBLEMS = {
   'product-not-found': {
     status: 404,
     title: 'Product not found',
-    detail: 'No event of this product has been applied.',
+    detail: 'No event of this product has been applied, or it is delisted.',
   },
   'method-not-allowed': {
     status: 405,
     title: 'Method not allowed',
     detail: 'This path does not take this method; the Allow header lists those it takes.',
   },
+  'not-acceptable': {
+    status: 406,
+    title: 'Not acceptable',
+    detail: 'This path has none of the forms that the Accept header takes.',
+  },
   'request-timeout': {
     status: 408,
     title: 'Request timeout',
     detail: 'The request did not arrive completely within the time allowed.',
+  },
+  'cursor-expired': {
+    status: 410,
+    title: 'Cursor expired',
+    detail: 'The cursor is from before the last start of the service; begin at the first page.',
   },
   'body-too-large': {
     status: 413,
@@ -116,6 +126,11 @@ export const PROBLEMS = {
     status: 503,
     title: 'Stopping',
     detail: 'The service is stopping and takes no more work.',
+  },
+  'not-yet-applied': {
+    status: 503,
+    title: 'Not yet applied',
+    detail: 'The event that min_seq names was not applied in the time allowed; retry.',
   },
   'read-contention': {
     status: 503,

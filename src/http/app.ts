@@ -6,24 +6,29 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
+import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
+import { AppliedGate, type AppliedProgress } from './applied-gate.ts';
 import { createErrorHandler } from './error-handler.ts';
 import { guardHost } from './host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './protocol-errors.ts';
 import { createRequestIds } from './request-ids.ts';
 import { watchRoutes } from './route-guard.ts';
+import { catalogueRoutes } from './routes/catalogue.ts';
 import { type AppliedEvents, eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
 import { livezRoute } from './routes/livez.ts';
 import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
 import { ajvOptions } from './schemas/product-event.ts';
-import { createHttpServer, type HttpLimits } from './server.ts';
+import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './server.ts';
 
 export interface AppDeps {
   readonly intake: EventIntake;
   readonly applied: AppliedEvents;
+  readonly watermark: AppliedProgress;
   readonly products: ProductRepository;
+  readonly catalogue: ProductCatalogue;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits;
   /** What a 202 means when the request does not ask. */
@@ -31,16 +36,18 @@ export interface AppDeps {
   readonly logger: Logger;
 }
 
-/** Above every id that fits Node's 16 KiB of headers, so that a long id is a 404 like any other. */
-const PARAM_LENGTH_MAX = 64 * 1024;
+/** Above every id that fits the headers, so that a long id is a 404 like any other. */
+const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
 
 /**
  * Builds the app; call `listen` or `inject` on the result, and `close` at the end. Shutting down
  * under load is `ConnectionDrain`'s part, before `close`.
  */
 export function buildApp(deps: AppDeps): FastifyInstance {
-  const { intake, applied, products, lifecycle, limits, ackDefault, logger } = deps;
+  const { intake, applied, watermark, products, catalogue, lifecycle, limits, ackDefault, logger } =
+    deps;
   const nextRequestId = createRequestIds();
+  const gate = new AppliedGate(watermark, lifecycle);
   const handleError = createErrorHandler(logger);
 
   const app = Fastify({
@@ -63,7 +70,8 @@ export function buildApp(deps: AppDeps): FastifyInstance {
 
   const closeGaps = watchRoutes(app);
   app.register(async (scope) => eventRoutes(scope, { intake, lifecycle, applied, ackDefault }));
-  productRoutes(app, { products, lifecycle });
+  productRoutes(app, { products, gate, lifecycle });
+  catalogueRoutes(app, { products, catalogue, applied: watermark, gate, lifecycle });
   healthRoute(app);
   livezRoute(app);
   readyzRoute(app, lifecycle);

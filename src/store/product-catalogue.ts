@@ -35,6 +35,8 @@ export interface CatalogueWalk {
 }
 
 export interface ProductCatalogue {
-  /** A walk from the first entry or from `place`; `undefined` if there is no such place here. */
-  walk(place?: CataloguePlace): CatalogueWalk | undefined;
+  /** A walk from the first entry. */
+  walk(): CatalogueWalk;
+  /** A walk that goes on at `place`; `undefined` if there is no such place here. */
+  walkFrom(place: CataloguePlace): CatalogueWalk | undefined;
 }

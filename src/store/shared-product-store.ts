@@ -44,7 +44,11 @@ export class SharedProductStore implements ProductRepository, ProductCatalogue {
     return this.#reader.read(shard.words, entry) ? 'found' : 'busy';
   }
 
-  walk(place: CataloguePlace = { shard: 0, entry: 0 }): CatalogueWalk | undefined {
+  walk(): CatalogueWalk {
+    return new ShardWalk(this.#shards, { shard: 0, entry: 0 });
+  }
+
+  walkFrom(place: CataloguePlace): CatalogueWalk | undefined {
     return isPlaceIn(this.#shards, place) ? new ShardWalk(this.#shards, place) : undefined;
   }
 

@@ -21,7 +21,7 @@ t.test('unknown paths answer 404 whatever the method and body', async (t) => {
     '/',
     '/api',
     '/api/v1/events/',
-    '/api/v1/products',
+    '/api/v1/product',
     '/api/v1/products/a/b',
     '/HEALTH',
   ];
@@ -43,6 +43,7 @@ t.test('known paths answer 405 with Allow to other methods, whatever the body', 
   t.teardown(() => app.close());
   for (const [url, allow] of [
     ['/api/v1/events', 'POST'],
+    ['/api/v1/products', 'GET, HEAD'],
     ['/api/v1/products/x', 'GET, HEAD'],
     ['/health', 'GET, HEAD'],
     ['/livez', 'GET, HEAD'],

@@ -20,7 +20,7 @@ export interface HttpLimits {
 
 /**
  * Request line and headers together: 1,000 product ids of 64 bytes (`?id=…&id=…`) and 28 KiB for the
- * rest. Less than the smallest useful body limit, so it adds nothing to what a connection can hold.
+ * rest. A tenth of what a connection may hold for a body by default.
  */
 export const HEADER_BYTES_MAX = 96 * 1024;
 

@@ -12,10 +12,12 @@ declare module 'fastify' {
   }
 }
 
-const takesAnything: FastifySchemaCompiler<unknown> = () => () => true;
-const writesAnything: FastifySerializerCompiler<unknown> = () => (data) => JSON.stringify(data);
+// No function at all: Fastify then passes over validation, where one that takes anything would be
+// called for each part of each request.
+const nothingToRun = (() => undefined) as unknown as FastifySchemaCompiler<unknown>;
+const plainJson: FastifySerializerCompiler<unknown> = () => (data) => JSON.stringify(data);
 
 export const describedOnly = {
-  validatorCompiler: takesAnything,
-  serializerCompiler: writesAnything,
+  validatorCompiler: nothingToRun,
+  serializerCompiler: plainJson,
 } as const;

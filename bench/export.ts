@@ -81,6 +81,11 @@ function appOn(store: SharedProductStore) {
     watermark: nothing,
     products: store,
     catalogue: store,
+    changes: {
+      hasRoom: false,
+      follow: () => {},
+      page: async () => ({ changes: [], nextSince: 0, isReset: false }),
+    },
     lifecycle: { phase: 'ready', storageAvailable: true },
     limits: {
       bodyBytesMax: 1 << 20,

@@ -8,6 +8,11 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { AppliedWatermark } from './apply/applied-watermark.ts';
 import { ApplierPool } from './apply/applier-pool.ts';
+import { ChangeFeed } from './changes/change-feed.ts';
+import { changeHistory } from './changes/change-reader.ts';
+import { ChangeTeller } from './changes/change-teller.ts';
+import { LogHistory } from './changes/log-history.ts';
+import { RingHistory } from './changes/ring-history.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
@@ -50,6 +55,7 @@ export class Service implements Lifecycle {
   readonly appliers: ApplierPool;
   readonly log: LogSupervisor;
   readonly checkpoints: Checkpointer;
+  readonly changes: ChangeFeed;
   readonly app: FastifyInstance;
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
@@ -97,12 +103,25 @@ export class Service implements Lifecycle {
       storageTimeoutMs: config.storageTimeoutMs,
     });
     const progress = new LogProgress(memory.progress);
-    this.#watermark = new AppliedWatermark(new CommitRing(memory.commit, workers), progress);
+    const commits = new CommitRing(memory.commit, workers);
+    this.#watermark = new AppliedWatermark(commits, progress);
     this.outcomes = new OutcomeReader({
       window: new OutcomeWindow(memory.outcomes),
       events: config.outcomeEvents,
       progress,
       applied: this.#watermark,
+    });
+    const { logFolder } = dataDir;
+    this.changes = new ChangeFeed({
+      history: changeHistory(
+        new RingHistory(commits, progress),
+        new LogHistory({ folder: logFolder, progress, hashKey: memory.hashKey }),
+        new ChangeTeller(this.store, this.outcomes),
+      ),
+      progress,
+      applied: this.#watermark,
+      limits: config,
+      onError: (error) => logger.error({ err: error }, 'changes: the log could not be read'),
     });
     this.app = buildApp({
       intake: this.#intake,
@@ -113,6 +132,7 @@ export class Service implements Lifecycle {
       watermark: this.#watermark,
       products: this.store,
       catalogue: this.store,
+      changes: this.changes,
       lifecycle: this,
       limits: config,
       ackDefault: config.ackDefault,
@@ -255,6 +275,8 @@ export class Service implements Lifecycle {
     const clean = this.log.stop().then(async (isClean) => {
       if (isClean) await this.appliers.finished();
       else this.#intake.failAll();
+      // Nothing more is applied; streams end once they have told the rest.
+      this.changes.close();
       return isClean;
     });
     const drained = await this.#drain.drained({ timeoutMs: leftMs(CLOSING_SHARE / 2) });

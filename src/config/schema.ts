@@ -169,6 +169,28 @@ export const ConfigSchema = Type.Object({
     maximum: 1_000_000,
     description: 'Open connections; one more is closed at once',
   }),
+  changesHeartbeatMs: duration({
+    env: 'CHANGES_HEARTBEAT',
+    defaultText: '15s',
+    minimum: 1,
+    maximum: HOUR_MS,
+    description: 'How often a stream of changes says that it is alive while nothing changes',
+  }),
+  changesFollowersMax: integer({
+    env: 'CHANGES_FOLLOWERS_MAX',
+    defaultText: '2000',
+    minimum: 0,
+    maximum: 1_000_000,
+    description: 'Streams of changes open at the same time; one more is answered 503',
+  }),
+  changesBufferBytesMax: bytes({
+    env: 'CHANGES_BUFFER',
+    defaultText: '1MB',
+    minimum: 64 * KB,
+    maximum: GB,
+    description:
+      'What a stream of changes may hold for a client that reads too slowly, before that is dropped; clients share the memory of what they have in common',
+  }),
   segmentBytesMax: bytes({
     env: 'SEGMENT_SIZE',
     defaultText: '64MB',

@@ -132,6 +132,11 @@ export const PROBLEMS = {
     title: 'Not yet applied',
     detail: 'The event that min_seq names was not applied in the time allowed; retry.',
   },
+  'too-many-followers': {
+    status: 503,
+    title: 'Too many followers',
+    detail: 'As many clients as the service allows follow the changes; retry later, or poll.',
+  },
   'read-contention': {
     status: 503,
     title: 'Read contention',

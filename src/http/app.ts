@@ -15,6 +15,7 @@ import { createClientErrorHandler, refuseExpectations } from './protocol-errors.
 import { createRequestIds } from './request-ids.ts';
 import { watchRoutes } from './route-guard.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
+import { type Changes, changeRoutes } from './routes/changes.ts';
 import { type AppliedEvents, eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
 import { livezRoute } from './routes/livez.ts';
@@ -29,6 +30,7 @@ export interface AppDeps {
   readonly watermark: AppliedProgress;
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
+  readonly changes: Changes;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits;
   /** What a 202 means when the request does not ask. */
@@ -44,8 +46,8 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  * under load is `ConnectionDrain`'s part, before `close`.
  */
 export function buildApp(deps: AppDeps): FastifyInstance {
-  const { intake, applied, watermark, products, catalogue, lifecycle, limits, ackDefault, logger } =
-    deps;
+  const { intake, applied, watermark, products, catalogue, changes } = deps;
+  const { lifecycle, limits, ackDefault, logger } = deps;
   const nextRequestId = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
   const handleError = createErrorHandler(logger);
@@ -72,6 +74,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   app.register(async (scope) => eventRoutes(scope, { intake, lifecycle, applied, ackDefault }));
   productRoutes(app, { products, gate, lifecycle });
   catalogueRoutes(app, { products, catalogue, applied: watermark, gate, lifecycle });
+  changeRoutes(app, { changes, lifecycle });
   healthRoute(app);
   livezRoute(app);
   readyzRoute(app, lifecycle);

@@ -37,9 +37,13 @@ export class SharedProductStore implements ProductRepository, ProductCatalogue {
   read(productId: string): ReadResult {
     const idBytes = encodeProductIdWords(productId, this.#idMemory, 0);
     if (idBytes < 0) return 'missing';
-    const hash = hashId(this.#key, this.#id, 0, idBytes);
+    return this.readId(this.#id, 0, idBytes, hashId(this.#key, this.#id, 0, idBytes));
+  }
+
+  /** The same of the product whose id stands at word `at` of `id` (zero-padded), with its hash. */
+  readId(id: Int32Array, at: number, idBytes: number, hash: number): ReadResult {
     const shard = this.#shards[shardOf(hash, this.#shards.length)] as Shard;
-    const entry = shard.find(this.#id, 0, idBytes, hash);
+    const entry = shard.find(id, at, idBytes, hash);
     if (entry < 0) return 'missing';
     return this.#reader.read(shard.words, entry) ? 'found' : 'busy';
   }

@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import type { AppliedWaiter } from '../../src/apply/applied-watermark.ts';
 import { type AppDeps, buildApp } from '../../src/http/app.ts';
 import type { AppliedProgress } from '../../src/http/applied-gate.ts';
+import type { Changes } from '../../src/http/routes/changes.ts';
 import type { AppliedEvents } from '../../src/http/routes/events.ts';
 import type {
   EventIntake,
@@ -143,6 +144,13 @@ export class FakeWatermark implements AppliedProgress {
   }
 }
 
+/** A feed of nothing; tests of the feed itself run the service. */
+const NO_CHANGES: Changes = {
+  hasRoom: false,
+  follow: () => undefined,
+  page: async () => ({ changes: [], nextSince: 0, isReset: false }),
+};
+
 /** The app on fakes, with an empty catalogue; the caller closes it. `logged` collects what it logs. */
 export function fakeApp(overrides: Partial<AppDeps> = {}) {
   const intake = new FakeIntake();
@@ -159,6 +167,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}) {
     watermark,
     products,
     catalogue,
+    changes: NO_CHANGES,
     lifecycle,
     limits: TEST_LIMITS,
     ackDefault: 'durable',

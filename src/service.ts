@@ -59,7 +59,7 @@ export class Service implements Lifecycle {
   readonly app: FastifyInstance;
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
-  readonly #intake: RingIntake;
+  readonly intake: RingIntake;
   readonly #watermark: AppliedWatermark;
   readonly #drain: ConnectionDrain;
   readonly #failed = Promise.withResolvers<string>();
@@ -93,7 +93,7 @@ export class Service implements Lifecycle {
     const onFatal = (reason: string) => this.#fail(reason);
 
     this.store = new SharedProductStore(shards, memory.hashKey);
-    this.#intake = new RingIntake({
+    this.intake = new RingIntake({
       ring: new IntakeRing(memory.intake),
       queueSize,
       store: this.store,
@@ -124,7 +124,7 @@ export class Service implements Lifecycle {
       onError: (error) => logger.error({ err: error }, 'changes: the log could not be read'),
     });
     this.app = buildApp({
-      intake: this.#intake,
+      intake: this.intake,
       applied: {
         whenApplied: (seq, onApplied) => this.#watermark.whenApplied(seq, onApplied),
         isSetAside: (seq) => this.appliers.isSetAside(seq),
@@ -233,8 +233,13 @@ export class Service implements Lifecycle {
     await Promise.race([this.log.serving, failed]);
     if (this.#phase !== 'starting') return;
     this.#phase = 'ready';
-    this.#intake.open();
+    this.intake.open();
     this.checkpoints.start(this.log.replayedFrom);
+  }
+
+  /** Calls `onApplied` once the event `seq` is applied. */
+  whenApplied(seq: number, onApplied: () => void): void {
+    this.#watermark.whenApplied(seq, onApplied);
   }
 
   /** Resolves, with one line, when the service can't go on; it never does otherwise. */
@@ -269,12 +274,12 @@ export class Service implements Lifecycle {
     this.#diskWatch.stop();
     await this.checkpoints.stop();
     void this.#drain.beginDrain();
-    const settled = this.#intake.close();
+    const settled = this.intake.close();
     // In this order: every claimed slot is settled, then nothing more comes, then the log ends.
     const inTime = await within(leftMs(CLOSING_SHARE), settled);
     const clean = this.log.stop().then(async (isClean) => {
       if (isClean) await this.appliers.finished();
-      else this.#intake.failAll();
+      else this.intake.failAll();
       // Nothing more is applied; streams end once they have told the rest.
       this.changes.close();
       return isClean;
@@ -291,7 +296,7 @@ export class Service implements Lifecycle {
 
     await this.log.terminate();
     await this.appliers.terminate();
-    this.#intake.dispose();
+    this.intake.dispose();
     this.#watermark.dispose();
     await this.app.close();
     this.#dataDir.close();
@@ -306,6 +311,6 @@ export class Service implements Lifecycle {
   }
 
   #tellIntake(): void {
-    this.#intake.storageAvailable = this.storageAvailable;
+    this.intake.storageAvailable = this.storageAvailable;
   }
 }

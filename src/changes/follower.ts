@@ -58,11 +58,14 @@ export class Follower {
     this.#options.response.write(events);
   }
 
-  /** The same for who can't wait: the follower is dropped if it has too much outstanding then. */
+  /**
+   * The same for who can't wait: a follower that has too much outstanding is dropped instead. What is
+   * written leaves for the kernel at the end of the turn, so this slice itself is not judged yet.
+   */
   push(events: Buffer | string, place: number): void {
     const { response, bufferBytesMax } = this.#options;
-    this.write(events, place);
     if (response.writableLength > bufferBytesMax) this.end('dropped');
+    else this.write(events, place);
   }
 
   /** The log does not reach back: what follows comes after `seq`. */

@@ -29,6 +29,7 @@ const BENCHES = [
   'recovery.ts',
   'export.ts',
   'http.ts',
+  'changes.ts',
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];
 const BENCH_MS_MAX = 20 * 60_000;

@@ -236,10 +236,11 @@ export class LogCursor {
       // Passed for good: the next chunk begins behind it.
       else this.#offsetBytes = base + at;
     }
-    if (this.#frames.length === 0 && at === 0) {
-      throw new Error(`${segmentName(firstSeq)} ends before seq ${from}`);
+    const [first] = this.#frames;
+    if (first !== undefined ? first.firstSeq > from : at === 0) {
+      throw new Error(`${segmentName(firstSeq)} does not hold seq ${from}`);
     }
-    return this.#frames.length > 0;
+    return first !== undefined;
   }
 }
 

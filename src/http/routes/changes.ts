@@ -95,6 +95,7 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
       sendProblem(reply, 'too-many-followers', undefined, FULL_RETRY_AFTER_SECONDS);
       return;
     }
+    if (isGone(reply)) return;
     reply.hijack();
     const response = reply.raw;
     response.writeHead(200, STREAM_HEADERS);

@@ -2,7 +2,7 @@
  * Runs every bench in a process of its own, one after the other, and writes bench/RESULTS.md.
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
- *                │          checkpoint · recovery · export · http ──IPC──▶ reports
+ *                │          checkpoint · recovery · export · http · changes ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is judged. Exit code 1

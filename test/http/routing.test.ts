@@ -44,6 +44,7 @@ t.test('known paths answer 405 with Allow to other methods, whatever the body', 
   for (const [url, allow] of [
     ['/api/v1/events', 'POST'],
     ['/api/v1/products', 'GET, HEAD'],
+    ['/api/v1/changes', 'GET, HEAD'],
     ['/api/v1/products/x', 'GET, HEAD'],
     ['/health', 'GET, HEAD'],
     ['/livez', 'GET, HEAD'],

@@ -2,7 +2,7 @@
  * Runs every bench in a process of its own, one after the other, and writes bench/RESULTS.md.
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
- *                │          checkpoint · recovery · http ──IPC──▶ reports
+ *                │          checkpoint · recovery · export · http · changes ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is judged. Exit code 1
@@ -27,7 +27,9 @@ const BENCHES = [
   'start.ts',
   'checkpoint.ts',
   'recovery.ts',
+  'export.ts',
   'http.ts',
+  'changes.ts',
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];
 const BENCH_MS_MAX = 20 * 60_000;

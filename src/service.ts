@@ -8,6 +8,11 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { AppliedWatermark } from './apply/applied-watermark.ts';
 import { ApplierPool } from './apply/applier-pool.ts';
+import { ChangeFeed } from './changes/change-feed.ts';
+import { changeHistory } from './changes/change-reader.ts';
+import { ChangeTeller } from './changes/change-teller.ts';
+import { LogHistory } from './changes/log-history.ts';
+import { RingHistory } from './changes/ring-history.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
@@ -50,10 +55,11 @@ export class Service implements Lifecycle {
   readonly appliers: ApplierPool;
   readonly log: LogSupervisor;
   readonly checkpoints: Checkpointer;
+  readonly changes: ChangeFeed;
   readonly app: FastifyInstance;
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
-  readonly #intake: RingIntake;
+  readonly intake: RingIntake;
   readonly #watermark: AppliedWatermark;
   readonly #drain: ConnectionDrain;
   readonly #failed = Promise.withResolvers<string>();
@@ -88,7 +94,7 @@ export class Service implements Lifecycle {
     const onFatal = (reason: string) => this.#fail(reason);
 
     this.store = new SharedProductStore(shards, memory.hashKey);
-    this.#intake = new RingIntake({
+    this.intake = new RingIntake({
       ring: new IntakeRing(memory.intake),
       queueSize,
       store: this.store,
@@ -98,20 +104,36 @@ export class Service implements Lifecycle {
       storageTimeoutMs: config.storageTimeoutMs,
     });
     const progress = new LogProgress(memory.progress);
-    this.#watermark = new AppliedWatermark(new CommitRing(memory.commit, workers), progress);
+    const commits = new CommitRing(memory.commit, workers);
+    this.#watermark = new AppliedWatermark(commits, progress);
     this.outcomes = new OutcomeReader({
       window: new OutcomeWindow(memory.outcomes),
       events: config.outcomeEvents,
       progress,
       applied: this.#watermark,
     });
+    const { logFolder } = dataDir;
+    this.changes = new ChangeFeed({
+      history: changeHistory(
+        new RingHistory(commits, progress),
+        new LogHistory({ folder: logFolder, progress, hashKey: memory.hashKey }),
+        new ChangeTeller(this.store, this.outcomes),
+      ),
+      progress,
+      applied: this.#watermark,
+      limits: config,
+      onError: (error) => logger.error({ err: error }, 'changes: the log could not be read'),
+    });
     this.app = buildApp({
-      intake: this.#intake,
+      intake: this.intake,
       applied: {
         whenApplied: (seq, onApplied) => this.#watermark.whenApplied(seq, onApplied),
         outcomeOf: (seq) => this.outcomes.outcomeOf(seq),
       },
+      watermark: this.#watermark,
       products: this.store,
+      catalogue: this.store,
+      changes: this.changes,
       lifecycle: this,
       limits: config,
       ackDefault: config.ackDefault,
@@ -212,8 +234,13 @@ export class Service implements Lifecycle {
     await Promise.race([this.log.serving, failed]);
     if (this.#phase !== 'starting') return;
     this.#phase = 'ready';
-    this.#intake.open();
+    this.intake.open();
     this.checkpoints.start(this.log.replayedFrom);
+  }
+
+  /** Calls `onApplied` once the event `seq` is applied. */
+  whenApplied(seq: number, onApplied: () => void): void {
+    this.#watermark.whenApplied(seq, onApplied);
   }
 
   /** Resolves, with one line, when the service can't go on; it never does otherwise. */
@@ -248,12 +275,14 @@ export class Service implements Lifecycle {
     this.#diskWatch.stop();
     await this.checkpoints.stop();
     void this.#drain.beginDrain();
-    const settled = this.#intake.close();
+    const settled = this.intake.close();
     // In this order: every claimed slot is settled, then nothing more comes, then the log ends.
     const inTime = await within(leftMs(CLOSING_SHARE), settled);
     const clean = this.log.stop().then(async (isClean) => {
       if (isClean) await this.appliers.finished();
-      else this.#intake.failAll();
+      else this.intake.failAll();
+      // Nothing more is applied; streams end once they have told the rest.
+      this.changes.close();
       return isClean;
     });
     const drained = await this.#drain.drained({ timeoutMs: leftMs(CLOSING_SHARE / 2) });
@@ -268,7 +297,7 @@ export class Service implements Lifecycle {
 
     await this.log.terminate();
     await this.appliers.terminate();
-    this.#intake.dispose();
+    this.intake.dispose();
     this.#watermark.dispose();
     await this.app.close();
     this.#dataDir.close();
@@ -283,6 +312,6 @@ export class Service implements Lifecycle {
   }
 
   #tellIntake(): void {
-    this.#intake.storageAvailable = this.storageAvailable;
+    this.intake.storageAvailable = this.storageAvailable;
   }
 }

@@ -7,12 +7,18 @@ import { seqAtCursor } from '../log/progress.ts';
 import { BellWatch } from '../ring/bell.ts';
 import { COMMIT_BELL_BACK, COMMIT_HEAD, type CommitRing } from '../ring/commit-ring.ts';
 
+/** Somebody who waits; kept by its owner only to take it back. */
+export interface AppliedWaiter {
+  readonly seq: number;
+  readonly onApplied: () => void;
+}
+
 export class AppliedWatermark {
   readonly #ring: CommitRing;
   readonly #progress: LogProgress;
   readonly #bell: BellWatch;
-  /** Ascending by seq. */
-  #waiting: { readonly seq: number; readonly onApplied: () => void }[] = [];
+  /** Ascending by seq; in the order they came where it is the same. */
+  #waiting: AppliedWaiter[] = [];
 
   constructor(ring: CommitRing, progress: LogProgress) {
     this.#ring = ring;
@@ -29,23 +35,50 @@ export class AppliedWatermark {
     return seqAtCursor(known, (head - this.#ring.backlog(head)) | 0) - 1;
   }
 
-  /** Calls `onApplied` once `seq`, a committed event, is applied: at once if it is already. */
-  whenApplied(seq: number, onApplied: () => void): void {
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /**
+   * Calls `onApplied` once `seq` is applied: before this returns if it is already, and never if no
+   * event comes to bear it. Returns the waiter, to be taken back by who can't wait that long;
+   * `undefined` if it was called.
+   */
+  whenApplied(seq: number, onApplied: () => void): AppliedWaiter | undefined {
     if (this.seq >= seq) {
       onApplied();
-      return;
+      return undefined;
     }
-    // Waiters come almost in order, so the place is near the end.
-    let at = this.#waiting.length;
-    while (at > 0 && (this.#waiting[at - 1]?.seq ?? 0) > seq) at--;
-    this.#waiting.splice(at, 0, { seq, onApplied });
+    const waiter = { seq, onApplied };
+    this.#waiting.splice(this.#placeAfter(seq), 0, waiter);
     this.#watch();
+    return waiter;
+  }
+
+  /** The waiter is told no more; nothing happens if it was told or taken back before. */
+  takeBack(waiter: AppliedWaiter): void {
+    const at = this.#waiting.lastIndexOf(waiter, this.#placeAfter(waiter.seq) - 1);
+    if (at >= 0) this.#waiting.splice(at, 1);
   }
 
   /** Nobody is told any more. */
   dispose(): void {
     this.#waiting = [];
     this.#bell.release();
+  }
+
+  /** Where a waiter for `seq` goes: behind all who wait for it or for one before it. */
+  #placeAfter(seq: number): number {
+    const waiting = this.#waiting;
+    let low = 0;
+    let high = waiting.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((waiting[middle] as AppliedWaiter).seq <= seq) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   #watch(): void {
@@ -59,9 +92,7 @@ export class AppliedWatermark {
   }
 
   #tell(): void {
-    const { seq } = this;
-    const first = this.#waiting.findIndex((waiter) => waiter.seq > seq);
-    const due = this.#waiting.splice(0, first === -1 ? this.#waiting.length : first);
+    const due = this.#waiting.splice(0, this.#placeAfter(this.seq));
     for (const { onApplied } of due) onApplied();
   }
 }

@@ -177,6 +177,28 @@ export const ConfigSchema = Type.Object({
     description:
       'Events with an Idempotency-Key or event_id whose repetition is known, at least; takes 32 bytes × the next power of two from 8,192 more than this (32 MB for the default)',
   }),
+  changesHeartbeatMs: duration({
+    env: 'CHANGES_HEARTBEAT',
+    defaultText: '15s',
+    minimum: 1,
+    maximum: HOUR_MS,
+    description: 'How often a stream of changes says that it is alive while nothing changes',
+  }),
+  changesFollowersMax: integer({
+    env: 'CHANGES_FOLLOWERS_MAX',
+    defaultText: '2000',
+    minimum: 0,
+    maximum: 1_000_000,
+    description: 'Streams of changes open at the same time; one more is answered 503',
+  }),
+  changesBufferBytesMax: bytes({
+    env: 'CHANGES_BUFFER',
+    defaultText: '1MB',
+    minimum: 64 * KB,
+    maximum: GB,
+    description:
+      'What a stream of changes may hold for a client that reads too slowly, before that is dropped; clients share the memory of what they have in common',
+  }),
   segmentBytesMax: bytes({
     env: 'SEGMENT_SIZE',
     defaultText: '64MB',

@@ -55,7 +55,7 @@ export const PROBLEMS = {
   'product-not-found': {
     status: 404,
     title: 'Product not found',
-    detail: 'No event of this product has been applied.',
+    detail: 'No event of this product has been applied, or it is delisted.',
   },
   'event-not-found': {
     status: 404,
@@ -72,6 +72,11 @@ export const PROBLEMS = {
     title: 'Method not allowed',
     detail: 'This path does not take this method; the Allow header lists those it takes.',
   },
+  'not-acceptable': {
+    status: 406,
+    title: 'Not acceptable',
+    detail: 'This path has none of the forms that the Accept header takes.',
+  },
   'request-timeout': {
     status: 408,
     title: 'Request timeout',
@@ -81,6 +86,11 @@ export const PROBLEMS = {
     status: 412,
     title: 'Precondition failed',
     detail: 'The product does not have the version that If-Match names.',
+  },
+  'cursor-expired': {
+    status: 410,
+    title: 'Cursor expired',
+    detail: 'The cursor is from before the last start of the service; begin at the first page.',
   },
   'body-too-large': {
     status: 413,
@@ -136,6 +146,16 @@ export const PROBLEMS = {
     status: 503,
     title: 'Stopping',
     detail: 'The service is stopping and takes no more work.',
+  },
+  'not-yet-applied': {
+    status: 503,
+    title: 'Not yet applied',
+    detail: 'The event that min_seq names was not applied in the time allowed; retry.',
+  },
+  'too-many-followers': {
+    status: 503,
+    title: 'Too many followers',
+    detail: 'As many clients as the service allows follow the changes; retry later, or poll.',
   },
   'read-contention': {
     status: 503,

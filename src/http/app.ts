@@ -6,14 +6,18 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
+import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
 import type { AppliedEvents } from './applied-events.ts';
+import { AppliedGate, type AppliedProgress } from './applied-gate.ts';
 import { createErrorHandler } from './error-handler.ts';
 import { EventOffers } from './event-offers.ts';
 import { guardHost } from './host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './protocol-errors.ts';
 import { createRequestIds } from './request-ids.ts';
 import { watchRoutes } from './route-guard.ts';
+import { catalogueRoutes } from './routes/catalogue.ts';
+import { type Changes, changeRoutes } from './routes/changes.ts';
 import { eventOutcomeRoute } from './routes/event-outcome.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
@@ -22,12 +26,15 @@ import { productDelistRoute, productPatchRoute } from './routes/product-writes.t
 import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
 import { ajvOptions } from './schemas/product-event.ts';
-import { createHttpServer, type HttpLimits } from './server.ts';
+import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './server.ts';
 
 export interface AppDeps {
   readonly intake: EventIntake;
   readonly applied: AppliedEvents;
+  readonly watermark: AppliedProgress;
   readonly products: ProductRepository;
+  readonly catalogue: ProductCatalogue;
+  readonly changes: Changes;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits;
   /** What a 202 means when the request does not ask. */
@@ -35,16 +42,18 @@ export interface AppDeps {
   readonly logger: Logger;
 }
 
-/** Above every id that fits Node's 16 KiB of headers, so that a long id is a 404 like any other. */
-const PARAM_LENGTH_MAX = 64 * 1024;
+/** Above every id that fits the headers, so that a long id is a 404 like any other. */
+const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
 
 /**
  * Builds the app; call `listen` or `inject` on the result, and `close` at the end. Shutting down
  * under load is `ConnectionDrain`'s part, before `close`.
  */
 export function buildApp(deps: AppDeps): FastifyInstance {
-  const { intake, applied, products, lifecycle, limits, ackDefault, logger } = deps;
+  const { intake, applied, watermark, products, catalogue, changes } = deps;
+  const { lifecycle, limits, ackDefault, logger } = deps;
   const nextRequestId = createRequestIds();
+  const gate = new AppliedGate(watermark, lifecycle);
   const handleError = createErrorHandler(logger);
 
   const app = Fastify({
@@ -71,7 +80,9 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   app.register(async (scope) => productPatchRoute(scope, { offers, lifecycle }));
   app.register(async (scope) => productDelistRoute(scope, { offers, lifecycle }));
   eventOutcomeRoute(app, { applied, lifecycle });
-  productRoutes(app, { products, lifecycle });
+  productRoutes(app, { products, gate, lifecycle });
+  catalogueRoutes(app, { products, catalogue, applied: watermark, gate, lifecycle });
+  changeRoutes(app, { changes, lifecycle });
   healthRoute(app);
   livezRoute(app);
   readyzRoute(app, lifecycle);

@@ -23,6 +23,16 @@ export function refusedRead(lifecycle: Lifecycle, reply: FastifyReply): boolean 
   return false;
 }
 
+/**
+ * Answers 503 and returns true if reads that take their time are refused: as other reads are, and
+ * while stopping, so that none of them holds up the end.
+ */
+export function refusedWait(lifecycle: Lifecycle, reply: FastifyReply): boolean {
+  if (lifecycle.phase !== 'stopping') return refusedRead(lifecycle, reply);
+  sendProblem(reply, 'stopping', undefined, PHASE_RETRY_AFTER_SECONDS);
+  return true;
+}
+
 /** Answers 503 and returns true if writes are refused: while starting, stopping and stopped. */
 export function refusedWrite(lifecycle: Lifecycle, reply: FastifyReply): boolean {
   const { phase } = lifecycle;

@@ -18,6 +18,12 @@ export interface HttpLimits {
   readonly connectionsMax: number;
 }
 
+/**
+ * Request line and headers together: 1,000 product ids of 64 bytes (`?id=…&id=…`) and 28 KiB for the
+ * rest. A tenth of what a connection may hold for a body by default.
+ */
+export const HEADER_BYTES_MAX = 96 * 1024;
+
 /** Node closes late requests only when it looks; its default of 30 s would add to every limit. */
 const CHECKING_INTERVAL_MS_MAX = 1000;
 
@@ -25,6 +31,7 @@ export function createHttpServer(limits: HttpLimits, handler: RequestListener): 
   const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = limits;
   const server = createServer(
     {
+      maxHeaderSize: HEADER_BYTES_MAX,
       headersTimeout: headersTimeoutMs,
       requestTimeout: requestTimeoutMs,
       keepAliveTimeout: keepAliveTimeoutMs,

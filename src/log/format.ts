@@ -176,11 +176,16 @@ export interface CheckedFrame {
 }
 
 /**
- * Checks the frame at `at` of `file` (a segment's bytes, `at` also its offset there). Returns the
- * frame, or a sentence that says what is wrong with it. Its order in the log is the caller's to
- * check (`firstSeq`, `chain`).
+ * Checks the frame at `at` of `file`, a segment's bytes from offset `base` on. Returns the frame, or a
+ * sentence that says what is wrong with it. Its order in the log is the caller's to check (`firstSeq`,
+ * `chain`).
  */
-export function checkFrame(file: Buffer, at: number, nonce: Buffer): CheckedFrame | string {
+export function checkFrame(
+  file: Buffer,
+  at: number,
+  nonce: Buffer,
+  base = 0,
+): CheckedFrame | string {
   if (at + FRAME_HEADER_BYTES > file.length) return 'the file ends inside a frame header';
   if (file.readUInt32LE(at) !== FRAME_MAGIC) return 'no frame starts here (wrong magic)';
   const count = file.readUInt32LE(at + 16);
@@ -194,7 +199,7 @@ export function checkFrame(file: Buffer, at: number, nonce: Buffer): CheckedFram
     return 'the frame belongs to another segment';
   }
   const offset = file.readDoubleLE(at + 48);
-  if (offset !== at) return `the frame belongs to offset ${offset}`;
+  if (offset !== base + at) return `the frame belongs to offset ${offset}`;
   return {
     firstSeq: file.readDoubleLE(at + 8),
     count,

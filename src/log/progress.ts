@@ -61,6 +61,16 @@ export class LogProgress {
     }
   }
 
+  /** The next seq alone, cheaper; 1 when the log was never opened. Any thread. */
+  loadNextSeq(): number {
+    for (;;) {
+      const stored = Atomics.load(this.#stored, STORED);
+      if (stored === 0) return 1;
+      const nextSeq = this.#record(stored)[0] as number;
+      if (Atomics.load(this.#stored, STORED) === stored) return nextSeq;
+    }
+  }
+
   #record(stored: number): Float64Array {
     return this.#records[(stored & 1) ^ 1] as Float64Array;
   }

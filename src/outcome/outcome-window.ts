@@ -89,12 +89,17 @@ export class OutcomeReader {
   }
 
   outcomeOf(seq: number): EventOutcome {
-    const { window, events, progress, applied } = this.#options;
-    if (seq >= (progress.load()?.nextSeq ?? 1)) return 'unknown';
-    if (seq > applied.seq) return 'durable';
+    const { progress, applied } = this.#options;
+    if (seq >= progress.loadNextSeq()) return 'unknown';
+    return seq > applied.seq ? 'durable' : this.outcomeOfApplied(seq);
+  }
+
+  /** The same of an event that is known to be under the applied watermark. */
+  outcomeOfApplied(seq: number): EventOutcome {
+    const { window, events, progress } = this.#options;
     const outcome = window.load(seq);
     // Read after the byte: an event that overwrites it was committed before it was applied.
-    const nextSeq = progress.load()?.nextSeq ?? 1;
+    const nextSeq = progress.loadNextSeq();
     return seq + events < nextSeq ? 'expired' : (NAMES[outcome] ?? 'expired');
   }
 }

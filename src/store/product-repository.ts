@@ -19,8 +19,13 @@ export interface ProductState {
   readonly updatedAtMs: number;
 }
 
+/** Whether the API shows the product: without a price and a stock it never came or was delisted. */
+export function isListed({ price, stock }: ProductState): boolean {
+  return !(Number.isNaN(price) && Number.isNaN(stock));
+}
+
 /**
- * - `found`: `state` holds one committed state of the product.
+ * - `found`: `state` holds one committed state of the product, which may be that it is not listed.
  * - `missing`: no event of this product was applied yet.
  * - `busy`: a writer held the entry for the whole bounded number of tries; read again on a later
  *   turn of the event loop.

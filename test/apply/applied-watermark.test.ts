@@ -70,6 +70,34 @@ t.test(
   },
 );
 
+t.test('does not tell those who were taken back', async (t) => {
+  const { apply, watermark } = setup(0, 10);
+  const told: string[] = [];
+  const waiters = ['a', 'b', 'c', 'd'].map((name, i) =>
+    watermark.whenApplied([5, 5, 3, 9][i], () => told.push(name)),
+  );
+  t.equal(watermark.waiting, 4);
+  for (const waiter of [waiters[0], waiters[3], waiters[0]]) {
+    if (waiter !== undefined) watermark.takeBack(waiter);
+  }
+  t.equal(watermark.waiting, 2);
+  apply(0, 10);
+  apply(1, 10);
+  const last = Promise.withResolvers<void>();
+  watermark.whenApplied(10, () => last.resolve());
+  await last.promise;
+  while (watermark.waiting > 0) await new Promise(setImmediate);
+  t.same(told, ['c', 'b']);
+  const [, told1] = waiters;
+  if (told1 !== undefined) watermark.takeBack(told1);
+  t.equal(
+    watermark.whenApplied(1, () => told.push('e')),
+    undefined,
+    'told before it returned',
+  );
+  t.equal(told.at(-1), 'e');
+});
+
 t.test('is woken by an applier in another thread', async (t) => {
   const { ring, watermark } = setup(0, 3);
   const applied = Promise.withResolvers<void>();

@@ -3,8 +3,11 @@
  * The intake records offers and lets the test decide every event's fate.
  */
 import { pino } from 'pino';
+import type { AppliedWaiter } from '../../src/apply/applied-watermark.ts';
 import { type AppDeps, buildApp } from '../../src/http/app.ts';
 import type { AppliedEvents } from '../../src/http/applied-events.ts';
+import type { AppliedProgress } from '../../src/http/applied-gate.ts';
+import type { Changes } from '../../src/http/routes/changes.ts';
 import type {
   EventIntake,
   EventWaiter,
@@ -18,6 +21,8 @@ import type {
   ProductState,
   ReadResult,
 } from '../../src/store/product-repository.ts';
+import { Shard, shardSize } from '../../src/store/shard.ts';
+import { SharedProductStore } from '../../src/store/shared-product-store.ts';
 
 export interface OfferMade {
   readonly event: ProductEvent;
@@ -117,23 +122,59 @@ export class FakeApplied implements AppliedEvents {
   }
 }
 
-/** The app on fakes; the caller closes it. `logged` collects what it logs. */
+/** How far the appliers are, as the test says it. */
+export class FakeWatermark implements AppliedProgress {
+  seq = 0;
+  waiters: AppliedWaiter[] = [];
+
+  whenApplied(seq: number, onApplied: () => void): AppliedWaiter {
+    const waiter = { seq, onApplied };
+    this.waiters.push(waiter);
+    return waiter;
+  }
+
+  takeBack(waiter: AppliedWaiter): void {
+    this.waiters = this.waiters.filter((each) => each !== waiter);
+  }
+
+  /** All events up to `seq` are applied from now on. */
+  advance(seq: number): void {
+    this.seq = seq;
+    const due = this.waiters.filter((waiter) => waiter.seq <= seq);
+    this.waiters = this.waiters.filter((waiter) => waiter.seq > seq);
+    for (const { onApplied } of due) onApplied();
+  }
+}
+
+/** A feed of nothing; tests of the feed itself run the service. */
+const NO_CHANGES: Changes = {
+  hasRoom: false,
+  follow: () => undefined,
+  page: async () => ({ changes: [], nextSince: 0, isReset: false }),
+};
+
+/** The app on fakes, with an empty catalogue; the caller closes it. `logged` collects what it logs. */
 export function fakeApp(overrides: Partial<AppDeps> = {}) {
   const intake = new FakeIntake();
   const products = new FakeProducts();
   const lifecycle = new FakeLifecycle();
   const applied = new FakeApplied();
+  const watermark = new FakeWatermark();
+  const catalogue = new SharedProductStore([Shard.create(shardSize(4096))], { k0: 1, k1: 2 });
   const logged: string[] = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) });
   const app = buildApp({
     intake,
     applied,
+    watermark,
     products,
+    catalogue,
+    changes: NO_CHANGES,
     lifecycle,
     limits: TEST_LIMITS,
     ackDefault: 'durable',
     logger,
     ...overrides,
   });
-  return { app, intake, applied, products, lifecycle, logged };
+  return { app, intake, applied, watermark, products, lifecycle, logged };
 }

@@ -1,6 +1,7 @@
 /** `GET /api/v1/products/{id}`: bodies, ids, ETags and busy entries. */
 import t from 'tap';
 import { fakeApp } from '../helpers/http-fakes.ts';
+import { OwnedStore } from '../helpers/owned-store.ts';
 import { RawClient } from '../helpers/raw-client.ts';
 
 t.test('answers exactly id, price and stock, in this order', async (t) => {
@@ -104,11 +105,65 @@ t.test('reads back the ids . and .. from clients that leave paths alone', async 
   }
 });
 
-t.test('ignores a query string', async (t) => {
+t.test('refuses what it does not know in the query, and takes an empty one', async (t) => {
   const { app, products } = fakeApp();
   t.teardown(() => app.close());
   products.put('p', 1, 2, 3);
-  t.equal((await app.inject('/api/v1/products/p?x=%zz')).statusCode, 200);
+  t.equal((await app.inject('/api/v1/products/p?')).statusCode, 200);
+  for (const [query, detail] of [
+    ['x=%zz', /^The parameter "x" is unknown; this route knows view, min_seq, wait/],
+    ['limit=5', /"limit" is unknown/],
+    ['view=', /^view must be full/],
+    ['min_seq=1.5', /^min_seq must be an integer/],
+    ['min_seq=1&min_seq=2', /^min_seq must .* given once/],
+  ] as const) {
+    const response = await app.inject(`/api/v1/products/p?${query}`);
+    t.equal(response.statusCode, 400, query);
+    t.match(response.json(), { code: 'invalid-parameter', detail });
+  }
+});
+
+t.test('shows an absent field as null, and no product where both are', async (t) => {
+  const owned = new OwnedStore(1, 4096);
+  const { app } = fakeApp({ products: owned.store });
+  t.teardown(() => app.close());
+  const get = (query = '') => app.inject(`/api/v1/products/p${query}`);
+  owned.put('p', { stock: undefined });
+  t.equal((await get()).body, '{"id":"p","price":1,"stock":null}');
+  owned.delist('p');
+  for (const query of ['', '?view=full']) {
+    const response = await get(query);
+    t.equal(response.statusCode, 404);
+    t.equal(response.json().code, 'product-not-found');
+    t.equal(response.headers.etag, undefined);
+  }
+  owned.put('p', { price: undefined });
+  t.equal((await get()).body, '{"id":"p","price":null,"stock":6}');
+});
+
+t.test('the full view adds version and times; a delete has its time too', async (t) => {
+  const owned = new OwnedStore(1, 4096);
+  const { app } = fakeApp({ products: owned.store });
+  t.teardown(() => app.close());
+  owned.put('p', { price: undefined, occurredAtMs: -1 });
+  const get = () => app.inject('/api/v1/products/p?view=full');
+  const first = await get();
+  t.equal(
+    first.body,
+    '{"id":"p","price":null,"stock":2,"seq":1,"price_at":null,' +
+      '"stock_at":"1969-12-31T23:59:59.999Z","updated_at":"1970-01-01T00:00:00.001Z"}',
+  );
+  t.equal(first.headers.etag, '"1"');
+  owned.delist('p', { occurredAtMs: 5 });
+  owned.put('p', { price: undefined, occurredAtMs: 6 });
+  t.match((await get()).json(), {
+    price: null,
+    price_at: '1970-01-01T00:00:00.005Z',
+    stock_at: '1970-01-01T00:00:00.006Z',
+    seq: 3,
+  });
+  const headers = { 'if-none-match': '"3"' };
+  t.equal((await app.inject({ url: '/api/v1/products/p?view=full', headers })).statusCode, 304);
 });
 
 t.test('answers 404 for unknown ids, however long', async (t) => {

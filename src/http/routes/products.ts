@@ -1,52 +1,90 @@
 /**
  * `GET` and `HEAD /api/v1/products/{id}`: the current state of one product, straight from the
- * store. Main thread; answers in the same turn unless a writer holds the entry.
+ * store. Main thread; answers in the same turn unless a writer holds the entry or the client waits
+ * for an event. The version is the ETag of both views: what they show changes with it and only then.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Lifecycle } from '../../lifecycle.ts';
-import type { ProductRepository } from '../../store/product-repository.ts';
+import { isListed, type ProductRepository } from '../../store/product-repository.ts';
+import type { AppliedGate } from '../applied-gate.ts';
 import { matchesEtag } from '../etag.ts';
 import { retryOnLaterTurns } from '../later-turns.ts';
 import { refusedRead } from '../phase-guard.ts';
+import { productJson } from '../product-json.ts';
 import { isGone, sendJson, sendProblem } from '../respond.ts';
+import { describedOnly } from '../schemas/described-only.ts';
+import { product, productParams } from '../schemas/product.ts';
+import { parseProductQuery, productQuery } from '../schemas/product-query.ts';
+import type { RawQuery } from '../schemas/query-reader.ts';
 
 export interface ProductRouteDeps {
   readonly products: ProductRepository;
+  readonly gate: AppliedGate;
   readonly lifecycle: Lifecycle;
 }
 
-const CONTENTION_RETRY_AFTER_SECONDS = 1;
+export const CONTENTION_RETRY_AFTER_SECONDS = 1;
+
+type ProductRequest = FastifyRequest<{ Params: { id: string }; Querystring: RawQuery }>;
 
 export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): void {
-  const { products, lifecycle } = deps;
+  const { products, gate, lifecycle } = deps;
 
-  app.get<{ Params: { id: string } }>('/api/v1/products/:id', (request, reply) => {
-    if (refusedRead(lifecycle, reply)) return;
-    const { id } = request.params;
-    if (answer(id, request, reply)) return;
+  app.route<{ Params: { id: string }; Querystring: RawQuery }>({
+    method: 'GET',
+    url: '/api/v1/products/:id',
+    ...describedOnly,
+    schema: {
+      summary: 'The current state of one product',
+      description:
+        'One committed state, never a mix of two. `ETag` is its version (the seq of the event that ' +
+        'last changed it), for `If-None-Match` here and `If-Match` on writes.',
+      tags: ['Products'],
+      params: productParams,
+      querystring: productQuery,
+      response: { 200: product },
+    },
+    handler: (request, reply) => {
+      if (refusedRead(lifecycle, reply)) return;
+      // The query of a URL without one is not even looked at: this is the hot path.
+      if (!request.url.includes('?')) {
+        read(request, reply, false);
+        return;
+      }
+      const parsed = parseProductQuery(request.query);
+      if ('fault' in parsed) {
+        return sendProblem(reply, 'invalid-parameter', { detail: parsed.fault });
+      }
+      const { query } = parsed;
+      gate.pass(query, reply, () => read(request, reply, query.isFull));
+    },
+  });
+
+  function read(request: ProductRequest, reply: FastifyReply, isFull: boolean): void {
+    if (answer(request, reply, isFull)) return;
     retryOnLaterTurns(
-      () => isGone(reply) || answer(id, request, reply),
+      () => isGone(reply) || answer(request, reply, isFull),
       () => sendProblem(reply, 'read-contention', undefined, CONTENTION_RETRY_AFTER_SECONDS),
       (error) => reply.send(error),
     );
-  });
+  }
 
   /** Reads and answers; false while the entry is busy. */
-  function answer(id: string, request: FastifyRequest, reply: FastifyReply): boolean {
+  function answer(request: ProductRequest, reply: FastifyReply, isFull: boolean): boolean {
+    const { id } = request.params;
     const result = products.read(id);
     if (result === 'busy') return false;
-    if (result === 'missing') {
+    const { state } = products;
+    if (result === 'missing' || !isListed(state)) {
       sendProblem(reply, 'product-not-found');
       return true;
     }
-    const { seq, price, stock } = products.state;
-    const etag = `"${seq}"`;
+    const etag = `"${state.seq}"`;
     const ifNoneMatch = request.headers['if-none-match'];
     if (ifNoneMatch !== undefined && matchesEtag(ifNoneMatch, etag)) {
       reply.code(304).header('etag', etag).send();
     } else {
-      const json = `{"id":${JSON.stringify(id)},"price":${price},"stock":${stock}}`;
-      sendJson(reply, 200, json, etag);
+      sendJson(reply, 200, productJson(id, state, isFull), etag);
     }
     return true;
   }

@@ -1,0 +1,124 @@
+/**
+ * The change feed: who changed, in the order of seq, to those who follow and those who poll. Main
+ * thread. Only applied events are told; the state that goes with them is read as they are told.
+ *
+ * A position is a seq: "everything up to it is known". Where the log does not reach back to one, or
+ * has not come that far (it is of another history: another data folder), the answer is a reset: the
+ * present position, from which the feed goes on. The client then exports the products once more and
+ * keeps the higher version of each.
+ */
+import type { ServerResponse } from 'node:http';
+import type { AppliedWatermark } from '../apply/applied-watermark.ts';
+import type { LogProgress } from '../log/progress.ts';
+import { ChangeHub } from './change-hub.ts';
+import { type ChangeHistory, ChangeReader } from './change-reader.ts';
+import { Follower } from './follower.ts';
+
+/** Events that one page passes at the most, whether they changed something or not. */
+const PAGE_EVENTS_MAX = 16_384;
+
+export interface ChangeFeedOptions {
+  readonly history: ChangeHistory;
+  readonly progress: LogProgress;
+  readonly applied: Pick<AppliedWatermark, 'seq' | 'whenApplied' | 'takeBack'>;
+  readonly limits: ChangeLimits;
+  readonly onError: (error: unknown) => void;
+}
+
+export interface ChangeLimits {
+  readonly changesHeartbeatMs: number;
+  readonly changesFollowersMax: number;
+  readonly changesBufferBytesMax: number;
+}
+
+export interface ChangePage {
+  /** JSON texts, in the order of seq. */
+  readonly changes: readonly string[];
+  /** Where the next page begins. */
+  readonly nextSince: number;
+  /** The position asked for is not there any more, or not yet. */
+  readonly isReset: boolean;
+}
+
+export class ChangeFeed {
+  readonly #options: ChangeFeedOptions;
+  readonly #hub: ChangeHub;
+  /** Connections, those included that have yet to take their final event. */
+  #connections = 0;
+
+  constructor(options: ChangeFeedOptions) {
+    this.#options = options;
+    const { history, applied, limits, onError } = options;
+    const { changesHeartbeatMs: heartbeatMs } = limits;
+    this.#hub = new ChangeHub({ history, applied, heartbeatMs, onError });
+  }
+
+  /** How many follow. */
+  get followers(): number {
+    return this.#hub.size;
+  }
+
+  /** Whether one more may follow. */
+  get hasRoom(): boolean {
+    return this.#connections < this.#options.limits.changesFollowersMax;
+  }
+
+  /**
+   * Follows from behind `since`, or from now on, until either side ends it. The headers of `response`
+   * are written.
+   */
+  follow(response: ServerResponse, since: number | undefined): void {
+    this.#connections++;
+    response.once('close', () => this.#connections--);
+    // Quiet for as long as nothing changes; heartbeats find out who is gone.
+    response.socket?.setTimeout(0);
+    const hub = this.#hub;
+    const isKnown = since !== undefined && this.#isReached(since);
+    const { changesBufferBytesMax: bufferBytesMax } = this.#options.limits;
+    const onGone = (gone: Follower) => hub.remove(gone);
+    const place = isKnown ? since : hub.place;
+    const follower = new Follower({ response, bufferBytesMax, onGone }, place);
+    if (since !== undefined && !isKnown) follower.reset(place);
+    hub.add(follower);
+  }
+
+  /** Up to `limit` changes behind `since`. Rejects with what the file system says. */
+  async page(since: number | undefined, limit: number): Promise<ChangePage> {
+    const { history, applied } = this.#options;
+    const until = applied.seq;
+    if (since === undefined) return { changes: [], nextSince: until, isReset: false };
+    if (!this.#isReached(since)) return { changes: [], nextSince: until, isReset: true };
+    const reader = new ChangeReader(history, since);
+    const changes: string[] = [];
+    const end = Math.min(until, since + PAGE_EVENTS_MAX);
+    try {
+      while (reader.place < end && changes.length < limit) {
+        const step = reader.read(end, (_seq, json) => changes.push(json) < limit);
+        if (step === 'load') {
+          // What was told before the log lost the rest is a page of its own.
+          if ((await reader.load()) === 'gone') return pageBefore(changes, reader.place, until);
+        } else {
+          await new Promise(setImmediate);
+        }
+      }
+      return { changes, nextSince: reader.place, isReset: false };
+    } finally {
+      reader.close();
+    }
+  }
+
+  /** Ends every stream, after what is applied; call it when nothing more will be. */
+  close(): void {
+    this.#hub.close();
+  }
+
+  /** Whether the history has come as far as `seq`. */
+  #isReached(seq: number): boolean {
+    return seq < this.#options.progress.loadNextSeq();
+  }
+}
+
+function pageBefore(changes: readonly string[], place: number, until: number): ChangePage {
+  if (changes.length > 0) return { changes, nextSince: place, isReset: false };
+  return { changes, nextSince: until, isReset: true };
+}

@@ -1,0 +1,213 @@
+/**
+ * All who follow the changes: one reader for those who are caught up, and one each for those who are
+ * not. Main thread; does nothing at all while nobody follows.
+ *
+ *   catching up   place 17 ──▶ own reader, paced by the client ──▶ ┐
+ *   catching up   place 90 ──▶ own reader ───────────────────────▶ ├─ joins at the hub's place
+ *   caught up     ═══════════ the hub's place ═════════════════════╧══▶ watermark
+ *
+ * No gap and no repeat: a catching-up follower reads up to the hub's place and no further, and joins
+ * in the same turn in which its own place is the hub's; without others, the hub begins at its place.
+ * Only a follower that asked for events which the hub has yet to pass is ahead of it: it is given
+ * nothing until the hub has come by, and catches up from there if the hub's slice went past its place.
+ *
+ * Each slice is text once and bytes once, whoever many take it. A write to many takes a while, in
+ * which more events gather: the hub rests twice as long as it took, so that it takes at most a third
+ * of the thread from those who write and read.
+ */
+import type { AppliedWaiter, AppliedWatermark } from '../apply/applied-watermark.ts';
+import { within } from '../deadline.ts';
+import { type ChangeHistory, ChangeReader } from './change-reader.ts';
+import type { FinalEvent, Follower } from './follower.ts';
+
+const REST_SHARE = 2;
+const REST_MS_MAX = 100;
+
+/** How long a reader of files holds on to its chunk for a client that has no room. */
+const ROOM_MS_MAX = 50;
+
+export interface ChangeHubOptions {
+  readonly history: ChangeHistory;
+  readonly applied: Pick<AppliedWatermark, 'seq' | 'whenApplied' | 'takeBack'>;
+  readonly heartbeatMs: number;
+  /** Told what a reading failed of; the followers concerned are ended. */
+  readonly onError: (error: unknown) => void;
+}
+
+export class ChangeHub {
+  readonly #options: ChangeHubOptions;
+  readonly #all = new Set<Follower>();
+  readonly #live = new Set<Follower>();
+  readonly #wake = () => this.#schedule(0);
+  readonly #pump = () => void this.#step();
+  /** Of the caught-up followers; undefined while there are none. */
+  #reader: ChangeReader | undefined;
+  #isScheduled = false;
+  /** Wakes the hub with the next event. */
+  #waiter: AppliedWaiter | undefined;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #isClosing = false;
+
+  constructor(options: ChangeHubOptions) {
+    this.#options = options;
+  }
+
+  /** Followers, those on their way out not counted. */
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** Where a follower begins that wants no history. */
+  get place(): number {
+    return this.#reader?.place ?? this.#options.applied.seq;
+  }
+
+  /** Serves `follower` from its place on, until it ends. */
+  add(follower: Follower): void {
+    const { heartbeatMs } = this.#options;
+    this.#all.add(follower);
+    this.#heartbeat ??= setInterval(() => {
+      for (const each of this.#all) each.beat();
+    }, heartbeatMs);
+    void this.#catchUp(follower);
+  }
+
+  /** The follower ended or went. */
+  remove(follower: Follower): void {
+    this.#all.delete(follower);
+    this.#live.delete(follower);
+    if (this.#live.size === 0) this.#closeReader();
+    if (this.#all.size > 0) return;
+    clearInterval(this.#heartbeat);
+    this.#heartbeat = undefined;
+  }
+
+  /** Ends everyone: who is caught up after all that is applied, the others where they are. */
+  close(): void {
+    this.#isClosing = true;
+    for (const follower of [...this.#all]) {
+      if (!this.#live.has(follower)) follower.end('stopping');
+    }
+    this.#wake();
+  }
+
+  async #catchUp(follower: Follower): Promise<void> {
+    const reader = new ChangeReader(this.#options.history, follower.place);
+    try {
+      while (!follower.isEnded) {
+        const goal = this.#reader?.place ?? this.#options.applied.seq;
+        if (reader.place >= goal) {
+          this.#join(follower);
+          return;
+        }
+        let text = '';
+        const step = reader.read(goal, (seq, json) => {
+          text += message(seq, json);
+          return true;
+        });
+        if (step === 'moved') follower.write(text, reader.place);
+        if (step === 'load' && (await reader.load()) === 'gone') {
+          if (!follower.isEnded) follower.reset(this.place);
+          reader.place = follower.place;
+        }
+        await nextTurn();
+        await within(ROOM_MS_MAX, follower.whenRoom());
+        if (!follower.hasRoom) reader.rest();
+        await follower.whenRoom();
+      }
+    } catch (error) {
+      this.#options.onError(error);
+      follower.end('failed');
+    } finally {
+      reader.close();
+    }
+  }
+
+  #join(follower: Follower): void {
+    this.#live.add(follower);
+    if (this.#reader !== undefined) return;
+    this.#reader = new ChangeReader(this.#options.history, follower.place);
+    this.#wake();
+  }
+
+  #closeReader(): void {
+    this.#reader?.close();
+    this.#reader = undefined;
+    if (this.#waiter !== undefined) this.#options.applied.takeBack(this.#waiter);
+    this.#waiter = undefined;
+  }
+
+  #schedule(afterMs: number): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    if (afterMs < 1) setImmediate(this.#pump);
+    else setTimeout(this.#pump, afterMs);
+  }
+
+  /** Passes one slice on to all who are caught up. */
+  async #step(): Promise<void> {
+    const reader = this.#reader;
+    if (reader === undefined) {
+      this.#isScheduled = false;
+      return;
+    }
+    let restMs = 0;
+    try {
+      const until = this.#options.applied.seq;
+      if (reader.place >= until) {
+        this.#isScheduled = false;
+        if (this.#isClosing) this.#endAll('stopping');
+        else this.#waiter = this.#options.applied.whenApplied(reader.place + 1, this.#wake);
+        return;
+      }
+      const before = reader.place;
+      let text = '';
+      const step = reader.read(until, (seq, json) => {
+        text += message(seq, json);
+        return true;
+      });
+      if (step === 'moved') restMs = this.#fanOut(text, before, reader.place);
+      // Nothing else moves the hub meanwhile: it stays scheduled.
+      if (step === 'load' && (await reader.load()) === 'gone' && this.#reader === reader) {
+        reader.place = this.#options.applied.seq;
+        for (const follower of this.#live) follower.reset(reader.place);
+      }
+    } catch (error) {
+      this.#options.onError(error);
+      if (this.#reader === reader) this.#endAll('failed');
+    }
+    this.#isScheduled = false;
+    this.#schedule(restMs);
+  }
+
+  /** Returns how long to rest. */
+  #fanOut(text: string, before: number, place: number): number {
+    const startMs = performance.now();
+    const events = Buffer.from(text);
+    for (const follower of this.#live) {
+      if (follower.place > before) this.#passBy(follower, place);
+      else follower.push(events, place);
+    }
+    const tookMs = performance.now() - startMs;
+    return this.#live.size > 1 ? Math.min(tookMs * REST_SHARE, REST_MS_MAX) : 0;
+  }
+
+  /** For a follower that began ahead of the hub. */
+  #passBy(follower: Follower, place: number): void {
+    if (follower.place >= place) return;
+    this.#live.delete(follower);
+    void this.#catchUp(follower);
+  }
+
+  #endAll(event: FinalEvent): void {
+    for (const follower of [...this.#live]) follower.end(event);
+  }
+}
+
+function message(seq: number, json: string): string {
+  return `id: ${seq}\ndata: ${json}\n\n`;
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise(setImmediate);
+}

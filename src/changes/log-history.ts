@@ -1,0 +1,258 @@
+/**
+ * The older history: the log's segments, read on libuv's threads in chunks that hold at least one
+ * whole frame. Main thread; reads only.
+ *
+ * Which bytes count. A segment's frames count up to the seq with which the next segment begins; what
+ * stands behind (a frame of a failed flush, or of a log thread that died, under seqs that the next
+ * segment gave again; preallocated zeros) bears no seq below that. In the newest segment, frames
+ * count up to the next seq of the progress record: a frame is whole in the file before the record
+ * says so, and readers only ask for applied events. So a bound in seqs is all that is needed, and
+ * every frame must prove itself by checksum, nonce and offset, as at a start.
+ *
+ * What may happen meanwhile:
+ *  - A frame is being written behind the bound: it is not looked at.
+ *  - The log rolls over to a fresh segment: the progress record names another one, and the folder is
+ *    listed again. The record was stored after the file had its name, so the list has it.
+ *  - Retention removes the segment: an open file can be read to its end; one that is not there any
+ *    more when it is opened makes the reader list again, and find that the log begins later.
+ *  - A segment without events is replaced by one of the same name: nobody is sent there before the
+ *    new one holds committed events.
+ */
+import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BATCH_SLOTS_MAX } from '../log/batch.ts';
+import {
+  checkFrame,
+  FRAME_HEADER_BYTES,
+  frameBytes,
+  parseSegmentName,
+  SEGMENT_HEADER_BYTES,
+  segmentName,
+  unpackSegmentHeader,
+} from '../log/format.ts';
+import type { LogProgress } from '../log/progress.ts';
+import {
+  metaIdBytes,
+  SLOT_BYTES,
+  SLOT_HASH,
+  SLOT_ID,
+  SLOT_META,
+  SLOT_WORDS,
+} from '../ring/slot.ts';
+import { type HashKey, hashId } from '../store/id-hash.ts';
+import { type EventBatch, SLICE_EVENTS } from './event-batch.ts';
+
+/** Chunks in use at the same time: bounds the memory, and the reads that wait for the disk. */
+const CHUNKS_MAX = 4;
+/** Holds every frame there can be. */
+const CHUNK_BYTES = frameBytes(BATCH_SLOTS_MAX);
+
+export interface LogHistoryOptions {
+  /** Folder of the segments. */
+  readonly folder: string;
+  readonly progress: LogProgress;
+  readonly hashKey: HashKey;
+}
+
+/** The memory for chunks, shared by all who read files; first come, first served. */
+export class LogHistory {
+  readonly options: LogHistoryOptions;
+  readonly #free: Buffer[] = [];
+  readonly #waiting: ((chunk: Buffer) => void)[] = [];
+  #made = 0;
+
+  constructor(options: LogHistoryOptions) {
+    this.options = options;
+  }
+
+  /** A chunk's memory, as soon as there is one. */
+  acquire(): Promise<Buffer> {
+    const free = this.#free.pop();
+    if (free !== undefined) return Promise.resolve(free);
+    if (this.#made < CHUNKS_MAX) {
+      this.#made++;
+      return Promise.resolve(Buffer.alloc(CHUNK_BYTES));
+    }
+    return new Promise((resolve) => void this.#waiting.push(resolve));
+  }
+
+  release(chunk: Buffer): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free.push(chunk);
+    else next(chunk);
+  }
+}
+
+interface OpenSegment {
+  readonly file: FileHandle;
+  readonly firstSeq: number;
+  readonly nonce: Buffer;
+  /** First seq of the next segment; `undefined` = there was none when the folder was listed. */
+  readonly nextFirst: number | undefined;
+}
+
+interface Frame {
+  readonly firstSeq: number;
+  readonly count: number;
+  /** Byte in the chunk where its slots begin. */
+  readonly slotsAt: number;
+}
+
+/** One reader's place in the files. */
+export class LogCursor {
+  readonly #history: LogHistory;
+  #segment: OpenSegment | undefined;
+  /** Byte of a frame at or before the place. */
+  #offsetBytes = 0;
+  #chunk: Buffer | undefined;
+  /** Checked frames of the chunk. */
+  #frames: Frame[] = [];
+  #isClosed = false;
+
+  constructor(history: LogHistory) {
+    this.#history = history;
+  }
+
+  /**
+   * Copies the events from seq `from` up to `until` to `batch`, as far as the loaded chunk has them;
+   * returns how many. 0: load first.
+   */
+  copy(from: number, until: number, batch: EventBatch): number {
+    const frame = this.#frames.find((each) => from < each.firstSeq + each.count);
+    if (frame === undefined || this.#chunk === undefined || from < frame.firstSeq) return 0;
+    const skipped = from - frame.firstSeq;
+    const count = Math.min(frame.count - skipped, until - from + 1, SLICE_EVENTS);
+    const at = frame.slotsAt + skipped * SLOT_BYTES;
+    batch.slots.bytes.set(this.#chunk.subarray(at, at + count * SLOT_BYTES));
+    const { words } = batch.slots;
+    const { hashKey } = this.#history.options;
+    for (let w = 0; w < count * SLOT_WORDS; w += SLOT_WORDS) {
+      const idBytes = metaIdBytes(words[w + SLOT_META] as number);
+      words[w + SLOT_HASH] = hashId(hashKey, words, w + SLOT_ID, idBytes);
+    }
+    return count;
+  }
+
+  /**
+   * Loads the chunk that begins with the frame of `from`, an applied event. `gone`: the log does not
+   * reach back to it. Throws what the file system throws, and when the file is damaged.
+   */
+  async load(from: number): Promise<'loaded' | 'gone'> {
+    this.#chunk ??= await this.#history.acquire();
+    try {
+      const segment = await this.#segmentOf(from);
+      if (segment === 'gone') return 'gone';
+      while (!(await this.#readChunk(segment, this.#chunk, from)));
+      return 'loaded';
+    } finally {
+      if (this.#isClosed) await this.#drop();
+    }
+  }
+
+  /** Gives the chunk back while its reader waits for something else. The place is kept. */
+  release(): void {
+    if (this.#chunk !== undefined) this.#history.release(this.#chunk);
+    this.#chunk = undefined;
+    this.#frames = [];
+  }
+
+  /** Closes the file; not while `load` runs, which then does it. */
+  close(isLoading: boolean): void {
+    this.#isClosed = true;
+    if (!isLoading) void this.#drop();
+  }
+
+  async #drop(): Promise<void> {
+    this.release();
+    await this.#closeFile();
+  }
+
+  async #closeFile(): Promise<void> {
+    const file = this.#segment?.file;
+    this.#segment = undefined;
+    await file?.close();
+  }
+
+  async #segmentOf(from: number): Promise<OpenSegment | 'gone'> {
+    for (;;) {
+      const { progress } = this.#history.options;
+      if (this.#segment !== undefined) {
+        const { firstSeq, nextFirst } = this.#segment;
+        const isNewest = progress.load()?.segment.firstSeq === firstSeq;
+        if (from >= firstSeq && (nextFirst === undefined ? isNewest : from < nextFirst)) {
+          return this.#segment;
+        }
+        await this.#closeFile();
+      }
+      if (!(await this.#open(from))) return 'gone';
+    }
+  }
+
+  /** Opens the segment that holds `from`; false if none does. */
+  async #open(from: number): Promise<boolean> {
+    const { folder } = this.#history.options;
+    for (;;) {
+      const names = await readdir(folder);
+      const all = names.map(parseSegmentName).filter((seq) => seq !== undefined);
+      all.sort((a, b) => a - b);
+      const at = all.findLastIndex((firstSeq) => firstSeq <= from);
+      if (at === -1) return false;
+      const firstSeq = all[at] as number;
+      const path = join(folder, segmentName(firstSeq));
+      try {
+        const file = await open(path, 'r');
+        const nonce = await readNonce(file, path);
+        this.#segment = { file, firstSeq, nonce, nextFirst: all[at + 1] };
+        this.#offsetBytes = SEGMENT_HEADER_BYTES;
+        this.#frames = [];
+        return true;
+      } catch (error) {
+        // Removed since the folder was listed.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    }
+  }
+
+  /** Reads on from the offset and checks the frames; true once `from` is among them. */
+  async #readChunk(segment: OpenSegment, chunk: Buffer, from: number): Promise<boolean> {
+    const { file, nonce, firstSeq } = segment;
+    const end = segment.nextFirst ?? (this.#history.options.progress.load()?.nextSeq as number);
+    const base = this.#offsetBytes;
+    const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, base);
+    const bytes = chunk.subarray(0, bytesRead);
+    this.#frames = [];
+    let at = 0;
+    let seq = firstSeq;
+    while (seq < end) {
+      const frame = checkFrame(bytes, at, nonce, base);
+      if (typeof frame === 'string') {
+        if (at > 0) break;
+        throw new Error(`${segmentName(firstSeq)} can't be read at byte ${base}: ${frame}`);
+      }
+      const slotsAt = at + FRAME_HEADER_BYTES;
+      seq = frame.firstSeq + frame.count;
+      at += frame.bytes;
+      if (from < seq) this.#frames.push({ firstSeq: frame.firstSeq, count: frame.count, slotsAt });
+      // Passed for good: the next chunk begins behind it.
+      else this.#offsetBytes = base + at;
+    }
+    const [first] = this.#frames;
+    if (first !== undefined ? first.firstSeq > from : at === 0) {
+      throw new Error(`${segmentName(firstSeq)} does not hold seq ${from}`);
+    }
+    return first !== undefined;
+  }
+}
+
+async function readNonce(file: FileHandle, path: string): Promise<Buffer> {
+  const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
+  try {
+    const { bytesRead } = await file.read(bytes, 0, SEGMENT_HEADER_BYTES, 0);
+    const header = unpackSegmentHeader(bytes.subarray(0, bytesRead));
+    if (typeof header === 'string') throw new Error(`${path}: ${header}`);
+    return header.nonce;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}

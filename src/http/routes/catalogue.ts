@@ -1,0 +1,171 @@
+/**
+ * `GET` and `HEAD /api/v1/products`: many products, in one of three ways: those named by id, a page,
+ * or, as application/x-ndjson, all of them in one stream. Main thread.
+ */
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { Lifecycle } from '../../lifecycle.ts';
+import type { CatalogueWalk, ProductCatalogue } from '../../store/product-catalogue.ts';
+import type { ProductRepository } from '../../store/product-repository.ts';
+import { preferredType } from '../accept.ts';
+import type { AppliedGate, AppliedProgress } from '../applied-gate.ts';
+import { CatalogueExport } from '../catalogue-export.ts';
+import { CataloguePage } from '../catalogue-page.ts';
+import { retryOnLaterTurns } from '../later-turns.ts';
+import { PageCursors } from '../page-cursor.ts';
+import { refusedRead, refusedWait } from '../phase-guard.ts';
+import { ProductSelection } from '../product-selection.ts';
+import { isGone, sendJson, sendProblem } from '../respond.ts';
+import { describedOnly } from '../schemas/described-only.ts';
+import { product, productPage, productSelection } from '../schemas/product.ts';
+import {
+  PAGE_LIMIT_DEFAULT,
+  type ProductsQuery,
+  parseProductsQuery,
+  productsQuery,
+} from '../schemas/product-query.ts';
+import type { RawQuery } from '../schemas/query-reader.ts';
+import { SliceQueue } from '../slice-queue.ts';
+import { CONTENTION_RETRY_AFTER_SECONDS } from './products.ts';
+
+export interface CatalogueRouteDeps {
+  readonly products: ProductRepository;
+  readonly catalogue: ProductCatalogue;
+  readonly applied: AppliedProgress;
+  readonly gate: AppliedGate;
+  readonly lifecycle: Lifecycle;
+}
+
+const JSON_FORM = 'application/json';
+const LINES_FORM = 'application/x-ndjson';
+const FORMS = [JSON_FORM, LINES_FORM] as const;
+
+export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps): void {
+  const { products, catalogue, applied, gate, lifecycle } = deps;
+  const cursors = new PageCursors();
+  const slices = new SliceQueue();
+
+  app.route<{ Querystring: RawQuery }>({
+    method: 'GET',
+    url: '/api/v1/products',
+    ...describedOnly,
+    schema: {
+      summary: 'Products by id, page by page, or all in one stream',
+      description:
+        'With `id`, those products. Otherwise a page: every product that was there when the first ' +
+        'page was read is on exactly one page, whatever is written meanwhile. With ' +
+        '`Accept: application/x-ndjson`, all products in one stream, one JSON object a line; ' +
+        '`x-resume-seq` names the seq from which the change feed goes on without a gap.',
+      tags: ['Products'],
+      querystring: productsQuery,
+      response: {
+        200: {
+          description: 'The selection, the page or the stream.',
+          headers: {
+            vary: { schema: { type: 'string' } },
+            'x-resume-seq': {
+              description: 'With application/x-ndjson only.',
+              schema: { type: 'integer' },
+            },
+          },
+          content: {
+            [JSON_FORM]: { schema: { anyOf: [productPage, productSelection] } },
+            [LINES_FORM]: { schema: product },
+          },
+        },
+      },
+    },
+    handler: (request, reply) => {
+      if (refusedRead(lifecycle, reply)) return;
+      reply.raw.setHeader('vary', 'accept');
+      const form = preferredType(request.headers.accept, FORMS);
+      if (form === undefined) {
+        const detail = `This path answers with ${FORMS.join(' or ')}.`;
+        return sendProblem(reply, 'not-acceptable', { detail });
+      }
+      const parsed = parseProductsQuery(request.query);
+      if ('fault' in parsed) return refuseParameter(reply, parsed.fault);
+      const { query } = parsed;
+      if (form === LINES_FORM) sendAll(query, reply);
+      else if (query.ids.length > 0) sendSelection(query, reply);
+      else sendPage(query, reply);
+    },
+  });
+
+  function sendSelection(query: ProductsQuery, reply: FastifyReply): void {
+    gate.pass(query, reply, () => {
+      const selection = new ProductSelection(products, query.ids, query.isFull);
+      sendWhenRead(
+        reply,
+        () => selection.read(),
+        () => selection.json,
+      );
+    });
+  }
+
+  function sendPage(query: ProductsQuery, reply: FastifyReply): void {
+    const walk = query.cursor === undefined ? catalogue.walk() : walkFrom(query.cursor);
+    if (walk === 'expired') {
+      sendProblem(reply, 'cursor-expired');
+      return;
+    }
+    if (walk === 'invalid') {
+      refuseParameter(reply, 'cursor must be the next of a page.');
+      return;
+    }
+    gate.pass(query, reply, () => {
+      const page = new CataloguePage(walk, query.limit ?? PAGE_LIMIT_DEFAULT, query.isFull);
+      sendWhenRead(
+        reply,
+        () => page.read(),
+        () => page.json((place) => cursors.encode(place)),
+      );
+    });
+  }
+
+  function walkFrom(cursor: string): CatalogueWalk | 'expired' | 'invalid' {
+    const place = cursors.decode(cursor);
+    return typeof place === 'string' ? place : (catalogue.walkFrom(place) ?? 'invalid');
+  }
+
+  function sendAll(query: ProductsQuery, reply: FastifyReply): void {
+    if (query.ids.length > 0 || query.limit !== undefined || query.cursor !== undefined) {
+      const detail = `id, limit and cursor don't go with ${LINES_FORM}, which has all products.`;
+      refuseParameter(reply, detail);
+      return;
+    }
+    if (refusedWait(lifecycle, reply)) return;
+    gate.pass(query, reply, () => {
+      reply.hijack();
+      const response = reply.raw;
+      // Taken before the first entry is read: what is applied later, the change feed tells.
+      const headers = { 'content-type': LINES_FORM, 'x-resume-seq': String(applied.seq) };
+      response.writeHead(200, headers);
+      if (reply.request.method === 'HEAD') {
+        response.end();
+        return;
+      }
+      const { isFull } = query;
+      CatalogueExport.start({ walk: catalogue.walk(), isFull, response, slices, lifecycle });
+    });
+  }
+}
+
+/** Answers once `read` returns true, which it does at once unless a writer holds an entry. */
+function sendWhenRead(reply: FastifyReply, read: () => boolean, json: () => string): void {
+  const attempt = (): boolean => {
+    if (isGone(reply)) return true;
+    if (!read()) return false;
+    sendJson(reply, 200, json());
+    return true;
+  };
+  if (attempt()) return;
+  retryOnLaterTurns(
+    attempt,
+    () => sendProblem(reply, 'read-contention', undefined, CONTENTION_RETRY_AFTER_SECONDS),
+    (error) => reply.send(error),
+  );
+}
+
+function refuseParameter(reply: FastifyReply, detail: string): void {
+  sendProblem(reply, 'invalid-parameter', { detail });
+}

@@ -1,0 +1,126 @@
+/**
+ * What a read of products may ask for in its URL: the schemas that describe it, and the functions
+ * that read it. Main thread.
+ */
+import { Type } from '@sinclair/typebox';
+import { formatDuration, parseDuration, parseInteger } from '../../config/quantity.ts';
+import { type Parsed, QueryReader, type RawQuery } from './query-reader.ts';
+
+export const WAIT_MS_DEFAULT = 500;
+export const WAIT_MS_MAX = 30_000;
+export const PAGE_LIMIT_DEFAULT = 100;
+export const PAGE_LIMIT_MAX = 1000;
+export const IDS_MAX = 1000;
+
+const waitDefault = formatDuration(WAIT_MS_DEFAULT);
+const waitMax = formatDuration(WAIT_MS_MAX);
+
+const readParameters = {
+  view: Type.Optional(
+    Type.Literal('full', { description: 'Adds seq, price_at, stock_at and updated_at.' }),
+  ),
+  min_seq: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description:
+        'Read your writes: waits until the event with this seq, and all before it, are applied.',
+    }),
+  ),
+  wait: Type.Optional(
+    Type.String({
+      pattern: '^(0|[1-9][0-9]*)(ms|s|m|h)$',
+      default: waitDefault,
+      examples: ['500ms', '2s'],
+      description: `How long min_seq may wait, up to ${waitMax}; then the answer is 503.`,
+    }),
+  ),
+};
+
+/** `GET /api/v1/products/{id}` */
+export const productQuery = Type.Object(readParameters, { additionalProperties: false });
+
+/** `GET /api/v1/products` */
+export const productsQuery = Type.Object(
+  {
+    id: Type.Optional(
+      Type.Array(Type.String(), {
+        minItems: 1,
+        maxItems: IDS_MAX,
+        description: 'These products instead of a page; given once for each id.',
+      }),
+    ),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: PAGE_LIMIT_MAX,
+        default: PAGE_LIMIT_DEFAULT,
+        description: 'Products on a page at the most.',
+      }),
+    ),
+    cursor: Type.Optional(
+      Type.String({ description: 'The next of the page before; without it, the first page.' }),
+    ),
+    ...readParameters,
+  },
+  { additionalProperties: false },
+);
+
+/** What every read may ask for. */
+export interface ProductQuery {
+  readonly isFull: boolean;
+  /** Events up to it must be applied; 0 = whatever is there. */
+  readonly minSeq: number;
+  readonly waitMs: number;
+}
+
+export interface ProductsQuery extends ProductQuery {
+  /** As they were given; empty where a page or all products are asked for. */
+  readonly ids: readonly string[];
+  readonly limit: number | undefined;
+  readonly cursor: string | undefined;
+}
+
+const PRODUCT_NAMES = Object.keys(productQuery.properties);
+const PRODUCTS_NAMES = Object.keys(productsQuery.properties);
+
+export function parseProductQuery(raw: RawQuery): Parsed<ProductQuery> {
+  const reader = new QueryReader(raw, PRODUCT_NAMES);
+  return reader.result(readCommon(reader));
+}
+
+export function parseProductsQuery(raw: RawQuery): Parsed<ProductsQuery> {
+  const reader = new QueryReader(raw, PRODUCTS_NAMES);
+  const ids = reader.all('id');
+  if (ids.length > IDS_MAX) reader.fail(`id must not be given more than ${IDS_MAX} times.`);
+  const limit = reader.once(
+    'limit',
+    (text) => between(1, PAGE_LIMIT_MAX, parseInteger(text)),
+    `an integer from 1 to ${PAGE_LIMIT_MAX}`,
+  );
+  const cursor = reader.once('cursor', (text) => text, 'the next of a page');
+  if (ids.length > 0 && (limit !== undefined || cursor !== undefined)) {
+    reader.fail('id names products and limit and cursor ask for a page; give one or the other.');
+  }
+  return reader.result({ ids, limit, cursor, ...readCommon(reader) });
+}
+
+function readCommon(reader: QueryReader): ProductQuery {
+  const view = reader.once('view', (text) => (text === 'full' ? text : undefined), 'full');
+  const minSeq = reader.once(
+    'min_seq',
+    parseInteger,
+    `an integer from 0 to ${Number.MAX_SAFE_INTEGER}`,
+  );
+  const waitMs = reader.once(
+    'wait',
+    (text) => between(0, WAIT_MS_MAX, parseDuration(text)),
+    `a duration such as ${waitDefault}, up to ${waitMax}`,
+  );
+  if (reader.has('wait') && !reader.has('min_seq')) reader.fail('wait goes with min_seq only.');
+  return { isFull: view !== undefined, minSeq: minSeq ?? 0, waitMs: waitMs ?? WAIT_MS_DEFAULT };
+}
+
+function between(min: number, max: number, value: number | undefined): number | undefined {
+  return value !== undefined && value >= min && value <= max ? value : undefined;
+}

@@ -1,0 +1,104 @@
+/**
+ * A walk through all entries of all shards while their owners go on writing. Main thread; any number
+ * of walks at a time.
+ *
+ * Which entries it may read: an owner counts a new entry (`used`) before it stores the index cell,
+ * so the newest one counted may have no cell yet. If its owner dies just then, its successor takes
+ * the count back and may write another product to the same place. All entries before it have their
+ * cells, because an owner finishes one insert before it begins the next. So the newest one is passed
+ * once the index leads to it, and left for later until then: no GET shows it either.
+ */
+
+import { EntryReader } from './entry-reader.ts';
+import type { CataloguePlace, CatalogueWalk, WalkStep } from './product-catalogue.ts';
+import { isListed, type ProductState } from './product-repository.ts';
+import {
+  ENTRY_HASH,
+  ENTRY_ID,
+  ENTRY_ID_LENGTH_SHIFT,
+  ENTRY_META,
+  ENTRY_WORDS,
+  SHARD_USED,
+  type Shard,
+} from './shard.ts';
+
+export class ShardWalk implements CatalogueWalk {
+  readonly #shards: readonly Shard[];
+  readonly #reader = new EntryReader();
+  #shard: number;
+  #entry: number;
+  /** Entries of this shard that are known to be there for good. */
+  #certain = 0;
+  /** All of this shard, for the ids. */
+  #bytes: Buffer;
+  #id = '';
+
+  constructor(shards: readonly Shard[], { shard, entry }: CataloguePlace) {
+    this.#shards = shards;
+    this.#shard = shard;
+    this.#entry = entry;
+    this.#bytes = bytesOf(shards[shard] as Shard);
+  }
+
+  get id(): string {
+    return this.#id;
+  }
+
+  get state(): ProductState {
+    return this.#reader;
+  }
+
+  get place(): CataloguePlace | undefined {
+    return this.#seek() ? { shard: this.#shard, entry: this.#entry } : undefined;
+  }
+
+  next(): WalkStep {
+    if (!this.#seek()) return 'end';
+    const { words, entriesAt } = this.#shards[this.#shard] as Shard;
+    const at = entriesAt + this.#entry * ENTRY_WORDS;
+    if (!this.#reader.read(words, at)) return 'busy';
+    this.#entry++;
+    if (!isListed(this.#reader)) return 'delisted';
+    const from = (at + ENTRY_ID) * 4;
+    const idBytes = (words[at + ENTRY_META] as number) >>> ENTRY_ID_LENGTH_SHIFT;
+    this.#id = this.#bytes.toString('utf8', from, from + idBytes);
+    return 'found';
+  }
+
+  /** Goes to the next entry, in this shard or a later one; false if there is none. */
+  #seek(): boolean {
+    while (this.#entry >= this.#certain) {
+      this.#certain = certainEntries(this.#shards[this.#shard] as Shard);
+      if (this.#entry < this.#certain) return true;
+      if (this.#shard === this.#shards.length - 1) return false;
+      this.#shard++;
+      this.#entry = 0;
+      this.#certain = 0;
+      this.#bytes = bytesOf(this.#shards[this.#shard] as Shard);
+    }
+    return true;
+  }
+}
+
+function bytesOf(shard: Shard): Buffer {
+  return Buffer.from(shard.buffer);
+}
+
+/** How many entries of the shard nobody will take back. */
+function certainEntries(shard: Shard): number {
+  const { words } = shard;
+  // Pairs with the owner's Atomics.store of the count, after the cells of all entries but the newest.
+  const used = Atomics.load(words, SHARD_USED);
+  if (used === 0) return 0;
+  const newest = shard.entriesAt + (used - 1) * ENTRY_WORDS;
+  // Words that are just being written lead elsewhere or nowhere: the cell comes after all of them.
+  const idBytes = (words[newest + ENTRY_META] as number) >>> ENTRY_ID_LENGTH_SHIFT;
+  const found = shard.find(words, newest + ENTRY_ID, idBytes, words[newest + ENTRY_HASH] as number);
+  return found === newest ? used : used - 1;
+}
+
+/** Whether `place` can be one of these shards. */
+export function isPlaceIn(shards: readonly Shard[], { shard, entry }: CataloguePlace): boolean {
+  const there = shards[shard];
+  return there !== undefined && entry <= there.entries;
+}

@@ -2,6 +2,7 @@
  * Reads a batch that is one JSON array of events, element by element. What stands between the
  * elements is judged here; a fault there makes the whole body no JSON. Main thread.
  */
+import { BodyRefused } from '../http/json-body.ts';
 import { BatchReader, EVENT_BYTES_MAX, type EventSink, type ReadState } from './batch-reader.ts';
 import { ElementScanner, isSpace } from './element-scanner.ts';
 
@@ -37,11 +38,11 @@ export class ArrayReader extends BatchReader {
   /** Passes over what stands between elements; false if something else stands there. */
   #punctuation(byte: number): boolean {
     if (this.#expected === 'start') {
-      if (byte !== OPENING_BRACKET) return this.#isMalformed('The body must be a JSON array.');
+      if (byte !== OPENING_BRACKET) return this.#isNoBatch();
       this.#expected = 'first';
     } else if (this.#expected === 'comma' && byte === COMMA) this.#expected = 'element';
     else if (this.#expected === 'comma' && byte === CLOSING_BRACKET) this.#expected = 'end';
-    else return this.#isMalformed(this.#notJson());
+    else return this.#isNoJson();
     this.start++;
     return true;
   }
@@ -73,7 +74,7 @@ export class ArrayReader extends BatchReader {
       return undefined;
     }
     if (end === start) {
-      this.#isMalformed(this.#notJson());
+      this.#isNoJson();
       return 'malformed';
     }
     const judgement = this.judge(sink, start, end, index);
@@ -103,17 +104,20 @@ export class ArrayReader extends BatchReader {
   #starved(): ReadState {
     if (!this.isEnded) return 'hungry';
     if (this.#expected === 'end') return 'done';
-    this.#isMalformed('The body is not valid JSON: it ends too early.');
+    const detail = 'The body is not valid JSON: it ends too early.';
+    this.malformation = new BodyRefused('invalid-json', detail);
     return 'malformed';
   }
 
-  #notJson(): string {
-    const place = this.number === 1 ? 'before its first event' : `behind event ${this.number - 1}`;
-    return `The body is not valid JSON: the fault is ${place}.`;
+  #isNoBatch(): false {
+    this.malformation = new BodyRefused('invalid-batch', 'The body must be a JSON array.');
+    return false;
   }
 
-  #isMalformed(why: string): false {
-    this.malformation = why;
+  #isNoJson(): false {
+    const place = this.number === 1 ? 'before its first event' : `behind event ${this.number - 1}`;
+    const detail = `The body is not valid JSON: the fault is ${place}.`;
+    this.malformation = new BodyRefused('invalid-json', detail);
     return false;
   }
 }

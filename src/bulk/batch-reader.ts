@@ -8,6 +8,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { BodyFault } from '../errors/problems.ts';
+import type { BodyRefused } from '../http/json-body.ts';
 import type { SlotViews } from '../ring/slot.ts';
 import { EventJudge } from './event-judge.ts';
 import { END_OF_BYTES, HotParser, type ParseOptions } from './hot-parser.ts';
@@ -56,7 +57,7 @@ type Judgement = 'settled' | 'blocked' | 'more';
 
 export abstract class BatchReader {
   /** What is wrong with the body as a whole. */
-  malformation = '';
+  malformation: BodyRefused | undefined;
   protected readonly bytes = Buffer.alloc(EVENT_BYTES_MAX + SLICE_BYTES + 1);
   protected start = 0;
   protected dataEnd = 0;

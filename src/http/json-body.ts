@@ -76,7 +76,8 @@ export function refusedMedia(request: FastifyRequest, reply: FastifyReply): bool
   return false;
 }
 
-function isUtf8Type(contentType: string): boolean {
+/** Whether a content type names no charset but UTF-8. */
+export function isUtf8Type(contentType: string): boolean {
   for (const parameter of contentType.split(';').slice(1)) {
     const [name, value = ''] = parameter.split('=');
     if (name.trim().toLowerCase() !== 'charset') continue;

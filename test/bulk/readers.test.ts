@@ -80,7 +80,12 @@ function readAll(
     reader.end();
     readOn();
   }
-  return { told: sink.told, orders: sink.orders, state, malformation: reader.malformation };
+  return {
+    told: sink.told,
+    orders: sink.orders,
+    state,
+    malformation: reader.malformation?.message ?? '',
+  };
 }
 
 const random = new Random();

@@ -14,7 +14,9 @@ import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
 import { buildApp } from './http/app.ts';
 import { ConnectionDrain } from './http/drain.ts';
+import { BulkIntake } from './intake/bulk-intake.ts';
 import { RingIntake } from './intake/ring-intake.ts';
+import { SlotAdmission } from './intake/slot-admission.ts';
 import type { Lifecycle, Phase } from './lifecycle.ts';
 import { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
@@ -54,6 +56,7 @@ export class Service implements Lifecycle {
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
   readonly #intake: RingIntake;
+  readonly #bulk: BulkIntake;
   readonly #watermark: AppliedWatermark;
   readonly #drain: ConnectionDrain;
   readonly #failed = Promise.withResolvers<string>();
@@ -88,14 +91,21 @@ export class Service implements Lifecycle {
     const onFatal = (reason: string) => this.#fail(reason);
 
     this.store = new SharedProductStore(shards, memory.hashKey);
-    this.#intake = new RingIntake({
-      ring: new IntakeRing(memory.intake),
-      queueSize,
+    const rings = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
+    const { storageTimeoutMs, batchesMax } = config;
+    const room = {
       store: this.store,
       admission: new Admission(shards, plan),
       shards: shards.length,
       hashKey: memory.hashKey,
-      storageTimeoutMs: config.storageTimeoutMs,
+    };
+    this.#intake = new RingIntake({ ring: rings.live, queueSize, storageTimeoutMs, ...room });
+    this.#bulk = new BulkIntake({
+      rings,
+      queueSize: bulkQueueSize,
+      batchesMax,
+      admission: new SlotAdmission(room),
+      storageTimeoutMs,
     });
     const progress = new LogProgress(memory.progress);
     this.#watermark = new AppliedWatermark(new CommitRing(memory.commit, workers), progress);
@@ -107,6 +117,7 @@ export class Service implements Lifecycle {
     });
     this.app = buildApp({
       intake: this.#intake,
+      bulk: this.#bulk,
       applied: {
         whenApplied: (seq, onApplied) => this.#watermark.whenApplied(seq, onApplied),
         isSetAside: (seq) => this.appliers.isSetAside(seq),
@@ -213,6 +224,7 @@ export class Service implements Lifecycle {
     if (this.#phase !== 'starting') return;
     this.#phase = 'ready';
     this.#intake.open();
+    this.#bulk.open();
     this.checkpoints.start(this.log.replayedFrom);
   }
 
@@ -248,12 +260,15 @@ export class Service implements Lifecycle {
     this.#diskWatch.stop();
     await this.checkpoints.stop();
     void this.#drain.beginDrain();
-    const settled = this.#intake.close();
+    const settled = Promise.all([this.#intake.close(), this.#bulk.close()]);
     // In this order: every claimed slot is settled, then nothing more comes, then the log ends.
     const inTime = await within(leftMs(CLOSING_SHARE), settled);
     const clean = this.log.stop().then(async (isClean) => {
       if (isClean) await this.appliers.finished();
-      else this.#intake.failAll();
+      else {
+        this.#intake.failAll();
+        this.#bulk.failAll();
+      }
       return isClean;
     });
     const drained = await this.#drain.drained({ timeoutMs: leftMs(CLOSING_SHARE / 2) });
@@ -269,6 +284,7 @@ export class Service implements Lifecycle {
     await this.log.terminate();
     await this.appliers.terminate();
     this.#intake.dispose();
+    this.#bulk.dispose();
     this.#watermark.dispose();
     await this.app.close();
     this.#dataDir.close();
@@ -284,5 +300,6 @@ export class Service implements Lifecycle {
 
   #tellIntake(): void {
     this.#intake.storageAvailable = this.storageAvailable;
+    this.#bulk.storageAvailable = this.storageAvailable;
   }
 }

@@ -2,8 +2,10 @@
  * Assembles the HTTP side: one Fastify app with its server, guards and routes, not yet listening.
  * Main thread. Knows the write path and the store by their seams only.
  */
+import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import type { BulkIntake } from '../intake/bulk-intake.ts';
 import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
@@ -12,6 +14,7 @@ import { guardHost } from './host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './protocol-errors.ts';
 import { createRequestIds } from './request-ids.ts';
 import { watchRoutes } from './route-guard.ts';
+import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { type AppliedEvents, eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
 import { livezRoute } from './routes/livez.ts';
@@ -22,10 +25,11 @@ import { createHttpServer, type HttpLimits } from './server.ts';
 
 export interface AppDeps {
   readonly intake: EventIntake;
+  readonly bulk: BulkIntake;
   readonly applied: AppliedEvents;
   readonly products: ProductRepository;
   readonly lifecycle: Lifecycle;
-  readonly limits: HttpLimits;
+  readonly limits: HttpLimits & BatchLimits;
   /** What a 202 means when the request does not ask. */
   readonly ackDefault: AckLevel;
   readonly logger: Logger;
@@ -39,9 +43,10 @@ const PARAM_LENGTH_MAX = 64 * 1024;
  * under load is `ConnectionDrain`'s part, before `close`.
  */
 export function buildApp(deps: AppDeps): FastifyInstance {
-  const { intake, applied, products, lifecycle, limits, ackDefault, logger } = deps;
+  const { intake, bulk, applied, products, lifecycle, limits, ackDefault, logger } = deps;
   const nextRequestId = createRequestIds();
   const handleError = createErrorHandler(logger);
+  const untimed = new WeakSet<Socket>();
 
   const app = Fastify({
     // No logger for Fastify: its child logger and listeners cost each request 2–3 µs of CPU (of 16
@@ -54,7 +59,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
     ajv: ajvOptions,
-    clientErrorHandler: createClientErrorHandler(nextRequestId),
+    clientErrorHandler: createClientErrorHandler(nextRequestId, untimed),
     frameworkErrors: handleError,
   });
   refuseExpectations(app.server, nextRequestId);
@@ -63,6 +68,9 @@ export function buildApp(deps: AppDeps): FastifyInstance {
 
   const closeGaps = watchRoutes(app);
   app.register(async (scope) => eventRoutes(scope, { intake, lifecycle, applied, ackDefault }));
+  app.register(async (scope) =>
+    batchRoute(scope, { intake: bulk, lifecycle, applied, ackDefault, limits, untimed }),
+  );
   productRoutes(app, { products, lifecycle });
   healthRoute(app);
   livezRoute(app);

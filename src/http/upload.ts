@@ -11,6 +11,7 @@ import type { Socket } from 'node:net';
 import type { Readable, Transform } from 'node:stream';
 import { constants, createBrotliDecompress, createGunzip, createZstdDecompress } from 'node:zlib';
 import type { ByteSource } from '../bulk/byte-source.ts';
+import { PROBLEMS, type ProblemCode } from '../errors/problems.ts';
 import { BodyRefused } from './json-body.ts';
 
 /** The slowest that a client may send on average. */
@@ -91,6 +92,11 @@ export class Upload implements ByteSource {
     }
   }
 
+  /** No more is read: whoever waits for bytes is told that the service stops. */
+  interrupt(): void {
+    this.#fail('stopping', PROBLEMS.stopping.detail);
+  }
+
   /**
    * Nobody asks any more: reads away what is left of the body, so that the answer can arrive and the
    * connection go on, but for no longer than the patience lasts.
@@ -152,7 +158,7 @@ export class Upload implements ByteSource {
     return chunk;
   }
 
-  #fail(code: 'bad-request' | 'invalid-encoding' | 'request-timeout', detail: string): void {
+  #fail(code: ProblemCode, detail: string): void {
     this.#failure ??= new BodyRefused(code, detail);
     this.#wake();
   }

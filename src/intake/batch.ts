@@ -6,6 +6,8 @@
 export class Batch {
   /** Told the number of an event before which another one came under the same key. */
   onConflict: (number: number) => void = () => undefined;
+  /** Told, once, when it is to end: the service stops, or the log has not taken what it was given. */
+  onStop: () => void = () => undefined;
   /** Events queued and not yet settled. */
   inFlight = 0;
   /** Events that are durable now and were not before. */
@@ -15,8 +17,18 @@ export class Batch {
   /** Lowest and highest seq of all these; 0 = none. */
   firstSeq = 0;
   lastSeq = 0;
-  /** Set once, when an event waited longer than STORAGE_TIMEOUT or the log gave up. */
-  hasFailed = false;
+  #hasFailed = false;
+
+  /** Whether an event waited longer than STORAGE_TIMEOUT, or the log gave up. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  fail(): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    this.onStop();
+  }
 
   /** Whether anything of it was ever queued. */
   get isEmpty(): boolean {

@@ -13,10 +13,11 @@ import assert from 'node:assert/strict';
 import { BellWatch } from '../ring/bell.ts';
 import {
   INTAKE_BELL_BACK,
-  INTAKE_DOORBELL,
   INTAKE_HEAD,
   INTAKE_TAIL,
   type IntakeRing,
+  type IntakeRings,
+  publishHead,
 } from '../ring/intake-ring.ts';
 import {
   copySlots,
@@ -34,7 +35,7 @@ import { FairTurns } from './fair-turns.ts';
 import type { SlotAdmission } from './slot-admission.ts';
 
 export interface BulkIntakeOptions {
-  readonly ring: IntakeRing;
+  readonly rings: IntakeRings;
   /** Events in flight at the most; ≤ the ring's capacity. */
   readonly queueSize: number;
   /** Batches at a time. */
@@ -77,9 +78,9 @@ export class BulkIntake {
   #onDrained: (() => void)[] = [];
 
   constructor(options: BulkIntakeOptions) {
-    assert.ok(options.queueSize <= options.ring.capacity);
     this.#options = options;
-    this.#ring = options.ring;
+    this.#ring = options.rings.bulk;
+    assert.ok(options.queueSize <= this.#ring.capacity);
     this.#bell = new BellWatch(this.#ring.cursors, INTAKE_BELL_BACK, () => this.#wake());
     this.#claimed = Atomics.load(this.#ring.cursors, INTAKE_HEAD);
     this.#published = this.#claimed;
@@ -117,6 +118,7 @@ export class BulkIntake {
    */
   close(): Promise<void> {
     this.#isOpen = false;
+    for (const batch of this.#batches) batch.onStop();
     this.#wakeDue();
     return new Promise((resolve) => {
       this.#onDrained.push(resolve);
@@ -132,7 +134,7 @@ export class BulkIntake {
 
   /** Tells every batch that its outcome is unknown: the log thread gave up. */
   failAll(): void {
-    for (const batch of this.#batches) batch.hasFailed = true;
+    for (const batch of this.#batches) batch.fail();
     this.#settled = this.#claimed;
     this.#published = this.#claimed;
     this.#runs = [];
@@ -211,12 +213,8 @@ export class BulkIntake {
   /** Hands everything claimed to the log thread, and counts what it has settled by now. */
   publish(): void {
     if (this.#published !== this.#claimed) {
-      const { cursors } = this.#ring;
       this.#published = this.#claimed;
-      // Pairs with the log thread's Atomics.load of the head, before it reads the slots.
-      Atomics.store(cursors, INTAKE_HEAD, this.#claimed);
-      Atomics.add(cursors, INTAKE_DOORBELL, 1);
-      Atomics.notify(cursors, INTAKE_DOORBELL);
+      publishHead(this.#ring, this.#claimed, this.#options.rings.live);
     }
     this.#settle();
     this.#watch();
@@ -322,10 +320,10 @@ export class BulkIntake {
     for (let r = this.#firstRun; r < this.#runs.length; r++) {
       const { batch, queuedAtMs } = this.#runs[r] as Run;
       if (queuedAtMs > before) break;
-      batch.hasFailed = true;
+      batch.fail();
     }
     for (const { batch, sinceMs } of this.#waiting) {
-      if (batch.inFlight === 0 && sinceMs <= before) batch.hasFailed = true;
+      if (batch.inFlight === 0 && sinceMs <= before) batch.fail();
     }
     this.#wakeDue();
   }

@@ -5,18 +5,25 @@
 import { pino } from 'pino';
 import { type AppDeps, buildApp } from '../../src/http/app.ts';
 import type { AppliedEvents } from '../../src/http/routes/events.ts';
+import { BulkIntake } from '../../src/intake/bulk-intake.ts';
 import type {
   EventIntake,
   EventWaiter,
   Offer,
   ProductEvent,
 } from '../../src/intake/event-intake.ts';
+import { SlotAdmission } from '../../src/intake/slot-admission.ts';
 import type { Phase } from '../../src/lifecycle.ts';
+import { IntakeRing } from '../../src/ring/intake-ring.ts';
+import { Admission } from '../../src/store/admission.ts';
 import type {
   ProductRepository,
   ProductState,
   ReadResult,
 } from '../../src/store/product-repository.ts';
+import { Shard } from '../../src/store/shard.ts';
+import { SharedProductStore } from '../../src/store/shared-product-store.ts';
+import { planStore } from '../../src/store/sizing.ts';
 
 export interface OfferMade {
   readonly event: ProductEvent;
@@ -93,6 +100,7 @@ export class FakeLifecycle {
 
 export const TEST_LIMITS = {
   bodyBytesMax: 1024 * 1024,
+  batchBytesMax: 1024 * 1024,
   headersTimeoutMs: 60_000,
   requestTimeoutMs: 60_000,
   keepAliveTimeoutMs: 60_000,
@@ -115,6 +123,24 @@ export class FakeApplied implements AppliedEvents {
   }
 }
 
+/** Batches are tested on the whole service; here they are refused. */
+function closedBulk(): BulkIntake {
+  const plan = planStore(1 << 16, 1);
+  const shards = [Shard.create(plan.shard)];
+  const hashKey = { k0: 1, k1: 2 };
+  const store = new SharedProductStore(shards, hashKey);
+  const admission = new Admission(shards, plan);
+  const bulk = new BulkIntake({
+    rings: { live: IntakeRing.create(1), bulk: IntakeRing.create(1) },
+    queueSize: 1,
+    batchesMax: 1,
+    admission: new SlotAdmission({ store, admission, shards: 1, hashKey }),
+    storageTimeoutMs: 1000,
+  });
+  bulk.dispose();
+  return bulk;
+}
+
 /** The app on fakes; the caller closes it. `logged` collects what it logs. */
 export function fakeApp(overrides: Partial<AppDeps> = {}) {
   const intake = new FakeIntake();
@@ -125,6 +151,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}) {
   const logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) });
   const app = buildApp({
     intake,
+    bulk: closedBulk(),
     applied,
     products,
     lifecycle,

@@ -108,6 +108,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
       plainBytes: limits.batchBytesMax,
       untimed,
     });
+    batch.onStop = () => upload.interrupt();
     void take(asked, batch, upload)
       .catch((error: unknown) => {
         if (!isGone(reply)) reply.send(error);
@@ -176,7 +177,9 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
   ): void {
     const state = stateOf(work);
     const refused = end === 'malformed' ? work.malformation : end;
-    if (refused instanceof BodyRefused) {
+    if (refused === 'stopping' || (refused instanceof BodyRefused && refused.code === 'stopping')) {
+      sendProblem(reply, 'stopping', state, STOPPING_RETRY_AFTER_SECONDS);
+    } else if (refused instanceof BodyRefused) {
       sendProblem(reply, refused.code, { ...state, detail: refused.message });
     } else if (end === 'faulty') {
       const { listed: errors, events: rejected } = work.faults;

@@ -12,6 +12,7 @@ import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
+import { DedupeWindow } from './dedupe/dedupe-window.ts';
 import { buildApp } from './http/app.ts';
 import { ConnectionDrain } from './http/drain.ts';
 import { BulkIntake } from './intake/bulk-intake.ts';
@@ -118,6 +119,7 @@ export class Service implements Lifecycle {
     this.app = buildApp({
       intake: this.#intake,
       bulk: this.#bulk,
+      known: new DedupeWindow(memory.dedupe, memory.hashKey),
       applied: {
         whenApplied: (seq, onApplied) => this.#watermark.whenApplied(seq, onApplied),
         isSetAside: (seq) => this.appliers.isSetAside(seq),

@@ -18,6 +18,7 @@ import { FaultList } from './fault-list.ts';
  * - `queued`: the body was read to its end, and all its good events are on their way.
  * - `faulty`: not all events are good, and this import wants all or none; nothing was queued.
  * - `malformed`: the body is no batch from some place on; `malformation` says why.
+ * - `conflict`: events came before under the same keys, and were others; nothing was queued.
  * - `store-full`, `undecided`: not all new products have room; nothing was queued.
  * - `stopping`: the service stops; what was queued before is on its way.
  * - `failed`: the log did not take in time what it was given.
@@ -26,6 +27,7 @@ export type ImportEnd =
   | 'queued'
   | 'faulty'
   | 'malformed'
+  | 'conflict'
   | 'store-full'
   | 'undecided'
   | 'stopping'

@@ -8,6 +8,7 @@
  * The bytes must end in a byte that stands in no event (END_OF_BYTES), so that nothing here has to
  * ask where they end.
  */
+import { EVENT_ID_BYTES_MAX } from '../http/schemas/event-id.ts';
 import {
   FLAG_ARRIVAL_TIME,
   FLAG_HAS_PRICE,
@@ -54,8 +55,6 @@ const POWERS_OF_TEN = Float64Array.from({ length: EXACT_DIGITS_MAX + 1 }, (_, i)
 
 /** What is longer is no number that a program wrote. */
 const NUMBER_BYTES_MAX = 64;
-
-const EVENT_ID_BYTES_MAX = 128;
 
 /** 1 for bytes that stand for themselves in a hot string. */
 const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>

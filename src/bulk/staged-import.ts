@@ -5,6 +5,7 @@
  * which was never acknowledged, and the same batch sent again completes it. Main thread.
  */
 import { Buffer } from 'node:buffer';
+import { type DedupeWindow, KEY_CONFLICT } from '../dedupe/dedupe-window.ts';
 import { BodyRefused } from '../http/json-body.ts';
 import { RETRY_MS_MAX } from '../http/later-turns.ts';
 import type { Batch } from '../intake/batch.ts';
@@ -13,6 +14,7 @@ import { type StagedBlock, Staging } from '../intake/staging.ts';
 import {
   metaIdBytes,
   SLOT_BYTES,
+  SLOT_FINGERPRINT,
   SLOT_ID_BYTE,
   SLOT_META,
   SLOT_WORDS,
@@ -20,6 +22,7 @@ import {
 } from '../ring/slot.ts';
 import type { Reservation } from '../store/admission.ts';
 import { BatchImport, type ImportEnd } from './batch-import.ts';
+import type { BatchKeys } from './batch-keys.ts';
 import type { BatchReader } from './batch-reader.ts';
 import type { ByteSource } from './byte-source.ts';
 import { CONFLICT } from './stream-import.ts';
@@ -35,16 +38,33 @@ export function bodyTooLong(bytesMax: number): BodyRefused {
   return new BodyRefused('body-too-large', detail);
 }
 
+export interface StagedImportOptions {
+  readonly intake: BulkIntake;
+  readonly batch: Batch;
+  readonly reader: BatchReader;
+  readonly keys: BatchKeys;
+  /** The keys known to the sequencer. */
+  readonly known: DedupeWindow;
+  /** The longest body, decoded. */
+  readonly bytesMax: number;
+}
+
 export class StagedImport extends BatchImport {
   readonly #staging = new Staging();
   readonly #bytesMax: number;
+  readonly #keys: BatchKeys;
+  readonly #known: DedupeWindow;
   #block = this.#staging.next();
+  /** Reservations taken one by one, none of which is given back before all are there. */
+  #held = 0;
   /** Events queued so far. */
   #queued = 0;
 
-  /** `bytesMax`: the longest body, decoded. */
-  constructor(intake: BulkIntake, batch: Batch, reader: BatchReader, bytesMax: number) {
+  constructor(options: StagedImportOptions) {
+    const { intake, batch, reader, keys, known, bytesMax } = options;
     super(intake, batch, reader);
+    this.#keys = keys;
+    this.#known = known;
     this.#bytesMax = bytesMax;
     batch.onConflict = (number) => this.refuse(number, [CONFLICT]);
   }
@@ -53,6 +73,7 @@ export class StagedImport extends BatchImport {
     const end = await this.readAll(new LimitedSource(source, this.#bytesMax));
     if (end !== 'done') return end;
     if (this.faults.events > 0) return 'faulty';
+    if (await this.#hasConflicts()) return 'conflict';
     const refused = await this.#reserveAll();
     return refused ?? this.#queueAll();
   }
@@ -66,12 +87,44 @@ export class StagedImport extends BatchImport {
     return this.#block.count;
   }
 
-  override take(number: number, _order: number, _eventId: string | undefined): boolean {
+  override take(number: number, order: number, eventId: string | undefined): boolean {
     const { slots, numbers, count } = this.#block;
+    this.#keys.put(slots, count, order, eventId);
     this.intake.admission.hash(slots, count);
     numbers[count] = number;
     this.#block.count++;
     return true;
+  }
+
+  /**
+   * Looks for events that came before under the same key and were others, in this batch or before
+   * it, and notes them as faults. The sequencer decides; but here nothing is queued yet. What it has
+   * in hand just now can be missed, or taken for a conflict: so conflicts are looked at twice.
+   */
+  async #hasConflicts(): Promise<boolean> {
+    const own = new Map<string, number>();
+    const suspects: { slots: SlotViews; index: number; number: number }[] = [];
+    for (const { slots, numbers, count } of this.#staging.blocks) {
+      for (let index = 0; index < count; ) {
+        await this.intake.turns.next();
+        if (!this.intake.isOpen) return false;
+        for (const end = Math.min(count, index + SLOTS_A_TURN); index < end; index++) {
+          if (!isKeyed(slots, index)) continue;
+          const number = numbers[index] as number;
+          if (contradicts(own, slots, index)) this.refuse(number, [CONFLICT]);
+          else if (this.#isConflict(slots, index)) suspects.push({ slots, index, number });
+        }
+      }
+    }
+    await this.intake.turns.next();
+    for (const { slots, index, number } of suspects) {
+      if (this.#isConflict(slots, index)) this.refuse(number, [CONFLICT]);
+    }
+    return this.faults.events > 0;
+  }
+
+  #isConflict({ words }: SlotViews, index: number): boolean {
+    return this.#known.seqOf(words, index * SLOT_WORDS + SLOT_FINGERPRINT) === KEY_CONFLICT;
   }
 
   /** Reserves room for all that may be new; if there is not enough, says so and keeps none of it. */
@@ -120,8 +173,10 @@ export class StagedImport extends BatchImport {
     if (admission.isKnown(slots, index)) return 'reserved';
     const id = idOf(slots, index);
     if (reserved.has(id)) return 'reserved';
-    const reservation = admission.reserve(slots, index);
-    if (reservation === 'reserved') reserved.add(id);
+    const reservation = admission.reserve(slots, index, this.#held);
+    if (reservation === 'reserved') this.#held++;
+    // A keyed event may turn out to be no event; then no other one may rely on its room.
+    if (reservation === 'reserved' && !isKeyed(slots, index)) reserved.add(id);
     return reservation;
   }
 
@@ -163,6 +218,21 @@ export class StagedImport extends BatchImport {
     }
     return end - from;
   }
+}
+
+function isKeyed({ words }: SlotViews, index: number): boolean {
+  const at = index * SLOT_WORDS + SLOT_FINGERPRINT;
+  return words[at + 1] !== 0 || words[at + 2] !== 0;
+}
+
+/** Whether another event of the batch has this key; notes it otherwise. */
+function contradicts(own: Map<string, number>, { words }: SlotViews, index: number): boolean {
+  const at = index * SLOT_WORDS + SLOT_FINGERPRINT;
+  const key = `${words[at]},${words[at + 1]},${words[at + 2]}`;
+  const content = words[at + 3] as number;
+  const before = own.get(key);
+  if (before === undefined) own.set(key, content);
+  return before !== undefined && before !== content;
 }
 
 function idOf({ bytes, words }: SlotViews, index: number): string {

@@ -9,6 +9,7 @@ import type { Batch } from '../intake/batch.ts';
 import type { BulkIntake } from '../intake/bulk-intake.ts';
 import type { SlotViews } from '../ring/slot.ts';
 import { BatchImport, type ImportEnd } from './batch-import.ts';
+import type { BatchKeys } from './batch-keys.ts';
 import type { BatchReader } from './batch-reader.ts';
 import type { ByteSource } from './byte-source.ts';
 
@@ -20,13 +21,15 @@ export const CONFLICT: BodyFault = {
 
 export class StreamImport extends BatchImport {
   readonly slots: SlotViews;
+  readonly #keys: BatchKeys;
   /** The slot that `nextSlot` gave last. */
   #index = 0;
   /** Since when the present event waits for a decision on its room; 0 = it does not. */
   #undecidedSinceMs = 0;
 
-  constructor(intake: BulkIntake, batch: Batch, reader: BatchReader) {
+  constructor(intake: BulkIntake, batch: Batch, reader: BatchReader, keys: BatchKeys) {
     super(intake, batch, reader);
+    this.#keys = keys;
     this.slots = intake.slots;
     batch.onConflict = (number) => this.refuse(number, [CONFLICT]);
   }
@@ -41,8 +44,9 @@ export class StreamImport extends BatchImport {
     return this.#index;
   }
 
-  override take(number: number, _order: number, _eventId: string | undefined): boolean {
+  override take(number: number, order: number, eventId: string | undefined): boolean {
     const { admission } = this.intake;
+    this.#keys.put(this.slots, this.#index, order, eventId);
     admission.hash(this.slots, this.#index);
     const reservation = admission.admit(this.slots, this.#index);
     if (reservation === 'undecided' && !this.#hasWaitedEnough()) return false;

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import type { BulkIntake } from '../intake/bulk-intake.ts';
 import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
@@ -26,6 +27,8 @@ import { createHttpServer, type HttpLimits } from './server.ts';
 export interface AppDeps {
   readonly intake: EventIntake;
   readonly bulk: BulkIntake;
+  /** The keys known to the sequencer. */
+  readonly known: DedupeWindow;
   readonly applied: AppliedEvents;
   readonly products: ProductRepository;
   readonly lifecycle: Lifecycle;
@@ -43,7 +46,7 @@ const PARAM_LENGTH_MAX = 64 * 1024;
  * under load is `ConnectionDrain`'s part, before `close`.
  */
 export function buildApp(deps: AppDeps): FastifyInstance {
-  const { intake, bulk, applied, products, lifecycle, limits, ackDefault, logger } = deps;
+  const { intake, bulk, known, applied, products, lifecycle, limits, ackDefault, logger } = deps;
   const nextRequestId = createRequestIds();
   const handleError = createErrorHandler(logger);
   const untimed = new WeakSet<Socket>();
@@ -69,7 +72,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   const closeGaps = watchRoutes(app);
   app.register(async (scope) => eventRoutes(scope, { intake, lifecycle, applied, ackDefault }));
   app.register(async (scope) =>
-    batchRoute(scope, { intake: bulk, lifecycle, applied, ackDefault, limits, untimed }),
+    batchRoute(scope, { intake: bulk, known, lifecycle, applied, ackDefault, limits, untimed }),
   );
   productRoutes(app, { products, lifecycle });
   healthRoute(app);

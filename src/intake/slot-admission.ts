@@ -51,9 +51,12 @@ export class SlotAdmission {
     return this.#options.store.has(words, w + SLOT_ID, idBytes, hash);
   }
 
-  /** Reserves room for the slot's product, and marks the slot when it got some. */
-  reserve(slots: SlotViews, index: number): Reservation {
-    const reservation = this.#options.admission.reserve(this.#shard(slots, index));
+  /**
+   * Reserves room for the slot's product, and marks the slot when it got some. `held`: reservations
+   * of other slots that wait for this one.
+   */
+  reserve(slots: SlotViews, index: number, held = 0): Reservation {
+    const reservation = this.#options.admission.reserve(this.#shard(slots, index), held);
     const meta = index * SLOT_WORDS + SLOT_META;
     if (reservation === 'reserved')
       slots.words[meta] = (slots.words[meta] as number) | FLAG_RESERVED;

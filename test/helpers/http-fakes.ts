@@ -3,6 +3,7 @@
  * The intake records offers and lets the test decide every event's fate.
  */
 import { pino } from 'pino';
+import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
 import { type AppDeps, buildApp } from '../../src/http/app.ts';
 import type { AppliedEvents } from '../../src/http/routes/events.ts';
 import { BulkIntake } from '../../src/intake/bulk-intake.ts';
@@ -152,6 +153,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}) {
   const app = buildApp({
     intake,
     bulk: closedBulk(),
+    known: new DedupeWindow(DedupeWindow.create(1), { k0: 1, k1: 2 }),
     applied,
     products,
     lifecycle,

@@ -9,8 +9,10 @@ import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { BatchImport, ImportEnd } from '../../bulk/batch-import.ts';
+import { BatchKeys } from '../../bulk/batch-keys.ts';
 import { bodyTooLong, StagedImport } from '../../bulk/staged-import.ts';
 import { StreamImport } from '../../bulk/stream-import.ts';
+import type { DedupeWindow } from '../../dedupe/dedupe-window.ts';
 import type { BatchProgress, ProblemExtras } from '../../errors/problems.ts';
 import type { Batch } from '../../intake/batch.ts';
 import type { BulkIntake } from '../../intake/bulk-intake.ts';
@@ -23,6 +25,7 @@ import {
   readerFor,
   refusedBatchMedia,
 } from '../batch-media.ts';
+import { idempotencyKeyOf, refusedIdempotencyKey } from '../idempotency-key.ts';
 import { BodyRefused } from '../json-body.ts';
 import { refusedWrite, sendClosed } from '../phase-guard.ts';
 import { isGone, sendJson, sendProblem } from '../respond.ts';
@@ -41,6 +44,8 @@ export interface BatchLimits {
 
 export interface BatchRouteDeps {
   readonly intake: BulkIntake;
+  /** The keys known to the sequencer. */
+  readonly known: DedupeWindow;
   readonly lifecycle: Lifecycle;
   readonly applied: AppliedEvents;
   readonly ackDefault: AckLevel;
@@ -57,7 +62,7 @@ interface Asked {
 }
 
 export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
-  const { intake, lifecycle, applied, ackDefault, limits, untimed } = deps;
+  const { intake, known, lifecycle, applied, ackDefault, limits, untimed } = deps;
   // The handler reads the body itself.
   app.addContentTypeParser([ARRAY_TYPE, ...NDJSON_TYPES], (_request, _body, done) => done(null));
 
@@ -74,7 +79,12 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     },
     attachValidation: true,
     onRequest: (request, reply, done) => {
-      if (!refusedWrite(lifecycle, reply) && !refusedBatchMedia(request, reply)) done();
+      if (
+        !refusedWrite(lifecycle, reply) &&
+        !refusedBatchMedia(request, reply) &&
+        !refusedIdempotencyKey(request, reply)
+      )
+        done();
     },
     handler: (request, reply) => {
       const { validationError, query } = request;
@@ -122,9 +132,11 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
   async function take(asked: Asked, batch: Batch, upload: Upload): Promise<void> {
     const { request, reply, isStream, level } = asked;
     const reader = readerFor(request);
+    const keys = new BatchKeys(idempotencyKeyOf(request));
+    const bytesMax = limits.batchBytesMax;
     const work = isStream
-      ? new StreamImport(intake, batch, reader)
-      : new StagedImport(intake, batch, reader, limits.batchBytesMax);
+      ? new StreamImport(intake, batch, reader, keys)
+      : new StagedImport({ intake, batch, reader, keys, known, bytesMax });
     const end = await work.run(upload).catch((error: unknown) => {
       if (error instanceof BodyRefused) return error;
       throw error;
@@ -136,9 +148,8 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     else if (work.events === 0) {
       sendProblem(reply, 'empty-body', { detail: 'The batch has no events.' });
     } else if (!isStream && work.faults.events > 0) {
-      // Only the sequencer knows of a conflict, and then the events beside it are durable.
-      const errors = work.faults.listed;
-      sendProblem(reply, 'idempotency-conflict', { ...stateOf(work), errors });
+      // A conflict that only the sequencer saw; the events beside it are durable by now.
+      refuse(reply, work, 'conflict');
     } else if (level === 'applied' && batch.lastSeq > 0) {
       applied.whenApplied(batch.lastSeq, () => succeed(reply, work, level));
     } else succeed(reply, work, level);
@@ -184,6 +195,9 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     } else if (end === 'faulty') {
       const { listed: errors, events: rejected } = work.faults;
       sendProblem(reply, 'invalid-batch', { ...state, rejected, errors });
+    } else if (end === 'conflict') {
+      const { listed: errors, events: rejected } = work.faults;
+      sendProblem(reply, 'idempotency-conflict', { ...state, rejected, errors });
     } else if (end === 'store-full') sendProblem(reply, 'store-full', state);
     else if (end === 'stopping')
       sendProblem(reply, 'stopping', state, STOPPING_RETRY_AFTER_SECONDS);

@@ -8,6 +8,7 @@ import type { FastifySchemaValidationError } from 'fastify';
 import type { BodyFault } from '../../errors/problems.ts';
 import type { ProductEvent } from '../../intake/event-intake.ts';
 import { eventFaults, futureFaults, isTooFarAhead } from './event-faults.ts';
+import { isEventId } from './event-id.ts';
 import { eventTimeMs } from './event-time.ts';
 import { ajvOptions, productEventBody } from './product-event.ts';
 
@@ -29,14 +30,8 @@ export const batchEvent = Type.Union([fullEvent, partialEvent]);
 
 type BatchEvent = Static<typeof partialEvent>;
 
-const ajv = new Ajv({
-  ...ajvOptions.customOptions,
-  formats: {
-    ...ajvOptions.customOptions.formats,
-    'event-id': (id: string) =>
-      id.length > 0 && Buffer.byteLength(id) <= 128 && !/\p{Cc}/u.test(id) && id.isWellFormed(),
-  },
-});
+const { formats, ...options } = ajvOptions.customOptions;
+const ajv = new Ajv({ ...options, formats: { ...formats, 'event-id': isEventId } });
 const isFull = ajv.compile<BatchEvent>(fullEvent);
 const isPartial = ajv.compile<BatchEvent>(partialEvent);
 

@@ -4,6 +4,7 @@
  */
 import type { FastifySchemaValidationError } from 'fastify';
 import type { BodyFault } from '../../errors/problems.ts';
+import { EVENT_ID_RULE } from './event-id.ts';
 import { eventTimeMs, FUTURE_MS_MAX, isEventTime } from './event-time.ts';
 import { productIdFaults } from './product-id.ts';
 
@@ -19,6 +20,7 @@ const FIELD_RULES: ReadonlyMap<string, string> = new Map([
     '/occurred_at',
     'occurred_at must be an RFC 3339 date-time with a zone, or integer milliseconds since 1970.',
   ],
+  ['/event_id', EVENT_ID_RULE],
   ['/partial', 'partial must be true or false.'],
 ]);
 

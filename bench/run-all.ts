@@ -2,7 +2,8 @@
  * Runs every bench in a process of its own, one after the other, and writes bench/RESULTS.md.
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
- *                │          checkpoint · recovery · http ──IPC──▶ reports
+ *                │          checkpoint · recovery · http · bulk ·
+ *                │          fairness ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is judged. Exit code 1
@@ -28,6 +29,8 @@ const BENCHES = [
   'checkpoint.ts',
   'recovery.ts',
   'http.ts',
+  'bulk.ts',
+  'fairness.ts',
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];
 const BENCH_MS_MAX = 20 * 60_000;

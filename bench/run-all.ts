@@ -2,8 +2,8 @@
  * Runs every bench in a process of its own, one after the other, and writes bench/RESULTS.md.
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
- *                │          checkpoint · recovery · http · bulk ·
- *                │          fairness ──IPC──▶ reports
+ *                │          checkpoint · recovery · http · parser ·
+ *                │          bulk · fairness ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is judged. Exit code 1
@@ -29,6 +29,7 @@ const BENCHES = [
   'checkpoint.ts',
   'recovery.ts',
   'http.ts',
+  'parser.ts',
   'bulk.ts',
   'fairness.ts',
 ];

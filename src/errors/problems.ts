@@ -47,6 +47,11 @@ export const PROBLEMS = {
     title: 'Invalid parameter',
     detail: 'A parameter of the URL is unknown or has a value that is not allowed.',
   },
+  'invalid-header': {
+    status: 400,
+    title: 'Invalid header',
+    detail: 'A header of the request has a value that is not allowed.',
+  },
   'route-not-found': {
     status: 404,
     title: 'Route not found',

@@ -93,10 +93,10 @@ t.test('the room of a known event is given back', async (t) => {
   t.equal((await sendBatch(port, fresh)).status, 202);
 });
 
-t.test('refuses a key that is empty or too long', async (t) => {
+t.test('refuses a key that is empty, too long or not visible', async (t) => {
   const { port } = await setup(t);
-  for (const key of ['', 'x'.repeat(256)]) {
-    t.equal((await sendBatch(port, lines(1), keyed(key))).body.code, 'invalid-parameter');
+  for (const key of ['', 'x'.repeat(256), 'a b']) {
+    t.equal((await sendBatch(port, lines(1), keyed(key))).body.code, 'invalid-header');
   }
   t.equal((await sendBatch(port, lines(1), keyed('x'.repeat(255)))).status, 202);
 });

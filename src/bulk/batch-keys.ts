@@ -15,10 +15,12 @@ export class BatchKeys {
 
   /**
    * Writes the fingerprint of the event in the slot, in which all else must stand, if it has a key.
-   * `order` is its place in the batch, from 0.
+   * `order` is its place in the batch, from 0. Returns whether it has one.
    */
-  put({ words }: SlotViews, index: number, order: number, eventId: string | undefined): void {
+  put({ words }: SlotViews, index: number, order: number, eventId: string | undefined): boolean {
     if (eventId !== undefined) putFingerprint(words, index, fingerprintKey('event', eventId), 0);
     else if (this.#base !== undefined) putFingerprint(words, index, this.#base, order);
+    else return false;
+    return true;
   }
 }

@@ -55,6 +55,7 @@ export class StagedImport extends BatchImport {
   readonly #keys: BatchKeys;
   readonly #known: DedupeWindow;
   #block = this.#staging.next();
+  #hasKeys = false;
   /** Reservations taken one by one, none of which is given back before all are there. */
   #held = 0;
   /** Events queued so far. */
@@ -73,7 +74,7 @@ export class StagedImport extends BatchImport {
     const end = await this.readAll(new LimitedSource(source, this.#bytesMax));
     if (end !== 'done') return end;
     if (this.faults.events > 0) return 'faulty';
-    if (await this.#hasConflicts()) return 'conflict';
+    if (this.#hasKeys && (await this.#hasConflicts())) return 'conflict';
     const refused = await this.#reserveAll();
     return refused ?? this.#queueAll();
   }
@@ -89,7 +90,7 @@ export class StagedImport extends BatchImport {
 
   override take(number: number, order: number, eventId: string | undefined): boolean {
     const { slots, numbers, count } = this.#block;
-    this.#keys.put(slots, count, order, eventId);
+    if (this.#keys.put(slots, count, order, eventId)) this.#hasKeys = true;
     this.intake.admission.hash(slots, count);
     numbers[count] = number;
     this.#block.count++;

@@ -10,9 +10,9 @@ import { tempDir } from '../helpers/temp-dir.ts';
 const WAIT_MS_MAX = 20_000;
 const CONTINUE = '?on_error=continue';
 
-async function setup(t: Test, env: Readonly<Record<string, string>> = {}) {
+async function setup(t: Test, env: Readonly<Record<string, string>> = {}, firstCursor = 0) {
   const gates = installGates();
-  const options = { threads: { log: GATED_LOG } };
+  const options = { threads: { log: GATED_LOG }, firstCursor };
   const started = await startReadyService(t, { DATA_DIR: tempDir(t), ...env }, options);
   const client = new ApiClient(started.port);
   t.teardown(() => client.close());
@@ -26,6 +26,16 @@ t.test('a batch larger than its queue goes through it', async (t) => {
     t.equal(body.accepted, 5000);
     t.equal((await client.product('p4999'))?.price, 4999 + round);
   }
+});
+
+t.test('goes on over the wrap of the cursors', async (t) => {
+  const { port, client } = await setup(t, { BULK_QUEUE_SIZE: '100' }, 2 ** 31 - 250);
+  for (const [round, query] of ['?ack=applied', `${CONTINUE}&ack=applied`].entries()) {
+    const { body } = await sendBatch(port, lines(300, round), { query });
+    t.equal(body.accepted, 300);
+    t.strictSame([body.first_seq, body.last_seq], [1 + round * 300, 300 + round * 300]);
+  }
+  t.equal((await client.product('p299'))?.price, 300);
 });
 
 t.test('several batches at a time share the queue, each with its own count', async (t) => {

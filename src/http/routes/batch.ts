@@ -173,11 +173,10 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     sendJson(reply, status, JSON.stringify(answer));
   }
 
-  /** The log did not take in time what it was given. */
+  /** The log did not take in time what it was given, or was to be given. */
   function failed(reply: FastifyReply, work: BatchImport): void {
-    const state = work.batch.isEmpty
-      ? { outcome: 'none' as const }
-      : { outcome: 'unknown' as const, ...progressOf(work) };
+    const known = stateOf(work);
+    const state: ProblemExtras = work.batch.inFlight > 0 ? { ...known, outcome: 'unknown' } : known;
     sendProblem(reply, 'storage-unavailable', state, intake.retryAfterSeconds());
   }
 

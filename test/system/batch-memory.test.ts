@@ -1,5 +1,5 @@
 /**
- * A stream of any length needs no more memory than a short one: 120 MB here, BATCH_MB=1000 for a
+ * A stream of any length needs no more memory than a short one: 200 MB here, BATCH_MB=1000 for a
  * gigabyte.
  */
 import { readFileSync } from 'node:fs';
@@ -9,8 +9,8 @@ import { ServiceProcess } from '../helpers/service-process.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
 const MB = 1024 * 1024;
-const WARM_UP_MB = 20;
-const STREAM_MB = Number(process.env.BATCH_MB ?? 120);
+const WARM_UP_MB = 100;
+const STREAM_MB = Number(process.env.BATCH_MB ?? 200);
 /** For the garbage collector's moods; half of the stream, held, would be beyond it. */
 const GROWTH_MB_MAX = 64;
 const PRODUCTS = 1000;

@@ -10,8 +10,9 @@
 import { once } from 'node:events';
 import { Agent, get, type IncomingMessage, type RequestOptions } from 'node:http';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
-import { pino } from 'pino';
-import { buildApp } from '../src/http/app.ts';
+import Fastify from 'fastify';
+import { AppliedGate } from '../src/http/applied-gate.ts';
+import { catalogueRoutes } from '../src/http/routes/catalogue.ts';
 import { Shard } from '../src/store/shard.ts';
 import { SharedProductStore } from '../src/store/shared-product-store.ts';
 import { planStore } from '../src/store/sizing.ts';
@@ -69,34 +70,12 @@ function filledStore(products: number): SharedProductStore {
 }
 
 function appOn(store: SharedProductStore) {
-  const nothing = {
-    seq: 0,
-    whenApplied: () => undefined,
-    takeBack: () => {},
-    outcomeOf: () => 'unknown' as const,
-  };
-  return buildApp({
-    intake: { offer: () => 'closed', retryAfterSeconds: () => 1 },
-    applied: nothing,
-    watermark: nothing,
-    products: store,
-    catalogue: store,
-    changes: {
-      hasRoom: false,
-      follow: () => {},
-      page: async () => ({ changes: [], nextSince: 0, isReset: false }),
-    },
-    lifecycle: { phase: 'ready', storageAvailable: true },
-    limits: {
-      bodyBytesMax: 1 << 20,
-      headersTimeoutMs: 60_000,
-      requestTimeoutMs: 60_000,
-      keepAliveTimeoutMs: 60_000,
-      connectionsMax: 10,
-    },
-    ackDefault: 'durable',
-    logger: pino({ level: 'silent' }),
-  });
+  const app = Fastify();
+  const lifecycle = { phase: 'ready', storageAvailable: true } as const;
+  const applied = { seq: 0, whenApplied: () => undefined, takeBack: () => {} };
+  const gate = new AppliedGate(applied, lifecycle);
+  catalogueRoutes(app, { products: store, catalogue: store, applied, gate, lifecycle });
+  return app;
 }
 
 /** One reading in a thread of its own. */

@@ -14,16 +14,24 @@ export async function verifyProducts(
   ids: readonly string[],
   edition: number,
 ): Promise<void> {
+  await readProducts(
+    url,
+    ids.map((id, i) => JSON.stringify({ id, ...productValue(i, edition) })),
+  );
+}
+
+/** Throws unless every product reads back as one of the JSON texts in `states` says. */
+export async function readProducts(url: string, states: readonly string[]): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
   const deadlineMs = performance.now() + APPLIED_MS_MAX;
   let next = 0;
   const readOn = async () => {
-    for (let i = next++; i < ids.length; i = next++) {
-      const expected = JSON.stringify({ id: ids[i], ...productValue(i, edition) });
-      let found = await read(agent, `${url}/api/v1/products/${ids[i]}`);
-      while (found !== expected && performance.now() < deadlineMs) {
-        found = await read(agent, `${url}/api/v1/products/${ids[i]}`);
-      }
+    for (let i = next++; i < states.length; i = next++) {
+      const expected = states[i];
+      const { id } = JSON.parse(expected) as { id: string };
+      const path = `${url}/api/v1/products/${encodeURIComponent(id)}`;
+      let found = await read(agent, path);
+      while (found !== expected && performance.now() < deadlineMs) found = await read(agent, path);
       if (found !== expected) throw new Error(`${url}: expected ${expected}, found ${found}`);
     }
   };

@@ -19,11 +19,13 @@ export function redisVersion(): string | undefined {
 }
 
 export class RedisProcess {
+  readonly port: number;
   readonly #child: ChildProcess;
   readonly #socket: Socket;
   readonly #exit: Promise<unknown>;
 
-  private constructor(child: ChildProcess, socket: Socket, exit: Promise<unknown>) {
+  private constructor(port: number, child: ChildProcess, socket: Socket, exit: Promise<unknown>) {
+    this.port = port;
     this.#child = child;
     this.#socket = socket;
     this.#exit = exit;
@@ -31,9 +33,12 @@ export class RedisProcess {
 
   /**
    * Starts it on the append-only file in `folder`, or with an empty one, and resolves when that is
-   * loaded. The file is rewritten on demand only.
+   * loaded. The file is rewritten on demand only, and flushed each second or before every reply.
    */
-  static async start(folder: string): Promise<RedisProcess> {
+  static async start(
+    folder: string,
+    fsync: 'everysec' | 'always' = 'everysec',
+  ): Promise<RedisProcess> {
     const port = await freePort();
     const options: Record<string, string> = {
       port: String(port),
@@ -41,6 +46,7 @@ export class RedisProcess {
       dir: folder,
       save: '',
       appendonly: 'yes',
+      appendfsync: fsync,
       'auto-aof-rewrite-percentage': '0',
     };
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
@@ -49,7 +55,7 @@ export class RedisProcess {
     process.once('exit', kill);
     const exit = once(child, 'exit').then(() => process.off('exit', kill));
     try {
-      const redis = new RedisProcess(child, await connected(port, child), exit);
+      const redis = new RedisProcess(port, child, await connected(port, child), exit);
       await redis.#loaded();
       return redis;
     } catch (error) {

@@ -2,7 +2,8 @@
  * Runs every bench in a process of its own, one after the other, and writes bench/RESULTS.md.
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
- *                │          checkpoint · recovery · export · http · changes ──IPC──▶ reports
+ *                │          checkpoint · recovery · export · http · changes ·
+ *                │          parser · bulk · fairness ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is judged. Exit code 1
@@ -30,6 +31,9 @@ const BENCHES = [
   'export.ts',
   'http.ts',
   'changes.ts',
+  'parser.ts',
+  'bulk.ts',
+  'fairness.ts',
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];
 const BENCH_MS_MAX = 20 * 60_000;

@@ -17,9 +17,12 @@ import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
+import { DedupeWindow } from './dedupe/dedupe-window.ts';
 import { buildApp } from './http/app.ts';
 import { ConnectionDrain } from './http/drain.ts';
+import { BulkIntake } from './intake/bulk-intake.ts';
 import { RingIntake } from './intake/ring-intake.ts';
+import { SlotAdmission } from './intake/slot-admission.ts';
 import type { Lifecycle, Phase } from './lifecycle.ts';
 import { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
@@ -60,6 +63,7 @@ export class Service implements Lifecycle {
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
   readonly intake: RingIntake;
+  readonly #bulk: BulkIntake;
   readonly #watermark: AppliedWatermark;
   readonly #drain: ConnectionDrain;
   readonly #failed = Promise.withResolvers<string>();
@@ -94,14 +98,21 @@ export class Service implements Lifecycle {
     const onFatal = (reason: string) => this.#fail(reason);
 
     this.store = new SharedProductStore(shards, memory.hashKey);
-    this.intake = new RingIntake({
-      ring: new IntakeRing(memory.intake),
-      queueSize,
+    const rings = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
+    const { storageTimeoutMs, batchesMax } = config;
+    const room = {
       store: this.store,
       admission: new Admission(shards, plan),
       shards: shards.length,
       hashKey: memory.hashKey,
-      storageTimeoutMs: config.storageTimeoutMs,
+    };
+    this.intake = new RingIntake({ ring: rings.live, queueSize, storageTimeoutMs, ...room });
+    this.#bulk = new BulkIntake({
+      rings,
+      queueSize: bulkQueueSize,
+      batchesMax,
+      admission: new SlotAdmission(room),
+      storageTimeoutMs,
     });
     const progress = new LogProgress(memory.progress);
     const commits = new CommitRing(memory.commit, workers);
@@ -126,6 +137,8 @@ export class Service implements Lifecycle {
     });
     this.app = buildApp({
       intake: this.intake,
+      bulk: this.#bulk,
+      known: new DedupeWindow(memory.dedupe, memory.hashKey),
       applied: {
         whenApplied: (seq, onApplied) => this.#watermark.whenApplied(seq, onApplied),
         outcomeOf: (seq) => this.outcomes.outcomeOf(seq),
@@ -235,6 +248,7 @@ export class Service implements Lifecycle {
     if (this.#phase !== 'starting') return;
     this.#phase = 'ready';
     this.intake.open();
+    this.#bulk.open();
     this.checkpoints.start(this.log.replayedFrom);
   }
 
@@ -275,12 +289,15 @@ export class Service implements Lifecycle {
     this.#diskWatch.stop();
     await this.checkpoints.stop();
     void this.#drain.beginDrain();
-    const settled = this.intake.close();
+    const settled = Promise.all([this.intake.close(), this.#bulk.close()]);
     // In this order: every claimed slot is settled, then nothing more comes, then the log ends.
     const inTime = await within(leftMs(CLOSING_SHARE), settled);
     const clean = this.log.stop().then(async (isClean) => {
       if (isClean) await this.appliers.finished();
-      else this.intake.failAll();
+      else {
+        this.intake.failAll();
+        this.#bulk.failAll();
+      }
       // Nothing more is applied; streams end once they have told the rest.
       this.changes.close();
       return isClean;
@@ -298,6 +315,7 @@ export class Service implements Lifecycle {
     await this.log.terminate();
     await this.appliers.terminate();
     this.intake.dispose();
+    this.#bulk.dispose();
     this.#watermark.dispose();
     await this.app.close();
     this.#dataDir.close();
@@ -313,5 +331,6 @@ export class Service implements Lifecycle {
 
   #tellIntake(): void {
     this.intake.storageAvailable = this.storageAvailable;
+    this.#bulk.storageAvailable = this.storageAvailable;
   }
 }

@@ -138,6 +138,21 @@ export const ConfigSchema = Type.Object({
     maximum: 64 * MB,
     description: 'Largest request body; a larger one is answered 413',
   }),
+  batchBytesMax: bytes({
+    env: 'BATCH_LIMIT',
+    defaultText: '16MB',
+    minimum: 128,
+    maximum: 256 * MB,
+    description:
+      'Largest batch that is taken whole or not at all, decoded; it may take up to four times that in memory while it is judged. Batches with on_error=continue may be of any length',
+  }),
+  batchesMax: integer({
+    env: 'BATCH_CONCURRENCY',
+    defaultText: '8',
+    minimum: 1,
+    maximum: 1000,
+    description: 'Batches under way at a time; one more is answered 503 with Retry-After',
+  }),
   headersTimeoutMs: duration({
     env: 'HEADERS_TIMEOUT',
     defaultText: '5s',

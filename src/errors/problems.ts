@@ -37,6 +37,11 @@ export const PROBLEMS = {
     title: 'Invalid event',
     detail: 'The event breaks the rules listed in errors; nothing of it was applied.',
   },
+  'invalid-batch': {
+    status: 400,
+    title: 'Invalid batch',
+    detail: 'Some events of the batch break the rules; nothing of it was applied.',
+  },
   'invalid-parameter': {
     status: 400,
     title: 'Invalid parameter',
@@ -177,11 +182,24 @@ export interface BodyFault {
   readonly detail: string;
 }
 
-/** `none`: the event was not applied and will not be; `unknown`: a failing disk had been given it. */
-export type Outcome = 'none' | 'unknown';
+/**
+ * - `none`: the event, or batch, was not applied and will not be.
+ * - `unknown`: a failing disk had been given it, or a part of it.
+ * - `partial`: of a batch, the events that the answer counts were taken and the others will not be.
+ */
+export type Outcome = 'none' | 'unknown' | 'partial';
+
+/** How far a batch came. */
+export interface BatchProgress {
+  readonly accepted: number;
+  readonly rejected: number;
+  readonly duplicates: number;
+  readonly first_seq: number | null;
+  readonly last_seq: number | null;
+}
 
 /** What an occasion adds to the registry's entry. */
-export interface ProblemExtras {
+export interface ProblemExtras extends Partial<BatchProgress> {
   readonly detail?: string;
   readonly errors?: readonly BodyFault[];
   readonly outcome?: Outcome;

@@ -2,8 +2,11 @@
  * Assembles the HTTP side: one Fastify app with its server, guards and routes, not yet listening.
  * Main thread. Knows the write path and the store by their seams only.
  */
+import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import type { BulkIntake } from '../intake/bulk-intake.ts';
 import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { ProductCatalogue } from '../store/product-catalogue.ts';
@@ -16,6 +19,7 @@ import { guardHost } from './host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './protocol-errors.ts';
 import { createRequestIds } from './request-ids.ts';
 import { watchRoutes } from './route-guard.ts';
+import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { type Changes, changeRoutes } from './routes/changes.ts';
 import { eventOutcomeRoute } from './routes/event-outcome.ts';
@@ -30,13 +34,16 @@ import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './server.ts
 
 export interface AppDeps {
   readonly intake: EventIntake;
+  readonly bulk: BulkIntake;
+  /** The keys known to the sequencer. */
+  readonly known: DedupeWindow;
   readonly applied: AppliedEvents;
   readonly watermark: AppliedProgress;
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
   readonly changes: Changes;
   readonly lifecycle: Lifecycle;
-  readonly limits: HttpLimits;
+  readonly limits: HttpLimits & BatchLimits;
   /** What a 202 means when the request does not ask. */
   readonly ackDefault: AckLevel;
   readonly logger: Logger;
@@ -50,11 +57,12 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  * under load is `ConnectionDrain`'s part, before `close`.
  */
 export function buildApp(deps: AppDeps): FastifyInstance {
-  const { intake, applied, watermark, products, catalogue, changes } = deps;
+  const { intake, bulk, known, applied, watermark, products, catalogue, changes } = deps;
   const { lifecycle, limits, ackDefault, logger } = deps;
   const nextRequestId = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
   const handleError = createErrorHandler(logger);
+  const untimed = new WeakSet<Socket>();
 
   const app = Fastify({
     // No logger for Fastify: its child logger and listeners cost each request 2–3 µs of CPU (of 16
@@ -67,7 +75,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
     ajv: ajvOptions,
-    clientErrorHandler: createClientErrorHandler(nextRequestId),
+    clientErrorHandler: createClientErrorHandler(nextRequestId, untimed),
     frameworkErrors: handleError,
   });
   refuseExpectations(app.server, nextRequestId);
@@ -77,6 +85,9 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   const closeGaps = watchRoutes(app);
   const offers = new EventOffers({ intake, lifecycle, applied, ackDefault });
   app.register(async (scope) => eventRoutes(scope, { offers, lifecycle }));
+  app.register(async (scope) =>
+    batchRoute(scope, { intake: bulk, known, lifecycle, applied, ackDefault, limits, untimed }),
+  );
   app.register(async (scope) => productPatchRoute(scope, { offers, lifecycle }));
   app.register(async (scope) => productDelistRoute(scope, { offers, lifecycle }));
   eventOutcomeRoute(app, { applied, lifecycle });

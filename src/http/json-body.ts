@@ -51,12 +51,12 @@ function parseJson(
 }
 
 /** The position out of V8's message, which is not always there; nothing else of it. */
-function whereItFails(error: unknown): string | undefined {
+export function whereItFails(error: unknown, what = 'The body'): string {
   const message = String(error);
-  if (message.includes('Unexpected end')) return 'The body is not valid JSON: it ends too early.';
+  if (message.includes('Unexpected end')) return `${what} is not valid JSON: it ends too early.`;
   const position = /at position (\d+)/.exec(message)?.[1];
-  if (position === undefined) return undefined;
-  return `The body is not valid JSON: the fault is at character ${position}, counted from 0.`;
+  if (position === undefined) return `${what} is not valid JSON.`;
+  return `${what} is not valid JSON: the fault is at character ${position}, counted from 0.`;
 }
 
 /**
@@ -79,7 +79,8 @@ export function refusedMedia(request: FastifyRequest, reply: FastifyReply): bool
   return false;
 }
 
-function isUtf8Type(contentType: string): boolean {
+/** Whether a content type names no charset but UTF-8. */
+export function isUtf8Type(contentType: string): boolean {
   for (const parameter of contentType.split(';').slice(1)) {
     const [name, value = ''] = parameter.split('=');
     if (name.trim().toLowerCase() !== 'charset') continue;

@@ -18,10 +18,18 @@ interface HttpSocket extends Socket {
 
 type ClientErrorHandler = (error: Error, socket: Socket) => void;
 
-/** Makes the listener for the server's `clientError`; it answers each socket once. */
-export function createClientErrorHandler(nextRequestId: () => string): ClientErrorHandler {
+/**
+ * Makes the listener for the server's `clientError`; it answers each socket once. Node times every
+ * request as a whole; for the sockets in `untimed`, whose bodies may be of any length and are watched
+ * otherwise (upload.ts), that is no error. Node tells of a request once, and of the next one again.
+ */
+export function createClientErrorHandler(
+  nextRequestId: () => string,
+  untimed: WeakSet<Socket> = new WeakSet(),
+): ClientErrorHandler {
   const refused = new WeakSet<Socket>();
   return (error, socket) => {
+    if (codeOf(error) === 'ERR_HTTP_REQUEST_TIMEOUT' && untimed.has(socket)) return;
     // Once the parser has failed it fails again on each further byte.
     if (refused.has(socket)) return;
     refused.add(socket);

@@ -54,11 +54,14 @@ export class Admission {
     return this.#hasRoom(index, ROOM_KEPT);
   }
 
-  /** Reserves room in shard `index` for one event of a product that may be new. */
-  reserve(index: number): Reservation {
+  /**
+   * Reserves room in shard `index` for one event of a product that may be new. `held`: reservations
+   * of the caller's own that can't be settled before it has this one.
+   */
+  reserve(index: number, held = 0): Reservation {
     if (!this.#hasRoom(index, 0)) {
       const inFlight = this.#count();
-      if (!this.#hasRoom(index, 0)) return inFlight > 0 ? 'undecided' : 'full';
+      if (!this.#hasRoom(index, 0)) return inFlight > held ? 'undecided' : 'full';
     }
     this.#room--;
     (this.#shardRoom[index] as number)--;

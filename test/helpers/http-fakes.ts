@@ -4,18 +4,23 @@
  */
 import { pino } from 'pino';
 import type { AppliedWaiter } from '../../src/apply/applied-watermark.ts';
+import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
 import { type AppDeps, buildApp } from '../../src/http/app.ts';
 import type { AppliedEvents } from '../../src/http/applied-events.ts';
 import type { AppliedProgress } from '../../src/http/applied-gate.ts';
 import type { Changes } from '../../src/http/routes/changes.ts';
+import { BulkIntake } from '../../src/intake/bulk-intake.ts';
 import type {
   EventIntake,
   EventWaiter,
   Offer,
   ProductEvent,
 } from '../../src/intake/event-intake.ts';
+import { SlotAdmission } from '../../src/intake/slot-admission.ts';
 import type { Phase } from '../../src/lifecycle.ts';
 import type { EventOutcome } from '../../src/outcome/outcome-window.ts';
+import { IntakeRing } from '../../src/ring/intake-ring.ts';
+import { Admission } from '../../src/store/admission.ts';
 import type {
   ProductRepository,
   ProductState,
@@ -23,6 +28,7 @@ import type {
 } from '../../src/store/product-repository.ts';
 import { Shard, shardSize } from '../../src/store/shard.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
+import { planStore } from '../../src/store/sizing.ts';
 
 export interface OfferMade {
   readonly event: ProductEvent;
@@ -99,6 +105,7 @@ export class FakeLifecycle {
 
 export const TEST_LIMITS = {
   bodyBytesMax: 1024 * 1024,
+  batchBytesMax: 1024 * 1024,
   headersTimeoutMs: 60_000,
   requestTimeoutMs: 60_000,
   keepAliveTimeoutMs: 60_000,
@@ -153,6 +160,24 @@ const NO_CHANGES: Changes = {
   page: async () => ({ changes: [], nextSince: 0, isReset: false }),
 };
 
+/** Batches are tested on the whole service; here they are refused. */
+function closedBulk(): BulkIntake {
+  const plan = planStore(1 << 16, 1);
+  const shards = [Shard.create(plan.shard)];
+  const hashKey = { k0: 1, k1: 2 };
+  const store = new SharedProductStore(shards, hashKey);
+  const admission = new Admission(shards, plan);
+  const bulk = new BulkIntake({
+    rings: { live: IntakeRing.create(1), bulk: IntakeRing.create(1) },
+    queueSize: 1,
+    batchesMax: 1,
+    admission: new SlotAdmission({ store, admission, shards: 1, hashKey }),
+    storageTimeoutMs: 1000,
+  });
+  bulk.dispose();
+  return bulk;
+}
+
 /** The app on fakes, with an empty catalogue; the caller closes it. `logged` collects what it logs. */
 export function fakeApp(overrides: Partial<AppDeps> = {}) {
   const intake = new FakeIntake();
@@ -165,6 +190,8 @@ export function fakeApp(overrides: Partial<AppDeps> = {}) {
   const logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) });
   const app = buildApp({
     intake,
+    bulk: closedBulk(),
+    known: new DedupeWindow(DedupeWindow.create(1), { k0: 1, k1: 2 }),
     applied,
     watermark,
     products,

@@ -1,0 +1,149 @@
+/**
+ * What both readers of a batch share: the bytes that are not yet read, in one piece and of bounded
+ * size, and the steps from one event's bytes to the sink. Main thread.
+ *
+ *    0          start                     end                            EVENT_BYTES_MAX + SLICE_BYTES
+ *    ├── read ────┼──── still to be read ───┼───────────── free ─────────────┤ + 1
+ *                                           └ END_OF_BYTES
+ */
+import { Buffer } from 'node:buffer';
+import type { BodyFault } from '../errors/problems.ts';
+import type { BodyRefused } from '../http/json-body.ts';
+import type { SlotViews } from '../ring/slot.ts';
+import { EventJudge } from './event-judge.ts';
+import { END_OF_BYTES, HotParser, type ParseOptions } from './hot-parser.ts';
+
+/** The longest line, or element of an array, that is looked at. */
+export const EVENT_BYTES_MAX = 64 * 1024;
+
+/** How much is taken in at once, which bounds the time of one `read`. */
+export const SLICE_BYTES = 64 * 1024;
+
+/** Events that one `read` judges the long way; each costs as much as a dozen or more hot ones. */
+const LONG_WAYS_MAX = 64;
+
+const TOO_LONG: BodyFault = {
+  pointer: '',
+  detail: `The event must not be longer than ${EVENT_BYTES_MAX} bytes.`,
+};
+
+/** Where the events go. */
+export interface EventSink {
+  /** Gives the slot that the next event is to be written to; −1 = there is no room at present. */
+  nextSlot(): number;
+  /** The slots that `nextSlot` speaks of. */
+  readonly slots: SlotViews;
+  /**
+   * Takes the event in the slot that `nextSlot` gave last. `number` counts events from 1 as the
+   * client does: lines, or elements of the array. `order` counts from 0, without blank lines. False
+   * if it can't be decided yet: the same event will be offered again.
+   */
+  take(number: number, order: number, eventId: string | undefined): boolean;
+  /** The event has these faults. */
+  refuse(number: number, faults: readonly BodyFault[]): void;
+}
+
+/**
+ * - `hungry`: everything was read; `fill` or `end` is next.
+ * - `blocked`: the sink takes nothing at present.
+ * - `more`: a share of the work is done; go on, on a later turn.
+ * - `malformed`: the body is no batch; `malformation` says why. Nothing more can be read.
+ * - `done`: it was read to its end.
+ */
+export type ReadState = 'hungry' | 'blocked' | 'more' | 'malformed' | 'done';
+
+/** What became of one event's bytes. */
+type Judgement = 'settled' | 'blocked' | 'more';
+
+export abstract class BatchReader {
+  /** What is wrong with the body as a whole. */
+  malformation: BodyRefused | undefined;
+  protected readonly bytes = Buffer.alloc(EVENT_BYTES_MAX + SLICE_BYTES + 1);
+  protected start = 0;
+  protected dataEnd = 0;
+  protected isEnded = false;
+  /** The number of the event that is read next, as the client counts. */
+  protected number = 1;
+  readonly #hot = new HotParser();
+  readonly #judge = new EventJudge();
+  #options: ParseOptions;
+  #order = 0;
+  #longWays = 0;
+
+  constructor(spansLines: boolean) {
+    this.#options = { spansLines, nowMs: 0, latestMs: 0 };
+  }
+
+  /** Events seen so far, faulty ones included. */
+  get events(): number {
+    return this.#order;
+  }
+
+  /** Takes in as much of `chunk` from `from` on as there is room for; returns how many bytes. */
+  fill(chunk: Uint8Array, from: number): number {
+    const left = this.dataEnd - this.start;
+    if (this.start > 0) this.bytes.copyWithin(0, this.start, this.dataEnd);
+    const count = Math.min(chunk.length - from, EVENT_BYTES_MAX + SLICE_BYTES - left);
+    this.bytes.set(chunk.subarray(from, from + count), left);
+    this.start = 0;
+    this.dataEnd = left + count;
+    this.bytes[this.dataEnd] = END_OF_BYTES;
+    return count;
+  }
+
+  /** Nothing more will come. */
+  end(): void {
+    this.isEnded = true;
+  }
+
+  /** Reads on, as far as bytes and sink allow, for a bounded time. `nowMs` is the wall clock. */
+  read(sink: EventSink, nowMs: number, latestMs: number): ReadState {
+    this.#options = { ...this.#options, nowMs, latestMs };
+    this.#longWays = 0;
+    return this.readOn(sink);
+  }
+
+  protected abstract readOn(sink: EventSink): ReadState;
+
+  /** Tries the event at `at` in its hot form; returns the position behind it, −1 = not hot. */
+  protected parseHot(sink: EventSink, at: number, index: number): number {
+    return this.#hot.parse(this.bytes, at, sink.slots, index, this.#options);
+  }
+
+  /** Hands the event that `parseHot` found to the sink. */
+  protected takeHot(sink: EventSink): boolean {
+    const { eventIdStart, eventIdEnd } = this.#hot;
+    const eventId =
+      eventIdEnd === 0 ? undefined : this.bytes.toString('latin1', eventIdStart, eventIdEnd);
+    return this.#take(sink, eventId);
+  }
+
+  /** Takes or refuses the event from `at` to `end` the long way. */
+  protected judge(sink: EventSink, at: number, end: number, index: number): Judgement {
+    if (end - at > EVENT_BYTES_MAX) {
+      this.refuseTooLong(sink);
+      return 'settled';
+    }
+    if (++this.#longWays > LONG_WAYS_MAX) return 'more';
+    const text = this.bytes.subarray(at, end);
+    const faults = this.#judge.judge(text, sink.slots, index, this.#options.nowMs);
+    if (faults === undefined) return this.#take(sink, this.#judge.eventId) ? 'settled' : 'blocked';
+    this.#refuse(sink, faults);
+    return 'settled';
+  }
+
+  protected refuseTooLong(sink: EventSink): void {
+    this.#refuse(sink, [TOO_LONG]);
+  }
+
+  #take(sink: EventSink, eventId: string | undefined): boolean {
+    if (!sink.take(this.number, this.#order, eventId)) return false;
+    this.#order++;
+    return true;
+  }
+
+  #refuse(sink: EventSink, faults: readonly BodyFault[]): void {
+    this.#order++;
+    sink.refuse(this.number, faults);
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * `POST /api/v1/events/batch`: many events in one body, all or none of them (`on_error=reject`, up to
+ * BATCH_LIMIT) or the good ones of any number (`on_error=continue`). Main thread.
+ *
+ * A request that fails on its way is answered with what went wrong and how far it came: the counts
+ * stand in the problem, and `outcome` says what is known of the rest.
+ */
+import type { Socket } from 'node:net';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { BatchImport, ImportEnd } from '../../bulk/batch-import.ts';
+import { BatchKeys } from '../../bulk/batch-keys.ts';
+import { bodyTooLong, StagedImport } from '../../bulk/staged-import.ts';
+import { StreamImport } from '../../bulk/stream-import.ts';
+import type { DedupeWindow } from '../../dedupe/dedupe-window.ts';
+import type { BatchProgress, ProblemExtras } from '../../errors/problems.ts';
+import type { Batch } from '../../intake/batch.ts';
+import type { BulkIntake } from '../../intake/bulk-intake.ts';
+import type { AckLevel } from '../../intake/event-intake.ts';
+import type { Lifecycle } from '../../lifecycle.ts';
+import type { AppliedEvents } from '../applied-events.ts';
+import {
+  ARRAY_TYPE,
+  codingOf,
+  NDJSON_TYPES,
+  readerFor,
+  refusedBatchMedia,
+} from '../batch-media.ts';
+import { idempotencyKeyOf, refusedIdempotencyKey } from '../idempotency-key.ts';
+import { BodyRefused } from '../json-body.ts';
+import { refusedWrite, sendClosed } from '../phase-guard.ts';
+import { isGone, sendJson, sendProblem } from '../respond.ts';
+import { type BatchAnswer, batchAnswer, batchQuery, batchQueryFault } from '../schemas/batch.ts';
+import { Upload } from '../upload.ts';
+
+const STOPPING_RETRY_AFTER_SECONDS = 1;
+
+export interface BatchLimits {
+  /** Longest body, decoded, of a batch that is taken whole. */
+  readonly batchBytesMax: number;
+  /** How long a body may stand still. */
+  readonly requestTimeoutMs: number;
+}
+
+export interface BatchRouteDeps {
+  readonly intake: BulkIntake;
+  /** The keys known to the sequencer. */
+  readonly known: DedupeWindow;
+  readonly lifecycle: Lifecycle;
+  readonly applied: AppliedEvents;
+  readonly ackDefault: AckLevel;
+  readonly limits: BatchLimits;
+  /** Sockets whose requests Node must not time as a whole. */
+  readonly untimed: WeakSet<Socket>;
+}
+
+interface Asked {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly isStream: boolean;
+  readonly level: AckLevel;
+}
+
+export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
+  const { intake, known, lifecycle, applied, ackDefault, limits, untimed } = deps;
+  // The handler reads the body itself.
+  app.addContentTypeParser([ARRAY_TYPE, ...NDJSON_TYPES], (_request, _body, done) => done(null));
+
+  app.withTypeProvider<TypeBoxTypeProvider>().route({
+    method: 'POST',
+    url: '/api/v1/events/batch',
+    schema: {
+      summary: 'Send many events',
+      description:
+        'A body of NDJSON (application/x-ndjson) or a JSON array (application/json), plain or coded with gzip, br or zstd. An event may carry only price or only stock if it says "partial": true.',
+      tags: ['Events'],
+      querystring: batchQuery,
+      response: { 200: batchAnswer, 202: batchAnswer, 207: batchAnswer },
+    },
+    attachValidation: true,
+    onRequest: (request, reply, done) => {
+      if (
+        !refusedWrite(lifecycle, reply) &&
+        !refusedBatchMedia(request, reply) &&
+        !refusedIdempotencyKey(request, reply)
+      )
+        done();
+    },
+    handler: (request, reply) => {
+      const { validationError, query } = request;
+      if (validationError !== undefined) {
+        const detail = batchQueryFault(validationError.validation);
+        return sendProblem(reply, 'invalid-parameter', { detail, outcome: 'none' });
+      }
+      const isStream = query.on_error === 'continue';
+      if (!isStream && plainBytes(request) > limits.batchBytesMax) {
+        const detail = bodyTooLong(limits.batchBytesMax).message;
+        return sendProblem(reply, 'body-too-large', { outcome: 'none', detail });
+      }
+      begin({ request, reply, isStream, level: query.ack ?? ackDefault });
+    },
+  });
+
+  function begin(asked: Asked): void {
+    const { request, reply } = asked;
+    const batch = intake.begin();
+    if (batch === 'closed') {
+      sendClosed(lifecycle, reply);
+      return;
+    }
+    if (batch === 'storage-unavailable' || batch === 'queue-full') {
+      tryLater(reply, batch);
+      return;
+    }
+    const upload = new Upload(request.raw, {
+      coding: codingOf(request),
+      patienceMs: limits.requestTimeoutMs,
+      plainBytes: limits.batchBytesMax,
+      untimed,
+    });
+    batch.onStop = () => upload.interrupt();
+    void take(asked, batch, upload)
+      .catch((error: unknown) => {
+        if (!isGone(reply)) reply.send(error);
+      })
+      .finally(() => {
+        upload.release();
+        intake.end(batch);
+      });
+  }
+
+  async function take(asked: Asked, batch: Batch, upload: Upload): Promise<void> {
+    const { request, reply, isStream, level } = asked;
+    const reader = readerFor(request);
+    const keys = new BatchKeys(idempotencyKeyOf(request));
+    const bytesMax = limits.batchBytesMax;
+    const work = isStream
+      ? new StreamImport(intake, batch, reader, keys)
+      : new StagedImport({ intake, batch, reader, keys, known, bytesMax });
+    const end = await work.run(upload).catch((error: unknown) => {
+      if (error instanceof BodyRefused) return error;
+      throw error;
+    });
+    if (end !== 'queued' || level !== 'accepted') await intake.whenSettled(batch);
+    if (isGone(reply)) return;
+    if (batch.hasFailed) failed(reply, work);
+    else if (end !== 'queued') refuse(reply, work, end);
+    else if (work.events === 0) {
+      sendProblem(reply, 'empty-body', { detail: 'The batch has no events.' });
+    } else if (!isStream && work.faults.events > 0) {
+      // A conflict that only the sequencer saw; the events beside it are durable by now.
+      refuse(reply, work, 'conflict');
+    } else if (level === 'applied' && batch.lastSeq > 0) {
+      applied.whenApplied(batch.lastSeq, () => succeed(reply, work, level));
+    } else succeed(reply, work, level);
+  }
+
+  function succeed(reply: FastifyReply, work: BatchImport, level: AckLevel): void {
+    if (isGone(reply)) return;
+    const { faults, batch } = work;
+    const isReplayed = batch.accepted === 0 && batch.duplicates > 0 && faults.events === 0;
+    const answer: BatchAnswer = { status: level, ...progressOf(work), errors: faults.listed };
+    if (level === 'accepted') {
+      answer.accepted += batch.inFlight;
+      answer.first_seq = null;
+      answer.last_seq = null;
+    }
+    if (isReplayed) reply.raw.setHeader('idempotency-replayed', 'true');
+    if (answer.last_seq !== null) {
+      reply.raw.setHeader('location', `/api/v1/events/${answer.last_seq}`);
+    }
+    const status = faults.events > 0 ? 207 : level === 'applied' ? 200 : 202;
+    sendJson(reply, status, JSON.stringify(answer));
+  }
+
+  /** The log did not take in time what it was given, or was to be given. */
+  function failed(reply: FastifyReply, work: BatchImport): void {
+    const known = stateOf(work);
+    const state: ProblemExtras = work.batch.inFlight > 0 ? { ...known, outcome: 'unknown' } : known;
+    sendProblem(reply, 'storage-unavailable', state, intake.retryAfterSeconds());
+  }
+
+  function refuse(
+    reply: FastifyReply,
+    work: BatchImport,
+    end: Exclude<ImportEnd, 'queued'> | BodyRefused,
+  ): void {
+    const state = stateOf(work);
+    const refused = end === 'malformed' ? work.malformation : end;
+    if (refused === 'stopping' || (refused instanceof BodyRefused && refused.code === 'stopping')) {
+      sendProblem(reply, 'stopping', state, STOPPING_RETRY_AFTER_SECONDS);
+    } else if (refused instanceof BodyRefused) {
+      sendProblem(reply, refused.code, { ...state, detail: refused.message });
+    } else if (end === 'faulty') {
+      const { listed: errors, events: rejected } = work.faults;
+      sendProblem(reply, 'invalid-batch', { ...state, rejected, errors });
+    } else if (end === 'conflict') {
+      const { listed: errors, events: rejected } = work.faults;
+      sendProblem(reply, 'idempotency-conflict', { ...state, rejected, errors });
+    } else if (end === 'store-full') sendProblem(reply, 'store-full', state);
+    else if (end === 'stopping')
+      sendProblem(reply, 'stopping', state, STOPPING_RETRY_AFTER_SECONDS);
+    else tryLater(reply, 'queue-full');
+  }
+
+  function tryLater(reply: FastifyReply, code: 'queue-full' | 'storage-unavailable'): void {
+    sendProblem(reply, code, { outcome: 'none' }, intake.retryAfterSeconds());
+  }
+}
+
+/** What is known of a batch that was given up on its way, all that was queued being settled. */
+function stateOf(work: BatchImport): ProblemExtras {
+  return work.batch.isEmpty ? { outcome: 'none' } : { outcome: 'partial', ...progressOf(work) };
+}
+
+function progressOf({ batch, faults }: BatchImport): BatchProgress {
+  const { accepted, duplicates, firstSeq, lastSeq } = batch;
+  return {
+    accepted,
+    rejected: faults.events,
+    duplicates,
+    first_seq: firstSeq === 0 ? null : firstSeq,
+    last_seq: lastSeq === 0 ? null : lastSeq,
+  };
+}
+
+/** Length of the decoded body where the headers tell it. */
+function plainBytes(request: FastifyRequest): number {
+  return codingOf(request) === 'identity' ? Number(request.headers['content-length'] ?? 0) : 0;
+}

@@ -1,0 +1,57 @@
+/**
+ * What the bulk intake knows of one batch: how many of its events are on their way, and what became
+ * of the others. Written by `bulk-intake.ts`, read by the import that feeds it. Main thread.
+ */
+
+export class Batch {
+  /** Told the number of an event before which another one came under the same key. */
+  onConflict: (number: number) => void = () => undefined;
+  /** Told, once, when it is to end: the service stops, or the log has not taken what it was given. */
+  onStop: () => void = () => undefined;
+  /** Events queued and not yet settled. */
+  inFlight = 0;
+  /** Events that are durable now and were not before. */
+  accepted = 0;
+  /** Events that were known already, under the same key. */
+  duplicates = 0;
+  /** Lowest and highest seq of all these; 0 = none. */
+  firstSeq = 0;
+  lastSeq = 0;
+  #hasFailed = false;
+
+  /** Whether an event waited longer than STORAGE_TIMEOUT, or the log gave up. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  fail(): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    this.onStop();
+  }
+
+  /** Whether anything of it was ever queued. */
+  get isEmpty(): boolean {
+    return this.inFlight + this.accepted + this.duplicates === 0;
+  }
+
+  /** An event is durable under `seq`, as of now or from before. */
+  noteSeq(seq: number): void {
+    if (this.firstSeq === 0 || seq < this.firstSeq) this.firstSeq = seq;
+    if (seq > this.lastSeq) this.lastSeq = seq;
+  }
+}
+
+/**
+ * Events of one batch that were queued one behind the other and whose numbers follow one another:
+ * what tells whose a settled slot is, without a word for each slot.
+ */
+export interface Run {
+  readonly batch: Batch;
+  /** Number of the run's first unsettled event. */
+  number: number;
+  /** Unsettled events. */
+  count: number;
+  /** When the first of them was queued, by `performance.now()`. */
+  readonly queuedAtMs: number;
+}

@@ -1,0 +1,203 @@
+/**
+ * The hot form of an event must say what JSON.parse and the schema say: what it takes they take, and
+ * the slot is the same to the last bit of every double.
+ */
+import { Buffer } from 'node:buffer';
+import fc from 'fast-check';
+import t from 'tap';
+import { EventJudge } from '../../src/bulk/event-judge.ts';
+import { HotParser } from '../../src/bulk/hot-parser.ts';
+import { SLOT_BYTES, SlotViews } from '../../src/ring/slot.ts';
+import { fakeApp } from '../helpers/http-fakes.ts';
+import { scaled } from '../helpers/race-scale.ts';
+import { testSeed } from '../helpers/random.ts';
+import { CORPUS } from './json-corpus.ts';
+
+const NOW_MS = 1_800_000_000_000;
+const LATEST_MS = NOW_MS + 5 * 60 * 1000;
+const HOT = 0;
+const LONG = 1;
+
+/** What both ways say to a line. */
+function bothWays(line: Buffer) {
+  const slots = new SlotViews(new ArrayBuffer(2 * SLOT_BYTES), 0, 2);
+  const hot = new HotParser();
+  const judge = new EventJudge();
+  const bytes = Buffer.concat([line, Buffer.of(0)]);
+  const options = { spansLines: false, nowMs: NOW_MS, latestMs: LATEST_MS };
+  const end = hot.parse(bytes, 0, slots, HOT, options);
+  const rest = end < 0 ? '' : line.toString('latin1', end);
+  const isHot = end >= 0 && /^[ \t\r]*$/.test(rest);
+  const hotEventId =
+    hot.eventIdEnd === 0 ? undefined : bytes.toString('latin1', hot.eventIdStart, hot.eventIdEnd);
+  const faults = judge.judge(line, slots, LONG, NOW_MS);
+  const slot = (index: number) =>
+    Buffer.from(slots.bytes.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES)).toString('hex');
+  return { isHot, faults, hotEventId, eventId: judge.eventId, hot: slot(HOT), long: slot(LONG) };
+}
+
+/** Throws unless both agree; returns whether the line was hot. */
+function agree(line: Buffer): boolean {
+  const said = bothWays(line);
+  if (!said.isHot) return false;
+  if (said.faults !== undefined) throw new Error(`hot, but: ${JSON.stringify(said.faults)}`);
+  if (said.hot !== said.long) throw new Error(`slots differ:\n${said.hot}\n${said.long}`);
+  if (said.hotEventId !== said.eventId) throw new Error('event ids differ');
+  return true;
+}
+
+const digits = (max: number) => fc.stringMatching(new RegExp(`^[0-9]{1,${max}}$`));
+const plainNumber = fc
+  .tuple(fc.nat({ max: 1_000_000 }), fc.nat({ max: 3 }))
+  .map(([n, decimals]) => (n / 10 ** decimals).toFixed(decimals));
+const number = fc.oneof(
+  { weight: 12, arbitrary: plainNumber },
+  fc.double({ min: 0, noNaN: true }).map(String),
+  fc.integer().map(String),
+  fc.maxSafeNat().map(String),
+  fc.maxSafeNat().chain((n) => fc.integer({ min: 0, max: 18 }).map((k) => String(n / 10 ** k))),
+  fc.tuple(digits(18), digits(18)).map(([whole, part]) => `${whole}.${part}`),
+  fc.tuple(digits(16), digits(3)).map(([whole, part]) => `${Number(whole)}.${part}`),
+  fc.tuple(digits(17), fc.integer({ min: -330, max: 330 })).map(([m, e]) => `${Number(m)}e${e}`),
+  fc.stringMatching(/^-?[0-9.eE+-]{0,6}$/),
+);
+const date = fc.date({ noInvalidDate: true, min: new Date(-1e13), max: new Date(2e12) });
+const zone = fc.constantFrom(
+  'Z',
+  'z',
+  '+00:00',
+  '-00:00',
+  '+05:30',
+  '-23:59',
+  '+24:00',
+  '+1:00',
+  '',
+);
+const time = fc.oneof(
+  { weight: 8, arbitrary: date.map((d) => JSON.stringify(d)) },
+  fc
+    .tuple(date, fc.stringMatching(/^(\.[0-9]{0,12})?$/), zone)
+    .map(([d, part, z]) => `"${d.toISOString().slice(0, 19)}${part}${z}"`),
+  fc
+    .tuple(fc.integer({ min: 1960, max: 2030 }), fc.nat({ max: 13 }), fc.nat({ max: 32 }))
+    .map(
+      ([y, m, d]) => `"${y}-${String(m).padStart(2, '0')}-${String(d).padStart(2, '0')}T23:59:60Z"`,
+    ),
+  fc
+    .tuple(fc.integer({ min: 1890, max: 2110 }), fc.nat({ max: 13 }), fc.nat({ max: 32 }))
+    .map(
+      ([y, m, d]) => `"${y}-${String(m).padStart(2, '0')}-${String(d).padStart(2, '0')}T00:00:00Z"`,
+    ),
+  fc.integer({ min: LATEST_MS - 2, max: LATEST_MS + 2 }).map(String),
+  number,
+);
+const text = (max: number) =>
+  fc.oneof(
+    {
+      weight: 8,
+      arbitrary: fc
+        .stringMatching(/^[a-zA-Z0-9 ._-]+$/, { maxLength: max })
+        .map((s) => JSON.stringify(s)),
+    },
+    fc.string({ minLength: 1, maxLength: max }).map((s) => JSON.stringify(s)),
+    fc.string({ unit: 'grapheme', maxLength: 20 }).map((s) => JSON.stringify(s)),
+    fc.string({ maxLength: 8 }).map((s) => `"${s}"`),
+  );
+const VALUES = {
+  product_id: text(70),
+  price: number,
+  stock: fc.oneof({ weight: 4, arbitrary: fc.maxSafeNat().map(String) }, number),
+  occurred_at: time,
+  event_id: text(140),
+  partial: fc.constantFrom('true', 'true', 'false', 'false', 'null', 'tru', '1'),
+};
+const space = fc.stringMatching(/^[ \t\r]{0,2}$/);
+const member = fc
+  .constantFrom(...(Object.keys(VALUES) as (keyof typeof VALUES)[]))
+  .chain((name) => fc.tuple(fc.constant(name), VALUES[name], space, space));
+/** Mostly whole events, in any order; some with members missing, twice or strange. */
+const members = fc.oneof(
+  { weight: 1, arbitrary: fc.array(member, { maxLength: 7 }) },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(
+        ...(['product_id', 'price', 'stock', 'occurred_at', 'event_id', 'partial'] as const).map(
+          (name) => fc.tuple(fc.constant(name), VALUES[name], space, space),
+        ),
+      )
+      .chain((all) => fc.shuffledSubarray(all, { minLength: 3 })),
+  },
+);
+const line = fc.tuple(members, space, space).map(([list, before, behind]) => {
+  const inside = list.map(([name, value, s1, s2]) => `${s1}"${name}"${s2}:${s1}${value}${s2}`);
+  return Buffer.from(`${before}{${inside.join(',')}}${behind}`);
+});
+/** A line with one byte changed, left out or put in. */
+const damagedLine = fc
+  .tuple(line, fc.nat(), fc.nat({ max: 255 }), fc.nat({ max: 2 }))
+  .map(([bytes, place, byte, how]) => {
+    const at = place % (bytes.length + 1);
+    const behind = bytes.subarray(how === 2 ? at : at + 1);
+    const between = how === 1 ? Buffer.of() : Buffer.of(byte);
+    return Buffer.concat([bytes.subarray(0, at), between, behind]);
+  });
+
+const numRuns = scaled(20_000, Number(process.env.FUZZ_RUNS ?? 2_000_000));
+const seed = testSeed();
+
+t.test(`agrees on ${numRuns} random lines (SEED=${seed})`, async (t) => {
+  let hot = 0;
+  let runs = 0;
+  const property = fc.property(fc.oneof(line, damagedLine), (bytes) => {
+    runs++;
+    if (agree(bytes)) hot++;
+  });
+  fc.assert(property, { seed, numRuns });
+  t.ok(hot > runs / 40, `${hot} of ${runs} were hot`);
+  t.ok(hot < runs / 2, 'and most were not');
+});
+
+t.test('takes what must be taken, refuses what must be refused, and agrees', async (t) => {
+  for (const { name, verdict, line } of CORPUS) {
+    t.equal(bothWays(line).faults === undefined ? 'y' : 'n', verdict, name);
+    t.doesNotThrow(() => agree(line), name);
+  }
+});
+
+t.test('reads the common forms hot', async (t) => {
+  for (const text of [
+    '{"product_id":"85123A","price":2.55,"stock":38834,"occurred_at":"2010-12-01T08:26:00.000Z"}',
+    '{"price":0.1,"stock":0,"product_id":"a b"}',
+    ' { "product_id" : "p" , "price" : 1e2 , "stock" : 5 , "occurred_at" : 1700000000000 } ',
+    '{"product_id":"p","price":0.30000000000000004,"partial":true,"event_id":"x-1"}',
+    '{"product_id":"p","stock":3,"partial":true}\r',
+  ]) {
+    t.ok(agree(Buffer.from(text)), text);
+  }
+});
+
+t.test('says to an event what the single route says', async (t) => {
+  const { app, intake } = fakeApp();
+  t.teardown(() => app.close());
+  for (const { name, line } of CORPUS) {
+    if (line.includes('partial') || line.includes('event_id')) continue;
+    const response = await app.inject({
+      method: 'POST',
+      url: '/api/v1/events',
+      headers: { 'content-type': 'application/json' },
+      payload: line,
+    });
+    // The clocks differ; no case lies so close to now.
+    const { faults } = bothWays(line);
+    if (faults === undefined) {
+      t.equal(response.statusCode, 202, name);
+      continue;
+    }
+    t.equal(response.statusCode, 400, name);
+    const { errors, detail } = response.json();
+    const told = errors ?? [{ pointer: '', detail: detail.replace('The body', 'The event') }];
+    t.strictSame(faults, told, name);
+  }
+  t.ok(intake.offers.length > 100);
+});

@@ -1,0 +1,75 @@
+/** The bulk intake's room, and what single events make of it. */
+import t from 'tap';
+import { BulkIntake } from '../../src/intake/bulk-intake.ts';
+import { SlotAdmission } from '../../src/intake/slot-admission.ts';
+import { IntakeRing, publishHead } from '../../src/ring/intake-ring.ts';
+import { Admission } from '../../src/store/admission.ts';
+import { Shard } from '../../src/store/shard.ts';
+import { SharedProductStore } from '../../src/store/shared-product-store.ts';
+import { planStore } from '../../src/store/sizing.ts';
+
+const QUEUE_SIZE = 4096;
+const LIVE_SHARE = 1024;
+
+function setup(t: { teardown(done: () => void): void }) {
+  const plan = planStore(1 << 16, 1);
+  const shards = [Shard.create(plan.shard)];
+  const hashKey = { k0: 1, k1: 2 };
+  const store = new SharedProductStore(shards, hashKey);
+  const admission = new Admission(shards, plan);
+  const rings = { live: IntakeRing.create(16), bulk: IntakeRing.create(QUEUE_SIZE) };
+  const intake = new BulkIntake({
+    rings,
+    queueSize: QUEUE_SIZE,
+    batchesMax: 2,
+    admission: new SlotAdmission({ store, admission, shards: 1, hashKey }),
+    storageTimeoutMs: 60_000,
+  });
+  t.teardown(() => intake.dispose());
+  return { intake, rings };
+}
+
+t.test('begins batches while it is open, has storage and a place', async (t) => {
+  const { intake } = setup(t);
+  t.equal(intake.begin(), 'closed');
+  intake.open();
+  intake.storageAvailable = false;
+  t.equal(intake.begin(), 'storage-unavailable');
+  t.equal(intake.room(), 0);
+  intake.storageAvailable = true;
+  const first = intake.begin();
+  intake.begin();
+  t.equal(intake.begin(), 'queue-full');
+  if (typeof first === 'object') intake.end(first);
+  t.type(intake.begin(), 'object');
+});
+
+t.test('keeps the queue short while single events come', async (t) => {
+  const { intake, rings } = setup(t);
+  intake.publish();
+  t.equal(intake.room(), QUEUE_SIZE);
+  publishHead(rings.live, 1, rings.live);
+  intake.publish();
+  t.equal(intake.room(), LIVE_SHARE);
+});
+
+t.test('closes when every batch has ended', async (t) => {
+  const { intake } = setup(t);
+  intake.open();
+  const batch = intake.begin();
+  if (typeof batch !== 'object') throw new Error(batch);
+  let isTold = false;
+  batch.onStop = () => {
+    isTold = true;
+  };
+  let isClosed = false;
+  const closed = intake.close().then(() => {
+    isClosed = true;
+  });
+  t.ok(isTold);
+  await new Promise(setImmediate);
+  t.notOk(isClosed);
+  intake.end(batch);
+  await closed;
+  t.equal(intake.begin(), 'closed');
+});

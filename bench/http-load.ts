@@ -21,15 +21,18 @@ export interface LoadShape {
   readonly requests: number;
 }
 
-/** Products, and requests of each of 64 connections (enough to reach them all) and of a single one. */
-const SIZES = {
-  full: { products: 10_000, ofMany: 1500, ofOne: 8000 },
-  smoke: { products: 1_000, ofMany: 16, ofOne: 100 },
-} as const;
+const PRODUCTS = { full: 10_000, smoke: 1_000 } as const;
+
+/** Requests that a load sends. */
+export interface LoadSize {
+  /** By each of 64 connections; a 64th of the products reaches them all. */
+  readonly ofMany: number;
+  /** By a single connection. */
+  readonly ofOne: number;
+}
 
 /** The loads that the service is measured with. */
-export function loadShapes(size: BenchSize): { name: string; shape: LoadShape }[] {
-  const { ofMany, ofOne } = SIZES[size];
+export function loadShapes({ ofMany, ofOne }: LoadSize): { name: string; shape: LoadShape }[] {
   return [
     { name: '64 connections', shape: { connections: 64, pipelining: 1, requests: ofMany } },
     { name: '1 connection', shape: { connections: 1, pipelining: 1, requests: ofOne } },
@@ -65,10 +68,7 @@ export function productValue(product: number, edition: number): Value {
 
 /** Ids of the products of a load, as long as those of a catalogue. */
 export function productNames(size: BenchSize): string[] {
-  return Array.from(
-    { length: SIZES[size].products },
-    (_, i) => `bench-${String(i).padStart(8, '0')}`,
-  );
+  return Array.from({ length: PRODUCTS[size] }, (_, i) => `bench-${String(i).padStart(8, '0')}`);
 }
 
 /** The requests that write all `products` once, in order. */

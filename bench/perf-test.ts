@@ -12,6 +12,11 @@ import { figure, type Report } from './report.ts';
 import { runBench } from './run-bench.ts';
 import { findService } from './running-service.ts';
 
+const SIZES = {
+  full: { ofMany: 1500, ofOne: 8000 },
+  smoke: { ofMany: 16, ofOne: 100 },
+} as const;
+
 /** Another run writes other values. */
 const EDITIONS = 10_000;
 
@@ -23,7 +28,7 @@ await runBench(async (size): Promise<Report> => {
   const rows: string[][] = [];
   for (const method of ['POST', 'GET'] as const) {
     const requests = method === 'POST' ? writes(ids, edition) : reads(ids);
-    for (const { name, shape } of loadShapes(size)) {
+    for (const { name, shape } of loadShapes(SIZES[size])) {
       const result = await sendLoad(url, requests, shape);
       const figures = [result.requestsPerSecond, result.p50Ms, result.p99Ms, result.p999Ms];
       rows.push([`${method}, ${name}`, String(result.requests), ...figures.map(figure)]);

@@ -76,6 +76,13 @@ export function median(values: readonly number[]): number {
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
+/** The values that a quarter of `values` (one at least) lie below and above, by nearest rank. */
+export function quartiles(values: readonly number[]): [number, number] {
+  const sorted = [...values].sort((a, b) => a - b);
+  const rank = Math.ceil(sorted.length / 4);
+  return [sorted[rank - 1] as number, sorted[sorted.length - rank] as number];
+}
+
 function isReached({ better, measured, wanted }: Aim): boolean {
   return better === 'higher' ? measured >= wanted : measured <= wanted;
 }

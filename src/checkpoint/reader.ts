@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import type { FileSystem } from '../log/file-system.ts';
 import { type CheckedFrame, checkFrame, FRAME_HEADER_BYTES } from '../log/format.ts';
-import { type FrameVisitor, SegmentBytes } from '../log/segment-bytes.ts';
+import { SegmentBytes } from '../log/segment-bytes.ts';
 import { SLOT_BYTES, SLOT_DOUBLES, type SlotViews } from '../ring/slot.ts';
 import { ENTRY_SEQ } from '../store/shard.ts';
 import {
@@ -139,10 +139,11 @@ function readFiles(
     const path = join(folder, file.name);
     const bytes = loadFile(files, path, memory);
     if (bytes === undefined) return { path, offsetBytes: 0, reason: 'the file is missing' };
-    const onFrame: FrameVisitor = (slots, first, frame) => visit(file.kind, slots, first, frame);
-    const fault = readFrameFile(path, bytes, file, file.kind, nonce, (at, frame) =>
-      memory.visit(at, frame, onFrame),
-    );
+    const onFrame = (at: number, frame: CheckedFrame) => {
+      const { slots, first } = memory.slotsAt(at);
+      visit(file.kind, slots, first, frame);
+    };
+    const fault = readFrameFile(path, bytes, file, file.kind, nonce, onFrame);
     if (fault !== undefined) return fault;
   }
   return undefined;

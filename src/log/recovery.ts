@@ -26,6 +26,8 @@ import { isTemporary } from './segment-writer.ts';
 import type { LogTail } from './sequencer.ts';
 
 const TELL_EVERY_MS = 1000;
+/** How much of the log is read between two looks at the clock. */
+const LOOK_EVERY_BYTES = 1 << 20;
 
 /** Where the recovered state goes. */
 export interface RecoverySink {
@@ -80,10 +82,13 @@ export function recover(options: RecoveryOptions): LogTail {
 
   const totalBytes = logBytes(files, folder, from);
   let doneBytes = 0;
+  let lookBytes = LOOK_EVERY_BYTES;
   let toldMs = startedMs;
   const onFrame: FrameVisitor = (slots, first, frame) => {
     sink.frame(slots, first, frame, from);
     doneBytes += frame.bytes;
+    if (doneBytes < lookBytes) return;
+    lookBytes = doneBytes + LOOK_EVERY_BYTES;
     if (performance.now() - toldMs < TELL_EVERY_MS) return;
     toldMs = performance.now();
     tell({ type: 'progress', doneBytes, totalBytes });

@@ -64,6 +64,8 @@ export class Replay implements RecoverySink {
   #unpublished = 0;
   /** Events up to it have their keys from a checkpoint. */
   #lastKeySeq = 0;
+  /** Free slots of the commit ring that were not used since the appliers were last asked. */
+  #room = 0;
 
   constructor(intake: IntakeRing, commits: CommitPublisher, windows: ReplayWindows, key: HashKey) {
     this.#intake = intake;
@@ -119,22 +121,31 @@ export class Replay implements RecoverySink {
   }
 
   #write(slots: SlotViews, first: number, count: number, commitTimeMs: number): void {
-    if (Atomics.load(this.#intake.cursors, INTAKE_STOP) === 1) throw new StopRequested();
     let done = 0;
     while (done < count) {
-      if (this.#commits.free() === 0) {
-        this.#commits.publish();
-        this.#commits.waitForRoom();
-      }
-      const run = Math.min(count - done, this.#commits.free());
+      if (this.#room === 0) this.#findRoom();
+      const run = Math.min(count - done, this.#room);
       this.#commits.write(slots, NO_WRAP, first + done, run, commitTimeMs);
+      this.#room -= run;
       done += run;
     }
     this.#unpublished += count;
-    if (this.#unpublished >= PUBLISH_SLOTS) {
-      this.#commits.publish();
-      this.#unpublished = 0;
-    }
+    if (this.#unpublished >= PUBLISH_SLOTS) this.#publish();
+  }
+
+  /** Blocks until the commit ring has room. */
+  #findRoom(): void {
+    this.#room = this.#commits.free();
+    if (this.#room > 0) return;
+    this.#publish();
+    this.#commits.waitForRoom();
+    this.#room = this.#commits.free();
+  }
+
+  #publish(): void {
+    if (Atomics.load(this.#intake.cursors, INTAKE_STOP) === 1) throw new StopRequested();
+    this.#commits.publish();
+    this.#unpublished = 0;
   }
 }
 

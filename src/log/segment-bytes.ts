@@ -2,6 +2,7 @@
  * The bytes of a segment in memory: loading them, handing out the slots of a frame in place, and
  * what the checks of a frame alone can't tell. Log thread at start; also the command-line tools.
  */
+import { nextPowerOfTwo } from '../ring/intake-ring.ts';
 import {
   isMetaValid,
   SLOT_BYTES,
@@ -36,7 +37,8 @@ export class SegmentBytes {
     try {
       const size = files.size(file);
       if (this.bytes.length < size) {
-        const slots = Math.ceil(size / SLOT_BYTES);
+        // Rounded up: the next file is often a little longer, and fresh pages cost more than reading.
+        const slots = nextPowerOfTwo(Math.ceil(size / SLOT_BYTES));
         const memory = new ArrayBuffer((slots + 1) * SLOT_BYTES);
         // Without the last slot, which is there for the odd views: as long as the shorter of both.
         this.bytes = Buffer.from(memory, 0, slots * SLOT_BYTES);
@@ -49,10 +51,11 @@ export class SegmentBytes {
     }
   }
 
-  /** Hands on the slots of `frame`, which start at `byte`. */
-  visit(byte: number, frame: CheckedFrame, visit: FrameVisitor): void {
-    if (byte % SLOT_BYTES === 0) visit(this.#even, byte / SLOT_BYTES, frame);
-    else visit(this.#odd, (byte - FRAME_ALIGN_BYTES) / SLOT_BYTES, frame);
+  /** The slots from `byte` on (a multiple of 64): views, and the index of the first one. */
+  slotsAt(byte: number): { readonly slots: SlotViews; readonly first: number } {
+    return byte % SLOT_BYTES === 0
+      ? { slots: this.#even, first: byte / SLOT_BYTES }
+      : { slots: this.#odd, first: (byte - FRAME_ALIGN_BYTES) / SLOT_BYTES };
   }
 }
 

@@ -190,11 +190,10 @@ function scanSegment(
       throw new LogDamagedError(path, at, `the frame does not follow seq ${nextSeq - 1}`);
     }
     if (frame.count > 0) {
-      memory.visit(at + FRAME_HEADER_BYTES, frame, (slots, first) => {
-        const bad = findBadSlot(slots, first, frame);
-        if (bad !== undefined) throw new LogDamagedError(path, at, bad);
-        visit(slots, first, frame);
-      });
+      const { slots, first } = memory.slotsAt(at + FRAME_HEADER_BYTES);
+      const bad = findBadSlot(slots, first, frame);
+      if (bad !== undefined) throw new LogDamagedError(path, at, bad);
+      visit(slots, first, frame);
     }
     at += frame.bytes;
     chain = frame.crc;

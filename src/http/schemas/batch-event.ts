@@ -8,14 +8,12 @@ import type { FastifySchemaValidationError } from 'fastify';
 import type { BodyFault } from '../../errors/problems.ts';
 import type { ProductEvent } from '../../intake/event-intake.ts';
 import { eventFaults, futureFaults, isTooFarAhead } from './event-faults.ts';
-import { isEventId } from './event-id.ts';
 import { eventTimeMs } from './event-time.ts';
 import { ajvOptions, productEventBody } from './product-event.ts';
 
 const { price, stock, ...others } = productEventBody.properties;
 const members = {
   ...others,
-  event_id: Type.Optional(Type.String({ format: 'event-id' })),
   partial: Type.Optional(Type.Boolean()),
 };
 
@@ -30,8 +28,7 @@ export const batchEvent = Type.Union([fullEvent, partialEvent]);
 
 type BatchEvent = Static<typeof partialEvent>;
 
-const { formats, ...options } = ajvOptions.customOptions;
-const ajv = new Ajv({ ...options, formats: { ...formats, 'event-id': isEventId } });
+const ajv = new Ajv(ajvOptions.customOptions);
 const isFull = ajv.compile<BatchEvent>(fullEvent);
 const isPartial = ajv.compile<BatchEvent>(partialEvent);
 

@@ -46,6 +46,8 @@ export class SegmentWriter {
   #preallocatedBytes: number;
   /** Off for good once the disk was found full. */
   #preallocates = true;
+  /** One for all stretches: fresh pages for each cost more than writing them. */
+  readonly #zeros = Buffer.alloc(PREALLOCATE_BYTES);
 
   private constructor(
     files: FileSystem,
@@ -170,9 +172,8 @@ export class SegmentWriter {
     const from = this.#preallocatedBytes;
     const to = Math.min(this.#bytesMax, from + PREALLOCATE_BYTES);
     if (to <= from) return;
-    const zeros = Buffer.alloc(to - from);
     try {
-      writeFully(this.#files, this.#file, zeros, 0, zeros.length, from);
+      writeFully(this.#files, this.#file, this.#zeros, 0, to - from, from);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
       // Room for the next frames may still be there; go on without the head start.

@@ -4,6 +4,7 @@
  *
  * One turn of the event loop:  offer … offer → (setImmediate) publish head, ring the bell once,
  * settle what became durable, and if something is still waiting, ask to be woken (waitAsync).
+ * While turn after turn brings events, they are gathered and published together: one flush for all.
  *
  *          settled                tail                  head            claimed
  *   ──────────┼─────────────────────┼─────────────────────┼────────────────┼──────────▶
@@ -52,6 +53,8 @@ import type { SharedProductStore } from '../store/shared-product-store.ts';
 import { DrainRate } from './drain-rate.ts';
 import type { EventIntake, EventWaiter, Offer, ProductEvent } from './event-intake.ts';
 
+const GATHER_MS_DEFAULT = 1;
+
 export interface RingIntakeOptions {
   readonly ring: IntakeRing;
   /** Events in flight at the most; ≤ the ring's capacity. */
@@ -62,6 +65,8 @@ export interface RingIntakeOptions {
   readonly hashKey: HashKey;
   /** How long a waiter waits at the most before it is told that the outcome is unknown. */
   readonly storageTimeoutMs: number;
+  /** How long events are held back at the most while turn after turn brings more. For tests. */
+  readonly gatherMs?: number;
 }
 
 export class RingIntake implements EventIntake {
@@ -72,6 +77,7 @@ export class RingIntake implements EventIntake {
   readonly #claimedAtMs: Float64Array;
   /** Whether the slot at the same index has a key, so that it may be dropped. */
   readonly #isKeyed: Uint8Array;
+  readonly #gatherMs: number;
   readonly #rate = new DrainRate();
   readonly #sweep: NodeJS.Timeout;
   readonly #onTurn = () => this.#endTurn();
@@ -80,6 +86,8 @@ export class RingIntake implements EventIntake {
   #claimed: number;
   #settled: number;
   #turnPending = false;
+  /** What was claimed when the last turn ended. */
+  #gathered: number;
   #turnMs = 0;
   #open = false;
   #storageAvailable = true;
@@ -95,6 +103,8 @@ export class RingIntake implements EventIntake {
     });
     this.#claimed = Atomics.load(this.#ring.cursors, INTAKE_HEAD);
     this.#settled = this.#claimed;
+    this.#gathered = this.#claimed;
+    this.#gatherMs = options.gatherMs ?? GATHER_MS_DEFAULT;
     this.#waiters = new Array<EventWaiter | undefined>(this.#ring.capacity).fill(undefined);
     this.#claimedAtMs = new Float64Array(this.#ring.capacity);
     this.#isKeyed = new Uint8Array(this.#ring.capacity);
@@ -219,10 +229,27 @@ export class RingIntake implements EventIntake {
   }
 
   #endTurn(): void {
+    if (this.#isGathering()) {
+      this.#gathered = this.#claimed;
+      setImmediate(this.#onTurn);
+      return;
+    }
     this.#turnPending = false;
     publishHead(this.#ring, this.#claimed, this.#ring);
     this.#settle();
     this.#wait();
+  }
+
+  /**
+   * Whether this turn brought events and the next may bring more: it comes at once, so a lull ends
+   * it without delay. A client that is alone waits for nobody.
+   */
+  #isGathering(): boolean {
+    return (
+      this.#claimed !== this.#gathered &&
+      this.inFlight > 1 &&
+      performance.now() - this.#turnMs < this.#gatherMs
+    );
   }
 
   /** Asks to be woken when the tail moves, if something is waiting for that. */

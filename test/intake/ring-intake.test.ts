@@ -34,6 +34,7 @@ interface BenchOptions {
   readonly queueSize?: number;
   readonly firstCursor?: number;
   readonly storageTimeoutMs?: number;
+  readonly gatherMs?: number;
   /** Products that fit. */
   readonly productsMax?: number;
 }
@@ -51,7 +52,7 @@ class IntakeBench {
 
   constructor(t: Test, options: BenchOptions = {}) {
     const { queueSize = 5, firstCursor = 0, storageTimeoutMs = 60_000 } = options;
-    const { productsMax = 100 } = options;
+    const { productsMax = 100, gatherMs = 0 } = options;
     this.ring = IntakeRing.create(queueSize, firstCursor);
     this.#shard = Shard.create(shardSize(64 * 1024));
     this.#writer = new ShardWriter([this.#shard], this.#slots, new Int32Array(UNDO_BYTES / 4));
@@ -64,6 +65,7 @@ class IntakeBench {
       shards: 1,
       hashKey: KEY,
       storageTimeoutMs,
+      gatherMs,
     });
     this.intake.open();
     // What the intake awaits does not keep the process alive by itself.
@@ -176,6 +178,29 @@ t.test('what was offered in a turn is published at its end, with one bell', asyn
   const expected = { seq: 0, productId: 'é', price: 0, stock: 7, occurredAtMs: 99 };
   t.same(describeSlot(bench.ring.slots, 0), expected);
   t.ok(Object.is(describeSlot(bench.ring.slots, 0).price, 0), '−0 became 0');
+});
+
+t.test('turns that follow each other are published together, with one bell', async (t) => {
+  const bench = new IntakeBench(t, { gatherMs: Number.POSITIVE_INFINITY });
+  bench.offer('a');
+  bench.offer('b');
+  await turn();
+  t.equal(bench.head, 0, 'the next turn may bring more');
+  bench.offer('c');
+  await turn();
+  t.equal(bench.head, 0);
+  await turn();
+  t.equal(bench.head, 3, 'it brought none');
+  t.equal(Atomics.load(bench.ring.cursors, INTAKE_DOORBELL), 1);
+  bench.settle(3);
+  t.same(await bench.toldSoFar(3), ['a durable 1', 'b durable 2', 'c durable 3']);
+});
+
+t.test('a client that is alone waits for nobody', async (t) => {
+  const bench = new IntakeBench(t, { gatherMs: Number.POSITIVE_INFINITY });
+  bench.offer('a');
+  await turn();
+  t.equal(bench.head, 1);
 });
 
 t.test('what the ring must not hold is refused at its edge', async (t) => {

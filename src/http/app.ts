@@ -16,6 +16,7 @@ import { AppliedGate, type AppliedProgress } from './applied-gate.ts';
 import { createErrorHandler } from './error-handler.ts';
 import { EventOffers } from './event-offers.ts';
 import { guardHost } from './host-guard.ts';
+import { describeRoutes, openapiRoute } from './openapi.ts';
 import { createClientErrorHandler, refuseExpectations } from './protocol-errors.ts';
 import { createRequestIds } from './request-ids.ts';
 import { watchRoutes } from './route-guard.ts';
@@ -83,6 +84,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
   const closeGaps = watchRoutes(app);
+  describeRoutes(app);
   const offers = new EventOffers({ intake, lifecycle, applied, ackDefault });
   app.register(async (scope) => eventRoutes(scope, { offers, lifecycle }));
   app.register(async (scope) =>
@@ -90,13 +92,17 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   );
   app.register(async (scope) => productPatchRoute(scope, { offers, lifecycle }));
   app.register(async (scope) => productDelistRoute(scope, { offers, lifecycle }));
-  eventOutcomeRoute(app, { applied, lifecycle });
-  productRoutes(app, { products, gate, lifecycle });
-  catalogueRoutes(app, { products, catalogue, applied: watermark, gate, lifecycle });
-  changeRoutes(app, { changes, lifecycle });
-  healthRoute(app);
-  livezRoute(app);
-  readyzRoute(app, lifecycle);
-  void app.after(closeGaps);
+  // Behind the plugin: it describes the routes that are added once it is loaded.
+  void app.after(() => {
+    eventOutcomeRoute(app, { applied, lifecycle });
+    productRoutes(app, { products, gate, lifecycle });
+    catalogueRoutes(app, { products, catalogue, applied: watermark, gate, lifecycle });
+    changeRoutes(app, { changes, lifecycle });
+    healthRoute(app);
+    livezRoute(app);
+    readyzRoute(app, lifecycle);
+    openapiRoute(app);
+    closeGaps();
+  });
   return app;
 }

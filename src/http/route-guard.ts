@@ -42,6 +42,7 @@ function refuseOtherMethods(app: FastifyInstance, url: string, allowed: Readonly
   app.route({
     method: app.supportedMethods.filter((method) => !allowed.has(method)),
     url,
+    schema: { hide: true }, // no operation of the API
     onRequest: refuse, // before the body is parsed, which could answer 415
     handler: refuse,
   });

@@ -40,7 +40,10 @@ export async function serves(
   const client = new ApiClient(port);
   try {
     t.equal(service.store.size, model.products.size, 'no product more, none less');
-    for (const [id, { price, stock, seq }] of model.products) {
+    for (const [id, { seq, ...fields }] of model.products) {
+      const [price, stock] = [fields.price, fields.stock].map((value) =>
+        Number.isNaN(value) ? null : value,
+      );
       t.strictSame(await client.product(id), { id, price, stock, seq });
     }
     const { text } = await client.post({ product_id: 'new', price: 1, stock: 1 });

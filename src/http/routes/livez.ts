@@ -6,7 +6,11 @@ import type { FastifyInstance } from 'fastify';
 import { sendJson } from '../respond.ts';
 
 export function livezRoute(app: FastifyInstance): void {
-  app.get('/livez', (_request, reply) => {
-    sendJson(reply, 200, '{"status":"alive"}');
-  });
+  app.get(
+    '/livez',
+    { schema: { summary: 'Whether to restart the process', tags: ['Probes'] } },
+    (_request, reply) => {
+      sendJson(reply, 200, '{"status":"alive"}');
+    },
+  );
 }

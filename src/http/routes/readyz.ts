@@ -8,11 +8,15 @@ import type { Lifecycle } from '../../lifecycle.ts';
 import { sendJson, sendProblem } from '../respond.ts';
 
 export function readyzRoute(app: FastifyInstance, lifecycle: Lifecycle): void {
-  app.get('/readyz', (_request, reply) => {
-    const obstacle = obstacleOf(lifecycle);
-    if (obstacle === undefined) sendJson(reply, 200, '{"status":"ready"}');
-    else sendProblem(reply, obstacle, progressOf(lifecycle));
-  });
+  app.get(
+    '/readyz',
+    { schema: { summary: 'Whether to send traffic here', tags: ['Probes'] } },
+    (_request, reply) => {
+      const obstacle = obstacleOf(lifecycle);
+      if (obstacle === undefined) sendJson(reply, 200, '{"status":"ready"}');
+      else sendProblem(reply, obstacle, progressOf(lifecycle));
+    },
+  );
 }
 
 function obstacleOf({ phase, storageAvailable }: Lifecycle): ProblemCode | undefined {

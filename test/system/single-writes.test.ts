@@ -90,7 +90,7 @@ t.test('a delist keeps older events out, also of a product that was unknown', as
   t.strictSame(stateOf(service, 'p'), { price: 3, stock: Number.NaN });
 });
 
-t.test('keys hold over connections, routes and a crash', async (t) => {
+t.test('keys hold over connections, routes, a crash and a clean stop', async (t) => {
   const cwd = tempDir(t);
   const first = await ServiceProcess.start(t, { cwd });
   const port = await first.ready();
@@ -135,6 +135,11 @@ t.test('keys hold over connections, routes and a crash', async (t) => {
   const two = writes(t, await second.ready());
   await checkRepetitions(two);
   t.equal(seqOf(await two.post({ product_id: 'next', price: 1, stock: 1 })), 4, 'nothing twice');
+  await second.stop();
+
+  // Its last checkpoint covers the whole log, so that the keys come from there alone.
+  const third = await ServiceProcess.start(t, { cwd });
+  await checkRepetitions(writes(t, await third.ready()));
 });
 
 t.test('conditions: what holds counts, and what does not is on record as refused', async (t) => {

@@ -2,6 +2,7 @@
  * Assembles the service and runs its life: memory, data folder, log thread, appliers, HTTP; start,
  * replay, serve, drain, stop. Knows nothing of the process (environment, signals, exit codes: that
  * is main.ts) and can be started many times in one process. Main thread.
+ * (Over 300 lines: the order of start and stop has to be read as a whole.)
  */
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';

@@ -8,6 +8,8 @@
  *          settled                tail                  head            claimed
  *   ──────────┼─────────────────────┼─────────────────────┼────────────────┼──────────▶
  *    free     │ durable, not counted │ the log thread's    │ this turn's    │ free
+ *
+ * (Over 300 lines: claiming, publishing, settling and giving up share these four cursors.)
  */
 import assert from 'node:assert/strict';
 import { BellWatch } from '../ring/bell.ts';

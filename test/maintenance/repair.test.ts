@@ -237,7 +237,7 @@ t.test('a damaged version in a segment with frames of this version is damage', a
   damage(data.segments[0] as string, 8);
   const { code, to, report } = repair(t, data);
   t.equal(code, 0);
-  t.match(report.faults, [{ reason: /^format version / }]);
+  t.match(report.faults, [{ reason: /made by another version/ }]);
   await serves(t, to, data.model(), report.nextSeq);
 });
 

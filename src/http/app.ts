@@ -81,6 +81,8 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   });
   refuseExpectations(app.server, nextRequestId);
   app.setErrorHandler(handleError);
+  // Response schemas describe; every answer is text already, or a problem in a Buffer.
+  app.setSerializerCompiler(() => JSON.stringify);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
   const closeGaps = watchRoutes(app);

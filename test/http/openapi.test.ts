@@ -31,6 +31,10 @@ t.test('every route is described, and nothing else', async (t) => {
   t.match(response.headers['content-type'], 'application/json');
   const document = response.json();
   t.equal(document.openapi, '3.1.0');
+  const references = response.body.matchAll(/"\$ref":"#\/components\/schemas\/([^"]*)"/g);
+  const named = new Set([...references].map(([, schema]) => schema));
+  t.same([...named], ['Problem'], 'every error is the one problem');
+  t.ok('Problem' in document.components.schemas);
   const operations = Object.entries<Record<string, Operation>>(document.paths).flatMap(
     ([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({
@@ -42,6 +46,8 @@ t.test('every route is described, and nothing else', async (t) => {
   for (const { name, operation } of operations) {
     t.type(operation.summary, 'string', `${name} has a summary`);
     t.equal(operation.tags?.length, 1, `${name} has a tag`);
-    t.ok(Object.keys(operation.responses ?? {}).length > 0, `${name} has an answer`);
+    const responses = Object.keys(operation.responses ?? {});
+    t.ok(responses.length > 0, `${name} has an answer`);
+    if (name.includes('/api/')) t.ok(responses.includes('503'), `${name} says how it is refused`);
   }
 });

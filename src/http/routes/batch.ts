@@ -31,6 +31,7 @@ import { BodyRefused } from '../json-body.ts';
 import { refusedWrite, sendClosed } from '../phase-guard.ts';
 import { isGone, sendJson, sendProblem } from '../respond.ts';
 import { type BatchAnswer, batchAnswer, batchQuery, batchQueryFault } from '../schemas/batch.ts';
+import { BODY_PROBLEMS, problemResponses, WRITE_PROBLEMS } from '../schemas/problem.ts';
 import { Upload } from '../upload.ts';
 
 const STOPPING_RETRY_AFTER_SECONDS = 1;
@@ -75,7 +76,12 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
         'A body of NDJSON (application/x-ndjson) or a JSON array (application/json), plain or coded with gzip, br or zstd. An event may carry only price or only stock if it says "partial": true.',
       tags: ['Events'],
       querystring: batchQuery,
-      response: { 200: batchAnswer, 202: batchAnswer, 207: batchAnswer },
+      response: {
+        200: batchAnswer,
+        202: batchAnswer,
+        207: batchAnswer,
+        ...problemResponses(...WRITE_PROBLEMS, ...BODY_PROBLEMS, 'invalid-batch'),
+      },
     },
     attachValidation: true,
     onRequest: (request, reply, done) => {

@@ -16,6 +16,7 @@ import { refusedRead, refusedWait } from '../phase-guard.ts';
 import { ProductSelection } from '../product-selection.ts';
 import { isGone, sendJson, sendProblem } from '../respond.ts';
 import { describedOnly } from '../schemas/described-only.ts';
+import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import { product, productPage, productSelection } from '../schemas/product.ts';
 import {
   PAGE_LIMIT_DEFAULT,
@@ -72,6 +73,14 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
             [LINES_FORM]: { schema: product },
           },
         },
+        ...problemResponses(
+          ...READ_PROBLEMS,
+          'invalid-parameter',
+          'not-acceptable',
+          'cursor-expired',
+          'not-yet-applied',
+          'read-contention',
+        ),
       },
     },
     handler: (request, reply) => {

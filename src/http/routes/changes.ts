@@ -19,6 +19,7 @@ import {
   parseChangesQuery,
 } from '../schemas/changes.ts';
 import { describedOnly } from '../schemas/described-only.ts';
+import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import type { RawQuery } from '../schemas/query-reader.ts';
 
 /** What the route needs of the feed. */
@@ -71,6 +72,12 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
             [PAGE_FORM]: { schema: changePage },
           },
         },
+        ...problemResponses(
+          ...READ_PROBLEMS,
+          'invalid-parameter',
+          'not-acceptable',
+          'too-many-followers',
+        ),
       },
     },
     handler: (request, reply) => {

@@ -8,6 +8,7 @@ import type { Lifecycle } from '../../lifecycle.ts';
 import type { AppliedEvents } from '../applied-events.ts';
 import { refusedRead } from '../phase-guard.ts';
 import { EVENTS_PATH, sendJson, sendProblem } from '../respond.ts';
+import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import { eventOutcome } from '../schemas/write-answer.ts';
 
 export interface EventOutcomeDeps {
@@ -28,7 +29,10 @@ export function eventOutcomeRoute(app: FastifyInstance, deps: EventOutcomeDeps):
       description: 'For the last OUTCOME_WINDOW events; the Location of every write leads here.',
       tags: ['Events'],
       params: Type.Object({ seq: Type.String({ description: 'The number of the event.' }) }),
-      response: { 200: eventOutcome },
+      response: {
+        200: eventOutcome,
+        ...problemResponses(...READ_PROBLEMS, 'event-not-found', 'outcome-expired'),
+      },
     },
     handler: (request, reply) => {
       if (refusedRead(lifecycle, reply)) return;

@@ -10,6 +10,12 @@ import { acceptJson, refusedMedia } from '../json-body.ts';
 import { refusedWrite } from '../phase-guard.ts';
 import { sendProblem } from '../respond.ts';
 import { eventFaults, futureFaults, isTooFarAhead } from '../schemas/event-faults.ts';
+import {
+  BODY_PROBLEMS,
+  CONDITION_PROBLEMS,
+  problemResponses,
+  WRITE_PROBLEMS,
+} from '../schemas/problem.ts';
 import { productEventBody, toProductEvent } from '../schemas/product-event.ts';
 import { writeAnswers, writeHeaders } from '../schemas/write-answer.ts';
 import { queryFault, writeQuery } from '../schemas/write-query.ts';
@@ -35,7 +41,15 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
       body: productEventBody,
       querystring: writeQuery,
       headers: writeHeaders,
-      response: writeAnswers,
+      response: {
+        ...writeAnswers,
+        ...problemResponses(
+          ...WRITE_PROBLEMS,
+          ...BODY_PROBLEMS,
+          ...CONDITION_PROBLEMS,
+          'invalid-event',
+        ),
+      },
     },
     attachValidation: true,
     onRequest: (request, reply, done) => {

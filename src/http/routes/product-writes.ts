@@ -14,6 +14,12 @@ import { acceptJson, MERGE_PATCH_TYPE, refusedMedia } from '../json-body.ts';
 import { refusedWrite } from '../phase-guard.ts';
 import { sendProblem } from '../respond.ts';
 import { futureFaults, isTooFarAhead } from '../schemas/event-faults.ts';
+import {
+  BODY_PROBLEMS,
+  CONDITION_PROBLEMS,
+  problemResponses,
+  WRITE_PROBLEMS,
+} from '../schemas/problem.ts';
 import { isProductId, productIdFaults } from '../schemas/product-id.ts';
 import {
   patchFaults,
@@ -60,7 +66,15 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
       body: productPatchBody,
       querystring: writeQuery,
       headers: writeHeaders,
-      response: writeAnswers,
+      response: {
+        ...writeAnswers,
+        ...problemResponses(
+          ...WRITE_PROBLEMS,
+          ...BODY_PROBLEMS,
+          ...CONDITION_PROBLEMS,
+          'invalid-event',
+        ),
+      },
     },
     attachValidation: true,
     onRequest: (request, reply, done) => {
@@ -108,7 +122,10 @@ export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps)
       params,
       querystring: delistQuery,
       headers: writeHeaders,
-      response: writeAnswers,
+      response: {
+        ...writeAnswers,
+        ...problemResponses(...WRITE_PROBLEMS, ...CONDITION_PROBLEMS),
+      },
     },
     attachValidation: true,
     onRequest: (request, reply, done) => {

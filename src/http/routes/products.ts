@@ -13,6 +13,7 @@ import { refusedRead } from '../phase-guard.ts';
 import { productJson } from '../product-json.ts';
 import { isGone, sendJson, sendProblem } from '../respond.ts';
 import { describedOnly } from '../schemas/described-only.ts';
+import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import { product, productParams } from '../schemas/product.ts';
 import { parseProductQuery, productQuery } from '../schemas/product-query.ts';
 import type { RawQuery } from '../schemas/query-reader.ts';
@@ -42,7 +43,16 @@ export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): voi
       tags: ['Products'],
       params: productParams,
       querystring: productQuery,
-      response: { 200: product },
+      response: {
+        200: product,
+        ...problemResponses(
+          ...READ_PROBLEMS,
+          'invalid-parameter',
+          'product-not-found',
+          'not-yet-applied',
+          'read-contention',
+        ),
+      },
     },
     handler: (request, reply) => {
       if (refusedRead(lifecycle, reply)) return;

@@ -2,15 +2,26 @@
  * `GET /readyz`: whether to send traffic here. Green only once replay is done, before any stop, and
  * while the log can be written. Main thread.
  */
+import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import type { ProblemCode, ProblemExtras } from '../../errors/problems.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { sendJson, sendProblem } from '../respond.ts';
+import { problemResponses } from '../schemas/problem.ts';
 
 export function readyzRoute(app: FastifyInstance, lifecycle: Lifecycle): void {
   app.get(
     '/readyz',
-    { schema: { summary: 'Whether to send traffic here', tags: ['Probes'] } },
+    {
+      schema: {
+        summary: 'Whether to send traffic here',
+        tags: ['Probes'],
+        response: {
+          200: Type.Object({ status: Type.Literal('ready') }),
+          ...problemResponses('not-ready', 'stopping', 'storage-unavailable'),
+        },
+      },
+    },
     (_request, reply) => {
       const obstacle = obstacleOf(lifecycle);
       if (obstacle === undefined) sendJson(reply, 200, '{"status":"ready"}');

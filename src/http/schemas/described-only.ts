@@ -2,22 +2,12 @@
  * Options of a route whose schema describes it for the API's document and is not run: its handler
  * reads what came by hand and answers with text that is already JSON. Main thread.
  */
-import type { FastifySchemaCompiler, FastifySerializerCompiler } from 'fastify';
-
-declare module 'fastify' {
-  interface FastifySchema {
-    summary?: string;
-    description?: string;
-    tags?: readonly string[];
-  }
-}
+import type { FastifySchemaCompiler } from 'fastify';
 
 // No function at all: Fastify then passes over validation, where one that takes anything would be
 // called for each part of each request.
 const nothingToRun = (() => undefined) as unknown as FastifySchemaCompiler<unknown>;
-const plainJson: FastifySerializerCompiler<unknown> = () => (data) => JSON.stringify(data);
 
 export const describedOnly = {
   validatorCompiler: nothingToRun,
-  serializerCompiler: plainJson,
 } as const;

@@ -15,13 +15,50 @@ export const problemSchema = Type.Object(
     detail: Type.String(),
     instance: Type.String({ description: 'The id of the request.' }),
     code: Type.String({ enum: Object.keys(PROBLEMS) }),
-    outcome: Type.Optional(Type.String({ enum: ['none', 'unknown'] })),
+    outcome: Type.Optional(Type.String({ enum: ['none', 'partial', 'unknown'] })),
     errors: Type.Optional(
-      Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() })),
+      Type.Array(
+        Type.Object({
+          line: Type.Optional(Type.Integer({ minimum: 1, description: 'Of a batch.' })),
+          pointer: Type.String(),
+          detail: Type.String(),
+        }),
+      ),
     ),
   },
   { $id: 'Problem', description: 'Problem details (RFC 9457).' },
 );
+
+/** What any request may be answered with. */
+const ANY = ['bad-request', 'request-timeout', 'headers-too-large', 'internal'] as const;
+
+/** What a read may be refused with, beside what is its own. */
+export const READ_PROBLEMS = [...ANY, 'not-ready', 'stopping'] as const;
+
+/** What any write may be refused with. */
+export const WRITE_PROBLEMS = [
+  ...READ_PROBLEMS,
+  'invalid-parameter',
+  'invalid-header',
+  'idempotency-conflict',
+  'queue-full',
+  'storage-unavailable',
+  'store-full',
+  'event-set-aside',
+] as const;
+
+/** What a body may be refused with. */
+export const BODY_PROBLEMS = [
+  'empty-body',
+  'invalid-encoding',
+  'invalid-json',
+  'body-too-large',
+  'unsupported-media-type',
+  'expectation-failed',
+] as const;
+
+/** What the condition of a single write may end in. */
+export const CONDITION_PROBLEMS = ['precondition-failed', 'outcome-expired'] as const;
 
 export interface ProblemResponse {
   readonly description: string;

@@ -4,15 +4,6 @@
  */
 import { Type } from '@sinclair/typebox';
 
-// Names as Fastify's own, which is what the document's generator looks for.
-declare module 'fastify' {
-  interface FastifySchema {
-    summary?: string;
-    description?: string;
-    tags?: readonly string[];
-  }
-}
-
 export const writeHeaders = Type.Object({
   'idempotency-key': Type.Optional(
     Type.String({

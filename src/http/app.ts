@@ -13,6 +13,7 @@ import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
 import type { AppliedEvents } from './applied-events.ts';
 import { AppliedGate, type AppliedProgress } from './applied-gate.ts';
+import { docsPage } from './docs-page.ts';
 import { createErrorHandler } from './error-handler.ts';
 import { EventOffers } from './event-offers.ts';
 import { guardHost } from './host-guard.ts';
@@ -81,12 +82,11 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   });
   refuseExpectations(app.server, nextRequestId);
   app.setErrorHandler(handleError);
-  // Response schemas describe; every answer is text already, or a problem in a Buffer.
-  app.setSerializerCompiler(() => JSON.stringify);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
   const closeGaps = watchRoutes(app);
   describeRoutes(app);
+  docsPage(app);
   const offers = new EventOffers({ intake, lifecycle, applied, ackDefault });
   app.register(async (scope) => eventRoutes(scope, { offers, lifecycle }));
   app.register(async (scope) =>

@@ -6,7 +6,27 @@ import { readFileSync } from 'node:fs';
 import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
 import { sendJson } from './respond.ts';
+import { batchResultSchema } from './schemas/batch.ts';
+import { batchEventSchema } from './schemas/batch-event.ts';
+import { changeSchema } from './schemas/changes.ts';
 import { problemSchema } from './schemas/problem.ts';
+import { productSchema } from './schemas/product.ts';
+
+/** What has a name of its own in the document. */
+const SHARED_SCHEMAS = [
+  productSchema,
+  batchEventSchema,
+  batchResultSchema,
+  changeSchema,
+  problemSchema,
+];
+
+const TAGS = [
+  { name: 'Events', description: 'Sending updates, one by one or many at once.' },
+  { name: 'Products', description: 'The current state, and changes of one product.' },
+  { name: 'Changes', description: 'Following what changes.' },
+  { name: 'Probes', description: 'For orchestrators.' },
+] as const;
 
 interface PackageFacts {
   readonly version: string;
@@ -14,11 +34,16 @@ interface PackageFacts {
   readonly license: string;
 }
 
-/** Registers the collector of routes; those added after it is loaded are in the document. */
+/**
+ * Prepares `app` for routes whose schemas describe them, and registers the collector of routes;
+ * those added after it is loaded are in the document.
+ */
 export function describeRoutes(app: FastifyInstance): void {
   const url = new URL('../../package.json', import.meta.url);
   const facts = JSON.parse(readFileSync(url, 'utf8')) as PackageFacts;
-  app.addSchema(problemSchema);
+  // Response schemas describe; every answer is text already, or a problem in a Buffer.
+  app.setSerializerCompiler(() => JSON.stringify);
+  for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -26,9 +51,11 @@ export function describeRoutes(app: FastifyInstance): void {
         title: 'Product service',
         version: facts.version,
         description: facts.description,
+        contact: { name: 'Whoever runs this service' },
         license: { name: facts.license, identifier: facts.license },
       },
       servers: [{ url: '/' }],
+      tags: [...TAGS],
     },
     refResolver: {
       buildLocalReference: (json, _base, _fragment, index) => String(json.$id ?? `def-${index}`),

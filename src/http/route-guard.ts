@@ -9,15 +9,13 @@ import { sendProblem } from './respond.ts';
 
 /** Starts watching `app`; call before the first route. Returns the step that closes the gaps. */
 export function watchRoutes(app: FastifyInstance): () => void {
-  const methodsByUrl = new Map<string, Set<string>>();
-  app.addHook('onRoute', ({ url, method }) => {
-    const methods = methodsByUrl.get(url) ?? new Set();
-    for (const each of [method].flat()) methods.add(each);
-    methodsByUrl.set(url, methods);
+  const urls = new Set<string>();
+  app.addHook('onRoute', ({ url }) => {
+    urls.add(url);
   });
   return () => {
     addEveryMethod(app);
-    for (const [url, allowed] of [...methodsByUrl]) refuseOtherMethods(app, url, allowed);
+    for (const url of [...urls]) refuseOtherMethods(app, url);
     app.setNotFoundHandler(sendRouteNotFound);
   };
 }
@@ -33,14 +31,16 @@ function addEveryMethod(app: FastifyInstance): void {
   }
 }
 
-function refuseOtherMethods(app: FastifyInstance, url: string, allowed: ReadonlySet<string>): void {
-  const allow = [...allowed].sort().join(', ');
+function refuseOtherMethods(app: FastifyInstance, url: string): void {
+  // Asked of the router: the hook does not hear of every method of a plugin's routes.
+  const isTaken = (method: string) => app.hasRoute({ url, method: method as HTTPMethods });
+  const allow = app.supportedMethods.filter(isTaken).sort().join(', ');
   const refuse = (_request: FastifyRequest, reply: FastifyReply): void => {
     reply.header('allow', allow);
     sendProblem(reply, 'method-not-allowed');
   };
   app.route({
-    method: app.supportedMethods.filter((method) => !allowed.has(method)),
+    method: app.supportedMethods.filter((method) => !isTaken(method)),
     url,
     schema: { hide: true }, // no operation of the API
     onRequest: refuse, // before the body is parsed, which could answer 415

@@ -31,7 +31,8 @@ export interface FullEvent extends ProductEvent {
  * What an answer to a write states: `accepted` (in memory), `durable` (flushed to disk) or
  * `applied` (durable, and every read shows it).
  */
-export type AckLevel = 'accepted' | 'durable' | 'applied';
+export const ACK_LEVELS = ['accepted', 'durable', 'applied'] as const;
+export type AckLevel = (typeof ACK_LEVELS)[number];
 
 /** Whoever waits for the fate of one event; exactly one of the methods is called, once. */
 export interface EventWaiter {

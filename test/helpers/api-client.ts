@@ -1,9 +1,11 @@
 /**
  * The service's API over keep-alive connections, as a client program uses it: an answer of any
- * status is a value, a broken connection rejects with the system's error.
+ * status is a value, a broken connection rejects with the system's error, and so does an answer that
+ * the API's document does not describe.
  */
 import { Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from 'node:http';
 import { polled } from './bounded.ts';
+import { checkAnswer } from './described-answers.ts';
 
 export interface Answer {
   readonly status: number;
@@ -72,7 +74,13 @@ export class ApiClient {
           });
           response.on('error', reject);
           response.on('end', () => {
-            resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
+            const answer = { status: response.statusCode ?? 0, headers: response.headers, text };
+            try {
+              checkAnswer({ ...answer, method, url: path, isWhole: true });
+              resolve(answer);
+            } catch (error) {
+              reject(error);
+            }
           });
         },
       );

@@ -8,7 +8,9 @@ import {
 } from 'node:http';
 import type { BatchFault } from '../../src/bulk/fault-list.ts';
 import { bounded } from './bounded.ts';
+import { checkAnswer } from './described-answers.ts';
 
+const PATH = '/api/v1/events/batch';
 const ANSWER_MS_MAX = 60_000;
 
 /** The members of an answer to a batch, and of a problem. */
@@ -50,7 +52,7 @@ export function openBatch(
     host: '127.0.0.1',
     port,
     method: 'POST',
-    path: `/api/v1/events/batch${query}`,
+    path: `${PATH}${query}`,
     headers: { 'content-type': 'application/x-ndjson', ...headers },
     agent: false,
   });
@@ -62,7 +64,13 @@ export function openBatch(
       response.on('error', reject);
       response.on('end', () => {
         const { statusCode: status = 0, headers } = response;
-        resolve({ status, headers, body: JSON.parse(Buffer.concat(chunks).toString()) });
+        const text = Buffer.concat(chunks).toString();
+        try {
+          checkAnswer({ method: 'POST', url: PATH, status, headers, text, isWhole: true });
+          resolve({ status, headers, body: JSON.parse(text) });
+        } catch (error) {
+          reject(error);
+        }
       });
     });
   });

@@ -29,6 +29,7 @@ import type {
 import { Shard, shardSize } from '../../src/store/shard.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
 import { planStore } from '../../src/store/sizing.ts';
+import { watchApp } from './described-answers.ts';
 
 export interface OfferMade {
   readonly event: ProductEvent;
@@ -203,5 +204,6 @@ export function fakeApp(overrides: Partial<AppDeps> = {}) {
     logger,
     ...overrides,
   });
+  watchApp(app);
   return { app, intake, applied, watermark, products, lifecycle, logged };
 }

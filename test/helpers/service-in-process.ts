@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import type { Test } from 'tap';
 import { type Environment, loadConfig } from '../../src/config/load.ts';
 import { Service, type ServiceOptions } from '../../src/service.ts';
+import { watchServer } from './described-answers.ts';
 import type { LogLine } from './service-process.ts';
 
 /** A store for some ten thousand products is made much faster than the default one. */
@@ -29,6 +30,7 @@ export async function startService(
     config: loadConfig({ ...SMALL, ...env }),
     logger,
   });
+  watchServer(service.app.server);
   t.teardown(async () => {
     await service.stop();
   });

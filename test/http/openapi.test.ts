@@ -1,14 +1,25 @@
-/** The API's own description: complete as to routes, and itself served as any other answer is. */
-import t from 'tap';
+/** The API's own description: complete as to routes, current, clean, and a page to read it on. */
+import { readFileSync } from 'node:fs';
+import spectralCore, { type RulesetDefinition } from '@stoplight/spectral-core';
+import spectralRulesets from '@stoplight/spectral-rulesets';
+import t, { type Test } from 'tap';
+import { apiDocument, clientTypes } from '../helpers/api-document.ts';
 import { fakeApp } from '../helpers/http-fakes.ts';
 
 interface Operation {
+  readonly operationId?: string;
   readonly summary?: string;
+  readonly description?: string;
   readonly tags?: readonly string[];
-  readonly responses?: Readonly<Record<string, unknown>>;
+  readonly requestBody?: Answer;
+  readonly responses: Readonly<Record<string, Answer>>;
+}
+interface Answer {
+  readonly description?: string;
+  readonly content?: Readonly<Record<string, { example?: unknown; examples?: unknown }>>;
 }
 
-/** All that a client can call; probes included, generated refusals of other methods not. */
+/** All that a client can call, probes included; generated refusals of other methods not. */
 const OPERATIONS = [
   'delete /api/v1/products/{id}',
   'get /api/v1/changes',
@@ -23,18 +34,24 @@ const OPERATIONS = [
   'post /api/v1/events/batch',
 ];
 
-t.test('every route is described, and nothing else', async (t) => {
+const REMEDY = 'run `npm run docs:api` and look at what changed';
+
+function appOf(t: Test) {
   const { app } = fakeApp();
   t.teardown(() => app.close());
-  const response = await app.inject('/openapi.json');
+  return app;
+}
+
+function committed(path: string): string {
+  return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+}
+
+t.test('every route is described, and nothing else', async (t) => {
+  const response = await appOf(t).inject('/openapi.json');
   t.equal(response.statusCode, 200);
   t.match(response.headers['content-type'], 'application/json');
   const document = response.json();
   t.equal(document.openapi, '3.1.0');
-  const references = response.body.matchAll(/"\$ref":"#\/components\/schemas\/([^"]*)"/g);
-  const named = new Set([...references].map(([, schema]) => schema));
-  t.same([...named], ['Problem'], 'every error is the one problem');
-  t.ok('Problem' in document.components.schemas);
   const operations = Object.entries<Record<string, Operation>>(document.paths).flatMap(
     ([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({
@@ -44,10 +61,69 @@ t.test('every route is described, and nothing else', async (t) => {
   );
   t.same(operations.map(({ name }) => name).sort(), OPERATIONS);
   for (const { name, operation } of operations) {
+    t.type(operation.operationId, 'string', `${name} has a name for clients`);
     t.type(operation.summary, 'string', `${name} has a summary`);
     t.equal(operation.tags?.length, 1, `${name} has a tag`);
-    const responses = Object.keys(operation.responses ?? {});
+    const responses = Object.keys(operation.responses);
     t.ok(responses.length > 0, `${name} has an answer`);
     if (name.includes('/api/')) t.ok(responses.includes('503'), `${name} says how it is refused`);
+    const answers = Object.entries(operation.responses);
+    if (operation.requestBody !== undefined) answers.push(['body', operation.requestBody]);
+    for (const [status, { content = {} }] of answers) {
+      for (const [type, media] of Object.entries(content)) {
+        const isShown = media.example !== undefined || media.examples !== undefined;
+        t.ok(isShown, `${name} shows an example of ${status} as ${type}`);
+      }
+    }
   }
+  const ids = operations.map(({ operation }) => operation.operationId);
+  t.equal(new Set(ids).size, ids.length, 'names are unique');
+});
+
+t.test('what is committed is current', async (t) => {
+  const document = await apiDocument();
+  t.ok(document === committed('docs/openapi.json'), `docs/openapi.json: ${REMEDY}`);
+  const types = await clientTypes(document);
+  t.ok(types === committed('test/client/api.d.ts'), `test/client/api.d.ts: ${REMEDY}`);
+});
+
+t.test('spectral finds nothing to complain of, and would', async (t) => {
+  const spectral = new spectralCore.Spectral();
+  spectral.setRuleset({ extends: [spectralRulesets.oas as RulesetDefinition] });
+  const document = JSON.parse(committed('docs/openapi.json'));
+  t.same(await spectral.run(document), []);
+  const operation = document.paths['/health'].get;
+  delete operation.operationId;
+  operation.responses['200'].content['application/json'].example = { status: 7 };
+  const codes = (await spectral.run(document)).map(({ code }) => code);
+  t.same(codes.sort(), ['oas3-valid-media-example', 'operation-operationId']);
+});
+
+t.test('the documentation page needs nothing from elsewhere', async (t) => {
+  const app = appOf(t);
+  for (const path of ['/docs', '/docs/']) {
+    const page = await app.inject(path);
+    t.equal(page.statusCode, 200, path);
+    const links = [...page.body.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, link]) => link);
+    t.ok(links.length >= 4, `${path} loads scripts and styles`);
+    for (const link of links) {
+      const url = new URL(link, `http://service${path}`);
+      t.equal(url.host, 'service', `${link} is on this service`);
+      const answer = await app.inject(url.pathname);
+      t.equal(answer.statusCode, 200, `${url.pathname} is there`);
+    }
+  }
+  const initializer = await app.inject('/docs/static/swagger-initializer.js');
+  t.match(initializer.body, /"validatorUrl":\s*"none"/, 'the document is sent nowhere');
+  const policy = String(initializer.headers['content-security-policy']);
+  t.match(policy, /default-src 'none'/);
+  t.notMatch(policy, /https?:|\*|upgrade-insecure-requests/, 'the policy names no other place');
+  const document = await app.inject('/docs/json');
+  t.same(
+    document.json(),
+    (await app.inject('/openapi.json')).json(),
+    'the page shows the document',
+  );
+  t.equal((await app.inject({ method: 'POST', url: '/docs' })).statusCode, 405);
+  t.equal((await app.inject('/docs/static/none.js')).statusCode, 404);
 });

@@ -6,7 +6,6 @@
  * stand in the problem, and `outcome` says what is known of the rest.
  */
 import type { Socket } from 'node:net';
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { BatchImport, ImportEnd } from '../../bulk/batch-import.ts';
 import { BatchKeys } from '../../bulk/batch-keys.ts';
@@ -30,8 +29,17 @@ import { idempotencyKeyOf, refusedIdempotencyKey } from '../idempotency-key.ts';
 import { BodyRefused } from '../json-body.ts';
 import { refusedWrite, sendClosed } from '../phase-guard.ts';
 import { isGone, sendJson, sendProblem } from '../respond.ts';
-import { type BatchAnswer, batchAnswer, batchQuery, batchQueryFault } from '../schemas/batch.ts';
+import {
+  type BatchAnswer,
+  batchAnswers,
+  batchHeaders,
+  batchQuery,
+  parseBatchQuery,
+} from '../schemas/batch.ts';
+import { batchBody } from '../schemas/batch-event.ts';
+import { describedOnly } from '../schemas/described-only.ts';
 import { BODY_PROBLEMS, problemResponses, WRITE_PROBLEMS } from '../schemas/problem.ts';
+import type { RawQuery } from '../schemas/query-reader.ts';
 import { Upload } from '../upload.ts';
 
 const STOPPING_RETRY_AFTER_SECONDS = 1;
@@ -67,23 +75,24 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
   // The handler reads the body itself.
   app.addContentTypeParser([ARRAY_TYPE, ...NDJSON_TYPES], (_request, _body, done) => done(null));
 
-  app.withTypeProvider<TypeBoxTypeProvider>().route({
+  app.route<{ Querystring: RawQuery }>({
     method: 'POST',
     url: '/api/v1/events/batch',
+    ...describedOnly,
     schema: {
+      operationId: 'sendEvents',
       summary: 'Send many events',
       description:
         'A body of NDJSON (application/x-ndjson) or a JSON array (application/json), plain or coded with gzip, br or zstd. An event may carry only price or only stock if it says "partial": true.',
       tags: ['Events'],
+      body: batchBody,
       querystring: batchQuery,
+      headers: batchHeaders,
       response: {
-        200: batchAnswer,
-        202: batchAnswer,
-        207: batchAnswer,
+        ...batchAnswers,
         ...problemResponses(...WRITE_PROBLEMS, ...BODY_PROBLEMS, 'invalid-batch'),
       },
     },
-    attachValidation: true,
     onRequest: (request, reply, done) => {
       if (
         !refusedWrite(lifecycle, reply) &&
@@ -93,12 +102,13 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
         done();
     },
     handler: (request, reply) => {
-      const { validationError, query } = request;
-      if (validationError !== undefined) {
-        const detail = batchQueryFault(validationError.validation);
+      const parsed = parseBatchQuery(request.query);
+      if ('fault' in parsed) {
+        const detail = parsed.fault;
         return sendProblem(reply, 'invalid-parameter', { detail, outcome: 'none' });
       }
-      const isStream = query.on_error === 'continue';
+      const { query } = parsed;
+      const isStream = query.onError === 'continue';
       if (!isStream && plainBytes(request) > limits.batchBytesMax) {
         const detail = bodyTooLong(limits.batchBytesMax).message;
         return sendProblem(reply, 'body-too-large', { outcome: 'none', detail });

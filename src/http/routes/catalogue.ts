@@ -2,6 +2,7 @@
  * `GET` and `HEAD /api/v1/products`: many products, in one of three ways: those named by id, a page,
  * or, as application/x-ndjson, all of them in one stream. Main thread.
  */
+import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { CatalogueWalk, ProductCatalogue } from '../../store/product-catalogue.ts';
@@ -17,7 +18,7 @@ import { ProductSelection } from '../product-selection.ts';
 import { isGone, sendJson, sendProblem } from '../respond.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
-import { product, productPage, productSelection } from '../schemas/product.ts';
+import { productPage, productSelection } from '../schemas/product.ts';
 import {
   PAGE_LIMIT_DEFAULT,
   type ProductsQuery,
@@ -25,6 +26,7 @@ import {
   productsQuery,
 } from '../schemas/product-query.ts';
 import type { RawQuery } from '../schemas/query-reader.ts';
+import { streamText } from '../schemas/response.ts';
 import { SliceQueue } from '../slice-queue.ts';
 import { CONTENTION_RETRY_AFTER_SECONDS } from './products.ts';
 
@@ -50,6 +52,7 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
     url: '/api/v1/products',
     ...describedOnly,
     schema: {
+      operationId: 'getProducts',
       summary: 'Products by id, page by page, or all in one stream',
       description:
         'With `id`, those products. Otherwise a page: every product that was there when the first ' +
@@ -62,15 +65,20 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
         200: {
           description: 'The selection, the page or the stream.',
           headers: {
-            vary: { schema: { type: 'string' } },
-            'x-resume-seq': {
-              description: 'With application/x-ndjson only.',
-              schema: { type: 'integer' },
-            },
+            'x-resume-seq': Type.Integer({
+              minimum: 0,
+              description: 'With application/x-ndjson only: the since of the change feed.',
+            }),
           },
           content: {
-            [JSON_FORM]: { schema: { anyOf: [productPage, productSelection] } },
-            [LINES_FORM]: { schema: product },
+            [JSON_FORM]: {
+              schema: Type.Union([productPage, productSelection]),
+              example: { products: [{ id: 'abc123', price: 49.99, stock: 100 }], next: null },
+            },
+            [LINES_FORM]: {
+              schema: streamText('Product', 'One product a line.'),
+              example: '{"id":"abc123","price":49.99,"stock":100}\n',
+            },
           },
         },
         ...problemResponses(

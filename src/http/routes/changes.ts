@@ -3,6 +3,7 @@
  * JSON. Main thread. Where Accept takes both (curl's does), `limit` asks for the page and its absence
  * for the stream.
  */
+import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ChangeFeed, ChangePage } from '../../changes/change-feed.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
@@ -12,7 +13,6 @@ import { isGone, sendJson, sendProblem } from '../respond.ts';
 import {
   CHANGES_LIMIT_DEFAULT,
   type ChangesQuery,
-  change,
   changePage,
   changesHeaders,
   changesQuery,
@@ -21,6 +21,7 @@ import {
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import type { RawQuery } from '../schemas/query-reader.ts';
+import { streamText } from '../schemas/response.ts';
 
 /** What the route needs of the feed. */
 export type Changes = Pick<ChangeFeed, 'follow' | 'page' | 'hasRoom'>;
@@ -36,6 +37,17 @@ const FORMS = [STREAM_FORM, PAGE_FORM] as const;
 const FORMS_WITH_LIMIT = [PAGE_FORM, STREAM_FORM] as const;
 
 const FULL_RETRY_AFTER_SECONDS = 5;
+
+const EXAMPLE = {
+  seq: 17,
+  product_id: 'abc123',
+  changed: ['price', 'stock'],
+  occurred_at: '2026-01-01T00:00:00.000Z',
+  deleted: false,
+  price: 49.99,
+  stock: 100,
+  version: 17,
+};
 
 const STREAM_HEADERS = {
   'content-type': STREAM_FORM,
@@ -53,6 +65,7 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
     url: '/api/v1/changes',
     ...describedOnly,
     schema: {
+      operationId: 'getChanges',
       summary: 'What changed since a seq',
       description:
         'As server-sent events, one for each event that changed a product, in the order of seq ' +
@@ -67,9 +80,19 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
       response: {
         200: {
           description: 'The stream, or the page.',
+          headers: {
+            'cache-control': Type.Literal('no-store', { description: 'Of the stream.' }),
+            'x-accel-buffering': Type.Literal('no', { description: 'Of the stream.' }),
+          },
           content: {
-            [STREAM_FORM]: { schema: change },
-            [PAGE_FORM]: { schema: changePage },
+            [STREAM_FORM]: {
+              schema: streamText('Change', 'Each event carries one change as its data.'),
+              example: `id: 17\ndata: ${JSON.stringify(EXAMPLE)}\n\n`,
+            },
+            [PAGE_FORM]: {
+              schema: changePage,
+              example: { changes: [EXAMPLE], next_since: 17, reset: false },
+            },
           },
         },
         ...problemResponses(

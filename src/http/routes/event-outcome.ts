@@ -9,6 +9,7 @@ import type { AppliedEvents } from '../applied-events.ts';
 import { refusedRead } from '../phase-guard.ts';
 import { EVENTS_PATH, sendJson, sendProblem } from '../respond.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
+import { jsonResponse } from '../schemas/response.ts';
 import { eventOutcome } from '../schemas/write-answer.ts';
 
 export interface EventOutcomeDeps {
@@ -25,12 +26,15 @@ export function eventOutcomeRoute(app: FastifyInstance, deps: EventOutcomeDeps):
     method: 'GET',
     url: `${EVENTS_PATH}:seq`,
     schema: {
+      operationId: 'getEventOutcome',
       summary: 'What became of an event',
       description: 'For the last OUTCOME_WINDOW events; the Location of every write leads here.',
       tags: ['Events'],
-      params: Type.Object({ seq: Type.String({ description: 'The number of the event.' }) }),
+      params: Type.Object({
+        seq: Type.String({ description: 'The number of the event.', examples: ['17'] }),
+      }),
       response: {
-        200: eventOutcome,
+        200: jsonResponse('What became of it.', eventOutcome, { seq: 17, status: 'applied' }),
         ...problemResponses(...READ_PROBLEMS, 'event-not-found', 'outcome-expired'),
       },
     },

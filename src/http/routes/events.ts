@@ -33,6 +33,7 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
     method: 'POST',
     url: '/api/v1/events',
     schema: {
+      operationId: 'sendEvent',
       summary: 'Send one event: the price and stock of a product',
       description:
         'Each of the two keeps the newest event time; an older one changes nothing. Answered once ' +

@@ -1,11 +1,25 @@
 /** `GET /health`: says that the process answers, and nothing more. Main thread. */
+import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { sendJson } from '../respond.ts';
+import { jsonResponse } from '../schemas/response.ts';
 
 export function healthRoute(app: FastifyInstance): void {
   app.get(
     '/health',
-    { schema: { summary: 'Whether the process answers', tags: ['Probes'] } },
+    {
+      schema: {
+        operationId: 'getHealth',
+        summary: 'Whether the process answers',
+        description: 'Says nothing else; see `/livez` and `/readyz`.',
+        tags: ['Probes'],
+        response: {
+          200: jsonResponse('It answers.', Type.Object({ status: Type.Literal('healthy') }), {
+            status: 'healthy',
+          }),
+        },
+      },
+    },
     (_request, reply) => {
       sendJson(reply, 200, '{"status":"healthy"}');
     },

@@ -44,8 +44,17 @@ export interface ProductWriteDeps {
 const URL_OF_PRODUCT = '/api/v1/products/:id';
 const ACCEPT_PATCH = `${MERGE_PATCH_TYPE}, application/json`;
 
+const PATCH_REFUSALS = Object.fromEntries(
+  Object.entries(
+    problemResponses(...WRITE_PROBLEMS, ...BODY_PROBLEMS, ...CONDITION_PROBLEMS, 'invalid-event'),
+  ).map(([status, response]) => [
+    status,
+    { ...response, headers: { ...response.headers, 'accept-patch': Type.Literal(ACCEPT_PATCH) } },
+  ]),
+);
+
 const params = Type.Object({
-  id: Type.String({ description: 'The product_id, percent-encoded.' }),
+  id: Type.String({ description: 'The product_id, percent-encoded.', examples: ['abc123'] }),
 });
 
 /** Adds PATCH to `app`, a scope of its own: it takes bodies. */
@@ -57,6 +66,7 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
     method: 'PATCH',
     url: URL_OF_PRODUCT,
     schema: {
+      operationId: 'patchProduct',
       summary: 'Set the price or the stock of a product, or both',
       description:
         'What is not given stays as it is. An unknown product is created, with null for what is ' +
@@ -68,18 +78,13 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
       headers: writeHeaders,
       response: {
         ...writeAnswers,
-        ...problemResponses(
-          ...WRITE_PROBLEMS,
-          ...BODY_PROBLEMS,
-          ...CONDITION_PROBLEMS,
-          'invalid-event',
-        ),
+        ...PATCH_REFUSALS,
       },
     },
     attachValidation: true,
     onRequest: (request, reply, done) => {
       if (refusedWrite(lifecycle, reply)) return;
-      reply.header('accept-patch', ACCEPT_PATCH); // RFC 5789, section 2.2: with a 415
+      reply.header('accept-patch', ACCEPT_PATCH); // RFC 5789, section 2.2: with a 415; others may say it, too
       if (refusedMedia(request, reply)) return;
       done();
     },
@@ -114,6 +119,7 @@ export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps)
     method: 'DELETE',
     url: URL_OF_PRODUCT,
     schema: {
+      operationId: 'delistProduct',
       summary: 'Delist a product',
       description:
         'Recorded whether the product is known or not. A later event (in event time) brings it ' +

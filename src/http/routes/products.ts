@@ -3,6 +3,7 @@
  * store. Main thread; answers in the same turn unless a writer holds the entry or the client waits
  * for an event. The version is the ETag of both views: what they show changes with it and only then.
  */
+import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { isListed, type ProductRepository } from '../../store/product-repository.ts';
@@ -14,9 +15,10 @@ import { productJson } from '../product-json.ts';
 import { isGone, sendJson, sendProblem } from '../respond.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
-import { product, productParams } from '../schemas/product.ts';
-import { parseProductQuery, productQuery } from '../schemas/product-query.ts';
+import { productParams } from '../schemas/product.ts';
+import { parseProductQuery, productHeaders, productQuery } from '../schemas/product-query.ts';
 import type { RawQuery } from '../schemas/query-reader.ts';
+import { etagHeader, jsonResponse } from '../schemas/response.ts';
 
 export interface ProductRouteDeps {
   readonly products: ProductRepository;
@@ -36,6 +38,7 @@ export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): voi
     url: '/api/v1/products/:id',
     ...describedOnly,
     schema: {
+      operationId: 'getProduct',
       summary: 'The current state of one product',
       description:
         'One committed state, never a mix of two. `ETag` is its version (the seq of the event that ' +
@@ -43,8 +46,18 @@ export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): voi
       tags: ['Products'],
       params: productParams,
       querystring: productQuery,
+      headers: productHeaders,
       response: {
-        200: product,
+        200: jsonResponse(
+          'Its state; more of it with view=full.',
+          Type.Ref('Product'),
+          { id: 'abc123', price: 49.99, stock: 100 },
+          etagHeader,
+        ),
+        304: {
+          ...Type.Null({ description: 'If-None-Match has its version.' }),
+          headers: etagHeader,
+        },
         ...problemResponses(
           ...READ_PROBLEMS,
           'invalid-parameter',

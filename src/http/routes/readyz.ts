@@ -8,16 +8,22 @@ import type { ProblemCode, ProblemExtras } from '../../errors/problems.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { sendJson, sendProblem } from '../respond.ts';
 import { problemResponses } from '../schemas/problem.ts';
+import { jsonResponse } from '../schemas/response.ts';
 
 export function readyzRoute(app: FastifyInstance, lifecycle: Lifecycle): void {
   app.get(
     '/readyz',
     {
       schema: {
+        operationId: 'getReadiness',
         summary: 'Whether to send traffic here',
+        description:
+          'Red until the log is replayed, while it can not be written, and from the stop on; reads go on meanwhile.',
         tags: ['Probes'],
         response: {
-          200: Type.Object({ status: Type.Literal('ready') }),
+          200: jsonResponse('It is ready.', Type.Object({ status: Type.Literal('ready') }), {
+            status: 'ready',
+          }),
           ...problemResponses('not-ready', 'stopping', 'storage-unavailable'),
         },
       },

@@ -10,6 +10,7 @@ import type { ProductEvent } from '../../intake/event-intake.ts';
 import { eventFaults, futureFaults, isTooFarAhead } from './event-faults.ts';
 import { eventTimeMs } from './event-time.ts';
 import { ajvOptions, productEventBody } from './product-event.ts';
+import { streamText } from './response.ts';
 
 const { price, stock, ...others } = productEventBody.properties;
 const members = {
@@ -24,7 +25,30 @@ const partialEvent = Type.Object(
 );
 
 /** One event of a batch, as the API's description shows it. */
-export const batchEvent = Type.Union([fullEvent, partialEvent]);
+export const batchEventSchema = Type.Union([fullEvent, partialEvent], {
+  $id: 'BatchEvent',
+  description: 'With "partial": true, price or stock may be missing.',
+});
+
+const EXAMPLES = [
+  { product_id: 'abc123', price: 49.99, stock: 100 },
+  { product_id: 'def456', stock: 7, partial: true },
+];
+
+/** The body of a batch by media type. */
+export const batchBody = {
+  content: {
+    'application/json': {
+      schema: Type.Array(Type.Ref('BatchEvent'), { examples: [EXAMPLES] }),
+    },
+    'application/x-ndjson': {
+      schema: {
+        ...streamText('BatchEvent', 'One event a line.'),
+        examples: [EXAMPLES.map((event) => `${JSON.stringify(event)}\n`).join('')],
+      },
+    },
+  },
+};
 
 type BatchEvent = Static<typeof partialEvent>;
 

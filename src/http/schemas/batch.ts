@@ -3,12 +3,18 @@
  * described by `batch-event.ts`. Main thread.
  */
 import { type Static, Type } from '@sinclair/typebox';
-import type { FastifySchemaValidationError } from 'fastify';
+import { ACK_LEVELS, type AckLevel } from '../../intake/event-intake.ts';
+import { type Parsed, QueryReader, type RawQuery } from './query-reader.ts';
+import { eventHeaders, jsonResponse } from './response.ts';
+import { writeHeaders } from './write-answer.ts';
+
+const ON_ERROR = ['reject', 'continue'] as const;
 
 export const batchQuery = Type.Object(
   {
     on_error: Type.Optional(
       Type.Union([Type.Literal('reject'), Type.Literal('continue')], {
+        default: 'reject',
         description: 'reject: all events or none. continue: the good ones, of any number.',
       }),
     ),
@@ -19,40 +25,93 @@ export const batchQuery = Type.Object(
   { additionalProperties: false },
 );
 
-export type OnError = NonNullable<Static<typeof batchQuery>['on_error']>;
+export const batchHeaders = Type.Object({
+  'content-encoding': Type.Optional(
+    Type.Union(
+      ['gzip', 'br', 'zstd', 'identity'].map((coding) => Type.Literal(coding)),
+      {
+        description: 'How the body is coded.',
+      },
+    ),
+  ),
+  'idempotency-key': writeHeaders.properties['idempotency-key'],
+});
+
+const EXAMPLE: BatchAnswer = {
+  status: 'durable',
+  accepted: 2,
+  rejected: 0,
+  duplicates: 0,
+  first_seq: 17,
+  last_seq: 18,
+  errors: [],
+};
+
+const FAULTY_EXAMPLE: BatchAnswer = {
+  ...EXAMPLE,
+  accepted: 1,
+  rejected: 1,
+  last_seq: 17,
+  errors: [{ line: 2, pointer: '/price', detail: 'price must be a number.' }],
+};
+
+export const batchAnswers = {
+  200: answer('All events are applied.', { ...EXAMPLE, status: 'applied' }),
+  202: answer('All events are on disk; with ack=accepted only queued.', EXAMPLE),
+  207: answer(
+    'With on_error=continue: the good events are, the others are listed.',
+    FAULTY_EXAMPLE,
+  ),
+};
+
+function answer(description: string, example: BatchAnswer) {
+  return jsonResponse(description, Type.Ref('BatchResult'), example, eventHeaders);
+}
+
+export interface BatchQuery {
+  readonly onError: (typeof ON_ERROR)[number];
+  /** `undefined`: the service's default. */
+  readonly ack: AckLevel | undefined;
+}
 
 const seq = Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]);
 
-export const batchAnswer = Type.Object({
-  status: Type.Union([Type.Literal('accepted'), Type.Literal('durable'), Type.Literal('applied')]),
-  accepted: Type.Integer({ description: 'Events taken now.' }),
-  rejected: Type.Integer({ description: 'Events that have faults; never taken.' }),
-  duplicates: Type.Integer({ description: 'Events known already, under the same key.' }),
-  first_seq: seq,
-  last_seq: seq,
-  errors: Type.Array(
-    Type.Object({
-      line: Type.Integer({
-        minimum: 1,
-        description: 'Line of the body, or place in the array, from 1.',
+export const batchResultSchema = Type.Object(
+  {
+    status: Type.Union([
+      Type.Literal('accepted'),
+      Type.Literal('durable'),
+      Type.Literal('applied'),
+    ]),
+    accepted: Type.Integer({ description: 'Events taken now.' }),
+    rejected: Type.Integer({ description: 'Events that have faults; never taken.' }),
+    duplicates: Type.Integer({ description: 'Events known already, under the same key.' }),
+    first_seq: seq,
+    last_seq: seq,
+    errors: Type.Array(
+      Type.Object({
+        line: Type.Integer({
+          minimum: 1,
+          description: 'Line of the body, or place in the array, from 1.',
+        }),
+        pointer: Type.String({ description: 'RFC 6901 JSON pointer into the event.' }),
+        detail: Type.String(),
       }),
-      pointer: Type.String({ description: 'RFC 6901 JSON pointer into the event.' }),
-      detail: Type.String(),
-    }),
-    { maxItems: 100, description: 'The first faults; `rejected` counts all faulty events.' },
-  ),
-});
+      { maxItems: 100, description: 'The first faults; `rejected` counts all faulty events.' },
+    ),
+  },
+  { $id: 'BatchResult', additionalProperties: false, description: 'What became of a batch.' },
+);
 
-export type BatchAnswer = Static<typeof batchAnswer>;
+export type BatchAnswer = Static<typeof batchResultSchema>;
 
-/** Says in one sentence what is wrong with a query that the schema refused. */
-export function batchQueryFault(errors: readonly FastifySchemaValidationError[]): string {
-  const unknown = errors.find(({ keyword }) => keyword === 'additionalProperties');
-  if (unknown !== undefined) {
-    const name = JSON.stringify(String(unknown.params.additionalProperty).slice(0, 80));
-    return `The parameter ${name} is unknown; this route knows on_error and ack.`;
-  }
-  return errors.some(({ instancePath }) => instancePath === '/on_error')
-    ? 'on_error must be reject or continue, given once.'
-    : 'ack must be one of accepted, durable, applied, given once.';
+export function parseBatchQuery(raw: RawQuery): Parsed<BatchQuery> {
+  const reader = new QueryReader(raw, Object.keys(batchQuery.properties));
+  const oneOf =
+    <T extends string>(names: readonly T[]) =>
+    (text: string) =>
+      names.find((name) => name === text);
+  const onError = reader.once('on_error', oneOf(ON_ERROR), 'reject or continue') ?? 'reject';
+  const ack = reader.once('ack', oneOf(ACK_LEVELS), `one of ${ACK_LEVELS.join(', ')}`);
+  return reader.result({ onError, ack });
 }

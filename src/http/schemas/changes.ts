@@ -41,21 +41,24 @@ export const changesHeaders = Type.Object({
   ),
 });
 
-export const change = Type.Object({
-  seq: seq('The event.'),
-  product_id: Type.String(),
-  changed: Type.Array(Type.Union([Type.Literal('price'), Type.Literal('stock')]), {
-    description: 'What the event wrote.',
-  }),
-  occurred_at: Type.String({ format: 'date-time' }),
-  deleted: Type.Boolean({ description: 'The product is delisted; price and stock are null.' }),
-  price: Type.Union([Type.Number(), Type.Null()]),
-  stock: Type.Union([Type.Number(), Type.Null()]),
-  version: seq('The seq of the state that price and stock are: that of the event, or newer.'),
-});
+export const changeSchema = Type.Object(
+  {
+    seq: seq('The event.'),
+    product_id: Type.String(),
+    changed: Type.Array(Type.Union([Type.Literal('price'), Type.Literal('stock')]), {
+      description: 'What the event wrote.',
+    }),
+    occurred_at: Type.String({ format: 'date-time' }),
+    deleted: Type.Boolean({ description: 'The product is delisted; price and stock are null.' }),
+    price: Type.Union([Type.Number(), Type.Null()]),
+    stock: Type.Union([Type.Number(), Type.Null()]),
+    version: seq('The seq of the state that price and stock are: that of the event, or newer.'),
+  },
+  { $id: 'Change', additionalProperties: false, description: 'What one event changed.' },
+);
 
 export const changePage = Type.Object({
-  changes: Type.Array(change),
+  changes: Type.Array(Type.Ref('Change')),
   next_since: seq('The since of the next request.'),
   reset: Type.Boolean({
     description:

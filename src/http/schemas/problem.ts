@@ -4,7 +4,11 @@
  * registry in `src/errors/problems.ts`, so that no status is written twice.
  */
 import { type TSchema, Type } from '@sinclair/typebox';
-import { PROBLEMS, type ProblemCode } from '../../errors/problems.ts';
+import { PROBLEMS, type ProblemCode, problemBody } from '../../errors/problems.ts';
+import { eventHeaders, retryAfterHeader } from './response.ts';
+
+const count = (description: string) => Type.Optional(Type.Integer({ minimum: 0, description }));
+const seqOrNull = Type.Optional(Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]));
 
 /** RFC 9457; registered with the app under its `$id`, and shared by every route. */
 export const problemSchema = Type.Object(
@@ -15,18 +19,35 @@ export const problemSchema = Type.Object(
     detail: Type.String(),
     instance: Type.String({ description: 'The id of the request.' }),
     code: Type.String({ enum: Object.keys(PROBLEMS) }),
-    outcome: Type.Optional(Type.String({ enum: ['none', 'partial', 'unknown'] })),
+    outcome: Type.Optional(
+      Type.String({
+        enum: ['none', 'partial', 'unknown'],
+        description:
+          'Of a write. `none`: it was not applied and will not be. `unknown`: a failing disk had ' +
+          'been given it, or a part of it. `partial`: of a batch, what is counted was taken and ' +
+          'the rest will not be.',
+      }),
+    ),
     errors: Type.Optional(
       Type.Array(
         Type.Object({
           line: Type.Optional(Type.Integer({ minimum: 1, description: 'Of a batch.' })),
-          pointer: Type.String(),
+          pointer: Type.String({ description: 'RFC 6901, into the body; empty for all of it.' }),
           detail: Type.String(),
         }),
       ),
     ),
+    accepted: count('Of a batch: events taken.'),
+    rejected: count('Of a batch: events that have faults.'),
+    duplicates: count('Of a batch: events known already, under the same key.'),
+    first_seq: seqOrNull,
+    last_seq: seqOrNull,
   },
-  { $id: 'Problem', description: 'Problem details (RFC 9457).' },
+  {
+    $id: 'Problem',
+    additionalProperties: false,
+    description: 'Problem details (RFC 9457).',
+  },
 );
 
 /** What any request may be answered with. */
@@ -62,8 +83,20 @@ export const CONDITION_PROBLEMS = ['precondition-failed', 'outcome-expired'] as 
 
 export interface ProblemResponse {
   readonly description: string;
-  readonly content: { readonly 'application/problem+json': { readonly schema: TSchema } };
+  readonly headers?: Readonly<Record<string, TSchema>>;
+  readonly content: {
+    readonly 'application/problem+json': { readonly schema: TSchema; readonly example: unknown };
+  };
 }
+
+/** Refusals of an event that is on record all the same, and has its number. */
+const ON_RECORD: ReadonlySet<ProblemCode> = new Set([
+  'precondition-failed',
+  'event-set-aside',
+  'outcome-expired',
+]);
+
+const EXAMPLE_REQUEST_ID = 'req-1';
 
 /** The responses of a route that can answer with `codes`, by status. */
 export function problemResponses(
@@ -76,8 +109,14 @@ export function problemResponses(
 }
 
 function problemResponse(codes: readonly ProblemCode[]): ProblemResponse {
+  const headers = {
+    ...(PROBLEMS[codes[0]].status === 503 ? retryAfterHeader : {}),
+    ...(codes.some((code) => ON_RECORD.has(code)) ? eventHeaders : {}),
+  };
+  const example = problemBody(codes[0], EXAMPLE_REQUEST_ID);
   return {
     description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code].detail}`).join(' '),
-    content: { 'application/problem+json': { schema: Type.Ref('Problem') } },
+    ...(Object.keys(headers).length === 0 ? {} : { headers }),
+    content: { 'application/problem+json': { schema: Type.Ref('Problem'), example } },
   };
 }

@@ -10,7 +10,10 @@ import { isProductId } from './product-id.ts';
 
 export const productEventBody = Type.Object(
   {
-    product_id: Type.String({ format: 'product-id' }),
+    product_id: Type.String({
+      format: 'product-id',
+      description: '1 to 64 bytes of UTF-8 without control characters.',
+    }),
     price: Type.Number({ minimum: 0 }),
     stock: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
     // One schema with two types, not a union: an anyOf reports each branch that failed.
@@ -19,11 +22,26 @@ export const productEventBody = Type.Object(
         type: ['string', 'integer'],
         format: 'event-time',
         minimum: EVENT_TIME_MS_MIN,
+        description:
+          'When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 ' +
+          'minutes ahead. Without it, when it arrived.',
       }),
     ),
-    event_id: Type.Optional(Type.String({ format: 'event-id' })),
+    event_id: Type.Optional(
+      Type.String({
+        format: 'event-id',
+        description:
+          '1 to 128 bytes of UTF-8 without control characters. The same id again with the same ' +
+          'content is the same event; with other content it is refused.',
+      }),
+    ),
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    examples: [
+      { product_id: 'abc123', price: 49.99, stock: 100, occurred_at: '2026-01-01T00:00:00Z' },
+    ],
+  },
 );
 
 export type ProductEventBody = Static<typeof productEventBody>;

@@ -15,7 +15,7 @@ const { price, stock, occurred_at, event_id } = productEventBody.properties;
 
 export const productPatchBody = Type.Object(
   { price: Type.Optional(price), stock: Type.Optional(stock), occurred_at, event_id },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ stock: 7 }] },
 );
 
 export type ProductPatchBody = Static<typeof productPatchBody>;

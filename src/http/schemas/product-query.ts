@@ -40,6 +40,12 @@ const readParameters = {
 /** `GET /api/v1/products/{id}` */
 export const productQuery = Type.Object(readParameters, { additionalProperties: false });
 
+export const productHeaders = Type.Object({
+  'if-none-match': Type.Optional(
+    Type.String({ description: 'An ETag that is known; 304 while it is the version.' }),
+  ),
+});
+
 /** `GET /api/v1/products` */
 export const productsQuery = Type.Object(
   {

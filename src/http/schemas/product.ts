@@ -4,7 +4,11 @@
 import { Type } from '@sinclair/typebox';
 
 export const productParams = Type.Object({
-  id: Type.String({ minLength: 1, description: 'Any id that can be posted, percent-encoded.' }),
+  id: Type.String({
+    minLength: 1,
+    description: 'Any id that can be posted, percent-encoded.',
+    examples: ['abc123'],
+  }),
 });
 
 const eventTime = (field: string) =>
@@ -14,7 +18,7 @@ const eventTime = (field: string) =>
     }),
   );
 
-export const product = Type.Object(
+export const productSchema = Type.Object(
   {
     id: Type.String({ minLength: 1 }),
     price: Type.Union([Type.Number({ minimum: 0 }), Type.Null()], {
@@ -43,13 +47,15 @@ export const product = Type.Object(
       }),
     ),
   },
-  { additionalProperties: false },
+  { $id: 'Product', additionalProperties: false, description: 'The current state of a product.' },
 );
 
 /** The answer to `?id=…`. */
 export const productSelection = Type.Object(
   {
-    products: Type.Array(product, { description: 'In the order asked for, each once.' }),
+    products: Type.Array(Type.Ref('Product'), {
+      description: 'In the order asked for, each once.',
+    }),
     missing: Type.Array(Type.String(), { description: 'Ids that are not listed, each once.' }),
   },
   { additionalProperties: false },
@@ -58,7 +64,9 @@ export const productSelection = Type.Object(
 /** The answer to `?limit=…&cursor=…`. */
 export const productPage = Type.Object(
   {
-    products: Type.Array(product, { description: 'May be fewer than limit on any page.' }),
+    products: Type.Array(Type.Ref('Product'), {
+      description: 'May be fewer than limit on any page.',
+    }),
     next: Type.Union([Type.String(), Type.Null()], {
       description: 'The cursor of the next page; null after the last.',
     }),

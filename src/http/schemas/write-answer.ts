@@ -3,6 +3,9 @@
  * Main thread; the answers are written by hand (pending-ack.ts), the headers read by hand.
  */
 import { Type } from '@sinclair/typebox';
+import { etagHeader, eventHeaders, jsonResponse } from './response.ts';
+
+const CLOSED = { additionalProperties: false };
 
 export const writeHeaders = Type.Object({
   'idempotency-key': Type.Optional(
@@ -25,36 +28,52 @@ const status = (level: string) => Type.Literal(level);
 const product_id = Type.String({ description: 'The product.' });
 const seq = Type.Integer({ minimum: 1, description: 'The number of the event.' });
 
-const durable = Type.Object({ status: status('durable'), product_id, seq });
-const accepted = Type.Object({ status: status('accepted'), product_id });
-const applied = Type.Object({
-  status: status('applied'),
-  product_id,
-  seq,
-  outcome: Type.Optional(
-    Type.Union([Type.Literal('stale'), Type.Literal('expired')], {
-      description:
-        'Only where the event is not known to have changed the product: `stale`, it is older than ' +
-        'what stood; `expired`, a repetition of an event whose outcome is no longer kept.',
-    }),
-  ),
-});
+const durable = Type.Object({ status: status('durable'), product_id, seq }, CLOSED);
+const accepted = Type.Object({ status: status('accepted'), product_id }, CLOSED);
+const applied = Type.Object(
+  {
+    status: status('applied'),
+    product_id,
+    seq,
+    outcome: Type.Optional(
+      Type.Union([Type.Literal('stale'), Type.Literal('expired')], {
+        description:
+          'Only where the event is not known to have changed the product: `stale`, it is older ' +
+          'than what stood; `expired`, a repetition of an event whose outcome is no longer kept.',
+      }),
+    ),
+  },
+  CLOSED,
+);
 
 export const writeAnswers = {
-  200: applied,
-  202: Type.Union([durable, accepted]),
+  200: jsonResponse(
+    'The appliers have passed the event: reads show it. ETag where it changed the product.',
+    applied,
+    { status: 'applied', product_id: 'abc123', seq: 17 },
+    { ...eventHeaders, ...etagHeader },
+  ),
+  202: jsonResponse(
+    'The event is on disk; with ack=accepted only queued, and then without seq and Location.',
+    Type.Union([durable, accepted]),
+    { status: 'durable', product_id: 'abc123', seq: 17 },
+    eventHeaders,
+  ),
 };
 
 /** The answer of `GET /api/v1/events/{seq}`. */
-export const eventOutcome = Type.Object({
-  seq,
-  status: Type.Union(
-    ['durable', 'applied', 'stale', 'refused', 'dead'].map((name) => Type.Literal(name)),
-    {
-      description:
-        '`durable`: on disk, not yet applied. `applied`: it set price, stock or both. `stale`: ' +
-        'older in event time than what stood. `refused`: its If-Match did not hold. `dead`: set ' +
-        'aside, because applying it killed its worker twice.',
-    },
-  ),
-});
+export const eventOutcome = Type.Object(
+  {
+    seq,
+    status: Type.Union(
+      ['durable', 'applied', 'stale', 'refused', 'dead'].map((name) => Type.Literal(name)),
+      {
+        description:
+          '`durable`: on disk, not yet applied. `applied`: it set price, stock or both. `stale`: ' +
+          'older in event time than what stood. `refused`: its If-Match did not hold. `dead`: set ' +
+          'aside, because applying it killed its worker twice.',
+      },
+    ),
+  },
+  CLOSED,
+);

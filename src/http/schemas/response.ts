@@ -1,0 +1,61 @@
+/**
+ * Successful answers as the OpenAPI document shows them: a body with an example, and the headers
+ * that come with it. Main thread, constants only.
+ */
+import { type TSchema, Type } from '@sinclair/typebox';
+
+type ResponseHeaders = Readonly<Record<string, TSchema>>;
+
+export interface DescribedResponse {
+  readonly description: string;
+  readonly headers?: ResponseHeaders;
+  readonly content: Readonly<Record<string, { readonly schema: TSchema; example?: unknown }>>;
+}
+
+/** The answer to a write carries these; not while it is only accepted and has no number yet. */
+export const eventHeaders: ResponseHeaders = {
+  location: Type.String({
+    pattern: '^/api/v1/events/[1-9][0-9]*$',
+    description: 'Where the outcome of the event is, of a batch that of its last one.',
+  }),
+  'idempotency-replayed': Type.Literal('true', {
+    description: 'The answer is that of the first time; nothing was written again.',
+  }),
+};
+
+/** The version of a product. */
+export const etagHeader: ResponseHeaders = {
+  etag: Type.String({
+    pattern: '^"[1-9][0-9]*"$',
+    description: 'The seq of the event that last changed the product.',
+  }),
+};
+
+export const retryAfterHeader: ResponseHeaders = {
+  'retry-after': Type.Integer({
+    minimum: 1,
+    description: 'Seconds after which a retry is worth it, where that is known.',
+  }),
+};
+
+/** A JSON answer of the form `schema`. */
+export function jsonResponse(
+  description: string,
+  schema: TSchema,
+  example: unknown,
+  headers?: ResponseHeaders,
+): DescribedResponse {
+  return {
+    description,
+    ...(headers === undefined ? {} : { headers }),
+    content: { 'application/json': { schema, example } },
+  };
+}
+
+/**
+ * The text of a stream of JSON objects, each of the form of the shared schema `itemRef`. OpenAPI 3.1
+ * has no word for it, so the schema is that of a text, and `x-item-schema` names the objects' own.
+ */
+export function streamText(itemRef: string, description: string): TSchema {
+  return Type.String({ description, 'x-item-schema': Type.Ref(itemRef) });
+}

@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 const START_MS_MAX = 30_000;
 const STOP_MS_MAX = 20_000;
+/** As `npm start` has it. */
+const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/node', import.meta.url));
 
 export class ServerProcess {
   readonly url: string;
@@ -30,7 +32,7 @@ export class ServerProcess {
   ): Promise<ServerProcess> {
     const path = fileURLToPath(new URL(`../${module}`, import.meta.url));
     const child = spawn(process.execPath, [path], {
-      env: { ...process.env, ...env },
+      env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const kill = () => void child.kill('SIGKILL');

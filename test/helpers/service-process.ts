@@ -1,6 +1,7 @@
 /**
  * The real process, started as a user starts it, with an environment and a working folder of its
- * own: nothing of the test's environment reaches it. It never outlives the test.
+ * own: nothing of the test's environment reaches it but the place of Node's compile cache. It never
+ * outlives the test.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
@@ -37,6 +38,9 @@ export interface ProcessOptions {
   readonly under?: readonly string[];
 }
 
+const { NODE_COMPILE_CACHE } = process.env;
+const COMPILE_CACHE = NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
+
 export class ServiceProcess {
   readonly exited: Promise<Exit>;
   readonly #child: ChildProcessByStdio<null, Readable, Readable>;
@@ -47,7 +51,7 @@ export class ServiceProcess {
 
   private constructor(options: ProcessOptions) {
     const { cwd, args = [], under } = options;
-    const env = { PORT: '0', ...options.env };
+    const env = { PORT: '0', ...COMPILE_CACHE, ...options.env };
     const command = [process.execPath, MAIN, ...args];
     // `env -i` and not only `spawn`'s own `env`: tap adds to that.
     const pairs = Object.entries(env).map(([name, value]) => `${name}=${value}`);

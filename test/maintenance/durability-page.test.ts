@@ -43,7 +43,8 @@ function clone(t: Test): string {
 }
 
 function run(cwd: string, command: string): Promise<{ code: number; output: string }> {
-  const env = { ...ENV, PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? cwd };
+  const { PATH = '', HOME = cwd, NODE_COMPILE_CACHE = '' } = process.env;
+  const env = { ...ENV, PATH, HOME, NODE_COMPILE_CACHE };
   return new Promise((resolve) => {
     const options = { cwd, env, timeout: COMMAND_MS_MAX };
     execFile('sh', ['-c', command], options, (error, stdout, stderr) => {

@@ -4,6 +4,7 @@
  */
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifySchemaValidationError } from 'fastify';
+import { SET_ASIDE_LISTED_MAX } from '../../outcome/set-aside-search.ts';
 
 export const batchQuery = Type.Object(
   {
@@ -30,6 +31,13 @@ export const batchAnswer = Type.Object({
   duplicates: Type.Integer({ description: 'Events known already, under the same key.' }),
   first_seq: seq,
   last_seq: seq,
+  set_aside: Type.Optional(
+    Type.Array(Type.Integer({ minimum: 1 }), {
+      maxItems: SET_ASIDE_LISTED_MAX,
+      description:
+        'With ack=applied: seqs of events that could not be applied, the first ones; absent if there are none.',
+    }),
+  ),
   errors: Type.Array(
     Type.Object({
       line: Type.Integer({

@@ -1,7 +1,7 @@
 /**
  * Finds the events of one batch that were set aside (`dead`), while the batch is still coming: the
- * outcome window may be shorter than the batch. It keeps only seqs that are not yet applied, as
- * ranges: about as many as the commit ring holds at the most. Main thread.
+ * outcome window may be shorter than the batch. It keeps only seqs that are not yet applied, each
+ * once, as ranges: about as many as the commit ring holds at the most. Main thread.
  */
 import type { OutcomeReader } from './outcome-window.ts';
 
@@ -43,7 +43,7 @@ export class SetAsideSearch {
   look(): void {
     this.#notedSinceLook = 0;
     const appliedSeq = this.#applied.seq;
-    this.#pending = this.#pending.filter((range) => {
+    const left = this.#pending.filter((range) => {
       const { from } = range;
       const to = Math.min(range.to, appliedSeq);
       for (let seq = from; seq <= to; seq++) {
@@ -52,6 +52,7 @@ export class SetAsideSearch {
       range.from = Math.max(from, to + 1);
       return range.from <= range.to;
     });
+    this.#pending = merged(left);
   }
 
   /** An event that is in the batch twice has one seq. */
@@ -60,4 +61,16 @@ export class SetAsideSearch {
       this.listed.push(seq);
     }
   }
+}
+
+/** The same seqs in ascending order, each once: an event may be repeated before it is applied. */
+function merged(ranges: SeqRange[]): SeqRange[] {
+  ranges.sort((a, b) => a.from - b.from);
+  const result: SeqRange[] = [];
+  for (const range of ranges) {
+    const last = result.at(-1);
+    if (last !== undefined && range.from <= last.to + 1) last.to = Math.max(last.to, range.to);
+    else result.push(range);
+  }
+  return result;
 }

@@ -63,6 +63,16 @@ t.test('a batch longer than the window is looked at before its outcomes expire',
   t.end();
 });
 
+t.test('events repeated again and again before they are applied are asked for once', (t) => {
+  const { applied, asked, search } = world();
+  for (let n = 0; n < 20_000; n++) search.note(n % 2 === 0 ? 7 : 3);
+  search.look();
+  applied.seq = 10;
+  search.look();
+  t.strictSame(asked, [3, 7]);
+  t.end();
+});
+
 t.test('lists the first ones', (t) => {
   const { applied, dead, search } = world();
   for (let seq = 1; seq <= 300; seq++) {

@@ -30,6 +30,7 @@ import { DiskWatch } from './log/disk-watch.ts';
 import { LogSupervisor } from './log/log-supervisor.ts';
 import { LogProgress } from './log/progress.ts';
 import { OutcomeReader, OutcomeWindow } from './outcome/outcome-window.ts';
+import { SetAsideSearch } from './outcome/set-aside-search.ts';
 import { CommitRing } from './ring/commit-ring.ts';
 import { IntakeRing } from './ring/intake-ring.ts';
 import { Admission } from './store/admission.ts';
@@ -143,6 +144,7 @@ export class Service implements Lifecycle {
       applied: {
         whenApplied: (seq, onApplied) => this.#watermark.whenApplied(seq, onApplied),
         outcomeOf: (seq) => this.outcomes.outcomeOf(seq),
+        searchSetAside: () => new SetAsideSearch(this.#watermark, this.outcomes),
       },
       watermark: this.#watermark,
       products: this.store,

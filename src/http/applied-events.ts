@@ -1,9 +1,12 @@
 /** The seam to the appliers: what becomes of durable events. Main thread. */
 import type { EventOutcome } from '../outcome/outcome-window.ts';
+import type { SetAsideSearch } from '../outcome/set-aside-search.ts';
 
 export interface AppliedEvents {
   /** Calls `onApplied` once the appliers are through with the durable event `seq`. */
   whenApplied(seq: number, onApplied: () => void): void;
   /** What became of the event with this number, a safe integer ≥ 1. */
   outcomeOf(seq: number): EventOutcome;
+  /** Begins to look for the events of a batch that are set aside. */
+  searchSetAside(): SetAsideSearch;
 }

@@ -8,6 +8,8 @@ export class Batch {
   onConflict: (number: number) => void = () => undefined;
   /** Told, once, when it is to end: the service stops, or the log has not taken what it was given. */
   onStop: () => void = () => undefined;
+  /** Told the seq of every event that is durable, as of now or from before, if anybody asks. */
+  onSeq: ((seq: number) => void) | undefined;
   /** Events queued and not yet settled. */
   inFlight = 0;
   /** Events that are durable now and were not before. */
@@ -39,6 +41,7 @@ export class Batch {
   noteSeq(seq: number): void {
     if (this.firstSeq === 0 || seq < this.firstSeq) this.firstSeq = seq;
     if (seq > this.lastSeq) this.lastSeq = seq;
+    this.onSeq?.(seq);
   }
 }
 

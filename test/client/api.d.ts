@@ -262,6 +262,8 @@ export interface components {
             duplicates: number;
             first_seq: number | null;
             last_seq: number | null;
+            /** @description With ack=applied: seqs of events that could not be applied, the first ones; absent if there are none. */
+            set_aside?: number[];
             /** @description The first faults; `rejected` counts all faulty events. */
             errors: {
                 /** @description Line of the body, or place in the array, from 1. */
@@ -276,7 +278,7 @@ export interface components {
             /** @description The event. */
             seq: number;
             product_id: string;
-            /** @description What the event wrote. */
+            /** @description What the event carried, without a field known to have been newer already: that is known while it is the last event of the product. */
             changed: ("price" | "stock")[];
             /** Format: date-time */
             occurred_at: string;
@@ -2218,7 +2220,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `bad-request`: The request is not well-formed HTTP or its URL is not valid. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
+            /** @description `bad-request`: The request is not well-formed HTTP or its URL is not valid. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
             400: {
                 headers: {
                     [name: string]: unknown;

@@ -1,4 +1,4 @@
-/** Entry of a log thread whose disk waits at gates; see `log-gates.ts`. */
+/** Entry of a log thread whose disk waits at gates, and fails when told; see `log-gates.ts`. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type FileHandle, NodeFileSystem } from '../../src/log/file-system.ts';
 import { runLogThread } from '../../src/log/log-thread.ts';
@@ -15,6 +15,9 @@ class GatedFileSystem extends NodeFileSystem {
 
   override syncData(file: FileHandle): void {
     this.#gates.flush.pass();
+    if (Atomics.load(this.#gates.flushFails, 0) === 1) {
+      throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    }
     super.syncData(file);
   }
 }

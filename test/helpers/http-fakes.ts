@@ -19,6 +19,7 @@ import type {
 import { SlotAdmission } from '../../src/intake/slot-admission.ts';
 import type { Phase } from '../../src/lifecycle.ts';
 import type { EventOutcome } from '../../src/outcome/outcome-window.ts';
+import { SetAsideSearch } from '../../src/outcome/set-aside-search.ts';
 import { IntakeRing } from '../../src/ring/intake-ring.ts';
 import { Admission } from '../../src/store/admission.ts';
 import type {
@@ -127,6 +128,11 @@ export class FakeApplied implements AppliedEvents {
 
   outcomeOf(seq: number): EventOutcome {
     return this.outcomes.get(seq) ?? 'applied';
+  }
+
+  searchSetAside(): SetAsideSearch {
+    const outcomeOfApplied = (seq: number) => this.outcomeOf(seq);
+    return new SetAsideSearch({ seq: Number.MAX_SAFE_INTEGER }, { outcomeOfApplied });
   }
 }
 

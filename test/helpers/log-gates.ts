@@ -1,4 +1,4 @@
-/** The two gates of `gated-log.ts`, handed to every thread that is started after `installGates`. */
+/** The gates of `gated-log.ts` and its switch, handed to every thread that is started after `installGates`. */
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 import { Gate } from './gate.ts';
 
@@ -12,17 +12,21 @@ export interface LogGates {
   readonly flush: Gate;
   /** Before a file is opened for reading, as replay does. */
   readonly read: Gate;
+  /** Word 0: 1 = every flush of a file fails, behind the gate. */
+  readonly flushFails: Int32Array;
 }
 
-/** Makes two open gates for the next service of this process. */
+/** Makes two open gates and a switch that is off, for the next service of this process. */
 export function installGates(): LogGates {
-  const gates = { flush: new Gate(), read: new Gate() };
-  setEnvironmentData(KEY, [gates.flush.buffer, gates.read.buffer]);
-  return gates;
+  const buffers = [8, 8, 4].map((bytes) => new SharedArrayBuffer(bytes));
+  setEnvironmentData(KEY, buffers);
+  return receivedGates();
 }
 
 /** The gates in a thread. */
 export function receivedGates(): LogGates {
-  const [flush, read] = getEnvironmentData(KEY) as unknown as SharedArrayBuffer[];
-  return { flush: new Gate(flush), read: new Gate(read) };
+  const [flush, read, fails = new SharedArrayBuffer(4)] = getEnvironmentData(
+    KEY,
+  ) as unknown as SharedArrayBuffer[];
+  return { flush: new Gate(flush), read: new Gate(read), flushFails: new Int32Array(fails) };
 }

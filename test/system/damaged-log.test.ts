@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ApiClient } from '../helpers/api-client.ts';
-import { type NewestSegment, newestSegment } from '../helpers/log-frames.ts';
+import { newestSegment, type SegmentFile } from '../helpers/log-frames.ts';
 import { startReadyService } from '../helpers/service-in-process.ts';
 import { ServiceProcess } from '../helpers/service-process.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
@@ -11,7 +11,7 @@ import { tempDir } from '../helpers/temp-dir.ts';
 const EVENTS = 9;
 
 /** What a process leaves that crashed after EVENTS events of one product, each in its own frame. */
-async function crash(t: Test): Promise<NewestSegment> {
+async function crash(t: Test): Promise<SegmentFile> {
   const cwd = tempDir(t);
   const service = await ServiceProcess.start(t, { cwd });
   const client = new ApiClient(await service.ready());
@@ -53,7 +53,7 @@ t.test('a crash alone leaves nothing to warn of', async (t) => {
   t.strictSame(await restarted(t, dataDir), { price: EVENTS, warning: undefined });
 });
 
-const TEARS: Record<string, (segment: NewestSegment) => { bytes: Buffer; events: number }> = {
+const TEARS: Record<string, (segment: SegmentFile) => { bytes: Buffer; events: number }> = {
   'the last frame cut off in its header': ({ bytes, frames }) => ({
     bytes: bytes.subarray(0, frames[EVENTS - 1].offsetBytes + 20),
     events: EVENTS - 1,
@@ -85,7 +85,7 @@ for (const [name, tear] of Object.entries(TEARS)) {
   });
 }
 
-const DAMAGES: Record<string, (segment: NewestSegment) => { at: number; reported: number }> = {
+const DAMAGES: Record<string, (segment: SegmentFile) => { at: number; reported: number }> = {
   'a slot of the first frame': ({ frames }) => ({
     at: frames[0].offsetBytes + 100,
     reported: frames[0].offsetBytes,

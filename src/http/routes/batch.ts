@@ -149,6 +149,8 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     const { request, reply, isStream, level } = asked;
     const reader = readerFor(request);
     const keys = new BatchKeys(idempotencyKeyOf(request));
+    const setAside = level === 'applied' ? applied.searchSetAside() : undefined;
+    if (setAside !== undefined) batch.onSeq = (seq) => setAside.note(seq);
     const bytesMax = limits.batchBytesMax;
     const work = isStream
       ? new StreamImport(intake, batch, reader, keys)
@@ -166,12 +168,20 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     } else if (!isStream && work.faults.events > 0) {
       // A conflict that only the sequencer saw; the events beside it are durable by now.
       refuse(reply, work, 'conflict');
-    } else if (level === 'applied' && batch.lastSeq > 0) {
-      applied.whenApplied(batch.lastSeq, () => succeed(reply, work, level));
+    } else if (setAside !== undefined && batch.lastSeq > 0) {
+      applied.whenApplied(batch.lastSeq, () => {
+        setAside.look();
+        succeed(reply, work, level, setAside.listed);
+      });
     } else succeed(reply, work, level);
   }
 
-  function succeed(reply: FastifyReply, work: BatchImport, level: AckLevel): void {
+  function succeed(
+    reply: FastifyReply,
+    work: BatchImport,
+    level: AckLevel,
+    setAside: readonly number[] = [],
+  ): void {
     if (isGone(reply)) return;
     const { faults, batch } = work;
     const isReplayed = batch.accepted === 0 && batch.duplicates > 0 && faults.events === 0;
@@ -181,11 +191,13 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
       answer.first_seq = null;
       answer.last_seq = null;
     }
+    if (setAside.length > 0) answer.set_aside = [...setAside];
     if (isReplayed) reply.raw.setHeader('idempotency-replayed', 'true');
     if (answer.last_seq !== null) {
       reply.raw.setHeader('location', `/api/v1/events/${answer.last_seq}`);
     }
-    const status = faults.events > 0 ? 207 : level === 'applied' ? 200 : 202;
+    const isWhole = faults.events === 0 && setAside.length === 0;
+    const status = !isWhole ? 207 : level === 'applied' ? 200 : 202;
     sendJson(reply, status, JSON.stringify(answer));
   }
 

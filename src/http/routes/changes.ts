@@ -16,7 +16,9 @@ import {
   changePage,
   changesHeaders,
   changesQuery,
+  LAST_EVENT_ID_FAULT,
   parseChangesQuery,
+  parseLastEventId,
 } from '../schemas/changes.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
@@ -98,6 +100,7 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
         ...problemResponses(
           ...READ_PROBLEMS,
           'invalid-parameter',
+          'invalid-header',
           'not-acceptable',
           'too-many-followers',
         ),
@@ -105,9 +108,14 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
     },
     handler: (request, reply) => {
       if (refusedWait(lifecycle, reply)) return;
-      const parsed = parseChangesQuery(request.query, request.headers['last-event-id']);
+      const parsed = parseChangesQuery(request.query);
       if ('fault' in parsed) return refuseParameter(reply, parsed.fault);
-      const { query } = parsed;
+      const last = parseLastEventId(request.headers['last-event-id']);
+      if (last === 'invalid') {
+        return sendProblem(reply, 'invalid-header', { detail: LAST_EVENT_ID_FAULT });
+      }
+      // It counts before since: a browser that reconnects sends both, and the older since.
+      const query = { ...parsed.query, since: last ?? parsed.query.since };
       const forms = query.limit === undefined ? FORMS : FORMS_WITH_LIMIT;
       const form = preferredType(request.headers.accept, forms);
       if (form === undefined) {

@@ -4,6 +4,7 @@
  */
 import { type Static, Type } from '@sinclair/typebox';
 import { ACK_LEVELS, type AckLevel } from '../../intake/event-intake.ts';
+import { SET_ASIDE_LISTED_MAX } from '../../outcome/set-aside-search.ts';
 import { type Parsed, QueryReader, type RawQuery } from './query-reader.ts';
 import { eventHeaders, jsonResponse } from './response.ts';
 import { writeHeaders } from './write-answer.ts';
@@ -88,6 +89,13 @@ export const batchResultSchema = Type.Object(
     duplicates: Type.Integer({ description: 'Events known already, under the same key.' }),
     first_seq: seq,
     last_seq: seq,
+    set_aside: Type.Optional(
+      Type.Array(Type.Integer({ minimum: 1 }), {
+        maxItems: SET_ASIDE_LISTED_MAX,
+        description:
+          'With ack=applied: seqs of events that could not be applied, the first ones; absent if there are none.',
+      }),
+    ),
     errors: Type.Array(
       Type.Object({
         line: Type.Integer({

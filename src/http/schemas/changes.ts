@@ -46,7 +46,9 @@ export const changeSchema = Type.Object(
     seq: seq('The event.'),
     product_id: Type.String(),
     changed: Type.Array(Type.Union([Type.Literal('price'), Type.Literal('stock')]), {
-      description: 'What the event wrote.',
+      description:
+        'What the event carried, without a field known to have been newer already: that is known ' +
+        'while it is the last event of the product.',
     }),
     occurred_at: Type.String({ format: 'date-time' }),
     deleted: Type.Boolean({ description: 'The product is delisted; price and stock are null.' }),
@@ -72,17 +74,13 @@ export interface ChangesQuery {
   readonly limit: number | undefined;
 }
 
-/** Last-Event-ID counts before since: a browser that reconnects sends both, and the older since. */
-export function parseChangesQuery(
-  raw: RawQuery,
-  lastEventId: string | string[] | undefined,
-): Parsed<ChangesQuery> {
+export const LAST_EVENT_ID_FAULT = `Last-Event-ID must be ${SEQ_RULE}, given once.`;
+
+export function parseChangesQuery(raw: RawQuery): Parsed<ChangesQuery> {
   const reader = new QueryReader(raw, Object.keys(changesQuery.properties));
   const since = reader.once('since', parseInteger, SEQ_RULE);
   const limit = reader.once('limit', parseLimit, `an integer from 1 to ${CHANGES_LIMIT_MAX}`);
-  const last = lastSeq(lastEventId);
-  if (last === 'invalid') reader.fail(`Last-Event-ID must be ${SEQ_RULE}, given once.`);
-  return reader.result({ since: typeof last === 'number' ? last : since, limit });
+  return reader.result({ since, limit });
 }
 
 function parseLimit(text: string): number | undefined {
@@ -90,8 +88,10 @@ function parseLimit(text: string): number | undefined {
   return limit !== undefined && limit >= 1 && limit <= CHANGES_LIMIT_MAX ? limit : undefined;
 }
 
-/** An empty one says that the client has seen no event yet. */
-function lastSeq(header: string | string[] | undefined): number | 'invalid' | undefined {
+/** The seq in the header; an empty one says that the client has seen no event yet. */
+export function parseLastEventId(
+  header: string | string[] | undefined,
+): number | 'invalid' | undefined {
   if (header === undefined || header === '') return undefined;
   return (typeof header === 'string' ? parseInteger(header) : undefined) ?? 'invalid';
 }

@@ -1,0 +1,76 @@
+/**
+ * Finds the events of one batch that were set aside (`dead`), while the batch is still coming: the
+ * outcome window may be shorter than the batch. It keeps only seqs that are not yet applied, each
+ * once, as ranges: about as many as the commit ring holds at the most. Main thread.
+ */
+import type { OutcomeReader } from './outcome-window.ts';
+
+export const SET_ASIDE_LISTED_MAX = 100;
+
+/** Seqs noted between two looks. */
+const LOOK_EVERY = 4096;
+
+interface SeqRange {
+  from: number;
+  to: number;
+}
+
+export class SetAsideSearch {
+  /** Seqs of the first events found. */
+  readonly listed: number[] = [];
+  readonly #applied: { readonly seq: number };
+  readonly #outcomes: Pick<OutcomeReader, 'outcomeOfApplied'>;
+  #pending: SeqRange[] = [];
+  #notedSinceLook = 0;
+
+  constructor(
+    applied: { readonly seq: number },
+    outcomes: Pick<OutcomeReader, 'outcomeOfApplied'>,
+  ) {
+    this.#applied = applied;
+    this.#outcomes = outcomes;
+  }
+
+  /** The event with this seq, durable, is one of the batch. */
+  note(seq: number): void {
+    const last = this.#pending.at(-1);
+    if (last !== undefined && last.to + 1 === seq) last.to = seq;
+    else this.#pending.push({ from: seq, to: seq });
+    if (++this.#notedSinceLook >= LOOK_EVERY) this.look();
+  }
+
+  /** Asks for the outcome of all noted events that are applied by now. */
+  look(): void {
+    this.#notedSinceLook = 0;
+    const appliedSeq = this.#applied.seq;
+    const left = this.#pending.filter((range) => {
+      const { from } = range;
+      const to = Math.min(range.to, appliedSeq);
+      for (let seq = from; seq <= to; seq++) {
+        if (this.#outcomes.outcomeOfApplied(seq) === 'dead') this.#found(seq);
+      }
+      range.from = Math.max(from, to + 1);
+      return range.from <= range.to;
+    });
+    this.#pending = merged(left);
+  }
+
+  /** An event that is in the batch twice has one seq. */
+  #found(seq: number): void {
+    if (this.listed.length < SET_ASIDE_LISTED_MAX && !this.listed.includes(seq)) {
+      this.listed.push(seq);
+    }
+  }
+}
+
+/** The same seqs in ascending order, each once: an event may be repeated before it is applied. */
+function merged(ranges: SeqRange[]): SeqRange[] {
+  ranges.sort((a, b) => a.from - b.from);
+  const result: SeqRange[] = [];
+  for (const range of ranges) {
+    const last = result.at(-1);
+    if (last !== undefined && range.from <= last.to + 1) last.to = Math.max(last.to, range.to);
+    else result.push(range);
+  }
+  return result;
+}

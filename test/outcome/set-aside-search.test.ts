@@ -1,0 +1,110 @@
+/** Which events of a batch were set aside, told while it is still coming. */
+import t from 'tap';
+import type { EventOutcome } from '../../src/outcome/outcome-window.ts';
+import { SET_ASIDE_LISTED_MAX, SetAsideSearch } from '../../src/outcome/set-aside-search.ts';
+import { Random, testSeed } from '../helpers/random.ts';
+
+const seed = testSeed();
+
+function world() {
+  const applied = { seq: 0 };
+  const dead = new Set<number>();
+  const asked: number[] = [];
+  let expiredUpTo = 0;
+  const outcomeOfApplied = (seq: number): EventOutcome => {
+    if (seq > applied.seq) throw new Error(`${seq} is not applied`);
+    asked.push(seq);
+    return seq <= expiredUpTo ? 'expired' : dead.has(seq) ? 'dead' : 'applied';
+  };
+  const expire = (seq: number) => {
+    expiredUpTo = seq;
+  };
+  return {
+    applied,
+    dead,
+    asked,
+    expire,
+    search: new SetAsideSearch(applied, { outcomeOfApplied }),
+  };
+}
+
+t.test('only events of the batch, and each asked for once', (t) => {
+  const { applied, dead, asked, search } = world();
+  for (const seq of [3, 4, 5, 9, 10]) search.note(seq);
+  for (const seq of [4, 7, 10, 11]) dead.add(seq);
+  search.look();
+  t.strictSame(asked, [], 'none is applied');
+  applied.seq = 4;
+  search.look();
+  t.strictSame(search.listed, [4]);
+  applied.seq = 20;
+  search.note(11);
+  search.look();
+  t.strictSame(search.listed, [4, 10, 11], '7 is of others');
+  t.strictSame(asked, [3, 4, 5, 9, 10, 11]);
+  search.note(4);
+  search.look();
+  t.strictSame(search.listed, [4, 10, 11], 'twice in the batch, listed once');
+  t.end();
+});
+
+t.test('a batch longer than the window is looked at before its outcomes expire', (t) => {
+  const { applied, dead, expire, search } = world();
+  const wanted = [1, 777, 50_000, 99_999];
+  for (const seq of wanted) dead.add(seq);
+  for (let seq = 1; seq <= 100_000; seq++) {
+    applied.seq = seq - 1;
+    expire(seq - 10_000);
+    search.note(seq);
+  }
+  applied.seq = 100_000;
+  search.look();
+  t.strictSame(search.listed, wanted);
+  t.end();
+});
+
+t.test('events repeated again and again before they are applied are asked for once', (t) => {
+  const { applied, asked, search } = world();
+  for (let n = 0; n < 20_000; n++) search.note(n % 2 === 0 ? 7 : 3);
+  search.look();
+  applied.seq = 10;
+  search.look();
+  t.strictSame(asked, [3, 7]);
+  t.end();
+});
+
+t.test('lists the first ones', (t) => {
+  const { applied, dead, search } = world();
+  for (let seq = 1; seq <= 300; seq++) {
+    dead.add(seq);
+    search.note(seq);
+  }
+  applied.seq = 300;
+  search.look();
+  t.strictSame([search.listed.length, search.listed.at(-1)], Array(2).fill(SET_ASIDE_LISTED_MAX));
+  t.end();
+});
+
+t.test(`agrees with a list of all seqs (seed ${seed})`, (t) => {
+  const random = new Random(seed);
+  for (let round = 0; round < 300; round++) {
+    const { applied, dead, search } = world();
+    const mine: number[] = [];
+    let next = 1;
+    for (let n = 0; n < 60; n++) {
+      // Events of others in between, or one that came before.
+      next += random.below(3) === 0 ? random.below(4) : 0;
+      const seq = random.below(10) === 0 ? 1 + random.below(next) : next++;
+      mine.push(seq);
+      search.note(seq);
+      if (random.below(5) === 0) dead.add(Math.max(applied.seq + 1, 1 + random.below(next + 2)));
+      if (random.below(4) === 0) applied.seq += random.below(next - applied.seq);
+      if (random.below(4) === 0) search.look();
+    }
+    applied.seq = next + 3;
+    search.look();
+    const expected = new Set(mine.filter((seq) => dead.has(seq)));
+    t.strictSame(new Set(search.listed), expected);
+  }
+  t.end();
+});

@@ -144,7 +144,7 @@ export class Service implements Lifecycle {
       applied: {
         whenApplied: (seq, onApplied) => this.#watermark.whenApplied(seq, onApplied),
         outcomeOf: (seq) => this.outcomes.outcomeOf(seq),
-        searchSetAside: () => new SetAsideSearch(this.#watermark, this.outcomes),
+        searchSetAside: () => new SetAsideSearch(this.#watermark, (seq) => this.#wasSetAside(seq)),
       },
       watermark: this.#watermark,
       products: this.store,
@@ -330,6 +330,11 @@ export class Service implements Lifecycle {
     this.#isBroken = true;
     this.#tellIntake();
     this.#failed.resolve(reason);
+  }
+
+  /** Of an applied event; those of a run before are known as long as their outcomes are. */
+  #wasSetAside(seq: number): boolean {
+    return this.appliers.wasSetAside(seq) || this.outcomes.outcomeOfApplied(seq) === 'dead';
   }
 
   #tellIntake(): void {

@@ -13,6 +13,9 @@ import { ApplierControl } from './applier-control.ts';
 /** Deaths without any progress in between after which restarting is given up. */
 const IDLE_DEATHS_MAX = 5;
 
+/** Seqs of set-aside events that are remembered; each has cost two threads. */
+const SET_ASIDE_KNOWN_MAX = 65_536;
+
 export interface ApplierPoolOptions {
   readonly memory: SharedMemory;
   /** Module whose default export runs an ApplierTask; workers/applier.ts but in tests. */
@@ -29,6 +32,7 @@ export class ApplierPool {
   readonly #finished: Promise<unknown>;
   #setAside: SlotContent[] = [];
   #setAsideCount = 0;
+  readonly #setAsideSeqs = new Set<number>();
   #restarts = 0;
   /** Threads that died before they could take a task, since the last one that could. */
   #unbornDeaths = 0;
@@ -71,6 +75,11 @@ export class ApplierPool {
   /** The last of them, oldest first. */
   get setAside(): readonly SlotContent[] {
     return this.#setAside;
+  }
+
+  /** Whether the event with this seq was set aside since the start: known before it counts as applied. */
+  wasSetAside(seq: number): boolean {
+    return this.#setAsideSeqs.has(seq);
   }
 
   /** Applier threads replaced since the start. */
@@ -163,6 +172,13 @@ export class ApplierPool {
     new ApplierControl(memory.appliers[index] as SharedArrayBuffer).orderSkip(cursor);
     this.#setAsideCount++;
     this.#setAside = [...this.#setAside.slice(-99), content];
+    this.#setAsideSeqs.add(content.seq);
+    if (this.#setAsideSeqs.size > SET_ASIDE_KNOWN_MAX) {
+      for (const oldest of this.#setAsideSeqs) {
+        this.#setAsideSeqs.delete(oldest);
+        break;
+      }
+    }
     logger.error(
       { applier: index, event: content },
       'event set aside: it killed its applier twice',

@@ -5,8 +5,10 @@
  *
  *   byte  seq & mask  u8  0 = not known · 1 applied · 2 stale · 3 refused · 4 dead
  *
- * The buffer is a power of two ≥ OUTCOME_WINDOW bytes; a byte is overwritten by the event one
- * buffer length later, at the earliest when that is committed.
+ * The buffer is a power of two ≥ OUTCOME_WINDOW + the commit ring's slots; a byte is overwritten by
+ * the event one buffer length later, at the earliest when that is committed. The ring's slots are
+ * for the applier that lags: another one may be a whole ring ahead of it, and what the one writes
+ * late must not fall on what the other wrote.
  */
 import assert from 'node:assert/strict';
 import type { LogProgress } from '../log/progress.ts';
@@ -50,9 +52,9 @@ export class OutcomeWindow {
     this.#mask = buffer.byteLength - 1;
   }
 
-  /** Memory for at least the last `events` events. */
-  static create(events: number): SharedArrayBuffer {
-    return new SharedArrayBuffer(nextPowerOfTwo(events));
+  /** Memory for at least the last `events` events, written by appliers up to `spread` events apart. */
+  static create(events: number, spread = 0): SharedArrayBuffer {
+    return new SharedArrayBuffer(nextPowerOfTwo(events + spread));
   }
 
   /** Events that it tells apart: at least OUTCOME_WINDOW. */

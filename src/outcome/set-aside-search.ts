@@ -1,10 +1,8 @@
 /**
- * Finds the events of one batch that were set aside (`dead`), while the batch is still coming: the
- * outcome window may be shorter than the batch. It keeps only seqs that are not yet applied, each
- * once, as ranges: about as many as the commit ring holds at the most. Main thread.
+ * Finds the events of one batch that were set aside (`dead`), while the batch is still coming. It
+ * keeps only seqs that are not yet applied, each once, as ranges: about as many as the commit ring
+ * holds at the most. Main thread.
  */
-import type { OutcomeReader } from './outcome-window.ts';
-
 export const SET_ASIDE_LISTED_MAX = 100;
 
 /** Seqs noted between two looks. */
@@ -19,16 +17,14 @@ export class SetAsideSearch {
   /** Seqs of the first events found. */
   readonly listed: number[] = [];
   readonly #applied: { readonly seq: number };
-  readonly #outcomes: Pick<OutcomeReader, 'outcomeOfApplied'>;
+  readonly #isSetAside: (seq: number) => boolean;
   #pending: SeqRange[] = [];
   #notedSinceLook = 0;
 
-  constructor(
-    applied: { readonly seq: number },
-    outcomes: Pick<OutcomeReader, 'outcomeOfApplied'>,
-  ) {
+  /** @param isSetAside asked of applied events, each once, however long after it was applied */
+  constructor(applied: { readonly seq: number }, isSetAside: (seq: number) => boolean) {
     this.#applied = applied;
-    this.#outcomes = outcomes;
+    this.#isSetAside = isSetAside;
   }
 
   /** The event with this seq, durable, is one of the batch. */
@@ -39,7 +35,7 @@ export class SetAsideSearch {
     if (++this.#notedSinceLook >= LOOK_EVERY) this.look();
   }
 
-  /** Asks for the outcome of all noted events that are applied by now. */
+  /** Asks about all noted events that are applied by now. */
   look(): void {
     this.#notedSinceLook = 0;
     const appliedSeq = this.#applied.seq;
@@ -47,7 +43,7 @@ export class SetAsideSearch {
       const { from } = range;
       const to = Math.min(range.to, appliedSeq);
       for (let seq = from; seq <= to; seq++) {
-        if (this.#outcomes.outcomeOfApplied(seq) === 'dead') this.#found(seq);
+        if (this.#isSetAside(seq)) this.#found(seq);
       }
       range.from = Math.max(from, to + 1);
       return range.from <= range.to;

@@ -59,14 +59,15 @@ export function createSharedMemory(options: MemoryOptions): SharedMemory {
   const { outcomeEvents = 1, dedupeEvents = 1, firstCursor = 0 } = options;
   // Twice the larger ring covers both.
   const commitSlots = Math.max(COMMIT_SLOTS_MIN, 2 * Math.max(queueSize, bulkQueueSize));
+  const commit = CommitRing.create(commitSlots, appliers, firstCursor);
   const [k0, k1] = getRandomValues(new Int32Array(2)) as unknown as [number, number];
   return {
     intake: IntakeRing.create(queueSize, firstCursor).buffer,
     bulk: IntakeRing.create(bulkQueueSize, firstCursor).buffer,
-    commit: CommitRing.create(commitSlots, appliers, firstCursor).buffer,
+    commit: commit.buffer,
     appliers: Array.from({ length: appliers }, () => new SharedArrayBuffer(APPLIER_CONTROL_BYTES)),
     shards: Array.from({ length: store.shards }, () => Shard.create(store.shard).buffer),
-    outcomes: OutcomeWindow.create(outcomeEvents),
+    outcomes: OutcomeWindow.create(outcomeEvents, commit.mask + 1),
     dedupe: DedupeWindow.create(dedupeEvents, firstCursor),
     progress: new SharedArrayBuffer(PROGRESS_BYTES),
     hashKey: { k0, k1 },

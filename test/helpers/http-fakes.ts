@@ -131,8 +131,8 @@ export class FakeApplied implements AppliedEvents {
   }
 
   searchSetAside(): SetAsideSearch {
-    const outcomeOfApplied = (seq: number) => this.outcomeOf(seq);
-    return new SetAsideSearch({ seq: Number.MAX_SAFE_INTEGER }, { outcomeOfApplied });
+    const applied = { seq: Number.MAX_SAFE_INTEGER };
+    return new SetAsideSearch(applied, (seq) => this.outcomeOf(seq) === 'dead');
   }
 }
 

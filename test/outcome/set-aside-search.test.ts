@@ -1,6 +1,5 @@
 /** Which events of a batch were set aside, told while it is still coming. */
 import t from 'tap';
-import type { EventOutcome } from '../../src/outcome/outcome-window.ts';
 import { SET_ASIDE_LISTED_MAX, SetAsideSearch } from '../../src/outcome/set-aside-search.ts';
 import { Random, testSeed } from '../helpers/random.ts';
 
@@ -10,22 +9,12 @@ function world() {
   const applied = { seq: 0 };
   const dead = new Set<number>();
   const asked: number[] = [];
-  let expiredUpTo = 0;
-  const outcomeOfApplied = (seq: number): EventOutcome => {
+  const search = new SetAsideSearch(applied, (seq) => {
     if (seq > applied.seq) throw new Error(`${seq} is not applied`);
     asked.push(seq);
-    return seq <= expiredUpTo ? 'expired' : dead.has(seq) ? 'dead' : 'applied';
-  };
-  const expire = (seq: number) => {
-    expiredUpTo = seq;
-  };
-  return {
-    applied,
-    dead,
-    asked,
-    expire,
-    search: new SetAsideSearch(applied, { outcomeOfApplied }),
-  };
+    return dead.has(seq);
+  });
+  return { applied, dead, asked, search };
 }
 
 t.test('only events of the batch, and each asked for once', (t) => {
@@ -45,21 +34,6 @@ t.test('only events of the batch, and each asked for once', (t) => {
   search.note(4);
   search.look();
   t.strictSame(search.listed, [4, 10, 11], 'twice in the batch, listed once');
-  t.end();
-});
-
-t.test('a batch longer than the window is looked at before its outcomes expire', (t) => {
-  const { applied, dead, expire, search } = world();
-  const wanted = [1, 777, 50_000, 99_999];
-  for (const seq of wanted) dead.add(seq);
-  for (let seq = 1; seq <= 100_000; seq++) {
-    applied.seq = seq - 1;
-    expire(seq - 10_000);
-    search.note(seq);
-  }
-  applied.seq = 100_000;
-  search.look();
-  t.strictSame(search.listed, wanted);
   t.end();
 });
 

@@ -40,3 +40,20 @@ t.test('events of a batch that were set aside are told by their seq', async (t) 
   const good = await sendBatch(port, lines(10), { query: '?ack=applied' });
   t.strictSame(told(good), [200, 'applied', undefined]);
 });
+
+t.test('also of a batch longer than the outcome window', async (t) => {
+  installDeaths();
+  const { service, port } = await startReadyService(
+    t,
+    { DATA_DIR: tempDir(t), OUTCOME_WINDOW: '1000' },
+    { threads: { applier: DEADLY_APPLIER } },
+  );
+  const batch = line('deadly', DEADLY_ALWAYS) + lines(3000);
+  const told = await sendBatch(port, batch, { query: '?ack=applied' });
+  t.strictSame([told.status, told.body.set_aside], [207, [1]]);
+  // The other appliers were ahead by then: its late outcome must not have fallen on one of theirs.
+  for (let seq = 2002; seq <= 3001; seq++) {
+    const outcome = service.outcomes.outcomeOf(seq);
+    if (outcome !== 'applied') t.fail(`event ${seq} is told as ${outcome}`);
+  }
+});

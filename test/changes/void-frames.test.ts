@@ -103,6 +103,7 @@ async function pagesUntil(port: number, until: number): Promise<string[]> {
     for (const { seq, product_id, occurred_at } of page.changes) {
       if (seq <= until) told.push(`${seq} ${product_id} ${occurred_at}`);
     }
+    if (page.next_since <= since) throw new Error(`no changes after ${since}`);
     since = page.next_since;
   }
   return told;

@@ -1,7 +1,7 @@
 /**
  * `kill -9` in the middle of a large batch, beside single writes. What docs/batches.md promises: what
  * was answered is there; of the batch, nothing or its first part is; the same batch under the same
- * key completes it, and every event is there once. By hand: `ROUNDS=100 npx tap <this file>`.
+ * key completes it, and every event is there once. By hand: `ROUNDS=100 npx tap -t0 <this file>`.
  */
 import { join } from 'node:path';
 import t from 'tap';

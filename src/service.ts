@@ -69,6 +69,7 @@ export class Service implements Lifecycle {
   readonly #watermark: AppliedWatermark;
   readonly #drain: ConnectionDrain;
   readonly #failed = Promise.withResolvers<string>();
+  readonly #progress: LogProgress;
   #phase: Phase = 'starting';
   readonly #diskWatch: DiskWatch;
   #logAvailable = true;
@@ -76,6 +77,8 @@ export class Service implements Lifecycle {
   #replayedPercent: number | undefined;
   #stopping: Promise<boolean> | undefined;
   #isBroken = false;
+  /** Of the last event that was there at the start. */
+  #replayedSeq = 0;
 
   private constructor(options: ServiceOptions, dataDir: DataDir) {
     const { config, logger, threads } = options;
@@ -117,6 +120,7 @@ export class Service implements Lifecycle {
       storageTimeoutMs,
     });
     const progress = new LogProgress(memory.progress);
+    this.#progress = progress;
     const commits = new CommitRing(memory.commit, workers);
     this.#watermark = new AppliedWatermark(commits, progress);
     this.outcomes = new OutcomeReader({
@@ -144,7 +148,8 @@ export class Service implements Lifecycle {
       applied: {
         whenApplied: (seq, onApplied) => this.#watermark.whenApplied(seq, onApplied),
         outcomeOf: (seq) => this.outcomes.outcomeOf(seq),
-        searchSetAside: () => new SetAsideSearch(this.#watermark, (seq) => this.#wasSetAside(seq)),
+        searchSetAside: () =>
+          new SetAsideSearch(this.#watermark, (from, to) => this.#setAsideIn(from, to)),
       },
       watermark: this.#watermark,
       products: this.store,
@@ -250,6 +255,7 @@ export class Service implements Lifecycle {
     await Promise.race([this.log.serving, failed]);
     if (this.#phase !== 'starting') return;
     this.#phase = 'ready';
+    this.#replayedSeq = this.#progress.loadNextSeq() - 1;
     this.intake.open();
     this.#bulk.open();
     this.checkpoints.start(this.log.replayedFrom);
@@ -332,9 +338,12 @@ export class Service implements Lifecycle {
     this.#failed.resolve(reason);
   }
 
-  /** Of an applied event; those of a run before are known as long as their outcomes are. */
-  #wasSetAside(seq: number): boolean {
-    return this.appliers.wasSetAside(seq) || this.outcomes.outcomeOfApplied(seq) === 'dead';
+  /** Of applied events. Those of a run before, repeated now, are known as long as their outcomes. */
+  *#setAsideIn(from: number, to: number): Iterable<number> {
+    yield* this.appliers.setAsideIn(from, to);
+    for (let seq = from; seq <= Math.min(to, this.#replayedSeq); seq++) {
+      if (this.outcomes.outcomeOfApplied(seq) === 'dead') yield seq;
+    }
   }
 
   #tellIntake(): void {

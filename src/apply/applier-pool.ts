@@ -77,9 +77,12 @@ export class ApplierPool {
     return this.#setAside;
   }
 
-  /** Whether the event with this seq was set aside since the start: known before it counts as applied. */
-  wasSetAside(seq: number): boolean {
-    return this.#setAsideSeqs.has(seq);
+  /**
+   * Which events from `from` to `to` were set aside since the start; known before they count as
+   * applied.
+   */
+  *setAsideIn(from: number, to: number): Iterable<number> {
+    for (const seq of this.#setAsideSeqs) if (from <= seq && seq <= to) yield seq;
   }
 
   /** Applier threads replaced since the start. */

@@ -23,13 +23,12 @@ import {
   KIND_STATE,
   metaKind,
   SLOT_DOUBLES,
-  SLOT_HASH,
   SLOT_META,
   SLOT_SEQ,
   SLOT_WORDS,
 } from '../ring/slot.ts';
-import { Shard, shardOf } from '../store/shard.ts';
-import { type ApplyResult, ShardWriter } from '../store/shard-writer.ts';
+import { Shard, shardOfRoute } from '../store/shard.ts';
+import { type ApplyResult, PREFETCH_SLOTS, ShardWriter } from '../store/shard-writer.ts';
 import type { ApplierEnd, ApplierTask } from '../threads/shared-memory.ts';
 import { ApplierControl } from './applier-control.ts';
 
@@ -63,10 +62,12 @@ export function runApplier(
   const writer = new ShardWriter(shards, ring.slots, control.undo);
   const apply = wrap((cursor, slot, time) => writer.apply(cursor, slot, time), ring);
 
-  const { cursors, mask, commitTimes } = ring;
+  const { cursors, mask, commitTimes, routes } = ring;
   const { words, doubles } = ring.slots;
   const outcomes = new OutcomeWindow(memory.outcomes);
   const own = commitCursor(index);
+  const ownCursors = new Int32Array(PREFETCH_SLOTS);
+  const ownSlots = new Int32Array(PREFETCH_SLOTS);
   const publish = (cursor: number) => Atomics.store(cursors, own, cursor);
   let cursor = Atomics.load(cursors, own);
   const ringBell = () => {
@@ -89,29 +90,37 @@ export function runApplier(
       Atomics.wait(cursors, COMMIT_DOORBELL, bell);
       continue;
     }
-    for (; cursor !== head; cursor = (cursor + 1) | 0) {
-      const slot = cursor & mask;
-      const hash = words[slot * SLOT_WORDS + SLOT_HASH] as number;
-      if (!owned[shardOf(hash, shards.length)]) continue;
-      control.begin(cursor);
-      const isSetAside = control.skips(cursor);
-      let outcome = OUTCOME_DEAD;
-      if (isSetAside) {
-        writer.releaseOnly(cursor, slot);
-      } else {
-        const result = apply(cursor, slot, commitTimes[slot] as number);
-        if (result === 'no-room') return 'no-room';
-        outcome = OUTCOME_OF[result];
+    while (cursor !== head) {
+      let count = 0;
+      for (; cursor !== head && count < PREFETCH_SLOTS; cursor = (cursor + 1) | 0) {
+        if (!owned[shardOfRoute(routes[cursor & mask] as number, shards.length)]) continue;
+        ownCursors[count] = cursor;
+        ownSlots[count++] = cursor & mask;
       }
-      // Before the cursor: whoever sees the event under the watermark sees its outcome.
-      if (metaKind(words[slot * SLOT_WORDS + SLOT_META] as number) !== KIND_STATE) {
-        outcomes.store(doubles[slot * SLOT_DOUBLES + SLOT_SEQ] as number, outcome);
+      writer.prefetch(ownSlots, count);
+      for (let i = 0; i < count; i++) {
+        const cursor = ownCursors[i] as number;
+        const slot = ownSlots[i] as number;
+        control.begin(cursor);
+        const isSetAside = control.skips(cursor);
+        let outcome = OUTCOME_DEAD;
+        if (isSetAside) {
+          writer.releaseOnly(cursor, slot);
+        } else {
+          const result = apply(cursor, slot, commitTimes[slot] as number);
+          if (result === 'no-room') return 'no-room';
+          outcome = OUTCOME_OF[result];
+        }
+        // Before the cursor: whoever sees the event under the watermark sees its outcome.
+        if (metaKind(words[slot * SLOT_WORDS + SLOT_META] as number) !== KIND_STATE) {
+          outcomes.store(doubles[slot * SLOT_DOUBLES + SLOT_SEQ] as number, outcome);
+        }
+        // Pairs with the log thread's Atomics.load in backlog(): the slot may now be overwritten.
+        publish((cursor + 1) | 0);
+        // Not before: a successor that found no order would apply the event.
+        if (isSetAside) control.skipped();
+        control.end();
       }
-      // Pairs with the log thread's Atomics.load in backlog(): the slot may now be overwritten.
-      publish((cursor + 1) | 0);
-      // Not before: a successor that found no order would apply the event.
-      if (isSetAside) control.skipped();
-      control.end();
     }
     publish(cursor);
     ringBell();

@@ -9,7 +9,7 @@ import {
   COMMIT_HEAD,
   type CommitRing,
 } from '../ring/commit-ring.ts';
-import { copySlots, type SlotViews } from '../ring/slot.ts';
+import { copySlots, SLOT_HASH, SLOT_WORDS, type SlotViews } from '../ring/slot.ts';
 
 export class CommitPublisher {
   readonly #ring: CommitRing;
@@ -55,9 +55,14 @@ export class CommitPublisher {
     count: number,
     commitTimeMs: number,
   ): void {
-    const { slots, mask, commitTimes } = this.#ring;
+    const { slots, mask, commitTimes, routes } = this.#ring;
     copySlots(from, fromMask, fromCursor, slots, mask, this.#head, count);
-    for (let i = 0; i < count; i++) commitTimes[(this.#head + i) & mask] = commitTimeMs;
+    for (let i = 0; i < count; i++) {
+      const to = (this.#head + i) & mask;
+      const hash = from.words[((fromCursor + i) & fromMask) * SLOT_WORDS + SLOT_HASH] as number;
+      commitTimes[to] = commitTimeMs;
+      routes[to] = hash >>> 16;
+    }
     this.#head = (this.#head + count) | 0;
   }
 

@@ -67,9 +67,9 @@ export class OutcomeWindow {
     return Atomics.load(this.#bytes, seq & this.#mask);
   }
 
-  /** The owning applier, before it publishes its cursor; at start, the recovery. */
+  /** The owning applier, before it publishes its cursor, which orders it; at start, the recovery. */
   store(seq: number, outcome: number): void {
-    Atomics.store(this.#bytes, seq & this.#mask, outcome);
+    this.#bytes[seq & this.#mask] = outcome;
   }
 }
 

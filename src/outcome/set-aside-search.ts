@@ -8,6 +8,12 @@ export const SET_ASIDE_LISTED_MAX = 100;
 /** Seqs noted between two looks. */
 const LOOK_EVERY = 4096;
 
+/**
+ * Seqs of events that were set aside, of the applied events `from` to `to`. Asked of each event once,
+ * however long after it was applied.
+ */
+export type SetAsideIn = (from: number, to: number) => Iterable<number>;
+
 interface SeqRange {
   from: number;
   to: number;
@@ -17,14 +23,13 @@ export class SetAsideSearch {
   /** Seqs of the first events found. */
   readonly listed: number[] = [];
   readonly #applied: { readonly seq: number };
-  readonly #isSetAside: (seq: number) => boolean;
+  readonly #setAside: SetAsideIn;
   #pending: SeqRange[] = [];
   #notedSinceLook = 0;
 
-  /** @param isSetAside asked of applied events, each once, however long after it was applied */
-  constructor(applied: { readonly seq: number }, isSetAside: (seq: number) => boolean) {
+  constructor(applied: { readonly seq: number }, setAside: SetAsideIn) {
     this.#applied = applied;
-    this.#isSetAside = isSetAside;
+    this.#setAside = setAside;
   }
 
   /** The event with this seq, durable, is one of the batch. */
@@ -42,9 +47,7 @@ export class SetAsideSearch {
     const left = this.#pending.filter((range) => {
       const { from } = range;
       const to = Math.min(range.to, appliedSeq);
-      for (let seq = from; seq <= to; seq++) {
-        if (this.#isSetAside(seq)) this.#found(seq);
-      }
+      if (from <= to) for (const seq of this.#setAside(from, to)) this.#found(seq);
       range.from = Math.max(from, to + 1);
       return range.from <= range.to;
     });

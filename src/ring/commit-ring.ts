@@ -9,6 +9,9 @@
  *        256  cursor of applier 0, i32, then one line for each further applier
  *        …    commit times capacity × f64, ms since the epoch: when the slot's batch was committed
  *        …    slots        capacity × 128 bytes
+ *        …    routes       capacity × u16: the upper half of the slot's hash, which tells its shard;
+ *                          so an applier leaves the slots of others where they are, in the cache of
+ *                          the log thread's core
  *
  * Empty for an applier: cursor = head. Full: head − the slowest cursor = capacity; then the log
  * thread waits, the intake ring fills up and clients are told to come back.
@@ -24,6 +27,8 @@ export const COMMIT_DOORBELL = LINE_WORDS;
 export const COMMIT_CLOSED = 2 * LINE_WORDS;
 export const COMMIT_BELL_BACK = 3 * LINE_WORDS;
 const COMMIT_CURSORS = 4 * LINE_WORDS;
+/** Commit time, slot and route. */
+const CAPACITY_BYTES = 8 + SLOT_BYTES + 2;
 
 /** Where the cursor of applier `index` (0 …) stands among the cursor words. */
 export function commitCursor(index: number): number {
@@ -38,6 +43,8 @@ export class CommitRing {
   /** Commit time of the slot at the same index, ms since the epoch. */
   readonly commitTimes: Float64Array;
   readonly slots: SlotViews;
+  /** Upper half of the hash of the slot at the same index; `shardOfRoute` takes it. */
+  readonly routes: Uint16Array;
   /** Slots in the ring, a power of two. */
   readonly capacity: number;
   /** Turns a cursor into a slot index: `cursor & mask`. */
@@ -49,16 +56,18 @@ export class CommitRing {
     this.buffer = buffer;
     this.appliers = appliers;
     this.cursors = new Int32Array(buffer, 0, timesByte / 4);
-    this.capacity = (buffer.byteLength - timesByte) / (SLOT_BYTES + 8);
+    this.capacity = (buffer.byteLength - timesByte) / CAPACITY_BYTES;
     assert.equal(this.capacity, nextPowerOfTwo(this.capacity), 'a ring holds a power of two');
     this.mask = this.capacity - 1;
     this.commitTimes = new Float64Array(buffer, timesByte, this.capacity);
-    this.slots = new SlotViews(buffer, timesByte + this.capacity * 8, this.capacity);
+    const slotsByte = timesByte + this.capacity * 8;
+    this.slots = new SlotViews(buffer, slotsByte, this.capacity);
+    this.routes = new Uint16Array(buffer, slotsByte + this.capacity * SLOT_BYTES, this.capacity);
   }
 
   /** Makes an empty ring of at least `slots` slots; all cursors start at `firstCursor`. */
   static create(slots: number, appliers: number, firstCursor = 0): CommitRing {
-    const bytes = commitCursor(appliers) * 4 + nextPowerOfTwo(slots) * (SLOT_BYTES + 8);
+    const bytes = commitCursor(appliers) * 4 + nextPowerOfTwo(slots) * CAPACITY_BYTES;
     const ring = new CommitRing(new SharedArrayBuffer(bytes), appliers);
     ring.cursors[COMMIT_HEAD] = firstCursor;
     for (let i = 0; i < appliers; i++) ring.cursors[commitCursor(i)] = firstCursor;

@@ -78,7 +78,12 @@ export function shardSize(bytes: number): ShardSize {
 
 /** Which of `shards` shards (≤ 65,536) a hash belongs to; uses the bits that the index uses last. */
 export function shardOf(hash: number, shards: number): number {
-  return ((hash >>> 16) * shards) >>> 16;
+  return shardOfRoute(hash >>> 16, shards);
+}
+
+/** The same by the upper half of the hash. */
+export function shardOfRoute(route: number, shards: number): number {
+  return (route * shards) >>> 16;
 }
 
 export class Shard {
@@ -122,19 +127,42 @@ export class Shard {
    * would go. Any thread; a probe ends because at least half of the cells are vacant.
    */
   find(id: Int32Array, at: number, idBytes: number, hash: number): number {
-    const { words, cellsAt, entriesAt } = this;
+    const { words, cellsAt } = this;
     const mask = this.cells - 1;
-    const idWords = (idBytes + 3) >> 2;
     for (let probe = hash & mask; ; probe = (probe + 1) & mask) {
       // Pairs with the owner's Atomics.store of the cell, after the entry's fixed words.
       const cell = Atomics.load(words, cellsAt + probe);
       if (cell === 0) return -1 - (cellsAt + probe);
-      const entry = entriesAt + (cell - 1) * ENTRY_WORDS;
-      if (words[entry + ENTRY_HASH] !== hash) continue;
-      if ((words[entry + ENTRY_META] as number) >>> ENTRY_ID_LENGTH_SHIFT !== idBytes) continue;
-      let i = 0;
-      while (i < idWords && words[entry + ENTRY_ID + i] === id[at + i]) i++;
-      if (i === idWords) return entry;
+      const entry = this.entryOf(cell);
+      if (this.hasId(entry, id, at, idBytes, hash)) return entry;
     }
+  }
+
+  /** The same in the owner's thread: nobody else writes the cells, so they can be read plainly. */
+  findAsOwner(id: Int32Array, at: number, idBytes: number, hash: number): number {
+    const { words, cellsAt } = this;
+    const mask = this.cells - 1;
+    for (let probe = hash & mask; ; probe = (probe + 1) & mask) {
+      const cell = words[cellsAt + probe] as number;
+      if (cell === 0) return -1 - (cellsAt + probe);
+      const entry = this.entryOf(cell);
+      if (this.hasId(entry, id, at, idBytes, hash)) return entry;
+    }
+  }
+
+  /** Word offset of the entry that a cell which is not vacant tells of. */
+  entryOf(cell: number): number {
+    return this.entriesAt + (cell - 1) * ENTRY_WORDS;
+  }
+
+  private hasId(entry: number, id: Int32Array, at: number, idBytes: number, hash: number): boolean {
+    const { words } = this;
+    if (words[entry + ENTRY_HASH] !== hash) return false;
+    if ((words[entry + ENTRY_META] as number) >>> ENTRY_ID_LENGTH_SHIFT !== idBytes) return false;
+    const idWords = (idBytes + 3) >> 2;
+    for (let i = 0; i < idWords; i++) {
+      if (words[entry + ENTRY_ID + i] !== id[at + i]) return false;
+    }
+    return true;
   }
 }

@@ -25,7 +25,14 @@ const random = new Random(seed);
 const POISONED: Sent = { productId: 'x', price: POISON, stock: 2, occurredAtMs: 2, reserved: true };
 
 function event(productId: string, n: number): Sent {
-  return { productId, price: n, stock: n, occurredAtMs: n, reserved: true };
+  // Values of which every word differs from those of the event before.
+  return {
+    productId,
+    price: n * 1.1,
+    stock: n * 2 ** 33 + n,
+    occurredAtMs: n * 1.3,
+    reserved: true,
+  };
 }
 
 t.test(`a death before each operation that others can see (seed ${seed})`, async (t) => {
@@ -44,7 +51,7 @@ t.test(`a death before each operation that others can see (seed ${seed})`, async
   await world.finish();
   t.equal(world.difference(), '');
   t.equal(world.pool.setAsideCount, 0, 'no event was set aside');
-  t.ok(world.pool.restarts >= 32 / STRIDE, `${world.pool.restarts} deaths`);
+  t.ok(world.pool.restarts >= 28 / STRIDE, `${world.pool.restarts} deaths`);
 });
 
 for (const throws of [0, 1]) {

@@ -131,8 +131,12 @@ export class FakeApplied implements AppliedEvents {
   }
 
   searchSetAside(): SetAsideSearch {
-    const applied = { seq: Number.MAX_SAFE_INTEGER };
-    return new SetAsideSearch(applied, (seq) => this.outcomeOf(seq) === 'dead');
+    const { outcomes } = this;
+    return new SetAsideSearch({ seq: Number.MAX_SAFE_INTEGER }, (from, to) =>
+      [...outcomes.keys()].filter(
+        (seq) => from <= seq && seq <= to && outcomes.get(seq) === 'dead',
+      ),
+    );
   }
 }
 

@@ -9,10 +9,11 @@ function world() {
   const applied = { seq: 0 };
   const dead = new Set<number>();
   const asked: number[] = [];
-  const search = new SetAsideSearch(applied, (seq) => {
-    if (seq > applied.seq) throw new Error(`${seq} is not applied`);
-    asked.push(seq);
-    return dead.has(seq);
+  const search = new SetAsideSearch(applied, (from, to) => {
+    if (to > applied.seq) throw new Error(`${to} is not applied`);
+    const seqs = Array.from({ length: to + 1 - from }, (_, i) => from + i);
+    asked.push(...seqs);
+    return seqs.filter((seq) => dead.has(seq));
   });
   return { applied, dead, asked, search };
 }

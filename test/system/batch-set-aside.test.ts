@@ -57,3 +57,16 @@ t.test('also of a batch longer than the outcome window', async (t) => {
     if (outcome !== 'applied') t.fail(`event ${seq} is told as ${outcome}`);
   }
 });
+
+t.test('also when the batch comes again after a restart', async (t) => {
+  installDeaths();
+  const DATA_DIR = tempDir(t);
+  const keyed = { query: '?ack=applied', headers: { 'idempotency-key': 'again' } };
+  const deadly = { threads: { applier: DEADLY_APPLIER } };
+  const before = await startReadyService(t, { DATA_DIR }, deadly);
+  t.strictSame((await sendBatch(before.port, BATCH, keyed)).body.set_aside, [21]);
+  await before.service.stop();
+  const { port } = await startReadyService(t, { DATA_DIR });
+  const again = await sendBatch(port, BATCH, keyed);
+  t.strictSame([again.status, again.body.set_aside], [207, [21]]);
+});

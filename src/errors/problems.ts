@@ -15,7 +15,7 @@ export const PROBLEMS = {
   'bad-request': {
     status: 400,
     title: 'Bad request',
-    detail: 'The request is not well-formed HTTP or its URL is not valid.',
+    detail: 'The request is not well-formed HTTP, or its URL or a header is not valid here.',
   },
   'empty-body': {
     status: 400,

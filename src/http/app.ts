@@ -86,7 +86,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
 
   const closeGaps = watchRoutes(app);
   describeRoutes(app);
-  docsPage(app);
+  docsPage(app, handleError);
   const offers = new EventOffers({ intake, lifecycle, applied, ackDefault });
   app.register(async (scope) => eventRoutes(scope, { offers, lifecycle }));
   app.register(async (scope) =>

@@ -5,11 +5,8 @@ import type { BatchReader } from '../bulk/batch-reader.ts';
 import { NdjsonReader } from '../bulk/ndjson-reader.ts';
 import { isUtf8Type } from './json-body.ts';
 import { sendProblem } from './respond.ts';
+import { ARRAY_TYPE } from './schemas/batch-event.ts';
 import { isKnownCoding } from './upload.ts';
-
-/** NDJSON was never registered: the first name is the common one, the second what it would be. */
-export const NDJSON_TYPES = ['application/x-ndjson', 'application/ndjson'] as const;
-export const ARRAY_TYPE = 'application/json';
 
 /** Answers 415 and returns true where the headers announce a body that is not taken. */
 export function refusedBatchMedia(request: FastifyRequest, reply: FastifyReply): boolean {

@@ -4,6 +4,8 @@
  */
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
+import type { ErrorHandler } from './error-handler.ts';
+import { sendProblem } from './respond.ts';
 
 const CONTENT_SECURITY_POLICY = {
   'default-src': ["'none'"],
@@ -16,9 +18,18 @@ const CONTENT_SECURITY_POLICY = {
   'frame-ancestors': ["'none'"],
 };
 
-/** Registers the page; `describeRoutes` comes before. */
-export function docsPage(app: FastifyInstance): void {
-  app.register(swaggerUi, {
+/** Registers the page; `describeRoutes` comes before. `handleError` is the app's own handler. */
+export function docsPage(app: FastifyInstance, handleError: ErrorHandler): void {
+  app.register(async (scope) => page(scope, handleError));
+}
+
+function page(scope: FastifyInstance, handleError: ErrorHandler): void {
+  scope.setErrorHandler((error, request, reply) => {
+    // Whoever serves the files refuses with 4xx what no file can answer: a range, a condition.
+    if (isRefusal(error)) sendProblem(reply, 'bad-request');
+    else handleError(error, request, reply);
+  });
+  scope.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: CONTENT_SECURITY_POLICY,
     theme: { title: 'Product service' },
@@ -29,4 +40,10 @@ export function docsPage(app: FastifyInstance): void {
       displayRequestDuration: true,
     },
   });
+}
+
+function isRefusal(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null || !('statusCode' in error)) return false;
+  const { statusCode } = error;
+  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500;
 }

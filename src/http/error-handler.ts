@@ -9,7 +9,7 @@ import { BodyRefused } from './json-body.ts';
 import { sendProblem } from './respond.ts';
 import { sendRouteNotFound } from './route-guard.ts';
 
-type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void;
+export type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void;
 
 /** The handler for `setErrorHandler` and for `frameworkErrors` (URLs that can't be decoded). */
 export function createErrorHandler(logger: Logger): ErrorHandler {
@@ -26,7 +26,7 @@ export function createErrorHandler(logger: Logger): ErrorHandler {
       sendProblem(reply, 'internal');
       return;
     }
-    const detail = detailOf(error);
+    const detail = detailOf(error, request);
     sendProblem(reply, code, detail === undefined ? undefined : { detail });
   };
 }
@@ -58,11 +58,18 @@ function codeOf(error: unknown): ProblemCode {
 }
 
 /** What the occasion can say better than the registry. */
-function detailOf(error: unknown): string | undefined {
+function detailOf(error: unknown, request: FastifyRequest): string | undefined {
   if (error instanceof BodyRefused) return error.message;
-  return fastifyCodeOf(error) === 'FST_ERR_BAD_URL'
-    ? 'The path is not valid percent-encoded UTF-8.'
-    : undefined;
+  switch (fastifyCodeOf(error)) {
+    case 'FST_ERR_BAD_URL':
+      return 'The path is not valid percent-encoded UTF-8.';
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE': {
+      const types = request.routeOptions.config.mediaTypes;
+      return types && `The body must be ${types.join(' or ')}; the Content-Type says otherwise.`;
+    }
+    default:
+      return undefined;
+  }
 }
 
 function fastifyCodeOf(error: unknown): string | undefined {

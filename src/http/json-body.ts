@@ -22,9 +22,18 @@ export class BodyRefused extends Error {
 /** JSON that says what to change: RFC 7396. */
 export const MERGE_PATCH_TYPE = 'application/merge-patch+json';
 
-/** Adds application/json, and `more`, as bodies that `scope` takes; the app has no other parser. */
-export function acceptJson(scope: FastifyInstance, ...more: string[]): void {
-  scope.addContentTypeParser(['application/json', ...more], { parseAs: 'buffer' }, parseJson);
+export const JSON_TYPES = ['application/json'] as const;
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What the route's body may be: said where it is refused. */
+    readonly mediaTypes?: readonly string[];
+  }
+}
+
+/** Adds `types`, whose bodies are JSON, to those that `scope` takes; the app has no other parser. */
+export function acceptJson(scope: FastifyInstance, types: readonly string[]): void {
+  scope.addContentTypeParser([...types], { parseAs: 'buffer' }, parseJson);
 }
 
 function parseJson(

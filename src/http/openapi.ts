@@ -1,6 +1,6 @@
 /**
  * `GET /openapi.json`: the API as an OpenAPI 3.1 document, made from the routes' own schemas.
- * Main thread. Made at the first request for it, so that a start pays for none of it.
+ * Main thread. Made at the first request for it; a start pays for loading what makes it.
  */
 import { readFileSync } from 'node:fs';
 import swagger from '@fastify/swagger';

@@ -211,7 +211,7 @@ export interface components {
              */
             updated_at?: string;
         };
-        /** @description With "partial": true, price or stock may be missing. */
+        /** @description With "partial": true, either price or stock may be missing. */
         BatchEvent: {
             /**
              * Format: product-id
@@ -228,9 +228,10 @@ export interface components {
              * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
              */
             event_id?: string;
-            partial?: boolean;
             price: number;
             stock: number;
+            /** @enum {boolean} */
+            partial?: false;
         } | {
             /**
              * Format: product-id
@@ -247,12 +248,34 @@ export interface components {
              * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
              */
             event_id?: string;
-            partial?: boolean;
-            price?: number;
+            /** @enum {boolean} */
+            partial: true;
+            price: number;
             stock?: number;
+        } | {
+            /**
+             * Format: product-id
+             * @description 1 to 64 bytes of UTF-8 without control characters.
+             */
+            product_id: string;
+            /**
+             * Format: event-time
+             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+             */
+            occurred_at?: string | number;
+            /**
+             * Format: event-id
+             * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
+             */
+            event_id?: string;
+            /** @enum {boolean} */
+            partial: true;
+            price?: number;
+            stock: number;
         };
         /** @description What became of a batch. */
         BatchResult: {
+            /** @enum {string} */
             status: "accepted" | "durable" | "applied";
             /** @description Events taken now. */
             accepted: number;
@@ -333,6 +356,7 @@ export interface operations {
     sendEvent: {
         parameters: {
             query?: {
+                /** @description When to answer: once the write is queued (accepted), on disk (durable) or visible to reads (applied). Without it, as ACK says, which is durable unless configured otherwise. */
                 ack?: "accepted" | "durable" | "applied";
             };
             header?: {
@@ -439,7 +463,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `bad-request`: The request is not well-formed HTTP or its URL is not valid. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, and none came. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-event`: The event breaks the rules listed in errors; nothing of it was applied. */
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, and none came. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-event`: The event breaks the rules listed in errors; nothing of it was applied. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -450,12 +474,14 @@ export interface operations {
                      *       "type": "urn:product-service:problem:bad-request",
                      *       "title": "Bad request",
                      *       "status": 400,
-                     *       "detail": "The request is not well-formed HTTP or its URL is not valid.",
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "bad-request"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "bad-request" | "invalid-parameter" | "invalid-header" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event";
+                    };
                 };
             };
             /** @description `outcome-expired`: The event is older than those whose outcome is kept. */
@@ -478,7 +504,10 @@ export interface operations {
                      *       "code": "outcome-expired"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "outcome-expired";
+                    };
                 };
             };
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
@@ -497,7 +526,10 @@ export interface operations {
                      *       "code": "request-timeout"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
                 };
             };
             /** @description `precondition-failed`: The product does not have the version that If-Match names. */
@@ -520,7 +552,10 @@ export interface operations {
                      *       "code": "precondition-failed"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "precondition-failed";
+                    };
                 };
             };
             /** @description `body-too-large`: The body is larger than this service accepts. */
@@ -539,7 +574,10 @@ export interface operations {
                      *       "code": "body-too-large"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "body-too-large";
+                    };
                 };
             };
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
@@ -558,7 +596,10 @@ export interface operations {
                      *       "code": "unsupported-media-type"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "unsupported-media-type";
+                    };
                 };
             };
             /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
@@ -577,7 +618,10 @@ export interface operations {
                      *       "code": "expectation-failed"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
                 };
             };
             /** @description `idempotency-conflict`: Another event came before under this key; a key belongs to one content only. */
@@ -596,7 +640,10 @@ export interface operations {
                      *       "code": "idempotency-conflict"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "idempotency-conflict";
+                    };
                 };
             };
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
@@ -615,7 +662,10 @@ export interface operations {
                      *       "code": "headers-too-large"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
                 };
             };
             /** @description `internal`: The service failed to answer; quote instance when you report this. `event-set-aside`: The event is durable, but it could not be applied. */
@@ -638,7 +688,9 @@ export interface operations {
                      *       "code": "internal"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "internal" | "event-set-aside";
+                    };
                 };
             };
             /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
@@ -659,7 +711,9 @@ export interface operations {
                      *       "code": "not-ready"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
+                    };
                 };
             };
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
@@ -678,7 +732,10 @@ export interface operations {
                      *       "code": "store-full"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "store-full";
+                    };
                 };
             };
         };
@@ -688,6 +745,7 @@ export interface operations {
             query?: {
                 /** @description reject: all events or none. continue: the good ones, of any number. */
                 on_error?: "reject" | "continue";
+                /** @description When to answer: once the write is queued (accepted), on disk (durable) or visible to reads (applied). Without it, as ACK says, which is durable unless configured otherwise. */
                 ack?: "accepted" | "durable" | "applied";
             };
             header?: {
@@ -721,6 +779,11 @@ export interface operations {
                  *     {"product_id":"def456","stock":7,"partial":true}
                  */
                 "application/x-ndjson": string;
+                /**
+                 * @example {"product_id":"abc123","price":49.99,"stock":100}
+                 *     {"product_id":"def456","stock":7,"partial":true}
+                 */
+                "application/ndjson": string;
             };
         };
         responses: {
@@ -772,7 +835,7 @@ export interface operations {
                     "application/json": components["schemas"]["BatchResult"];
                 };
             };
-            /** @description With on_error=continue: the good events are, the others are listed. */
+            /** @description Not all: some have faults (on_error=continue) and are listed in `errors`, or could not be applied (ack=applied) and are listed in `set_aside`. */
             207: {
                 headers: {
                     /** @description Where the outcome of the event is, of a batch that of its last one. */
@@ -802,7 +865,7 @@ export interface operations {
                     "application/json": components["schemas"]["BatchResult"];
                 };
             };
-            /** @description `bad-request`: The request is not well-formed HTTP or its URL is not valid. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, and none came. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-batch`: Some events of the batch break the rules; nothing of it was applied. */
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, and none came. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-batch`: Some events of the batch break the rules; nothing of it was applied. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -813,12 +876,14 @@ export interface operations {
                      *       "type": "urn:product-service:problem:bad-request",
                      *       "title": "Bad request",
                      *       "status": 400,
-                     *       "detail": "The request is not well-formed HTTP or its URL is not valid.",
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "bad-request"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "bad-request" | "invalid-parameter" | "invalid-header" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-batch";
+                    };
                 };
             };
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
@@ -837,7 +902,10 @@ export interface operations {
                      *       "code": "request-timeout"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
                 };
             };
             /** @description `body-too-large`: The body is larger than this service accepts. */
@@ -856,7 +924,10 @@ export interface operations {
                      *       "code": "body-too-large"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "body-too-large";
+                    };
                 };
             };
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
@@ -875,7 +946,10 @@ export interface operations {
                      *       "code": "unsupported-media-type"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "unsupported-media-type";
+                    };
                 };
             };
             /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
@@ -894,7 +968,10 @@ export interface operations {
                      *       "code": "expectation-failed"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
                 };
             };
             /** @description `idempotency-conflict`: Another event came before under this key; a key belongs to one content only. */
@@ -913,7 +990,10 @@ export interface operations {
                      *       "code": "idempotency-conflict"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "idempotency-conflict";
+                    };
                 };
             };
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
@@ -932,16 +1012,15 @@ export interface operations {
                      *       "code": "headers-too-large"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
                 };
             };
-            /** @description `internal`: The service failed to answer; quote instance when you report this. `event-set-aside`: The event is durable, but it could not be applied. */
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
-                    /** @description Where the outcome of the event is, of a batch that of its last one. */
-                    location?: string;
-                    /** @description The answer is that of the first time; nothing was written again. */
-                    "idempotency-replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -955,7 +1034,10 @@ export interface operations {
                      *       "code": "internal"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
                 };
             };
             /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
@@ -976,7 +1058,9 @@ export interface operations {
                      *       "code": "not-ready"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
+                    };
                 };
             };
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
@@ -995,7 +1079,10 @@ export interface operations {
                      *       "code": "store-full"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "store-full";
+                    };
                 };
             };
         };
@@ -1052,7 +1139,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `bad-request`: The request is not well-formed HTTP or its URL is not valid. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1063,12 +1150,14 @@ export interface operations {
                      *       "type": "urn:product-service:problem:bad-request",
                      *       "title": "Bad request",
                      *       "status": 400,
-                     *       "detail": "The request is not well-formed HTTP or its URL is not valid.",
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "bad-request"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "bad-request" | "invalid-parameter";
+                    };
                 };
             };
             /** @description `product-not-found`: No event of this product has been applied, or it is delisted. */
@@ -1087,7 +1176,10 @@ export interface operations {
                      *       "code": "product-not-found"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "product-not-found";
+                    };
                 };
             };
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
@@ -1106,7 +1198,32 @@ export interface operations {
                      *       "code": "request-timeout"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            417: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
                 };
             };
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
@@ -1125,7 +1242,10 @@ export interface operations {
                      *       "code": "headers-too-large"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
                 };
             };
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
@@ -1144,7 +1264,10 @@ export interface operations {
                      *       "code": "internal"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
                 };
             };
             /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. */
@@ -1165,7 +1288,9 @@ export interface operations {
                      *       "code": "not-ready"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "not-ready" | "stopping" | "not-yet-applied" | "read-contention";
+                    };
                 };
             };
         };
@@ -1173,6 +1298,7 @@ export interface operations {
     delistProduct: {
         parameters: {
             query?: {
+                /** @description When to answer: once the write is queued (accepted), on disk (durable) or visible to reads (applied). Without it, as ACK says, which is durable unless configured otherwise. */
                 ack?: "accepted" | "durable" | "applied";
                 /** @description RFC 3339 date-time with a zone, or integer milliseconds since 1970. */
                 occurred_at?: string;
@@ -1257,7 +1383,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `bad-request`: The request is not well-formed HTTP or its URL is not valid. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1268,12 +1394,14 @@ export interface operations {
                      *       "type": "urn:product-service:problem:bad-request",
                      *       "title": "Bad request",
                      *       "status": 400,
-                     *       "detail": "The request is not well-formed HTTP or its URL is not valid.",
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "bad-request"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "bad-request" | "invalid-parameter" | "invalid-header";
+                    };
                 };
             };
             /** @description `outcome-expired`: The event is older than those whose outcome is kept. */
@@ -1296,7 +1424,10 @@ export interface operations {
                      *       "code": "outcome-expired"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "outcome-expired";
+                    };
                 };
             };
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
@@ -1315,7 +1446,10 @@ export interface operations {
                      *       "code": "request-timeout"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
                 };
             };
             /** @description `precondition-failed`: The product does not have the version that If-Match names. */
@@ -1338,7 +1472,32 @@ export interface operations {
                      *       "code": "precondition-failed"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "precondition-failed";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            417: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
                 };
             };
             /** @description `idempotency-conflict`: Another event came before under this key; a key belongs to one content only. */
@@ -1357,7 +1516,10 @@ export interface operations {
                      *       "code": "idempotency-conflict"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "idempotency-conflict";
+                    };
                 };
             };
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
@@ -1376,7 +1538,10 @@ export interface operations {
                      *       "code": "headers-too-large"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
                 };
             };
             /** @description `internal`: The service failed to answer; quote instance when you report this. `event-set-aside`: The event is durable, but it could not be applied. */
@@ -1399,7 +1564,9 @@ export interface operations {
                      *       "code": "internal"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "internal" | "event-set-aside";
+                    };
                 };
             };
             /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
@@ -1420,7 +1587,9 @@ export interface operations {
                      *       "code": "not-ready"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
+                    };
                 };
             };
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
@@ -1439,7 +1608,10 @@ export interface operations {
                      *       "code": "store-full"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "store-full";
+                    };
                 };
             };
         };
@@ -1447,6 +1619,7 @@ export interface operations {
     patchProduct: {
         parameters: {
             query?: {
+                /** @description When to answer: once the write is queued (accepted), on disk (durable) or visible to reads (applied). Without it, as ACK says, which is durable unless configured otherwise. */
                 ack?: "accepted" | "durable" | "applied";
             };
             header?: {
@@ -1472,8 +1645,6 @@ export interface operations {
                  *     }
                  */
                 "application/json": {
-                    price?: number;
-                    stock?: number;
                     /**
                      * Format: event-time
                      * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
@@ -1484,6 +1655,21 @@ export interface operations {
                      * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
                      */
                     event_id?: string;
+                    price: number;
+                    stock?: number;
+                } | {
+                    /**
+                     * Format: event-time
+                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     */
+                    occurred_at?: string | number;
+                    /**
+                     * Format: event-id
+                     * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
+                     */
+                    event_id?: string;
+                    price?: number;
+                    stock: number;
                 };
             };
         };
@@ -1551,7 +1737,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `bad-request`: The request is not well-formed HTTP or its URL is not valid. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, and none came. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-event`: The event breaks the rules listed in errors; nothing of it was applied. */
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, and none came. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-event`: The event breaks the rules listed in errors; nothing of it was applied. */
             400: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
@@ -1563,12 +1749,14 @@ export interface operations {
                      *       "type": "urn:product-service:problem:bad-request",
                      *       "title": "Bad request",
                      *       "status": 400,
-                     *       "detail": "The request is not well-formed HTTP or its URL is not valid.",
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "bad-request"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "bad-request" | "invalid-parameter" | "invalid-header" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event";
+                    };
                 };
             };
             /** @description `outcome-expired`: The event is older than those whose outcome is kept. */
@@ -1592,7 +1780,10 @@ export interface operations {
                      *       "code": "outcome-expired"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "outcome-expired";
+                    };
                 };
             };
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
@@ -1612,7 +1803,10 @@ export interface operations {
                      *       "code": "request-timeout"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
                 };
             };
             /** @description `precondition-failed`: The product does not have the version that If-Match names. */
@@ -1636,7 +1830,10 @@ export interface operations {
                      *       "code": "precondition-failed"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "precondition-failed";
+                    };
                 };
             };
             /** @description `body-too-large`: The body is larger than this service accepts. */
@@ -1656,7 +1853,10 @@ export interface operations {
                      *       "code": "body-too-large"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "body-too-large";
+                    };
                 };
             };
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
@@ -1676,7 +1876,10 @@ export interface operations {
                      *       "code": "unsupported-media-type"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "unsupported-media-type";
+                    };
                 };
             };
             /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
@@ -1696,7 +1899,10 @@ export interface operations {
                      *       "code": "expectation-failed"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
                 };
             };
             /** @description `idempotency-conflict`: Another event came before under this key; a key belongs to one content only. */
@@ -1716,7 +1922,10 @@ export interface operations {
                      *       "code": "idempotency-conflict"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "idempotency-conflict";
+                    };
                 };
             };
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
@@ -1736,7 +1945,10 @@ export interface operations {
                      *       "code": "headers-too-large"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
                 };
             };
             /** @description `internal`: The service failed to answer; quote instance when you report this. `event-set-aside`: The event is durable, but it could not be applied. */
@@ -1760,7 +1972,9 @@ export interface operations {
                      *       "code": "internal"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "internal" | "event-set-aside";
+                    };
                 };
             };
             /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
@@ -1782,7 +1996,9 @@ export interface operations {
                      *       "code": "not-ready"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
+                    };
                 };
             };
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
@@ -1802,7 +2018,10 @@ export interface operations {
                      *       "code": "store-full"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "store-full";
+                    };
                 };
             };
         };
@@ -1816,7 +2035,7 @@ export interface operations {
                  * @description The number of the event.
                  * @example 17
                  */
-                seq: string;
+                seq: number;
             };
             cookie?: never;
         };
@@ -1842,7 +2061,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `bad-request`: The request is not well-formed HTTP or its URL is not valid. */
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1853,21 +2072,20 @@ export interface operations {
                      *       "type": "urn:product-service:problem:bad-request",
                      *       "title": "Bad request",
                      *       "status": 400,
-                     *       "detail": "The request is not well-formed HTTP or its URL is not valid.",
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "bad-request"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request";
+                    };
                 };
             };
             /** @description `event-not-found`: No event has this number. `outcome-expired`: The event is older than those whose outcome is kept. */
             404: {
                 headers: {
-                    /** @description Where the outcome of the event is, of a batch that of its last one. */
-                    location?: string;
-                    /** @description The answer is that of the first time; nothing was written again. */
-                    "idempotency-replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -1881,7 +2099,9 @@ export interface operations {
                      *       "code": "event-not-found"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "event-not-found" | "outcome-expired";
+                    };
                 };
             };
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
@@ -1900,7 +2120,32 @@ export interface operations {
                      *       "code": "request-timeout"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            417: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
                 };
             };
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
@@ -1919,7 +2164,10 @@ export interface operations {
                      *       "code": "headers-too-large"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
                 };
             };
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
@@ -1938,7 +2186,10 @@ export interface operations {
                      *       "code": "internal"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
                 };
             };
             /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. */
@@ -1959,7 +2210,9 @@ export interface operations {
                      *       "code": "not-ready"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "not-ready" | "stopping";
+                    };
                 };
             };
         };
@@ -2021,7 +2274,7 @@ export interface operations {
                     "application/x-ndjson": string;
                 };
             };
-            /** @description `bad-request`: The request is not well-formed HTTP or its URL is not valid. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2032,12 +2285,14 @@ export interface operations {
                      *       "type": "urn:product-service:problem:bad-request",
                      *       "title": "Bad request",
                      *       "status": 400,
-                     *       "detail": "The request is not well-formed HTTP or its URL is not valid.",
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "bad-request"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "bad-request" | "invalid-parameter";
+                    };
                 };
             };
             /** @description `not-acceptable`: This path has none of the forms that the Accept header takes. */
@@ -2056,7 +2311,10 @@ export interface operations {
                      *       "code": "not-acceptable"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "not-acceptable";
+                    };
                 };
             };
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
@@ -2075,7 +2333,10 @@ export interface operations {
                      *       "code": "request-timeout"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
                 };
             };
             /** @description `cursor-expired`: The cursor is from before the last start of the service; begin at the first page. */
@@ -2094,7 +2355,32 @@ export interface operations {
                      *       "code": "cursor-expired"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "cursor-expired";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            417: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
                 };
             };
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
@@ -2113,7 +2399,10 @@ export interface operations {
                      *       "code": "headers-too-large"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
                 };
             };
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
@@ -2132,7 +2421,10 @@ export interface operations {
                      *       "code": "internal"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
                 };
             };
             /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. */
@@ -2153,7 +2445,9 @@ export interface operations {
                      *       "code": "not-ready"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "not-ready" | "stopping" | "not-yet-applied" | "read-contention";
+                    };
                 };
             };
         };
@@ -2220,7 +2514,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `bad-request`: The request is not well-formed HTTP or its URL is not valid. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2231,12 +2525,14 @@ export interface operations {
                      *       "type": "urn:product-service:problem:bad-request",
                      *       "title": "Bad request",
                      *       "status": 400,
-                     *       "detail": "The request is not well-formed HTTP or its URL is not valid.",
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "bad-request"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "bad-request" | "invalid-parameter" | "invalid-header";
+                    };
                 };
             };
             /** @description `not-acceptable`: This path has none of the forms that the Accept header takes. */
@@ -2255,7 +2551,10 @@ export interface operations {
                      *       "code": "not-acceptable"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "not-acceptable";
+                    };
                 };
             };
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
@@ -2274,7 +2573,32 @@ export interface operations {
                      *       "code": "request-timeout"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            417: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
                 };
             };
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
@@ -2293,7 +2617,10 @@ export interface operations {
                      *       "code": "headers-too-large"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
                 };
             };
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
@@ -2312,7 +2639,10 @@ export interface operations {
                      *       "code": "internal"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
                 };
             };
             /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `too-many-followers`: As many clients as the service allows follow the changes; retry later, or poll. */
@@ -2333,7 +2663,9 @@ export interface operations {
                      *       "code": "not-ready"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "not-ready" | "stopping" | "too-many-followers";
+                    };
                 };
             };
         };
@@ -2361,6 +2693,116 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         status: "healthy";
+                    };
+                };
+            };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            417: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
                     };
                 };
             };
@@ -2392,6 +2834,116 @@ export interface operations {
                     };
                 };
             };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            417: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
+                };
+            };
         };
     };
     getReadiness: {
@@ -2420,6 +2972,116 @@ export interface operations {
                     };
                 };
             };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            417: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
+                };
+            };
             /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
             503: {
                 headers: {
@@ -2438,7 +3100,9 @@ export interface operations {
                      *       "code": "not-ready"
                      *     }
                      */
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        code: "not-ready" | "stopping" | "storage-unavailable";
+                    };
                 };
             };
         };

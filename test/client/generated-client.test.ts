@@ -60,7 +60,7 @@ t.test('a shop writes, reads its writes, follows, and is told what is wrong', as
     missing: ['none'],
   });
 
-  const outcome = await client.GET('/api/v1/events/{seq}', { params: { path: { seq: '2' } } });
+  const outcome = await client.GET('/api/v1/events/{seq}', { params: { path: { seq: 2 } } });
   t.same(outcome.data, { seq: 2, status: 'applied' });
   const changes = await client.GET('/api/v1/changes', {
     params: { query: { since: 0, limit: 10 } },

@@ -1,7 +1,8 @@
 /**
  * Compares answers with what docs/openapi.json says of them: status, content type, body and headers.
  * Both sides of a test use it, the app (`watchApp`, `watchServer`) and the clients (`checkAnswer`), so that
- * every answer of the test suite is one that the document promises.
+ * every answer of the test suite is one that the document promises. Left out are: answers to what
+ * never becomes a request (raw sockets), headers that are missing, bodies of HEAD.
  */
 import { readFileSync } from 'node:fs';
 import type { OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';

@@ -18,15 +18,17 @@ export interface LogGates {
 
 /** Makes two open gates and a switch that is off, for the next service of this process. */
 export function installGates(): LogGates {
-  const buffers = [8, 8, 4].map((bytes) => new SharedArrayBuffer(bytes));
-  setEnvironmentData(KEY, buffers);
+  const flushFails = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  setEnvironmentData(KEY, [new Gate().buffer, new Gate().buffer, flushFails]);
   return receivedGates();
 }
 
 /** The gates in a thread. */
 export function receivedGates(): LogGates {
-  const [flush, read, fails = new SharedArrayBuffer(4)] = getEnvironmentData(
-    KEY,
-  ) as unknown as SharedArrayBuffer[];
+  const [flush, read, fails] = getEnvironmentData(KEY) as unknown as [
+    SharedArrayBuffer,
+    SharedArrayBuffer,
+    SharedArrayBuffer,
+  ];
   return { flush: new Gate(flush), read: new Gate(read), flushFails: new Int32Array(fails) };
 }

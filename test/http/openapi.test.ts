@@ -1,8 +1,14 @@
 /** The API's own description: complete as to routes, current, clean, and a page to read it on. */
+import { type Buffer, isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import spectralCore, { type RulesetDefinition } from '@stoplight/spectral-core';
 import spectralRulesets from '@stoplight/spectral-rulesets';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import t, { type Test } from 'tap';
+import { PROBLEMS } from '../../src/errors/problems.ts';
+import { ANY_PROBLEMS } from '../../src/http/schemas/problem.ts';
+import { ajvOptions } from '../../src/http/schemas/product-event.ts';
+import { CORPUS } from '../bulk/json-corpus.ts';
 import { apiDocument, clientTypes } from '../helpers/api-document.ts';
 import { fakeApp } from '../helpers/http-fakes.ts';
 
@@ -42,6 +48,20 @@ function appOf(t: Test) {
   return app;
 }
 
+/** `undefined` for what is no JSON in UTF-8. */
+function parsed(line: Buffer): unknown {
+  try {
+    return isUtf8(line) ? JSON.parse(line.toString()) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isAhead(event: unknown): boolean {
+  const at = (event as { occurred_at?: string | number } | null)?.occurred_at;
+  return Number(typeof at === 'string' ? new Date(at) : at) > Date.now();
+}
+
 function committed(path: string): string {
   return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 }
@@ -65,7 +85,10 @@ t.test('every route is described, and nothing else', async (t) => {
     t.type(operation.summary, 'string', `${name} has a summary`);
     t.equal(operation.tags?.length, 1, `${name} has a tag`);
     const responses = Object.keys(operation.responses);
-    t.ok(responses.length > 0, `${name} has an answer`);
+    for (const code of ANY_PROBLEMS) {
+      const { status } = PROBLEMS[code];
+      t.ok(responses.includes(String(status)), `${name} may be refused with ${code}`);
+    }
     if (name.includes('/api/')) t.ok(responses.includes('503'), `${name} says how it is refused`);
     const answers = Object.entries(operation.responses);
     if (operation.requestBody !== undefined) answers.push(['body', operation.requestBody]);
@@ -106,6 +129,10 @@ t.test('the documentation page needs nothing from elsewhere', async (t) => {
     t.equal(page.statusCode, 200, path);
     const links = [...page.body.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, link]) => link);
     t.ok(links.length >= 4, `${path} loads scripts and styles`);
+    t.notMatch(page.body, /<script(?![^>]*\ssrc=)|\son\w+=/, `${path} has no script inside`);
+    const policy = String(page.headers['content-security-policy']);
+    t.match(policy, /default-src 'none'/, `${path} has the policy`);
+    t.match(policy, /script-src 'self'(;|$)/, `${path} runs the service's own scripts only`);
     for (const link of links) {
       const url = new URL(link, `http://service${path}`);
       t.equal(url.host, 'service', `${link} is on this service`);
@@ -126,4 +153,65 @@ t.test('the documentation page needs nothing from elsewhere', async (t) => {
   );
   t.equal((await app.inject({ method: 'POST', url: '/docs' })).statusCode, 405);
   t.equal((await app.inject('/docs/static/none.js')).statusCode, 404);
+});
+
+t.test('what a client asks wrongly of the page is its own fault', async (t) => {
+  const app = appOf(t);
+  const asked: [url: string, headers: Record<string, string>][] = [
+    ['/docs/static//x', {}],
+    ['/docs/static/index.css', { range: 'bytes=99999999-' }],
+    ['/docs/static/index.css', { 'if-match': '"x"' }],
+    ['/docs/static/%2e%2e/%2e%2e/package.json', {}],
+    ['/docs/static/%00', {}],
+  ];
+  for (const [url, headers] of asked) {
+    const answer = await app.inject({ url, headers });
+    t.match(String(answer.statusCode), /^40[04]$/, url);
+    t.equal(answer.headers['content-type'], 'application/problem+json', url);
+  }
+  t.equal((await app.inject('/docs/static/index.css')).statusCode, 200, 'rightly, it is there');
+});
+
+t.test('the document takes and refuses the events that the service does', async (t) => {
+  const document = JSON.parse(committed('docs/openapi.json'));
+  const ajv = new Ajv2020({ strict: false, strictNumbers: true });
+  for (const [name, check] of Object.entries(ajvOptions.customOptions.formats)) {
+    ajv.addFormat(name, check as (text: string) => boolean);
+  }
+  ajv.addSchema(document, 'openapi.json');
+  const takes = (pointer: string, value: unknown) =>
+    ajv.validate({ $ref: `openapi.json#${pointer}` }, value);
+  let compared = 0;
+  for (const { name, verdict, line } of CORPUS) {
+    const value = parsed(line);
+    if (value === undefined || isAhead(value)) continue; // no schema speaks of these
+    compared++;
+    const isTaken = takes('/components/schemas/BatchEvent', value);
+    t.equal(isTaken ? 'y' : 'n', verdict, `of a batch: ${name}`);
+  }
+  t.ok(compared > 250, `${compared} cases`);
+
+  const app = appOf(t);
+  const patch =
+    '/paths/~1api~1v1~1products~1{id}/patch/requestBody/content/application~1json/schema';
+  for (const body of [
+    {},
+    { price: 1 },
+    { stock: 1 },
+    { price: 1, stock: 1 },
+    { price: 1, stock: -1 },
+    { price: null },
+    { occurred_at: 0 },
+    { price: 1, occurred_at: '2026-01-01T00:00:00Z', event_id: 'e' },
+    { price: 1, event_id: '' },
+    { stock: 1, product_id: 'a' },
+    [],
+    'text',
+  ]) {
+    const method = 'PATCH';
+    const payload = JSON.stringify(body);
+    const headers = { 'content-type': 'application/json' };
+    const answer = await app.inject({ method, url: '/api/v1/products/a', headers, payload });
+    t.equal(takes(patch, body), answer.statusCode < 300, `as a patch: ${payload}`);
+  }
 });

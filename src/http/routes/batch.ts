@@ -18,17 +18,11 @@ import type { BulkIntake } from '../../intake/bulk-intake.ts';
 import type { AckLevel } from '../../intake/event-intake.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { AppliedEvents } from '../applied-events.ts';
-import {
-  ARRAY_TYPE,
-  codingOf,
-  NDJSON_TYPES,
-  readerFor,
-  refusedBatchMedia,
-} from '../batch-media.ts';
+import { codingOf, readerFor, refusedBatchMedia } from '../batch-media.ts';
 import { idempotencyKeyOf, refusedIdempotencyKey } from '../idempotency-key.ts';
 import { BodyRefused } from '../json-body.ts';
 import { refusedWrite, sendClosed } from '../phase-guard.ts';
-import { isGone, sendJson, sendProblem } from '../respond.ts';
+import { EVENTS_PATH, isGone, sendJson, sendProblem } from '../respond.ts';
 import {
   type BatchAnswer,
   batchAnswers,
@@ -36,7 +30,7 @@ import {
   batchQuery,
   parseBatchQuery,
 } from '../schemas/batch.ts';
-import { batchBody } from '../schemas/batch-event.ts';
+import { BATCH_TYPES, batchBody } from '../schemas/batch-event.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { BODY_PROBLEMS, problemResponses, WRITE_PROBLEMS } from '../schemas/problem.ts';
 import type { RawQuery } from '../schemas/query-reader.ts';
@@ -73,11 +67,12 @@ interface Asked {
 export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
   const { intake, known, lifecycle, applied, ackDefault, limits, untimed } = deps;
   // The handler reads the body itself.
-  app.addContentTypeParser([ARRAY_TYPE, ...NDJSON_TYPES], (_request, _body, done) => done(null));
+  app.addContentTypeParser([...BATCH_TYPES], (_request, _body, done) => done(null));
 
   app.route<{ Querystring: RawQuery }>({
     method: 'POST',
-    url: '/api/v1/events/batch',
+    url: `${EVENTS_PATH}batch`,
+    config: { mediaTypes: BATCH_TYPES },
     ...describedOnly,
     schema: {
       operationId: 'sendEvents',
@@ -194,7 +189,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     if (setAside.length > 0) answer.set_aside = [...setAside];
     if (isReplayed) reply.raw.setHeader('idempotency-replayed', 'true');
     if (answer.last_seq !== null) {
-      reply.raw.setHeader('location', `/api/v1/events/${answer.last_seq}`);
+      reply.raw.setHeader('location', `${EVENTS_PATH}${answer.last_seq}`);
     }
     const isWhole = faults.events === 0 && setAside.length === 0;
     const status = !isWhole ? 207 : level === 'applied' ? 200 : 202;

@@ -8,6 +8,7 @@ import type { Lifecycle } from '../../lifecycle.ts';
 import type { AppliedEvents } from '../applied-events.ts';
 import { refusedRead } from '../phase-guard.ts';
 import { EVENTS_PATH, sendJson, sendProblem } from '../respond.ts';
+import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import { jsonResponse } from '../schemas/response.ts';
 import { eventOutcome } from '../schemas/write-answer.ts';
@@ -25,13 +26,19 @@ export function eventOutcomeRoute(app: FastifyInstance, deps: EventOutcomeDeps):
   app.withTypeProvider<TypeBoxTypeProvider>().route({
     method: 'GET',
     url: `${EVENTS_PATH}:seq`,
+    ...describedOnly,
     schema: {
       operationId: 'getEventOutcome',
       summary: 'What became of an event',
       description: 'For the last OUTCOME_WINDOW events; the Location of every write leads here.',
       tags: ['Events'],
       params: Type.Object({
-        seq: Type.String({ description: 'The number of the event.', examples: ['17'] }),
+        seq: Type.Unsafe<string>({
+          type: 'integer',
+          minimum: 1,
+          description: 'The number of the event.',
+          examples: [17],
+        }),
       }),
       response: {
         200: jsonResponse('What became of it.', eventOutcome, { seq: 17, status: 'applied' }),

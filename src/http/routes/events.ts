@@ -6,15 +6,15 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance } from 'fastify';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { EventOffers } from '../event-offers.ts';
-import { acceptJson, refusedMedia } from '../json-body.ts';
+import { acceptJson, JSON_TYPES, refusedMedia } from '../json-body.ts';
 import { refusedWrite } from '../phase-guard.ts';
 import { sendProblem } from '../respond.ts';
 import { eventFaults, futureFaults, isTooFarAhead } from '../schemas/event-faults.ts';
 import {
   BODY_PROBLEMS,
-  CONDITION_PROBLEMS,
-  problemResponses,
+  EVENT_PROBLEMS,
   WRITE_PROBLEMS,
+  writeProblemResponses,
 } from '../schemas/problem.ts';
 import { productEventBody, toProductEvent } from '../schemas/product-event.ts';
 import { writeAnswers, writeHeaders } from '../schemas/write-answer.ts';
@@ -27,11 +27,12 @@ export interface EventRouteDeps {
 
 export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
   const { offers, lifecycle } = deps;
-  acceptJson(app);
+  acceptJson(app, JSON_TYPES);
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
     method: 'POST',
     url: '/api/v1/events',
+    config: { mediaTypes: JSON_TYPES },
     schema: {
       operationId: 'sendEvent',
       summary: 'Send one event: the price and stock of a product',
@@ -44,10 +45,10 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
       headers: writeHeaders,
       response: {
         ...writeAnswers,
-        ...problemResponses(
+        ...writeProblemResponses(
           ...WRITE_PROBLEMS,
           ...BODY_PROBLEMS,
-          ...CONDITION_PROBLEMS,
+          ...EVENT_PROBLEMS,
           'invalid-event',
         ),
       },

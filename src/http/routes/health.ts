@@ -2,6 +2,7 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { sendJson } from '../respond.ts';
+import { ANY_PROBLEMS, problemResponses } from '../schemas/problem.ts';
 import { jsonResponse } from '../schemas/response.ts';
 
 export function healthRoute(app: FastifyInstance): void {
@@ -17,6 +18,7 @@ export function healthRoute(app: FastifyInstance): void {
           200: jsonResponse('It answers.', Type.Object({ status: Type.Literal('healthy') }), {
             status: 'healthy',
           }),
+          ...problemResponses(...ANY_PROBLEMS),
         },
       },
     },

@@ -5,6 +5,7 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { sendJson } from '../respond.ts';
+import { ANY_PROBLEMS, problemResponses } from '../schemas/problem.ts';
 import { jsonResponse } from '../schemas/response.ts';
 
 export function livezRoute(app: FastifyInstance): void {
@@ -20,6 +21,7 @@ export function livezRoute(app: FastifyInstance): void {
           200: jsonResponse('It lives.', Type.Object({ status: Type.Literal('alive') }), {
             status: 'alive',
           }),
+          ...problemResponses(...ANY_PROBLEMS),
         },
       },
     },

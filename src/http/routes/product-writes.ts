@@ -16,17 +16,12 @@ import { sendProblem } from '../respond.ts';
 import { futureFaults, isTooFarAhead } from '../schemas/event-faults.ts';
 import {
   BODY_PROBLEMS,
-  CONDITION_PROBLEMS,
-  problemResponses,
+  EVENT_PROBLEMS,
   WRITE_PROBLEMS,
+  writeProblemResponses,
 } from '../schemas/problem.ts';
 import { isProductId, productIdFaults } from '../schemas/product-id.ts';
-import {
-  patchFaults,
-  productPatchBody,
-  setsField,
-  toPartialEvent,
-} from '../schemas/product-patch.ts';
+import { patchFaults, productPatchBody, toPartialEvent } from '../schemas/product-patch.ts';
 import { writeAnswers, writeHeaders } from '../schemas/write-answer.ts';
 import {
   delistQuery,
@@ -42,11 +37,12 @@ export interface ProductWriteDeps {
 }
 
 const URL_OF_PRODUCT = '/api/v1/products/:id';
-const ACCEPT_PATCH = `${MERGE_PATCH_TYPE}, application/json`;
+const PATCH_TYPES = [MERGE_PATCH_TYPE, 'application/json'] as const;
+const ACCEPT_PATCH = PATCH_TYPES.join(', ');
 
 const PATCH_REFUSALS = Object.fromEntries(
   Object.entries(
-    problemResponses(...WRITE_PROBLEMS, ...BODY_PROBLEMS, ...CONDITION_PROBLEMS, 'invalid-event'),
+    writeProblemResponses(...WRITE_PROBLEMS, ...BODY_PROBLEMS, ...EVENT_PROBLEMS, 'invalid-event'),
   ).map(([status, response]) => [
     status,
     { ...response, headers: { ...response.headers, 'accept-patch': Type.Literal(ACCEPT_PATCH) } },
@@ -60,11 +56,12 @@ const params = Type.Object({
 /** Adds PATCH to `app`, a scope of its own: it takes bodies. */
 export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps): void {
   const { offers, lifecycle } = deps;
-  acceptJson(app, MERGE_PATCH_TYPE);
+  acceptJson(app, PATCH_TYPES);
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
     method: 'PATCH',
     url: URL_OF_PRODUCT,
+    config: { mediaTypes: PATCH_TYPES },
     schema: {
       operationId: 'patchProduct',
       summary: 'Set the price or the stock of a product, or both',
@@ -97,8 +94,8 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
       }
       if (body === undefined) return sendProblem(reply, 'empty-body');
       const nowMs = Date.now();
-      if (validationError !== undefined || !setsField(body)) {
-        const errors = patchFaults(body, validationError?.validation ?? [], nowMs);
+      if (validationError !== undefined) {
+        const errors = patchFaults(body, nowMs);
         return sendProblem(reply, 'invalid-event', { errors });
       }
       const event = toPartialEvent(id, body);
@@ -130,7 +127,7 @@ export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps)
       headers: writeHeaders,
       response: {
         ...writeAnswers,
-        ...problemResponses(...WRITE_PROBLEMS, ...CONDITION_PROBLEMS),
+        ...writeProblemResponses(...WRITE_PROBLEMS, ...EVENT_PROBLEMS),
       },
     },
     attachValidation: true,

@@ -7,7 +7,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ProblemCode, ProblemExtras } from '../../errors/problems.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { sendJson, sendProblem } from '../respond.ts';
-import { problemResponses } from '../schemas/problem.ts';
+import { ANY_PROBLEMS, problemResponses } from '../schemas/problem.ts';
 import { jsonResponse } from '../schemas/response.ts';
 
 export function readyzRoute(app: FastifyInstance, lifecycle: Lifecycle): void {
@@ -24,7 +24,7 @@ export function readyzRoute(app: FastifyInstance, lifecycle: Lifecycle): void {
           200: jsonResponse('It is ready.', Type.Object({ status: Type.Literal('ready') }), {
             status: 'ready',
           }),
-          ...problemResponses('not-ready', 'stopping', 'storage-unavailable'),
+          ...problemResponses(...ANY_PROBLEMS, 'not-ready', 'stopping', 'storage-unavailable'),
         },
       },
     },

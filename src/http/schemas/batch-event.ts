@@ -9,25 +9,27 @@ import type { BodyFault } from '../../errors/problems.ts';
 import type { ProductEvent } from '../../intake/event-intake.ts';
 import { eventFaults, futureFaults, isTooFarAhead } from './event-faults.ts';
 import { eventTimeMs } from './event-time.ts';
+import { partialEvent, partialFaults, setsField } from './partial-event.ts';
 import { ajvOptions, productEventBody } from './product-event.ts';
 import { streamText } from './response.ts';
 
-const { price, stock, ...others } = productEventBody.properties;
-const members = {
-  ...others,
-  partial: Type.Optional(Type.Boolean()),
-};
+/** NDJSON was never registered: the first name is the common one, the second what it would be. */
+export const NDJSON_TYPES = ['application/x-ndjson', 'application/ndjson'] as const;
+export const ARRAY_TYPE = 'application/json';
+export const BATCH_TYPES = [...NDJSON_TYPES, ARRAY_TYPE] as const;
 
-const fullEvent = Type.Object({ ...members, price, stock }, { additionalProperties: false });
-const partialEvent = Type.Object(
-  { ...members, price: Type.Optional(price), stock: Type.Optional(stock) },
+const { price, stock, ...members } = productEventBody.properties;
+
+const fullEvent = Type.Object(
+  { ...members, price, stock, partial: Type.Optional(Type.Literal(false)) },
   { additionalProperties: false },
 );
+const partial = partialEvent({ ...members, partial: Type.Literal(true) });
 
 /** One event of a batch, as the API's description shows it. */
-export const batchEventSchema = Type.Union([fullEvent, partialEvent], {
+export const batchEventSchema = Type.Union([fullEvent, ...partial.described], {
   $id: 'BatchEvent',
-  description: 'With "partial": true, price or stock may be missing.',
+  description: 'With "partial": true, either price or stock may be missing.',
 });
 
 const EXAMPLES = [
@@ -35,28 +37,28 @@ const EXAMPLES = [
   { product_id: 'def456', stock: 7, partial: true },
 ];
 
+const ndjson = {
+  ...streamText('BatchEvent', 'One event a line.'),
+  examples: [EXAMPLES.map((event) => `${JSON.stringify(event)}\n`).join('')],
+};
+
 /** The body of a batch by media type. */
 export const batchBody = {
   content: {
-    'application/json': {
+    [ARRAY_TYPE]: {
       schema: Type.Array(Type.Ref('BatchEvent'), { examples: [EXAMPLES] }),
     },
-    'application/x-ndjson': {
-      schema: {
-        ...streamText('BatchEvent', 'One event a line.'),
-        examples: [EXAMPLES.map((event) => `${JSON.stringify(event)}\n`).join('')],
-      },
-    },
+    ...Object.fromEntries(NDJSON_TYPES.map((type) => [type, { schema: ndjson }])),
   },
 };
 
-type BatchEvent = Static<typeof partialEvent>;
+type BatchEvent = Static<typeof fullEvent> | Static<typeof partial.judged>;
 
 const ajv = new Ajv(ajvOptions.customOptions);
 const isFull = ajv.compile<BatchEvent>(fullEvent);
-const isPartial = ajv.compile<BatchEvent>(partialEvent);
+const isPartial = ajv.compile<BatchEvent>(partial.judged);
 
-const NO_FIELD: BodyFault = { pointer: '', detail: 'A partial event needs price or stock.' };
+const NO_FIELD = 'A partial event needs price or stock.';
 
 /** A valid event, or everything that is wrong with it. */
 export type JudgedEvent =
@@ -65,13 +67,15 @@ export type JudgedEvent =
 
 /** Judges one parsed event at the time `nowMs`. */
 export function judgeBatchEvent(value: unknown, nowMs: number): JudgedEvent {
-  const isValid = saysPartial(value) ? isPartial : isFull;
-  if (!isValid(value)) {
-    return { faults: eventFaults(value, isValid.errors as FastifySchemaValidationError[], nowMs) };
+  if (saysPartial(value)) {
+    if (!isPartial(value) || !setsField(value)) {
+      return { faults: partialFaults(value, isPartial.errors, nowMs, NO_FIELD) };
+    }
+  } else if (!isFull(value)) {
+    return { faults: eventFaults(value, isFull.errors as FastifySchemaValidationError[], nowMs) };
   }
   const occurredAtMs = value.occurred_at === undefined ? undefined : eventTimeMs(value.occurred_at);
   if (isTooFarAhead(occurredAtMs, nowMs)) return { faults: futureFaults() };
-  if (value.price === undefined && value.stock === undefined) return { faults: [NO_FIELD] };
   return {
     event: { productId: value.product_id, price: value.price, stock: value.stock, occurredAtMs },
     eventId: value.event_id,

@@ -3,37 +3,33 @@
  * described by `batch-event.ts`. Main thread.
  */
 import { type Static, Type } from '@sinclair/typebox';
+import { BATCH_FAULTS_MAX } from '../../bulk/fault-list.ts';
 import { ACK_LEVELS, type AckLevel } from '../../intake/event-intake.ts';
 import { SET_ASIDE_LISTED_MAX } from '../../outcome/set-aside-search.ts';
+import { oneOf } from './one-of.ts';
 import { type Parsed, QueryReader, type RawQuery } from './query-reader.ts';
 import { eventHeaders, jsonResponse } from './response.ts';
 import { writeHeaders } from './write-answer.ts';
+import { ackParameter } from './write-query.ts';
 
 const ON_ERROR = ['reject', 'continue'] as const;
 
 export const batchQuery = Type.Object(
   {
     on_error: Type.Optional(
-      Type.Union([Type.Literal('reject'), Type.Literal('continue')], {
+      oneOf(ON_ERROR, {
         default: 'reject',
         description: 'reject: all events or none. continue: the good ones, of any number.',
       }),
     ),
-    ack: Type.Optional(
-      Type.Union([Type.Literal('accepted'), Type.Literal('durable'), Type.Literal('applied')]),
-    ),
+    ack: ackParameter,
   },
   { additionalProperties: false },
 );
 
 export const batchHeaders = Type.Object({
   'content-encoding': Type.Optional(
-    Type.Union(
-      ['gzip', 'br', 'zstd', 'identity'].map((coding) => Type.Literal(coding)),
-      {
-        description: 'How the body is coded.',
-      },
-    ),
+    oneOf(['gzip', 'br', 'zstd', 'identity'], { description: 'How the body is coded.' }),
   ),
   'idempotency-key': writeHeaders.properties['idempotency-key'],
 });
@@ -60,7 +56,8 @@ export const batchAnswers = {
   200: answer('All events are applied.', { ...EXAMPLE, status: 'applied' }),
   202: answer('All events are on disk; with ack=accepted only queued.', EXAMPLE),
   207: answer(
-    'With on_error=continue: the good events are, the others are listed.',
+    'Not all: some have faults (on_error=continue) and are listed in `errors`, or could not be ' +
+      'applied (ack=applied) and are listed in `set_aside`.',
     FAULTY_EXAMPLE,
   ),
 };
@@ -79,11 +76,7 @@ const seq = Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]);
 
 export const batchResultSchema = Type.Object(
   {
-    status: Type.Union([
-      Type.Literal('accepted'),
-      Type.Literal('durable'),
-      Type.Literal('applied'),
-    ]),
+    status: oneOf(ACK_LEVELS),
     accepted: Type.Integer({ description: 'Events taken now.' }),
     rejected: Type.Integer({ description: 'Events that have faults; never taken.' }),
     duplicates: Type.Integer({ description: 'Events known already, under the same key.' }),
@@ -105,7 +98,10 @@ export const batchResultSchema = Type.Object(
         pointer: Type.String({ description: 'RFC 6901 JSON pointer into the event.' }),
         detail: Type.String(),
       }),
-      { maxItems: 100, description: 'The first faults; `rejected` counts all faulty events.' },
+      {
+        maxItems: BATCH_FAULTS_MAX,
+        description: 'The first faults; `rejected` counts all faulty events.',
+      },
     ),
   },
   { $id: 'BatchResult', additionalProperties: false, description: 'What became of a batch.' },
@@ -115,11 +111,11 @@ export type BatchAnswer = Static<typeof batchResultSchema>;
 
 export function parseBatchQuery(raw: RawQuery): Parsed<BatchQuery> {
   const reader = new QueryReader(raw, Object.keys(batchQuery.properties));
-  const oneOf =
+  const among =
     <T extends string>(names: readonly T[]) =>
     (text: string) =>
       names.find((name) => name === text);
-  const onError = reader.once('on_error', oneOf(ON_ERROR), 'reject or continue') ?? 'reject';
-  const ack = reader.once('ack', oneOf(ACK_LEVELS), `one of ${ACK_LEVELS.join(', ')}`);
+  const onError = reader.once('on_error', among(ON_ERROR), 'reject or continue') ?? 'reject';
+  const ack = reader.once('ack', among(ACK_LEVELS), `one of ${ACK_LEVELS.join(', ')}`);
   return reader.result({ onError, ack });
 }

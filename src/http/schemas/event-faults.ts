@@ -21,7 +21,6 @@ const FIELD_RULES: ReadonlyMap<string, string> = new Map([
     '/occurred_at',
     'occurred_at must be an RFC 3339 date-time with a zone, or integer milliseconds since 1970.',
   ],
-  ['/event_id', EVENT_ID_RULE],
   ['/partial', 'partial must be true or false.'],
 ]);
 

@@ -51,10 +51,16 @@ export const problemSchema = Type.Object(
 );
 
 /** What any request may be answered with. */
-const ANY = ['bad-request', 'request-timeout', 'headers-too-large', 'internal'] as const;
+export const ANY_PROBLEMS = [
+  'bad-request',
+  'request-timeout',
+  'headers-too-large',
+  'expectation-failed',
+  'internal',
+] as const;
 
 /** What a read may be refused with, beside what is its own. */
-export const READ_PROBLEMS = [...ANY, 'not-ready', 'stopping'] as const;
+export const READ_PROBLEMS = [...ANY_PROBLEMS, 'not-ready', 'stopping'] as const;
 
 /** What any write may be refused with. */
 export const WRITE_PROBLEMS = [
@@ -65,7 +71,6 @@ export const WRITE_PROBLEMS = [
   'queue-full',
   'storage-unavailable',
   'store-full',
-  'event-set-aside',
 ] as const;
 
 /** What a body may be refused with. */
@@ -75,11 +80,14 @@ export const BODY_PROBLEMS = [
   'invalid-json',
   'body-too-large',
   'unsupported-media-type',
-  'expectation-failed',
 ] as const;
 
-/** What the condition of a single write may end in. */
-export const CONDITION_PROBLEMS = ['precondition-failed', 'outcome-expired'] as const;
+/** What a single write may end in, on record as it is: these answers point at its event. */
+export const EVENT_PROBLEMS = [
+  'precondition-failed',
+  'outcome-expired',
+  'event-set-aside',
+] as const;
 
 export interface ProblemResponse {
   readonly description: string;
@@ -89,12 +97,7 @@ export interface ProblemResponse {
   };
 }
 
-/** Refusals of an event that is on record all the same, and has its number. */
-const ON_RECORD: ReadonlySet<ProblemCode> = new Set([
-  'precondition-failed',
-  'event-set-aside',
-  'outcome-expired',
-]);
+const POINTING: ReadonlySet<ProblemCode> = new Set(EVENT_PROBLEMS);
 
 const EXAMPLE_REQUEST_ID = 'req-1';
 
@@ -108,15 +111,34 @@ export function problemResponses(
   );
 }
 
+/** The same of a route that writes one event: refusals of an event on record carry its headers. */
+export function writeProblemResponses(
+  ...codes: readonly ProblemCode[]
+): Record<number, ProblemResponse> {
+  const pointing = new Set(
+    codes.filter((code) => POINTING.has(code)).map((code) => PROBLEMS[code].status),
+  );
+  return Object.fromEntries(
+    Object.entries(problemResponses(...codes)).map(([status, response]) => [
+      status,
+      pointing.has(Number(status) as never)
+        ? { ...response, headers: { ...response.headers, ...eventHeaders } }
+        : response,
+    ]),
+  );
+}
+
+/** The shared schema, narrowed to what one status of one route can say. */
+function problemOf(codes: readonly ProblemCode[]): TSchema {
+  const code = Type.Union(codes.map((each) => Type.Literal(each)));
+  return Type.Intersect([Type.Ref('Problem'), Type.Object({ code })]);
+}
+
 function problemResponse(codes: readonly ProblemCode[]): ProblemResponse {
-  const headers = {
-    ...(PROBLEMS[codes[0]].status === 503 ? retryAfterHeader : {}),
-    ...(codes.some((code) => ON_RECORD.has(code)) ? eventHeaders : {}),
-  };
   const example = problemBody(codes[0], EXAMPLE_REQUEST_ID);
   return {
     description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code].detail}`).join(' '),
-    ...(Object.keys(headers).length === 0 ? {} : { headers }),
-    content: { 'application/problem+json': { schema: Type.Ref('Problem'), example } },
+    ...(PROBLEMS[codes[0]].status === 503 ? { headers: retryAfterHeader } : {}),
+    content: { 'application/problem+json': { schema: problemOf(codes), example } },
   };
 }

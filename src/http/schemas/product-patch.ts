@@ -4,40 +4,31 @@
  * stock that was set goes only with its product. Main thread.
  */
 import { type Static, Type } from '@sinclair/typebox';
-import type { FastifySchemaValidationError } from 'fastify';
+import { Ajv } from 'ajv';
 import type { BodyFault } from '../../errors/problems.ts';
 import type { ProductEvent } from '../../intake/event-intake.ts';
-import { eventFaults } from './event-faults.ts';
 import { eventTimeMs } from './event-time.ts';
-import { productEventBody } from './product-event.ts';
+import { partialEvent, partialFaults } from './partial-event.ts';
+import { ajvOptions, productEventBody } from './product-event.ts';
 
-const { price, stock, occurred_at, event_id } = productEventBody.properties;
+const { occurred_at, event_id } = productEventBody.properties;
+const patch = partialEvent({ occurred_at, event_id });
 
-export const productPatchBody = Type.Object(
-  { price: Type.Optional(price), stock: Type.Optional(stock), occurred_at, event_id },
-  { additionalProperties: false, examples: [{ stock: 7 }] },
-);
+export const productPatchBody = Type.Union([...patch.described], { examples: [{ stock: 7 }] });
 
-export type ProductPatchBody = Static<typeof productPatchBody>;
+export type ProductPatchBody = Static<typeof patch.judged>;
+
+const isJudged = new Ajv(ajvOptions.customOptions).compile(patch.judged);
 
 const FIELDS = ['price', 'stock'] as const;
-const NO_FIELD: BodyFault = { pointer: '', detail: 'The body needs price or stock, or both.' };
+const NO_FIELD = 'The body needs price or stock, or both.';
 
-/** Tells whether a body that the schema found valid sets anything. */
-export function setsField(body: ProductPatchBody): boolean {
-  return body.price !== undefined || body.stock !== undefined;
-}
-
-/** Lists every fault of `body`, which broke the schema with `errors`, sets nothing or is too early. */
-export function patchFaults(
-  body: unknown,
-  errors: readonly FastifySchemaValidationError[],
-  nowMs: number,
-): readonly BodyFault[] {
-  const faults = eventFaults(body, errors, nowMs);
+/** Lists every fault of `body`, which the schema refused. */
+export function patchFaults(body: unknown, nowMs: number): readonly BodyFault[] {
+  isJudged(body);
+  const faults = partialFaults(body, isJudged.errors, nowMs, NO_FIELD);
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return faults;
   const given = FIELDS.filter((name) => Object.hasOwn(body, name));
-  if (given.length === 0) return [...faults, NO_FIELD];
   const nulls = given.filter((name) => (body as Record<string, unknown>)[name] === null);
   return faults.map((fault) => {
     const name = nulls.find((each) => fault.pointer === `/${each}`);

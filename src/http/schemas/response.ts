@@ -3,6 +3,7 @@
  * that come with it. Main thread, constants only.
  */
 import { type TSchema, Type } from '@sinclair/typebox';
+import { EVENTS_PATH } from '../respond.ts';
 
 type ResponseHeaders = Readonly<Record<string, TSchema>>;
 
@@ -15,7 +16,7 @@ export interface DescribedResponse {
 /** The answer to a write carries these; not while it is only accepted and has no number yet. */
 export const eventHeaders: ResponseHeaders = {
   location: Type.String({
-    pattern: '^/api/v1/events/[1-9][0-9]*$',
+    pattern: `^${EVENTS_PATH}[1-9][0-9]*$`,
     description: 'Where the outcome of the event is, of a batch that of its last one.',
   }),
   'idempotency-replayed': Type.Literal('true', {

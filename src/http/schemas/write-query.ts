@@ -4,17 +4,24 @@
  */
 import { type TObject, Type } from '@sinclair/typebox';
 import type { FastifySchemaValidationError } from 'fastify';
+import { ACK_LEVELS } from '../../intake/event-intake.ts';
 import { EVENT_TIME_MS_MIN, eventTimeMs, isEventTime } from './event-time.ts';
+import { oneOf } from './one-of.ts';
 
-const ack = Type.Optional(
-  Type.Union([Type.Literal('accepted'), Type.Literal('durable'), Type.Literal('applied')]),
+/** What `?ack=` may say, of every write. */
+export const ackParameter = Type.Optional(
+  oneOf(ACK_LEVELS, {
+    description:
+      'When to answer: once the write is queued (accepted), on disk (durable) or visible to reads ' +
+      '(applied). Without it, as ACK says, which is durable unless configured otherwise.',
+  }),
 );
 
-export const writeQuery = Type.Object({ ack }, { additionalProperties: false });
+export const writeQuery = Type.Object({ ack: ackParameter }, { additionalProperties: false });
 
 export const delistQuery = Type.Object(
   {
-    ack,
+    ack: ackParameter,
     occurred_at: Type.Optional(
       Type.String({
         description: 'RFC 3339 date-time with a zone, or integer milliseconds since 1970.',
@@ -50,5 +57,5 @@ export function queryFault(
     return `The parameter ${name} is unknown; this route knows ${known}.`;
   }
   if (errors.some(({ instancePath }) => instancePath === '/occurred_at')) return TIME_FAULT;
-  return 'ack must be one of accepted, durable, applied, given once.';
+  return `ack must be one of ${ACK_LEVELS.join(', ')}, given once.`;
 }

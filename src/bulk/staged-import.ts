@@ -214,7 +214,8 @@ export class StagedImport extends BatchImport {
       const number = numbers[start] as number;
       let next = start + 1;
       while (next < end && numbers[next] === number + (next - start)) next++;
-      this.intake.claimCopies(this.batch, number, slots, start, next - start);
+      const run = { batch: this.batch, isKeyed: this.#hasKeys, number };
+      this.intake.claimCopies(run, slots, start, next - start);
       start = next;
     }
     return end - from;

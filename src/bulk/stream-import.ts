@@ -46,12 +46,12 @@ export class StreamImport extends BatchImport {
 
   override take(number: number, order: number, eventId: string | undefined): boolean {
     const { admission } = this.intake;
-    this.#keys.put(this.slots, this.#index, order, eventId);
+    const isKeyed = this.#keys.put(this.slots, this.#index, order, eventId);
     admission.hash(this.slots, this.#index);
     const reservation = admission.admit(this.slots, this.#index);
     if (reservation === 'undecided' && !this.#hasWaitedEnough()) return false;
     this.#undecidedSinceMs = 0;
-    if (reservation === 'reserved') this.intake.claim(this.batch, number);
+    if (reservation === 'reserved') this.intake.claim(this.batch, number, isKeyed);
     else this.refuse(number, [STORE_FULL]);
     return true;
   }

@@ -8,8 +8,8 @@ export class Batch {
   onConflict: (number: number) => void = () => undefined;
   /** Told, once, when it is to end: the service stops, or the log has not taken what it was given. */
   onStop: () => void = () => undefined;
-  /** Told the seq of every event that is durable, as of now or from before, if anybody asks. */
-  onSeq: ((seq: number) => void) | undefined;
+  /** Told the seqs of all events that are durable, as of now or from before, if anybody asks. */
+  onSeqs: ((from: number, to: number) => void) | undefined;
   /** Events queued and not yet settled. */
   inFlight = 0;
   /** Events that are durable now and were not before. */
@@ -37,11 +37,11 @@ export class Batch {
     return this.inFlight + this.accepted + this.duplicates === 0;
   }
 
-  /** An event is durable under `seq`, as of now or from before. */
-  noteSeq(seq: number): void {
-    if (this.firstSeq === 0 || seq < this.firstSeq) this.firstSeq = seq;
-    if (seq > this.lastSeq) this.lastSeq = seq;
-    this.onSeq?.(seq);
+  /** The events with the seqs `from` to `to` are durable, as of now or from before. */
+  noteSeqs(from: number, to: number): void {
+    if (this.firstSeq === 0 || from < this.firstSeq) this.firstSeq = from;
+    if (to > this.lastSeq) this.lastSeq = to;
+    this.onSeqs?.(from, to);
   }
 }
 
@@ -51,6 +51,8 @@ export class Batch {
  */
 export interface Run {
   readonly batch: Batch;
+  /** Whether any of them has a key, so that the sequencer may have dropped it. */
+  readonly isKeyed: boolean;
   /** Number of the run's first unsettled event. */
   number: number;
   /** Unsettled events. */

@@ -60,6 +60,9 @@ const LIVE_SHARE = 1024;
 /** How long after the last single event others are expected. */
 const LIVE_MS = 50;
 
+/** Whose events these are, whether they have keys, and the number of the first. */
+type NewRun = Pick<Run, 'batch' | 'isKeyed' | 'number'>;
+
 interface Waiting {
   readonly batch: Batch;
   readonly sinceMs: number;
@@ -198,34 +201,38 @@ export class BulkIntake {
     return this.room() > 0 ? this.#claimed & this.#ring.mask : -1;
   }
 
-  /** Queues the slot that `nextSlot` gave, written and admitted, as the batch's event `number`. */
-  claim(batch: Batch, number: number): void {
+  /**
+   * Queues the slot that `nextSlot` gave, written and admitted, as the batch's event `number`;
+   * `isKeyed` says whether it has a key.
+   */
+  claim(batch: Batch, number: number, isKeyed: boolean): void {
     const last = this.#runs.at(-1);
     // A run that was published has its place in time: what comes later waits for less long.
     if (
       last !== undefined &&
       this.#published !== this.#claimed &&
       last.batch === batch &&
+      last.isKeyed === isKeyed &&
       last.number + last.count === number
     ) {
       last.count++;
     } else {
-      this.#runs.push({ batch, number, count: 1, queuedAtMs: performance.now() });
+      this.#runs.push({ batch, isKeyed, number, count: 1, queuedAtMs: performance.now() });
     }
     if (this.inFlight === 0) this.#rate.started(performance.now());
     this.#claimed = (this.#claimed + 1) | 0;
     batch.inFlight++;
   }
 
-  /** Queues `count` slots from `from` on, admitted, at most `room()`; their numbers follow `number`. */
-  claimCopies(batch: Batch, number: number, slots: SlotViews, from: number, count: number): void {
+  /** Queues `count` ≤ `room()` slots from index `from` on, admitted; their numbers follow `run`'s. */
+  claimCopies(run: NewRun, slots: SlotViews, from: number, count: number): void {
     assert.ok(count <= this.room());
     if (this.inFlight === 0) this.#rate.started(performance.now());
     // The source is a plain stretch, so its mask only has to cover it.
     copySlots(slots, 0x3fffffff, from, this.#ring.slots, this.#ring.mask, this.#claimed, count);
-    this.#runs.push({ batch, number, count, queuedAtMs: performance.now() });
+    this.#runs.push({ ...run, count, queuedAtMs: performance.now() });
     this.#claimed = (this.#claimed + count) | 0;
-    batch.inFlight += count;
+    run.batch.inFlight += count;
   }
 
   /** Hands everything claimed to the log thread, and counts what it has settled by now. */
@@ -301,7 +308,36 @@ export class BulkIntake {
 
   #settleRun(run: Run, count: number): void {
     const { batch } = run;
-    const { words, doubles } = this.#ring.slots;
+    batch.accepted += run.isKeyed ? this.#settleKeyed(run, count) : this.#settlePlain(batch, count);
+    batch.inFlight -= count;
+    run.number += count;
+    run.count -= count;
+    this.#settled = (this.#settled + count) | 0;
+  }
+
+  /**
+   * Settles events of which none was dropped. Their seqs rise, mostly by 1, and the slots are in the
+   * log thread's cache: two of them tell what all would. Returns how many are durable now.
+   */
+  #settlePlain(batch: Batch, count: number): number {
+    const first = this.#seqAt(0);
+    const last = this.#seqAt(count - 1);
+    if (last - first === count - 1 || batch.onSeqs === undefined) batch.noteSeqs(first, last);
+    else {
+      for (let i = 0; i < count; i++) batch.noteSeqs(this.#seqAt(i), this.#seqAt(i));
+    }
+    return count;
+  }
+
+  /** The number of the slot `place` behind what is settled. */
+  #seqAt(place: number): number {
+    const { slots, mask } = this.#ring;
+    return slots.doubles[((this.#settled + place) & mask) * SLOT_DOUBLES + SLOT_SEQ] as number;
+  }
+
+  /** Settles events that may have been dropped; returns how many are durable now and were not before. */
+  #settleKeyed({ batch, number }: Run, count: number): number {
+    const { words } = this.#ring.slots;
     const { mask } = this.#ring;
     let accepted = 0;
     for (let i = 0; i < count; i++) {
@@ -311,18 +347,15 @@ export class BulkIntake {
         // It went no further than the sequencer, so no applier gives its room back.
         this.#options.admission.cancel(this.#ring.slots, index);
         if ((meta & FLAG_CONFLICT) !== 0) {
-          batch.onConflict(run.number + i);
+          batch.onConflict(number + i);
           continue;
         }
         batch.duplicates++;
       } else accepted++;
-      batch.noteSeq(doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number);
+      const seq = this.#seqAt(i);
+      batch.noteSeqs(seq, seq);
     }
-    batch.accepted += accepted;
-    batch.inFlight -= count;
-    run.number += count;
-    run.count -= count;
-    this.#settled = (this.#settled + count) | 0;
+    return accepted;
   }
 
   #cutRuns(): void {

@@ -5,7 +5,7 @@
  */
 export const SET_ASIDE_LISTED_MAX = 100;
 
-/** Seqs noted between two looks. */
+/** Ranges noted between two looks. */
 const LOOK_EVERY = 4096;
 
 /**
@@ -32,11 +32,11 @@ export class SetAsideSearch {
     this.#setAside = setAside;
   }
 
-  /** The event with this seq, durable, is one of the batch. */
-  note(seq: number): void {
+  /** The events with the seqs `from` to `to`, durable, are of the batch. */
+  note(from: number, to: number): void {
     const last = this.#pending.at(-1);
-    if (last !== undefined && last.to + 1 === seq) last.to = seq;
-    else this.#pending.push({ from: seq, to: seq });
+    if (last !== undefined && last.to + 1 === from) last.to = to;
+    else this.#pending.push({ from, to });
     if (++this.#notedSinceLook >= LOOK_EVERY) this.look();
   }
 

@@ -2,7 +2,15 @@
 import t from 'tap';
 import { BulkIntake } from '../../src/intake/bulk-intake.ts';
 import { SlotAdmission } from '../../src/intake/slot-admission.ts';
-import { IntakeRing, publishHead } from '../../src/ring/intake-ring.ts';
+import { IntakeRing, publishHead, publishTail } from '../../src/ring/intake-ring.ts';
+import {
+  FLAG_CONFLICT,
+  FLAG_DUPLICATE,
+  SLOT_DOUBLES,
+  SLOT_META,
+  SLOT_SEQ,
+  SLOT_WORDS,
+} from '../../src/ring/slot.ts';
 import { Admission } from '../../src/store/admission.ts';
 import { Shard } from '../../src/store/shard.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
@@ -73,3 +81,41 @@ t.test('closes when every batch has ended', async (t) => {
   await closed;
   t.equal(intake.begin(), 'closed');
 });
+
+t.test(
+  'counts what is settled, with keys and without, with the seqs of others in between',
+  async (t) => {
+    const { intake, rings } = setup(t);
+    intake.open();
+    const batch = intake.begin();
+    if (typeof batch !== 'object') throw new Error(batch);
+    const ranges: [number, number][] = [];
+    batch.onSeqs = (from, to) => ranges.push([from, to]);
+    const conflicts: number[] = [];
+    batch.onConflict = (number) => conflicts.push(number);
+    const { bulk } = rings;
+    const { words, doubles } = bulk.slots;
+    for (let n = 0; n < 10; n++) {
+      const index = intake.nextSlot();
+      words[index * SLOT_WORDS + SLOT_META] = 0;
+      intake.claim(batch, n + 1, n >= 6);
+    }
+    intake.publish();
+    // As the log thread does: 3 events, one of somebody else, 3 events, then those with keys.
+    const seqs = [11, 12, 13, 15, 16, 17, 18, 4, 0, 19];
+    for (const [index, seq] of seqs.entries()) doubles[index * SLOT_DOUBLES + SLOT_SEQ] = seq;
+    words[7 * SLOT_WORDS + SLOT_META] = FLAG_DUPLICATE;
+    words[8 * SLOT_WORDS + SLOT_META] = FLAG_CONFLICT;
+    publishTail(bulk, 2);
+    intake.publish();
+    t.strictSame([batch.accepted, batch.inFlight, ranges], [2, 8, [[11, 12]]]);
+    publishTail(bulk, 10);
+    intake.publish();
+    t.match(batch, { accepted: 8, duplicates: 1, inFlight: 0, firstSeq: 4, lastSeq: 19 });
+    const noted = ranges.flatMap(([from, to]) =>
+      Array.from({ length: to - from + 1 }, (_, i) => from + i),
+    );
+    t.strictSame(noted, [11, 12, 13, 15, 16, 17, 18, 4, 19], 'not 14');
+    t.strictSame(conflicts, [9]);
+  },
+);

@@ -20,7 +20,8 @@ function world() {
 
 t.test('only events of the batch, and each asked for once', (t) => {
   const { applied, dead, asked, search } = world();
-  for (const seq of [3, 4, 5, 9, 10]) search.note(seq);
+  search.note(3, 5);
+  search.note(9, 10);
   for (const seq of [4, 7, 10, 11]) dead.add(seq);
   search.look();
   t.strictSame(asked, [], 'none is applied');
@@ -28,11 +29,11 @@ t.test('only events of the batch, and each asked for once', (t) => {
   search.look();
   t.strictSame(search.listed, [4]);
   applied.seq = 20;
-  search.note(11);
+  search.note(11, 11);
   search.look();
   t.strictSame(search.listed, [4, 10, 11], '7 is of others');
   t.strictSame(asked, [3, 4, 5, 9, 10, 11]);
-  search.note(4);
+  search.note(4, 4);
   search.look();
   t.strictSame(search.listed, [4, 10, 11], 'twice in the batch, listed once');
   t.end();
@@ -40,7 +41,10 @@ t.test('only events of the batch, and each asked for once', (t) => {
 
 t.test('events repeated again and again before they are applied are asked for once', (t) => {
   const { applied, asked, search } = world();
-  for (let n = 0; n < 20_000; n++) search.note(n % 2 === 0 ? 7 : 3);
+  for (let n = 0; n < 20_000; n++) {
+    const seq = n % 2 === 0 ? 7 : 3;
+    search.note(seq, seq);
+  }
   search.look();
   applied.seq = 10;
   search.look();
@@ -52,7 +56,7 @@ t.test('lists the first ones', (t) => {
   const { applied, dead, search } = world();
   for (let seq = 1; seq <= 300; seq++) {
     dead.add(seq);
-    search.note(seq);
+    search.note(seq, seq);
   }
   applied.seq = 300;
   search.look();
@@ -69,9 +73,12 @@ t.test(`agrees with a list of all seqs (seed ${seed})`, (t) => {
     for (let n = 0; n < 60; n++) {
       // Events of others in between, or one that came before.
       next += random.below(3) === 0 ? random.below(4) : 0;
-      const seq = random.below(10) === 0 ? 1 + random.below(next) : next++;
-      mine.push(seq);
-      search.note(seq);
+      const isOld = random.below(10) === 0;
+      const from = isOld ? 1 + random.below(next) : next;
+      const to = isOld ? from : next + random.below(3);
+      if (!isOld) next = to + 1;
+      for (let seq = from; seq <= to; seq++) mine.push(seq);
+      search.note(from, to);
       if (random.below(5) === 0) dead.add(Math.max(applied.seq + 1, 1 + random.below(next + 2)));
       if (random.below(4) === 0) applied.seq += random.below(next - applied.seq);
       if (random.below(4) === 0) search.look();

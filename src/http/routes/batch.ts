@@ -145,7 +145,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     const reader = readerFor(request);
     const keys = new BatchKeys(idempotencyKeyOf(request));
     const setAside = level === 'applied' ? applied.searchSetAside() : undefined;
-    if (setAside !== undefined) batch.onSeq = (seq) => setAside.note(seq);
+    if (setAside !== undefined) batch.onSeqs = (from, to) => setAside.note(from, to);
     const bytesMax = limits.batchBytesMax;
     const work = isStream
       ? new StreamImport(intake, batch, reader, keys)

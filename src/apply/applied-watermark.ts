@@ -52,13 +52,14 @@ export class AppliedWatermark {
     }
     const waiter = { seq, onApplied };
     this.#waiting.splice(this.#placeAfter(seq), 0, waiter);
+    // Tells whoever is due by now; perhaps this one.
     this.#watch();
-    return waiter;
+    return this.#placeOf(waiter) >= 0 ? waiter : undefined;
   }
 
   /** The waiter is told no more; nothing happens if it was told or taken back before. */
   takeBack(waiter: AppliedWaiter): void {
-    const at = this.#waiting.lastIndexOf(waiter, this.#placeAfter(waiter.seq) - 1);
+    const at = this.#placeOf(waiter);
     if (at >= 0) this.#waiting.splice(at, 1);
   }
 
@@ -66,6 +67,12 @@ export class AppliedWatermark {
   dispose(): void {
     this.#waiting = [];
     this.#bell.release();
+  }
+
+  /** Where the waiter stands; −1 = it waits no more. */
+  #placeOf(waiter: AppliedWaiter): number {
+    const behind = this.#placeAfter(waiter.seq);
+    return behind === 0 ? -1 : this.#waiting.lastIndexOf(waiter, behind - 1);
   }
 
   /** Where a waiter for `seq` goes: behind all who wait for it or for one before it. */

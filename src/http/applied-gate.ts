@@ -44,9 +44,15 @@ export class AppliedGate {
   #wait(minSeq: number, deadlineMs: number, reply: FastifyReply, read: () => void): void {
     const applied = this.#applied;
     let timer: NodeJS.Timeout | undefined;
-    const waiter = applied.whenApplied(minSeq, () => {
+    let waiter: AppliedWaiter | undefined;
+    const giveUp = (): void => {
       clearTimeout(timer);
       reply.raw.off('close', giveUp);
+      if (waiter !== undefined) applied.takeBack(waiter);
+    };
+    // Everything it uses stands above: the event may be applied by now, and then it is called at once.
+    waiter = applied.whenApplied(minSeq, () => {
+      giveUp();
       try {
         read();
       } catch (error) {
@@ -54,11 +60,6 @@ export class AppliedGate {
       }
     });
     if (waiter === undefined) return;
-    const giveUp = (): void => {
-      clearTimeout(timer);
-      reply.raw.off('close', giveUp);
-      applied.takeBack(waiter);
-    };
     const look = (): void => {
       const leftMs = deadlineMs - performance.now();
       if (refusedWait(this.#lifecycle, reply)) {

@@ -1,4 +1,5 @@
 /** How far the appliers have come, as a seq, and who is told of it. */
+
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
@@ -10,6 +11,7 @@ import {
   CommitRing,
   commitCursor,
 } from '../../src/ring/commit-ring.ts';
+import { polled } from '../helpers/bounded.ts';
 
 /** A ring whose slot at `firstCursor` holds seq 1, with `published` events, none applied. */
 function setup(firstCursor: number, published: number) {
@@ -30,7 +32,7 @@ function setup(firstCursor: number, published: number) {
     Atomics.add(ring.cursors, COMMIT_BELL_BACK, 1);
     Atomics.notify(ring.cursors, COMMIT_BELL_BACK);
   };
-  return { ring, apply, watermark: new AppliedWatermark(ring, progress) };
+  return { ring, apply, progress, watermark: new AppliedWatermark(ring, progress) };
 }
 
 t.test('is what the slowest applier has applied, across the wrap of the cursors', async (t) => {
@@ -96,6 +98,28 @@ t.test('does not tell those who were taken back', async (t) => {
     'told before it returned',
   );
   t.equal(told.at(-1), 'e');
+});
+
+t.test('who is told while it begins to wait does not wait', async (t) => {
+  // The appliers move at every place where the watermark looks how far they are.
+  for (let looks = 1; looks <= 4; looks++) {
+    const { apply, watermark, progress } = setup(0, 10);
+    const load = progress.load.bind(progress);
+    let looked = 0;
+    progress.load = () => {
+      const known = load();
+      if (++looked === looks) for (const applier of [0, 1]) apply(applier, 10);
+      return known;
+    };
+    let told = 0;
+    const waiter = watermark.whenApplied(10, () => told++);
+    t.equal(waiter === undefined, told === 1, `look ${looks}: told, or a waiter`);
+    if (looked < looks) for (const applier of [0, 1]) apply(applier, 10);
+    await polled(() => (told > 0 ? true : undefined), 20_000, 'to be told');
+    if (waiter !== undefined) watermark.takeBack(waiter);
+    t.equal(watermark.waiting, 0);
+    t.equal(told, 1, 'and told once');
+  }
 });
 
 t.test('is woken by an applier in another thread', async (t) => {

@@ -142,10 +142,24 @@ export class FakeApplied implements AppliedEvents {
 
 /** How far the appliers are, as the test says it. */
 export class FakeWatermark implements AppliedProgress {
-  seq = 0;
   waiters: AppliedWaiter[] = [];
+  /** What is said first, once each, when asked for `seq`: another thread moves it in between. */
+  earlier: number[] = [];
+  #seq = 0;
 
-  whenApplied(seq: number, onApplied: () => void): AppliedWaiter {
+  get seq(): number {
+    return this.earlier.shift() ?? this.#seq;
+  }
+
+  set seq(seq: number) {
+    this.#seq = seq;
+  }
+
+  whenApplied(seq: number, onApplied: () => void): AppliedWaiter | undefined {
+    if (this.seq >= seq) {
+      onApplied();
+      return undefined;
+    }
     const waiter = { seq, onApplied };
     this.waiters.push(waiter);
     return waiter;

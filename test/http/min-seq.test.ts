@@ -33,6 +33,19 @@ t.test('answers at once when the event is applied, also for 0', async (t) => {
   t.same(watermark.waiters, []);
 });
 
+t.test('an event that is applied just as the read begins to wait', async (t) => {
+  const { owned, get, watermark } = setup(t);
+  owned.put('p');
+  watermark.seq = 17;
+  for (const path of READS) {
+    watermark.earlier = [16];
+    const response = await get(path, 'min_seq=17&wait=30s');
+    t.equal(response.statusCode, 200, path);
+    t.same(watermark.earlier, [], 'it was asked twice');
+  }
+  t.same(watermark.waiters, []);
+});
+
 t.test('waits for the event and reads after it', async (t) => {
   const { owned, get, watermark, waiting } = setup(t);
   const answers = READS.map((path) => get(path, 'min_seq=3&wait=30s'));

@@ -28,7 +28,7 @@ export class AppliedWatermark {
 
   /** The last seq up to which every event is applied (or set aside); 0 before the first. */
   get seq(): number {
-    const known = this.#progress.load();
+    const known = this.#progress.loadPlace();
     if (known === undefined) return 0;
     // The cursors are read after the record: they only go up, so the seq is one that was applied.
     const head = Atomics.load(this.#ring.cursors, COMMIT_HEAD);

@@ -47,7 +47,7 @@ export class RingHistory {
    * most; returns how many. 0: the ring does not hold `from` any more.
    */
   copy(from: number, until: number, batch: EventBatch): number {
-    const known = this.#progress.load();
+    const known = this.#progress.loadPlace();
     if (known === undefined || known.nextSeq - from > this.#safeSlots) return 0;
     const first = (known.commitHead - (known.nextSeq - from)) | 0;
     const wanted = Math.min(until - from + 1, SLICE_EVENTS);

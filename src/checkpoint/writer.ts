@@ -21,7 +21,6 @@ import {
   ENTRY_STATE_WORDS,
   ENTRY_VERSION,
   ENTRY_WORDS,
-  SHARD_USED,
   type Shard,
 } from '../store/shard.ts';
 import {
@@ -129,8 +128,8 @@ function writeShard(
   shard: Shard,
   index: number,
 ): ManifestFile {
-  // Entries that come later are made by events from `replayFrom` on.
-  const entries = Atomics.load(shard.words, SHARD_USED);
+  // Entries that come later, or are not certain yet, are made by events from `replayFrom` on.
+  const entries = shard.certainEntries();
   return writeFrameFile(file, shardFileName(index), shardKind(index), (append) => {
     for (let from = 0; from < entries; from += FRAME_ENTRIES) {
       const count = Math.min(FRAME_ENTRIES, entries - from);

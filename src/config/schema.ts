@@ -73,7 +73,7 @@ export const ConfigSchema = Type.Object({
     minimum: 1000,
     maximum: 1_073_741_824,
     description:
-      'Events whose outcome can be asked for, the newest ones; a byte of memory each, rounded up to a power of two',
+      'Events whose outcome can be asked for, the newest ones; a byte of memory each, and each of those not yet applied, rounded up to a power of two',
   }),
   bulkQueueSize: integer({
     env: 'BULK_QUEUE_SIZE',

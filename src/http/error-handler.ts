@@ -65,7 +65,7 @@ function detailOf(error: unknown, request: FastifyRequest): string | undefined {
       return 'The path is not valid percent-encoded UTF-8.';
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE': {
       const types = request.routeOptions.config.mediaTypes;
-      return types && `The body must be ${types.join(' or ')}; the Content-Type says otherwise.`;
+      return types && `The body must be ${types.join(' or ')}, and its Content-Type must say so.`;
     }
     default:
       return undefined;

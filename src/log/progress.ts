@@ -28,18 +28,24 @@ export interface Progress {
 export class LogProgress {
   readonly #stored: Int32Array;
   readonly #records: readonly Float64Array[];
+  /** The same records, as readers see them. */
+  readonly #words: readonly Int32Array[];
+  /** What was read last. */
+  readonly #read = new Float64Array(RECORD_DOUBLES);
+  readonly #readWords = new Int32Array(this.#read.buffer);
 
   constructor(buffer: SharedArrayBuffer) {
     this.#stored = new Int32Array(buffer, 0, 1);
     this.#records = [0, 1].map(
       (i) => new Float64Array(buffer, RECORDS_BYTE + i * RECORD_DOUBLES * 8, RECORD_DOUBLES),
     );
+    this.#words = this.#records.map((r) => new Int32Array(buffer, r.byteOffset, r.length * 2));
   }
 
   /** The one step in which a batch becomes committed: before it none of it counts, after it all. */
   store(progress: Progress): void {
     const next = nextCount(Atomics.load(this.#stored, STORED));
-    const record = this.#record(next);
+    const record = this.#records[indexOf(next)] as Float64Array;
     record[0] = progress.nextSeq;
     record[1] = progress.commitHead;
     record[2] = progress.liveTail;
@@ -52,32 +58,44 @@ export class LogProgress {
 
   /** The last record stored, or `undefined` when the log was never opened. Any thread. */
   load(): Progress | undefined {
-    for (;;) {
-      const stored = Atomics.load(this.#stored, STORED);
-      if (stored === 0) return undefined;
-      const record = Float64Array.from(this.#record(stored));
-      // A record is overwritten by the next store but one: then at least one came in between.
-      if (Atomics.load(this.#stored, STORED) === stored) return unpack(record);
-    }
+    return this.#load(RECORD_DOUBLES) ? unpack(this.#read) : undefined;
   }
 
   /** The next seq alone, cheaper; 1 when the log was never opened. Any thread. */
   loadNextSeq(): number {
-    for (;;) {
-      const stored = Atomics.load(this.#stored, STORED);
-      if (stored === 0) return 1;
-      const nextSeq = this.#record(stored)[0] as number;
-      if (Atomics.load(this.#stored, STORED) === stored) return nextSeq;
-    }
+    return this.#load(1) ? (this.#read[0] as number) : 1;
   }
 
-  #record(stored: number): Float64Array {
-    return this.#records[(stored & 1) ^ 1] as Float64Array;
+  /** Where the log stands in the commit ring, cheaper than all of it. Any thread. */
+  loadPlace(): Place | undefined {
+    if (!this.#load(2)) return undefined;
+    return { nextSeq: this.#read[0] as number, commitHead: this.#read[1] as number };
+  }
+
+  /** Reads the first `doubles` of the record that holds; false when there is none yet. */
+  #load(doubles: number): boolean {
+    for (;;) {
+      const stored = Atomics.load(this.#stored, STORED);
+      if (stored === 0) return false;
+      const words = this.#words[indexOf(stored)] as Int32Array;
+      // Atomics, so that no load moves behind the one that tells whether all of them count.
+      for (let i = 0; i < doubles * 2; i++) this.#readWords[i] = Atomics.load(words, i);
+      // A record is overwritten by the next store but one: then at least one came in between.
+      if (Atomics.load(this.#stored, STORED) === stored) return true;
+    }
   }
 }
 
+/** Which record holds after so many stores. */
+function indexOf(stored: number): number {
+  return (stored & 1) ^ 1;
+}
+
+/** Which seq comes next, and at which cursor of the commit ring it will stand. */
+export type Place = Pick<Progress, 'nextSeq' | 'commitHead'>;
+
 /** The seq of the slot at `cursor` of the commit ring (or of the one that will stand there). */
-export function seqAtCursor({ nextSeq, commitHead }: Progress, cursor: number): number {
+export function seqAtCursor({ nextSeq, commitHead }: Place, cursor: number): number {
   return nextSeq + ((cursor - commitHead) | 0);
 }
 

@@ -12,15 +12,7 @@
 import { EntryReader } from './entry-reader.ts';
 import type { CataloguePlace, CatalogueWalk, WalkStep } from './product-catalogue.ts';
 import { isListed, type ProductState } from './product-repository.ts';
-import {
-  ENTRY_HASH,
-  ENTRY_ID,
-  ENTRY_ID_LENGTH_SHIFT,
-  ENTRY_META,
-  ENTRY_WORDS,
-  SHARD_USED,
-  type Shard,
-} from './shard.ts';
+import { ENTRY_ID, ENTRY_ID_LENGTH_SHIFT, ENTRY_META, ENTRY_WORDS, type Shard } from './shard.ts';
 
 export class ShardWalk implements CatalogueWalk {
   readonly #shards: readonly Shard[];
@@ -68,7 +60,7 @@ export class ShardWalk implements CatalogueWalk {
   /** Goes to the next entry, in this shard or a later one; false if there is none. */
   #seek(): boolean {
     while (this.#entry >= this.#certain) {
-      this.#certain = certainEntries(this.#shards[this.#shard] as Shard);
+      this.#certain = (this.#shards[this.#shard] as Shard).certainEntries();
       if (this.#entry < this.#certain) return true;
       if (this.#shard === this.#shards.length - 1) return false;
       this.#shard++;
@@ -82,19 +74,6 @@ export class ShardWalk implements CatalogueWalk {
 
 function bytesOf(shard: Shard): Buffer {
   return Buffer.from(shard.buffer);
-}
-
-/** How many entries of the shard nobody will take back. */
-function certainEntries(shard: Shard): number {
-  const { words } = shard;
-  // Pairs with the owner's Atomics.store of the count, after the cells of all entries but the newest.
-  const used = Atomics.load(words, SHARD_USED);
-  if (used === 0) return 0;
-  const newest = shard.entriesAt + (used - 1) * ENTRY_WORDS;
-  // Words that are just being written lead elsewhere or nowhere: the cell comes after all of them.
-  const idBytes = (words[newest + ENTRY_META] as number) >>> ENTRY_ID_LENGTH_SHIFT;
-  const found = shard.find(words, newest + ENTRY_ID, idBytes, words[newest + ENTRY_HASH] as number);
-  return found === newest ? used : used - 1;
 }
 
 /** Whether `place` can be one of these shards. */

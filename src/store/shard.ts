@@ -150,6 +150,22 @@ export class Shard {
     }
   }
 
+  /**
+   * How many entries nobody will take back or write to another product's; shard-walk.ts says why
+   * the newest one may not be of them. Any thread.
+   */
+  certainEntries(): number {
+    const { words } = this;
+    // Pairs with the owner's Atomics.store of the count, after the cells of all entries but the newest.
+    const used = Atomics.load(words, SHARD_USED);
+    if (used === 0) return 0;
+    const newest = this.entryOf(used);
+    // Words that are just being written lead elsewhere or nowhere: the cell comes after all of them.
+    const idBytes = (words[newest + ENTRY_META] as number) >>> ENTRY_ID_LENGTH_SHIFT;
+    const hash = words[newest + ENTRY_HASH] as number;
+    return this.find(words, newest + ENTRY_ID, idBytes, hash) === newest ? used : used - 1;
+  }
+
   /** Word offset of the entry that a cell which is not vacant tells of. */
   entryOf(cell: number): number {
     return this.entriesAt + (cell - 1) * ENTRY_WORDS;

@@ -104,9 +104,9 @@ t.test('who is told while it begins to wait does not wait', async (t) => {
   // The appliers move at every place where the watermark looks how far they are.
   for (let looks = 1; looks <= 4; looks++) {
     const { apply, watermark, progress } = setup(0, 10);
-    const load = progress.load.bind(progress);
+    const load = progress.loadPlace.bind(progress);
     let looked = 0;
-    progress.load = () => {
+    progress.loadPlace = () => {
       const known = load();
       if (++looked === looks) for (const applier of [0, 1]) apply(applier, 10);
       return known;

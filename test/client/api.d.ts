@@ -1478,6 +1478,28 @@ export interface operations {
                     };
                 };
             };
+            /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:unsupported-media-type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body must be of a media type that this path takes, in UTF-8, without a coding.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "unsupported-media-type"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "unsupported-media-type";
+                    };
+                };
+            };
             /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
             417: {
                 headers: {
@@ -1639,6 +1661,38 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "stock": 7
+                 *     }
+                 */
+                "application/merge-patch+json": {
+                    /**
+                     * Format: event-time
+                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     */
+                    occurred_at?: string | number;
+                    /**
+                     * Format: event-id
+                     * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
+                     */
+                    event_id?: string;
+                    price: number;
+                    stock?: number;
+                } | {
+                    /**
+                     * Format: event-time
+                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     */
+                    occurred_at?: string | number;
+                    /**
+                     * Format: event-id
+                     * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
+                     */
+                    event_id?: string;
+                    price?: number;
+                    stock: number;
+                };
                 /**
                  * @example {
                  *       "stock": 7

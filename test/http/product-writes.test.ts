@@ -58,6 +58,15 @@ t.test('PATCH takes a merge patch, too, and no other media type', async (t) => {
   }
 });
 
+t.test('DELETE takes any content type that is one, as no body comes', async (t) => {
+  const { send } = setup(t);
+  const withType = (type: string) => send('DELETE', 'p', undefined, { 'content-type': type });
+  t.equal((await withType('text/plain')).statusCode, 202);
+  const refused = await withType('x');
+  t.equal(refused.statusCode, 415);
+  t.equal(refused.json().code, 'unsupported-media-type');
+});
+
 t.test('PATCH says everything that is wrong with a body', async (t) => {
   const { send, intake } = setup(t);
   const isNull = /can't be taken away alone.*DELETE delists/;

@@ -13,6 +13,7 @@ import type { EventOffers } from '../event-offers.ts';
 import { acceptJson, MERGE_PATCH_TYPE, refusedMedia } from '../json-body.ts';
 import { refusedWrite } from '../phase-guard.ts';
 import { sendProblem } from '../respond.ts';
+import { judgedBody } from '../schemas/described-only.ts';
 import { futureFaults, isTooFarAhead } from '../schemas/event-faults.ts';
 import {
   BODY_PROBLEMS,
@@ -21,7 +22,7 @@ import {
   writeProblemResponses,
 } from '../schemas/problem.ts';
 import { isProductId, productIdFaults } from '../schemas/product-id.ts';
-import { patchFaults, productPatchBody, toPartialEvent } from '../schemas/product-patch.ts';
+import { judgePatch, productPatchBody } from '../schemas/product-patch.ts';
 import { writeAnswers, writeHeaders } from '../schemas/write-answer.ts';
 import {
   delistQuery,
@@ -62,7 +63,9 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
     method: 'PATCH',
     url: URL_OF_PRODUCT,
     config: { mediaTypes: PATCH_TYPES },
+    ...judgedBody,
     schema: {
+      consumes: [...PATCH_TYPES],
       operationId: 'patchProduct',
       summary: 'Set the price or the stock of a product, or both',
       description:
@@ -89,20 +92,13 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
       const { body, validationError } = request;
       const { id } = request.params;
       if (refusedId(id, reply)) return;
-      if (validationError?.validationContext === 'querystring') {
+      if (validationError !== undefined) {
         return refuseParameter(reply, queryFault(validationError.validation, writeQuery));
       }
       if (body === undefined) return sendProblem(reply, 'empty-body');
-      const nowMs = Date.now();
-      if (validationError !== undefined) {
-        const errors = patchFaults(body, nowMs);
-        return sendProblem(reply, 'invalid-event', { errors });
-      }
-      const event = toPartialEvent(id, body);
-      if (isTooFarAhead(event.occurredAtMs, nowMs)) {
-        return sendProblem(reply, 'invalid-event', { errors: futureFaults() });
-      }
-      offers.take(request, reply, event, request.query.ack, body.event_id);
+      const judged = judgePatch(id, body, Date.now());
+      if ('faults' in judged) return sendProblem(reply, 'invalid-event', { errors: judged.faults });
+      offers.take(request, reply, judged.event, request.query.ack, judged.eventId);
     },
   });
 }
@@ -127,7 +123,11 @@ export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps)
       headers: writeHeaders,
       response: {
         ...writeAnswers,
-        ...writeProblemResponses(...WRITE_PROBLEMS, ...EVENT_PROBLEMS),
+        ...writeProblemResponses(
+          ...WRITE_PROBLEMS,
+          ...EVENT_PROBLEMS,
+          'unsupported-media-type', // a Content-Type that is none, before anybody asks for a body
+        ),
       },
     },
     attachValidation: true,

@@ -5,11 +5,9 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Ajv } from 'ajv';
 import type { FastifySchemaValidationError } from 'fastify';
-import type { BodyFault } from '../../errors/problems.ts';
-import type { ProductEvent } from '../../intake/event-intake.ts';
 import { eventFaults, futureFaults, isTooFarAhead } from './event-faults.ts';
 import { eventTimeMs } from './event-time.ts';
-import { partialEvent, partialFaults, setsField } from './partial-event.ts';
+import { type JudgedEvent, partialEvent, partialFaults, setsField } from './partial-event.ts';
 import { ajvOptions, productEventBody } from './product-event.ts';
 import { streamText } from './response.ts';
 
@@ -46,7 +44,7 @@ const ndjson = {
 export const batchBody = {
   content: {
     [ARRAY_TYPE]: {
-      schema: Type.Array(Type.Ref('BatchEvent'), { examples: [EXAMPLES] }),
+      schema: Type.Array(Type.Ref('BatchEvent'), { minItems: 1, examples: [EXAMPLES] }),
     },
     ...Object.fromEntries(NDJSON_TYPES.map((type) => [type, { schema: ndjson }])),
   },
@@ -59,11 +57,6 @@ const isFull = ajv.compile<BatchEvent>(fullEvent);
 const isPartial = ajv.compile<BatchEvent>(partial.judged);
 
 const NO_FIELD = 'A partial event needs price or stock.';
-
-/** A valid event, or everything that is wrong with it. */
-export type JudgedEvent =
-  | { readonly event: ProductEvent; readonly eventId: string | undefined }
-  | { readonly faults: readonly BodyFault[] };
 
 /** Judges one parsed event at the time `nowMs`. */
 export function judgeBatchEvent(value: unknown, nowMs: number): JudgedEvent {

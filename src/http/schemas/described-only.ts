@@ -1,8 +1,10 @@
 /**
- * Options of a route whose schema describes it for the API's document and is not run: its handler
- * reads what came by hand and answers with text that is already JSON. Main thread.
+ * Options of a route whose schema, or that of its body, describes it for the API's document and is not
+ * run: its handler reads what came by hand. Main thread.
  */
+import { Ajv } from 'ajv';
 import type { FastifySchemaCompiler } from 'fastify';
+import { ajvOptions } from './product-event.ts';
 
 // No function at all: Fastify then passes over validation, where one that takes anything would be
 // called for each part of each request.
@@ -10,4 +12,14 @@ const nothingToRun = (() => undefined) as unknown as FastifySchemaCompiler<unkno
 
 export const describedOnly = {
   validatorCompiler: nothingToRun,
+} as const;
+
+const ajv = new Ajv(ajvOptions.customOptions);
+
+/** Its handler judges the body; the rest of its schema is run. */
+export const judgedBody = {
+  validatorCompiler: (({ httpPart, schema }) =>
+    httpPart === 'body'
+      ? undefined
+      : ajv.compile(schema as object)) as FastifySchemaCompiler<unknown>,
 } as const;

@@ -7,11 +7,17 @@ import { type TProperties, Type } from '@sinclair/typebox';
 import type { ErrorObject } from 'ajv';
 import type { FastifySchemaValidationError } from 'fastify';
 import type { BodyFault } from '../../errors/problems.ts';
+import type { ProductEvent } from '../../intake/event-intake.ts';
 import { eventFaults } from './event-faults.ts';
 import { productEventBody } from './product-event.ts';
 
 const { price, stock } = productEventBody.properties;
 const CLOSED = { additionalProperties: false };
+
+/** A valid event, or everything that is wrong with it. */
+export type JudgedEvent =
+  | { readonly event: ProductEvent; readonly eventId: string | undefined }
+  | { readonly faults: readonly BodyFault[] };
 
 /** Both schemas of an object of `members` and a field or two. */
 export function partialEvent<M extends TProperties>(members: M) {

@@ -6,9 +6,9 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Ajv } from 'ajv';
 import type { BodyFault } from '../../errors/problems.ts';
-import type { ProductEvent } from '../../intake/event-intake.ts';
+import { futureFaults, isTooFarAhead } from './event-faults.ts';
 import { eventTimeMs } from './event-time.ts';
-import { partialEvent, partialFaults } from './partial-event.ts';
+import { type JudgedEvent, partialEvent, partialFaults, setsField } from './partial-event.ts';
 import { ajvOptions, productEventBody } from './product-event.ts';
 
 const { occurred_at, event_id } = productEventBody.properties;
@@ -16,16 +16,34 @@ const patch = partialEvent({ occurred_at, event_id });
 
 export const productPatchBody = Type.Union([...patch.described], { examples: [{ stock: 7 }] });
 
-export type ProductPatchBody = Static<typeof patch.judged>;
-
-const isJudged = new Ajv(ajvOptions.customOptions).compile(patch.judged);
+const ajv = new Ajv(ajvOptions.customOptions);
+const isJudged = ajv.compile<Static<typeof patch.judged>>(patch.judged);
 
 const FIELDS = ['price', 'stock'] as const;
 const NO_FIELD = 'The body needs price or stock, or both.';
 
-/** Lists every fault of `body`, which the schema refused. */
-export function patchFaults(body: unknown, nowMs: number): readonly BodyFault[] {
-  isJudged(body);
+/**
+ * A valid patch of `productId` as an event, or everything that is wrong with it at the time `nowMs`.
+ * The described schema is not run: a body of many faults would be gone over once for each branch.
+ */
+export function judgePatch(productId: string, body: unknown, nowMs: number): JudgedEvent {
+  if (!isJudged(body) || !setsField(body)) return { faults: patchFaults(body, nowMs) };
+  const occurredAtMs = body.occurred_at === undefined ? undefined : eventTimeMs(body.occurred_at);
+  if (isTooFarAhead(occurredAtMs, nowMs)) return { faults: futureFaults() };
+  return {
+    event: {
+      productId,
+      // Adding 0 turns −0, which JSON can say, into 0.
+      price: body.price === undefined ? undefined : body.price + 0,
+      stock: body.stock === undefined ? undefined : body.stock + 0,
+      occurredAtMs,
+    },
+    eventId: body.event_id,
+  };
+}
+
+/** Lists every fault of the body that was judged last. */
+function patchFaults(body: unknown, nowMs: number): readonly BodyFault[] {
   const faults = partialFaults(body, isJudged.errors, nowMs, NO_FIELD);
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return faults;
   const given = FIELDS.filter((name) => Object.hasOwn(body, name));
@@ -39,15 +57,4 @@ export function patchFaults(body: unknown, nowMs: number): readonly BodyFault[] 
 function nullFault(name: string): BodyFault {
   const detail = `${name} can't be taken away alone, so null is not allowed; DELETE delists the product.`;
   return { pointer: `/${name}`, detail };
-}
-
-/** Converts a body that the schema found valid. */
-export function toPartialEvent(productId: string, body: ProductPatchBody): ProductEvent {
-  return {
-    productId,
-    // Adding 0 turns −0, which JSON can say, into 0.
-    price: body.price === undefined ? undefined : body.price + 0,
-    stock: body.stock === undefined ? undefined : body.stock + 0,
-    occurredAtMs: body.occurred_at === undefined ? undefined : eventTimeMs(body.occurred_at),
-  };
 }

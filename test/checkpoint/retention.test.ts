@@ -34,3 +34,28 @@ t.test('goes on where it was told to stop, and the folder is whole at each step'
   t.equal(steps.length, 5);
   t.end();
 });
+
+t.test(
+  'a damaged checkpoint covers nothing: two whole ones are kept, and the log behind both',
+  (t) => {
+    const data = new BuiltData(join(tempDir(t), 'data'), new Random(testSeed()));
+    for (let n = 0; n < 4; n++) data.segment(3).checkpoint();
+    data.seal();
+    const [, second, third, newest] = data.checkpoints as [number, number, number, number];
+    const apply = (damaged: readonly number[]) =>
+      applyRetention({
+        files: new NodeFileSystem(),
+        logFolder: data.logFolder,
+        checkpointFolder: data.checkpointFolder,
+        retention: { bytes: 0 },
+        damaged,
+        nowMs: 1,
+        goOn: () => true,
+      });
+    t.same(apply([second, third, newest]), { checkpoints: 0, segments: 0 });
+    t.same(apply([second, third]), { checkpoints: 0, segments: 1 }, 'the oldest is the second');
+    t.same(apply([third]), { checkpoints: 1, segments: 1 });
+    t.same(apply([]), { checkpoints: 1, segments: 1 });
+    t.end();
+  },
+);

@@ -1,7 +1,8 @@
 /** What is removed after a checkpoint, in steps that can be given up between any two. */
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { applyRetention } from '../../src/checkpoint/retention.ts';
+import { applyRetention, type LogRetention } from '../../src/checkpoint/retention.ts';
 import { NodeFileSystem } from '../../src/log/file-system.ts';
 import { BuiltData } from '../helpers/built-data.ts';
 import { Random, testSeed } from '../helpers/random.ts';
@@ -59,3 +60,28 @@ t.test(
     t.end();
   },
 );
+
+t.test('a segment that no checkpoint needs stays as long as LOG_RETENTION asks for it', (t) => {
+  const data = new BuiltData(join(tempDir(t), 'data'), new Random(testSeed()));
+  for (let n = 0; n < 4; n++) data.segment(3).checkpoint();
+  data.seal();
+  const removed = (retention: LogRetention, nowMs: number) =>
+    applyRetention({
+      files: new NodeFileSystem(),
+      logFolder: data.logFolder,
+      checkpointFolder: data.checkpointFolder,
+      retention,
+      damaged: [],
+      nowMs,
+      goOn: () => true,
+    }).segments;
+  const ageMs = 1000;
+  // The built data's clock is its seq: the first segment's events are all older than the second one.
+  const [secondMs] = data.checkpoints as [number];
+  t.equal(removed({ ageMs }, secondMs + ageMs - 1), 0, 'its last event may be as young as that');
+  t.equal(removed({ ageMs }, secondMs + ageMs), 1);
+  const bytes = data.segments.slice(2).reduce((sum, path) => sum + statSync(path).size, 0);
+  t.equal(removed({ bytes: bytes + 1 }, 0), 0);
+  t.equal(removed({ bytes }, 0), 1);
+  t.end();
+});

@@ -1,7 +1,8 @@
 /** What is removed after a checkpoint, in steps that can be given up between any two. */
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { applyRetention } from '../../src/checkpoint/retention.ts';
+import { applyRetention, type LogRetention } from '../../src/checkpoint/retention.ts';
 import { NodeFileSystem } from '../../src/log/file-system.ts';
 import { BuiltData } from '../helpers/built-data.ts';
 import { Random, testSeed } from '../helpers/random.ts';
@@ -32,5 +33,55 @@ t.test('goes on where it was told to stop, and the folder is whole at each step'
   t.same(step(Number.POSITIVE_INFINITY), { checkpoints: 0, segments: 2 });
   t.same(step(Number.POSITIVE_INFINITY), { checkpoints: 0, segments: 0 });
   t.equal(steps.length, 5);
+  t.end();
+});
+
+t.test(
+  'a damaged checkpoint covers nothing: two whole ones are kept, and the log behind both',
+  (t) => {
+    const data = new BuiltData(join(tempDir(t), 'data'), new Random(testSeed()));
+    for (let n = 0; n < 4; n++) data.segment(3).checkpoint();
+    data.seal();
+    const [, second, third, newest] = data.checkpoints as [number, number, number, number];
+    const apply = (damaged: readonly number[]) =>
+      applyRetention({
+        files: new NodeFileSystem(),
+        logFolder: data.logFolder,
+        checkpointFolder: data.checkpointFolder,
+        retention: { bytes: 0 },
+        damaged,
+        nowMs: 1,
+        goOn: () => true,
+      });
+    t.same(apply([second, third, newest]), { checkpoints: 0, segments: 0 });
+    t.same(apply([second, third]), { checkpoints: 0, segments: 1 }, 'the oldest is the second');
+    t.same(apply([third]), { checkpoints: 1, segments: 1 });
+    t.same(apply([]), { checkpoints: 1, segments: 1 });
+    t.end();
+  },
+);
+
+t.test('a segment that no checkpoint needs stays as long as LOG_RETENTION asks for it', (t) => {
+  const data = new BuiltData(join(tempDir(t), 'data'), new Random(testSeed()));
+  for (let n = 0; n < 4; n++) data.segment(3).checkpoint();
+  data.seal();
+  const removed = (retention: LogRetention, nowMs: number) =>
+    applyRetention({
+      files: new NodeFileSystem(),
+      logFolder: data.logFolder,
+      checkpointFolder: data.checkpointFolder,
+      retention,
+      damaged: [],
+      nowMs,
+      goOn: () => true,
+    }).segments;
+  const ageMs = 1000;
+  // The built data's clock is its seq: the first segment's events are all older than the second one.
+  const [secondMs] = data.checkpoints as [number];
+  t.equal(removed({ ageMs }, secondMs + ageMs - 1), 0, 'its last event may be as young as that');
+  t.equal(removed({ ageMs }, secondMs + ageMs), 1);
+  const bytes = data.segments.slice(2).reduce((sum, path) => sum + statSync(path).size, 0);
+  t.equal(removed({ bytes: bytes + 1 }, 0), 0);
+  t.equal(removed({ bytes }, 0), 1);
   t.end();
 });

@@ -3,6 +3,7 @@
  * fails once or for good, is cut short, or the process ends before or after it; then the process is
  * killed or power is lost. What was promised must be there each time, and the service start.
  */
+import assert from 'node:assert/strict';
 import t from 'tap';
 import type { PlainEvent } from '../helpers/plain-event.ts';
 import { Random } from '../helpers/random.ts';
@@ -44,6 +45,7 @@ class FixedHistory {
     const faults = fault === undefined ? [] : [fault];
     const calls = this.#live(faults, (life) => this.#fullLife(life), losesPower);
     this.#live([], (life) => this.#firstLife(life), true);
+    assert.deepEqual(this.#disk.reliedOnFailed, []);
     const state = new RecoveredState(0);
     state.recover(this.#disk);
     this.#expected.check(state);

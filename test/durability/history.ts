@@ -3,6 +3,7 @@
  * faults, deaths and power losses at random calls, and after each the comparison with what was
  * promised. At the end some damage, which the last recovery must see through. Tests only.
  */
+import assert from 'node:assert/strict';
 import type { PlainEvent } from '../helpers/plain-event.ts';
 import { Random } from '../helpers/random.ts';
 import { type Damage, damageDisk } from './damage.ts';
@@ -43,6 +44,7 @@ export class History {
   run(): void {
     const lives = this.random.integer(1, LIVES_MAX);
     for (let i = 0; i < lives; i++) this.#live(i === lives - 1);
+    assert.deepEqual(this.disk.reliedOnFailed, []);
     this.#recoverOnce();
     for (let i = 0; i < DAMAGES; i++) this.#damage();
   }

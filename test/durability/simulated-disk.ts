@@ -44,6 +44,8 @@ interface OpenFile {
   readonly node: FileNode;
   readonly path: string;
   readonly isWritable: boolean;
+  /** A flush failed: what the kernel says of this file from now on is worthless. */
+  hasFailed: boolean;
 }
 
 /** An error as Node's file system throws it. */
@@ -55,6 +57,8 @@ export class SimulatedDisk implements FileSystem {
   #root = new FolderNode();
   #open = new Map<FileHandle, OpenFile>();
   #nextHandle = 3;
+  /** Calls on a file whose flush had failed, other than closing it: nobody may rely on those. */
+  readonly reliedOnFailed: string[] = [];
 
   makeFolder(path: string): void {
     let folder = this.#root;
@@ -125,12 +129,14 @@ export class SimulatedDisk implements FileSystem {
   }
 
   syncData(file: FileHandle): void {
-    this.#opened(file, 'fdatasync').node.sync();
+    this.#trusted(file, 'fdatasync').node.sync();
   }
 
   /** A flush that fails: see the file's header. */
   failSync(file: FileHandle, random: Random): void {
-    this.#opened(file, 'fdatasync').node.failSync(random);
+    const open = this.#trusted(file, 'fdatasync');
+    open.node.failSync(random);
+    open.hasFailed = true;
   }
 
   rename(from: string, to: string): void {
@@ -201,7 +207,7 @@ export class SimulatedDisk implements FileSystem {
   }
 
   #handle(node: FileNode, path: string, isWritable: boolean): FileHandle {
-    this.#open.set(this.#nextHandle, { node, path, isWritable });
+    this.#open.set(this.#nextHandle, { node, path, isWritable, hasFailed: false });
     return this.#nextHandle++;
   }
 
@@ -211,8 +217,14 @@ export class SimulatedDisk implements FileSystem {
     return open;
   }
 
-  #writable(file: FileHandle, call: string): OpenFile {
+  #trusted(file: FileHandle, call: string): OpenFile {
     const open = this.#opened(file, call);
+    if (open.hasFailed) this.reliedOnFailed.push(`${call} '${open.path}'`);
+    return open;
+  }
+
+  #writable(file: FileHandle, call: string): OpenFile {
+    const open = this.#trusted(file, call);
     if (!open.isWritable) throw systemError('EBADF', call, open.path);
     return open;
   }

@@ -107,3 +107,19 @@ t.test('a frame written to a wrong place is refused, or cut when nothing follows
   });
   t.end();
 });
+
+t.test('a last frame that changed since it was read is not appended to', (t) => {
+  const { disk, writer } = newLog();
+  append(writer, 1, 10);
+  const former = frameAt(disk, FIRST_FRAME);
+  const { end } = writer;
+  // The cache held a frame whose flush had failed, and lost it: the platter has what was there before.
+  bytesOf(disk).fill(0, FIRST_FRAME);
+  const before = Buffer.from(bytesOf(disk));
+  const reopen = () => SegmentWriter.reopen(disk, LOG_FOLDER, end, FRAME_BYTES, BYTES_MAX);
+  t.throws(reopen, { message: 'the last frame of the log changed' });
+  t.ok(bytesOf(disk).equals(before), 'nothing is written');
+  former.copy(bytesOf(disk), FIRST_FRAME);
+  t.same(reopen().end, end);
+  t.end();
+});

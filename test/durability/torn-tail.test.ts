@@ -1,5 +1,12 @@
-/** The log ends anywhere inside its last frame: it is cut there, said so, and goes on. */
+/**
+ * The log ends anywhere inside its last frame: it is cut there, said so, and goes on; unless a
+ * checkpoint has events of that frame.
+ */
 import t from 'tap';
+import { writeCheckpoint } from '../../src/checkpoint/writer.ts';
+import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
+import { SegmentWriter } from '../../src/log/segment-writer.ts';
+import { Shard } from '../../src/store/shard.ts';
 import { Random } from '../helpers/random.ts';
 import { ExpectedLog } from './expected-log.ts';
 import { FaultyProcess } from './faulty-files.ts';
@@ -10,7 +17,7 @@ import { SimulatedProcess } from './simulated-process.ts';
 const SEGMENT = `${LOG_FOLDER}/0000000000000001.seg`;
 
 /** A log of batches with these many events, in one segment that was neither sealed nor filled up. */
-function logOf(batches: readonly number[]): { disk: SimulatedDisk; expected: ExpectedLog } {
+function logOf(batches: readonly number[]) {
   const disk = new SimulatedDisk();
   for (const folder of [LOG_FOLDER, CHECKPOINT_FOLDER]) disk.makeFolder(folder);
   const expected = new ExpectedLog();
@@ -35,7 +42,7 @@ function logOf(batches: readonly number[]): { disk: SimulatedDisk; expected: Exp
     life.commit();
   }
   life.close();
-  return { disk, expected };
+  return { disk, expected, state: life.state };
 }
 
 function contentOf(disk: SimulatedDisk) {
@@ -69,6 +76,45 @@ for (const zeros of [0, 700]) {
     }
     t.equal(whole - start, 64 + 3 * 128);
     t.same(failed, []);
+    t.end();
+  });
+}
+
+t.test('nothing is left of what was cut when the log goes on', (t) => {
+  const { disk } = logOf([1, 3]);
+  const node = contentOf(disk);
+  node.truncate(node.cached.length - 1);
+  const { segment, lastFrameBytes } = new RecoveredState(0).recover(disk);
+  if (segment === undefined) throw new Error('no segment');
+  SegmentWriter.reopen(disk, LOG_FOLDER, segment, lastFrameBytes, 1 << 16);
+  t.equal(node.cached.length, segment.endBytes);
+  t.end();
+});
+
+for (const known of ['in an entry', 'as an outcome'] as const) {
+  t.test(`a checkpoint has the last frame's event ${known}: then it is damage`, (t) => {
+    const { disk, state } = logOf([1, 1, 1]);
+    state.apply();
+    const { dedupe, memory, outcomeWindow } = state;
+    const outcomes = { window: outcomeWindow, nextSeq: () => 4, waitUntilApplied: () => undefined };
+    writeCheckpoint({
+      files: disk,
+      folder: CHECKPOINT_FOLDER,
+      // A checkpoint of a version that knew no outcomes; and one whose entries the event did not change.
+      ...(known === 'in an entry'
+        ? { shards: memory.shards.map((buffer) => new Shard(buffer)), windows: undefined }
+        : { shards: [], windows: { dedupe, outcomes } }),
+      replayFrom: 3,
+      nowMs: 1,
+      log: undefined,
+      pause: () => undefined,
+    });
+    t.equal(new RecoveredState(0).recover(disk.copy()).nextSeq, 4);
+    const node = contentOf(disk);
+    node.truncate(node.cached.length - 1);
+    const recover = () => new RecoveredState(0).recover(disk);
+    t.throws(recover, LogDamagedError);
+    t.throws(recover, { message: /the log ends before seq 3, but a checkpoint holds seq 3/ });
     t.end();
   });
 }

@@ -10,12 +10,15 @@ import {
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import t, { type Test } from 'tap';
+import { NodeFileSystem } from '../../src/log/file-system.ts';
 import {
   FRAME_HEADER_BYTES,
   parseSegmentName,
   SEGMENT_HEADER_BYTES,
 } from '../../src/log/format.ts';
 import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
+import { type LogIdentity, readIdentity } from '../../src/log/log-identity.ts';
+import { readLog } from '../../src/log/segment-reader.ts';
 import { someEvents } from '../helpers/log-events.ts';
 import { newestSegment } from '../helpers/log-frames.ts';
 import { LogLife, recovered } from '../helpers/log-life.ts';
@@ -90,6 +93,26 @@ t.test('the same segment of another log, each in turn', (t) => {
     const named = paths.slice(n, n + 2);
     refused(t, root, named, /one of them is foreign/, `segment ${n}`);
   }
+  t.end();
+});
+
+t.test('the newest segment is foreign, and a start behind a checkpoint reads no other', (t) => {
+  const { root, paths } = makeLog(t);
+  const other = makeLog(t);
+  const newest = paths[4] as string;
+  copyFileSync(other.paths[4] as string, newest);
+  const folder = join(root, 'log');
+  const read = (log?: LogIdentity) =>
+    readLog(new NodeFileSystem(), folder, 17, () => undefined, log);
+  t.throws(() => read(), LogDamagedError);
+  t.throws(() => read(), { message: /one of them is foreign/ }, 'the segment before it tells');
+  for (const path of paths.slice(0, 4)) rmSync(path);
+  t.equal(read().nextSeq, 19, 'alone it is whole');
+  const [own, foreign] = [makeLog(t), other].map(({ root }) =>
+    readIdentity(new NodeFileSystem(), join(root, 'log'), 17),
+  );
+  t.throws(() => read(own), { message: /of different data folders/ }, 'the checkpoint tells');
+  t.equal(read(foreign).nextSeq, 19);
   t.end();
 });
 

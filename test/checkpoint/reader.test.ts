@@ -1,0 +1,88 @@
+/** A checkpoint whose parts are right by themselves and not together is found out, and replaced. */
+import { crc32 } from 'node:zlib';
+import t from 'tap';
+import { CHECKPOINT_HEADER_BYTES, checkpointName } from '../../src/checkpoint/format.ts';
+import { checkCheckpoint } from '../../src/checkpoint/reader.ts';
+import { writeCheckpoint } from '../../src/checkpoint/writer.ts';
+import { FRAME_HEADER_BYTES, frameBytes } from '../../src/log/format.ts';
+import { ENTRY_PRICE, SHARD_USED, Shard, shardSize } from '../../src/store/shard.ts';
+import { SimulatedDisk } from '../durability/simulated-disk.ts';
+
+const FOLDER = '/checkpoint';
+/** In two frames. */
+const ENTRIES = 5000;
+
+function write(disk: SimulatedDisk, replayFrom: number): void {
+  const shard = Shard.create(shardSize(1 << 20));
+  Atomics.store(shard.words, SHARD_USED, ENTRIES);
+  const nothing = { log: undefined, windows: undefined, pause: () => undefined };
+  writeCheckpoint({
+    files: disk,
+    folder: FOLDER,
+    shards: [shard],
+    replayFrom,
+    nowMs: 1,
+    ...nothing,
+  });
+}
+
+function written(): SimulatedDisk {
+  const disk = new SimulatedDisk();
+  disk.makeFolder(FOLDER);
+  write(disk, 7);
+  return disk;
+}
+
+/** The bytes of its shard, to be changed in place. */
+function shardOf(disk: SimulatedDisk): Buffer {
+  const file = disk.files(FOLDER).find(({ path }) => path.endsWith('shard-0000.ckp'));
+  if (file === undefined) throw new Error('no shard');
+  return file.node.cached;
+}
+
+/** Changes an entry of the frame at `at`, and its checksum with it. */
+function replaceFrame(bytes: Buffer, at: number): void {
+  const end = at + frameBytes(bytes.readUInt32LE(at + 16));
+  bytes.writeDoubleLE(1.5, at + FRAME_HEADER_BYTES + ENTRY_PRICE * 4);
+  bytes.writeUInt32LE(crc32(bytes.subarray(at + 8, end)), at + 4);
+}
+
+function reasonOf(disk: SimulatedDisk, replayFrom = 7): string {
+  const found = checkCheckpoint(disk, FOLDER, replayFrom);
+  return 'reason' in found ? found.reason : 'it is whole';
+}
+
+t.test('a frame replaced by another one that is right by itself', (t) => {
+  const disk = written();
+  t.equal(reasonOf(disk), 'it is whole');
+  const first = CHECKPOINT_HEADER_BYTES;
+  const last = first + frameBytes(shardOf(disk).readUInt32LE(first + 16));
+  t.ok(last < shardOf(disk).length);
+  const replaced = (at: number) => {
+    const copy = disk.copy();
+    replaceFrame(shardOf(copy), at);
+    return copy;
+  };
+  t.match(reasonOf(replaced(first)), /the frame does not follow/, 'the next one tells');
+  t.match(reasonOf(replaced(last)), /the manifest says/, 'the manifest tells');
+  t.end();
+});
+
+t.test('a checkpoint under the name of another', (t) => {
+  const disk = written();
+  disk.rename(`${FOLDER}/${checkpointName(7)}`, `${FOLDER}/${checkpointName(9)}`);
+  t.equal(reasonOf(disk, 9), 'it belongs to seq 7');
+  t.end();
+});
+
+t.test('one of the same seq serves when it is whole, and is replaced when it is not', (t) => {
+  const disk = written();
+  const before = Buffer.from(shardOf(disk));
+  write(disk, 7);
+  t.ok(shardOf(disk).equals(before), 'the same');
+  replaceFrame(shardOf(disk), CHECKPOINT_HEADER_BYTES);
+  write(disk, 7);
+  t.equal(reasonOf(disk), 'it is whole');
+  t.notOk(shardOf(disk).equals(before), 'a new one');
+  t.end();
+});

@@ -1,0 +1,23 @@
+/** A thread that stores the log's progress as fast as it can, each field the same number. Tests only. */
+import { workerData } from 'node:worker_threads';
+import { NONCE_BYTES } from '../../src/log/format.ts';
+import { LogProgress, type Progress } from '../../src/log/progress.ts';
+
+export interface StoringProgressData {
+  readonly progress: SharedArrayBuffer;
+  /** Not 0: it ends. */
+  readonly stop: Int32Array;
+}
+
+/** A record of the number `n`. */
+export function progressOf(n: number): Progress {
+  const segment = { firstSeq: n, endBytes: n, chain: n, nonce: Buffer.alloc(NONCE_BYTES, n) };
+  return { nextSeq: n, commitHead: n, liveTail: n, bulkTail: n, segment, previous: segment };
+}
+
+function run({ progress, stop }: StoringProgressData): void {
+  const log = new LogProgress(progress);
+  for (let n = 1; Atomics.load(stop, 0) === 0; n++) log.store(progressOf(n));
+}
+
+if (workerData?.stop !== undefined) run(workerData as StoringProgressData);

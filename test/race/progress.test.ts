@@ -12,7 +12,7 @@ import { LogProgress, PROGRESS_BYTES } from '../../src/log/progress.ts';
 import { scaled } from '../helpers/race-scale.ts';
 import { progressOf, type StoringProgressData } from '../helpers/storing-progress.ts';
 
-const CHANGES = scaled(20_000, 500_000);
+const CHANGES = scaled(4_000, 500_000);
 
 t.test(`${CHANGES} records that are loaded are whole`, async (t) => {
   const data: StoringProgressData = {

@@ -6,13 +6,14 @@
  *   autocannon, in turns ──┴─▶ main.ts            the service, ACK=accepted
  *
  *   round   1        2        3        4        …
- *   order   C B A    A B C    C B A    A B C       each load half a second or so to each server
+ *   order   C B A    A B C    C B A    A B C       each load a second or so to each server
  *
  * All three run all the time. Client, servers and disk share the cores, so one run of a load says
  * little: each load is sent in many short rounds, to each server right after the other, in the
- * opposite order every time. Each round gives one ratio to the bare app; the median of all of them
- * is the result, and no round but the warm-up's is left out. At the end every product is read back
- * from all three.
+ * opposite order every time. One life of a process says little, too: the same server takes 36 µs of
+ * CPU for a request in one life and 55 in the next. So all three are started anew several times.
+ * Each round gives one ratio to the bare app; the median of all of them is the result, and no round
+ * but the warm-up's is left out. At the end of each life every product is read back.
  */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -37,13 +38,15 @@ import { ServerProcess } from './server-process.ts';
 const RATIO_WANTED = 0.95;
 
 const SIZES = {
-  full: { warmUps: 3, rounds: 24, ofMany: 160, ofOne: 1000, flushes: 1000 },
-  smoke: { warmUps: 1, rounds: 1, ofMany: 16, ofOne: 100, flushes: 20 },
+  full: { lives: 6, warmUps: 2, rounds: 4, ofMany: 320, ofOne: 1000, flushes: 1000 },
+  smoke: { lives: 1, warmUps: 1, rounds: 1, ofMany: 16, ofOne: 100, flushes: 20 },
 } as const;
 
 interface Server {
   readonly name: string;
-  readonly process: ServerProcess;
+  /** The present life. */
+  process: ServerProcess;
+  readonly start: (life: number) => Promise<ServerProcess>;
 }
 
 /** One load, and what came of it: the results of each server, round by round. */
@@ -56,24 +59,29 @@ interface Series {
 }
 
 async function startServers(folder: string): Promise<[Server, Server, Server]> {
-  const service = (name: string, env: Readonly<Record<string, string>>) =>
-    ServerProcess.start('src/main.ts', { PORT: '0', DATA_DIR: join(folder, name), ...env });
+  const bare = () => ServerProcess.start('bench/bare-server.ts', {});
+  const service = (env: Readonly<Record<string, string>>) => (life: number) =>
+    ServerProcess.start('src/main.ts', {
+      PORT: '0',
+      DATA_DIR: join(folder, `${env.ACK}-${life}`),
+      ...env,
+    });
+  const durable = service({ ACK: 'durable' });
+  // Nobody waits for the disk there, so a hiccup of the disk must find room in the queue.
+  const accepted = service({ ACK: 'accepted', QUEUE_SIZE: '100000' });
   return [
-    { name: 'bare Fastify', process: await ServerProcess.start('bench/bare-server.ts', {}) },
-    { name: 'service, durable', process: await service('durable', { ACK: 'durable' }) },
-    // Nobody waits for the disk there, so a hiccup of the disk must find room in the queue.
-    {
-      name: 'service, accepted',
-      process: await service('accepted', { ACK: 'accepted', QUEUE_SIZE: '100000' }),
-    },
+    { name: 'bare Fastify', process: await bare(), start: bare },
+    { name: 'service, durable', process: await durable(0), start: durable },
+    { name: 'service, accepted', process: await accepted(0), start: accepted },
   ];
 }
 
-/** Every load once on each of its servers, in the opposite order of the round before. */
+/** Every load once on each of its servers, in the opposite order of the round before; `isCounted` or to warm up. */
 async function runRound(
   series: readonly Series[],
   ids: readonly string[],
   round: number,
+  isCounted: boolean,
 ): Promise<void> {
   const requests: Record<Series['method'], autocannon.Request[]> = {
     POST: writes(ids, round),
@@ -83,7 +91,7 @@ async function runRound(
     for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
       const { url, pid } = server.process;
       const result = await sendLoad(url, requests[method], shape, pid);
-      results.set(server, [...(results.get(server) ?? []), result]);
+      if (isCounted) results.set(server, [...(results.get(server) ?? []), result]);
     }
   }
 }
@@ -131,7 +139,7 @@ function ratiosOf({ servers: [bare], results }: Series, server: Server): number[
 }
 
 async function bench(size: BenchSize): Promise<Report> {
-  const { warmUps, rounds, flushes, ...load } = SIZES[size];
+  const { lives, warmUps, rounds, flushes, ...load } = SIZES[size];
   const ids = productNames(size);
   return withScratchFolder(async (folder) => {
     const servers = await startServers(folder);
@@ -146,19 +154,21 @@ async function bench(size: BenchSize): Promise<Report> {
         results: new Map(),
       })),
     );
-    // They bring every product in and warm everybody up.
-    for (let round = 0; round < warmUps; round++) await runRound(series, ids, round);
-    for (const { results } of series) results.clear();
-    for (let round = 1; round <= rounds; round++) await runRound(series, ids, round);
-    for (const { process } of servers) {
-      await verifyProducts(process.url, ids, rounds);
-      await process.stop();
+    for (let life = 0; life < lives; life++) {
+      if (life > 0) for (const server of servers) server.process = await server.start(life);
+      // The first rounds bring every product in and warm everybody up.
+      for (let round = 0; round < warmUps; round++) await runRound(series, ids, round, false);
+      for (let round = 1; round <= rounds; round++) await runRound(series, ids, round, true);
+      for (const { process } of servers) {
+        await verifyProducts(process.url, ids, rounds);
+        await process.stop();
+      }
     }
 
     return {
       name: 'HTTP beside a bare Fastify app',
       conditions: [
-        `${rounds} rounds after ${warmUps} to warm up, none left out; in each, every load goes to all servers in turns, in the opposite order of the round before; figures are medians of rounds, ratios are taken within a round`,
+        `${lives} lives of all servers, in each ${rounds} rounds after ${warmUps} to warm up, none left out; in each round every load goes to all servers in turns, in the opposite order of the round before; figures are medians of rounds, ratios are taken within a round`,
         `${figure(ids.length)} products, keep-alive, load generator on the same ${availableParallelism()} cores; the service with its defaults (3 workers), but for QUEUE_SIZE=100000 with ACK=accepted`,
       ],
       tables: series.map(table),

@@ -13,7 +13,7 @@
  *  4. The progress record flips: from here on the batch is committed, for a successor too.
  *     A repetition of an event in this batch is settled with it; one of an event committed before
  *     needs no flush, for that one is durable.
- *  5. Head and both tails are published and the bells rung; a successor repeats this harmlessly.
+ *  5. Both tails and the head are published and the bells rung; a successor repeats this harmlessly.
  *
  * When a write or flush fails, the batch stays in the intake rings and is written to a fresh segment
  * as in step 2, again and again with growing pauses, until it is durable or the service stops.
@@ -182,9 +182,10 @@ export class Sequencer {
     this.#batch.pass(commits, commitTimeMs);
     this.#nextSeq += count;
     this.#storeProgress();
-    // Appliers first: they get a head start over the reply.
-    if (count > 0) commits.publish();
+    // The reply first: a client that is alone waits for nothing else, and the appliers, once woken,
+    // would take the cores from the main thread.
     this.#batch.settle();
+    if (count > 0) commits.publish();
     return true;
   }
 

@@ -19,7 +19,6 @@ import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
 import { DedupeWindow } from './dedupe/dedupe-window.ts';
-import { buildApp } from './http/app.ts';
 import { ConnectionDrain } from './http/drain.ts';
 import { BulkIntake } from './intake/bulk-intake.ts';
 import { RingIntake } from './intake/ring-intake.ts';
@@ -61,13 +60,15 @@ export class Service implements Lifecycle {
   readonly log: LogSupervisor;
   readonly checkpoints: Checkpointer;
   readonly changes: ChangeFeed;
-  readonly app: FastifyInstance;
+  /** There once `start` has made it, before anybody has the service. */
+  app!: FastifyInstance;
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
   readonly intake: RingIntake;
   readonly #bulk: BulkIntake;
   readonly #watermark: AppliedWatermark;
-  readonly #drain: ConnectionDrain;
+  #drain!: ConnectionDrain;
+  readonly #known: DedupeWindow;
   readonly #failed = Promise.withResolvers<string>();
   readonly #progress: LogProgress;
   #phase: Phase = 'starting';
@@ -141,26 +142,7 @@ export class Service implements Lifecycle {
       limits: config,
       onError: (error) => logger.error({ err: error }, 'changes: the log could not be read'),
     });
-    this.app = buildApp({
-      intake: this.intake,
-      bulk: this.#bulk,
-      known: new DedupeWindow(memory.dedupe, memory.hashKey),
-      applied: {
-        whenApplied: (seq, onApplied) => this.#watermark.whenApplied(seq, onApplied),
-        outcomeOf: (seq) => this.outcomes.outcomeOf(seq),
-        searchSetAside: () =>
-          new SetAsideSearch(this.#watermark, (from, to) => this.#setAsideIn(from, to)),
-      },
-      watermark: this.#watermark,
-      products: this.store,
-      catalogue: this.store,
-      changes: this.changes,
-      lifecycle: this,
-      limits: config,
-      ackDefault: config.ackDefault,
-      logger,
-    });
-    this.#drain = new ConnectionDrain(this.app.server);
+    this.#known = new DedupeWindow(memory.dedupe, memory.hashKey);
     this.appliers = new ApplierPool({
       memory,
       entry: threads?.applier ?? APPLIER_ENTRY,
@@ -222,12 +204,39 @@ export class Service implements Lifecycle {
     }
     try {
       const { host, port } = options.config;
+      await service.#addHttp();
       await service.app.listen({ host, port });
     } catch (error) {
       await service.stop();
       throw error;
     }
     return service;
+  }
+
+  /** Loads and builds the HTTP side: takes as long as a short replay, which goes on beside it. */
+  async #addHttp(): Promise<void> {
+    const { config, logger } = this.#options;
+    const { buildApp } = await import('./http/app.ts');
+    this.app = buildApp({
+      intake: this.intake,
+      bulk: this.#bulk,
+      known: this.#known,
+      applied: {
+        whenApplied: (seq, onApplied) => this.#watermark.whenApplied(seq, onApplied),
+        outcomeOf: (seq) => this.outcomes.outcomeOf(seq),
+        searchSetAside: () =>
+          new SetAsideSearch(this.#watermark, (from, to) => this.#setAsideIn(from, to)),
+      },
+      watermark: this.#watermark,
+      products: this.store,
+      catalogue: this.store,
+      changes: this.changes,
+      lifecycle: this,
+      limits: config,
+      ackDefault: config.ackDefault,
+      logger,
+    });
+    this.#drain = new ConnectionDrain(this.app.server);
   }
 
   get phase(): Phase {

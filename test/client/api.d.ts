@@ -480,6 +480,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "bad-request" | "invalid-parameter" | "invalid-header" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event";
                     };
                 };
@@ -689,6 +690,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "internal" | "event-set-aside";
                     };
                 };
@@ -712,6 +714,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
                     };
                 };
@@ -882,6 +885,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "bad-request" | "invalid-parameter" | "invalid-header" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-batch";
                     };
                 };
@@ -1059,6 +1063,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
                     };
                 };
@@ -1156,6 +1161,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "bad-request" | "invalid-parameter";
                     };
                 };
@@ -1289,6 +1295,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "not-ready" | "stopping" | "not-yet-applied" | "read-contention";
                     };
                 };
@@ -1400,6 +1407,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "bad-request" | "invalid-parameter" | "invalid-header";
                     };
                 };
@@ -1587,6 +1595,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "internal" | "event-set-aside";
                     };
                 };
@@ -1610,6 +1619,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
                     };
                 };
@@ -1809,6 +1819,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "bad-request" | "invalid-parameter" | "invalid-header" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event";
                     };
                 };
@@ -2027,6 +2038,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "internal" | "event-set-aside";
                     };
                 };
@@ -2051,6 +2063,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
                     };
                 };
@@ -2154,6 +2167,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "event-not-found" | "outcome-expired";
                     };
                 };
@@ -2265,6 +2279,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "not-ready" | "stopping";
                     };
                 };
@@ -2345,6 +2360,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "bad-request" | "invalid-parameter";
                     };
                 };
@@ -2500,6 +2516,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "not-ready" | "stopping" | "not-yet-applied" | "read-contention";
                     };
                 };
@@ -2585,6 +2602,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "bad-request" | "invalid-parameter" | "invalid-header";
                     };
                 };
@@ -2718,6 +2736,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "not-ready" | "stopping" | "too-many-followers";
                     };
                 };
@@ -3155,6 +3174,7 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
                         code: "not-ready" | "stopping" | "storage-unavailable";
                     };
                 };

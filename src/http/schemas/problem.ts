@@ -5,6 +5,7 @@
  */
 import { type TSchema, Type } from '@sinclair/typebox';
 import { PROBLEMS, type ProblemCode, problemBody } from '../../errors/problems.ts';
+import { oneOf } from './one-of.ts';
 import { eventHeaders, retryAfterHeader } from './response.ts';
 
 const count = (description: string) => Type.Optional(Type.Integer({ minimum: 0, description }));
@@ -116,12 +117,12 @@ export function writeProblemResponses(
   ...codes: readonly ProblemCode[]
 ): Record<number, ProblemResponse> {
   const pointing = new Set(
-    codes.filter((code) => POINTING.has(code)).map((code) => PROBLEMS[code].status),
+    codes.filter((code) => POINTING.has(code)).map((code) => String(PROBLEMS[code].status)),
   );
   return Object.fromEntries(
     Object.entries(problemResponses(...codes)).map(([status, response]) => [
       status,
-      pointing.has(Number(status) as never)
+      pointing.has(status)
         ? { ...response, headers: { ...response.headers, ...eventHeaders } }
         : response,
     ]),
@@ -130,8 +131,7 @@ export function writeProblemResponses(
 
 /** The shared schema, narrowed to what one status of one route can say. */
 function problemOf(codes: readonly ProblemCode[]): TSchema {
-  const code = Type.Union(codes.map((each) => Type.Literal(each)));
-  return Type.Intersect([Type.Ref('Problem'), Type.Object({ code })]);
+  return Type.Intersect([Type.Ref('Problem'), Type.Object({ code: oneOf(codes) })]);
 }
 
 function problemResponse(codes: readonly ProblemCode[]): ProblemResponse {

@@ -18,11 +18,25 @@ export function conditions(): readonly (readonly [string, string])[] {
     ],
     ['kernel', `${type()} ${release()}`],
     ['node', process.version],
+    ['huge pages', hugePages()],
     ['packages', PACKAGES.map((name) => `${name} ${versionOf(name)}`).join(', ')],
     ['commit', commit()],
     ['date', new Date().toISOString()],
     ['load before', `${loadavg()[0]?.toFixed(2)} (one-minute average)`],
   ];
+}
+
+/** What the kernel allows, and whether this process asks for them, as the service does. */
+function hugePages(): string {
+  const asks = process.env.GLIBC_TUNABLES?.includes('hugetlb=1') === true;
+  let allowed = 'unknown';
+  try {
+    const modes = readFileSync('/sys/kernel/mm/transparent_hugepage/enabled', 'utf8');
+    allowed = /\[(\w+)\]/.exec(modes)?.[1] ?? allowed;
+  } catch {
+    // Only Linux says so.
+  }
+  return `${allowed}, ${asks ? '' : 'not '}asked for by this process`;
 }
 
 function versionOf(name: string): string {

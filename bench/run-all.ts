@@ -19,6 +19,7 @@ import { aimTable, formatReport, formatTable, type Report } from './report.ts';
 import { exitOnSignals } from './run-bench.ts';
 import { withScratchFolder } from './scratch-folder.ts';
 import { ServerProcess } from './server-process.ts';
+import { START_ENV } from './start-env.ts';
 
 const BENCHES = [
   'flush.ts',
@@ -42,7 +43,8 @@ const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
 /** Runs one module of this folder; returns its report, if it sent one. Throws if it fails. */
 async function run(module: string, args: readonly string[]): Promise<Report | undefined> {
   const path = fileURLToPath(new URL(module, import.meta.url));
-  const child = fork(path, args, { timeout: BENCH_MS_MAX });
+  const env = { ...START_ENV, ...process.env };
+  const child = fork(path, args, { timeout: BENCH_MS_MAX, env });
   const kill = () => void child.kill('SIGTERM');
   process.once('exit', kill);
   let report: Report | undefined;

@@ -5,11 +5,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { START_ENV } from './start-env.ts';
 
 const START_MS_MAX = 30_000;
 const STOP_MS_MAX = 20_000;
-/** As `npm start` has it. */
-const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/node', import.meta.url));
 
 export class ServerProcess {
   readonly url: string;
@@ -32,7 +31,7 @@ export class ServerProcess {
   ): Promise<ServerProcess> {
     const path = fileURLToPath(new URL(`../${module}`, import.meta.url));
     const child = spawn(process.execPath, [path], {
-      env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...process.env, ...env },
+      env: { ...START_ENV, ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const kill = () => void child.kill('SIGKILL');

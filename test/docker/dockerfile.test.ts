@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { validate } from 'dockerfile-utils';
 import t from 'tap';
+import { START_ENV } from '../../bench/start-env.ts';
 import { CONFIG_KEYS, variableOf } from '../../src/config/schema.ts';
 import { parseDockerIgnore } from './docker-ignore.ts';
 import { environmentOf, execForm, only, parseDockerfile } from './dockerfile.ts';
@@ -46,8 +47,16 @@ t.test('it listens on all addresses, on the port that it exposes', (t) => {
   const known = CONFIG_KEYS.map((key) => variableOf(key).env);
   t.same(
     Object.keys(env).filter((name) => !known.includes(name)),
-    ['NODE_ENV'],
+    ['NODE_ENV', 'GLIBC_TUNABLES'],
   );
+  t.end();
+});
+
+t.test('it asks for huge pages, as npm start and the benches do', (t) => {
+  const { GLIBC_TUNABLES } = environmentOf(image);
+  t.equal(GLIBC_TUNABLES, START_ENV.GLIBC_TUNABLES);
+  const { scripts } = JSON.parse(readFileSync(new URL('package.json', repository), 'utf8'));
+  t.match(scripts.start, ` GLIBC_TUNABLES=\${GLIBC_TUNABLES:-${GLIBC_TUNABLES}} `);
   t.end();
 });
 

@@ -6,6 +6,8 @@ export type Phase = 'starting' | 'ready' | 'draining' | 'stopping' | 'stopped';
 
 export interface Lifecycle {
   readonly phase: Phase;
+  /** Whether it ever was ready. If not, the store is not whole, whatever the phase. */
+  readonly wasReady: boolean;
   /** False while the log can't be written: reads go on, writes are refused. */
   readonly storageAvailable: boolean;
   /** How much of the log is replayed, in percent; `undefined` while that is not known. */

@@ -72,6 +72,7 @@ export class Service implements Lifecycle {
   readonly #failed = Promise.withResolvers<string>();
   readonly #progress: LogProgress;
   #phase: Phase = 'starting';
+  #wasReady = false;
   readonly #diskWatch: DiskWatch;
   #logAvailable = true;
   #diskHasRoom = true;
@@ -243,6 +244,10 @@ export class Service implements Lifecycle {
     return this.#phase;
   }
 
+  get wasReady(): boolean {
+    return this.#wasReady;
+  }
+
   get storageAvailable(): boolean {
     return this.#logAvailable && this.#diskHasRoom && !this.#isBroken;
   }
@@ -264,6 +269,7 @@ export class Service implements Lifecycle {
     await Promise.race([this.log.serving, failed]);
     if (this.#phase !== 'starting') return;
     this.#phase = 'ready';
+    this.#wasReady = true;
     this.#replayedSeq = this.#progress.loadNextSeq() - 1;
     this.intake.open();
     this.#bulk.open();
@@ -302,7 +308,6 @@ export class Service implements Lifecycle {
     }
     // A replay that the appliers can't follow would block the log thread for ever.
     if (this.#phase === 'starting' && this.#isBroken) await this.log.terminate();
-    const wasReady = this.#phase !== 'starting';
     this.#phase = 'stopping';
     this.#diskWatch.stop();
     await this.checkpoints.stop();
@@ -325,7 +330,7 @@ export class Service implements Lifecycle {
     this.app.server.closeAllConnections();
     const isClean = (await within(leftMs(CLOSING_SHARE / 2), clean)) ?? false;
     // It spares the next start the replay; nothing is lost without it.
-    if (isClean && wasReady) {
+    if (isClean && this.#wasReady) {
       await within(leftMs(CLOSING_SHARE / 4), this.checkpoints.take(false));
       await this.checkpoints.cancel();
     }

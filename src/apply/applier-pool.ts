@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { Piscina } from 'piscina';
 import { COMMIT_HEAD, CommitRing, commitCursor } from '../ring/commit-ring.ts';
 import { describeSlot, type SlotContent } from '../ring/slot.ts';
+import { NoRoomError } from '../store/no-room-error.ts';
 import type { ApplierEnd, ApplierTask, SharedMemory } from '../threads/shared-memory.ts';
 import { ApplierControl } from './applier-control.ts';
 
@@ -115,7 +116,7 @@ export class ApplierPool {
       try {
         const end = await this.#pool.run({ memory, index });
         if (end === 'no-room') {
-          this.#stopProcess('MAX_MEMORY_USAGE is too small for the products in the log: raise it');
+          this.#stopProcess(new NoRoomError().message);
         }
         return;
       } catch (error) {

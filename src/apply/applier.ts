@@ -19,14 +19,7 @@ import {
   CommitRing,
   commitCursor,
 } from '../ring/commit-ring.ts';
-import {
-  KIND_STATE,
-  metaKind,
-  SLOT_DOUBLES,
-  SLOT_META,
-  SLOT_SEQ,
-  SLOT_WORDS,
-} from '../ring/slot.ts';
+import { SLOT_DOUBLES, SLOT_SEQ } from '../ring/slot.ts';
 import { Shard, shardOfRoute } from '../store/shard.ts';
 import { type ApplyResult, PREFETCH_SLOTS, ShardWriter } from '../store/shard-writer.ts';
 import type { ApplierEnd, ApplierTask } from '../threads/shared-memory.ts';
@@ -63,7 +56,7 @@ export function runApplier(
   const apply = wrap((cursor, slot, time) => writer.apply(cursor, slot, time), ring);
 
   const { cursors, mask, commitTimes, routes } = ring;
-  const { words, doubles } = ring.slots;
+  const { doubles } = ring.slots;
   const outcomes = new OutcomeWindow(memory.outcomes);
   const own = commitCursor(index);
   const ownCursors = new Int32Array(PREFETCH_SLOTS);
@@ -112,9 +105,7 @@ export function runApplier(
           outcome = OUTCOME_OF[result];
         }
         // Before the cursor: whoever sees the event under the watermark sees its outcome.
-        if (metaKind(words[slot * SLOT_WORDS + SLOT_META] as number) !== KIND_STATE) {
-          outcomes.store(doubles[slot * SLOT_DOUBLES + SLOT_SEQ] as number, outcome);
-        }
+        outcomes.store(doubles[slot * SLOT_DOUBLES + SLOT_SEQ] as number, outcome);
         // Pairs with the log thread's Atomics.load in backlog(): the slot may now be overwritten.
         publish((cursor + 1) | 0);
         // Not before: a successor that found no order would apply the event.

@@ -18,13 +18,13 @@
  * after a head that is at most UNPUBLISHED_MAX below it. The reader's loads are atomic and stay in
  * their order: if step 2 saw any word of the new slot, step 3 sees that head, and the copy is
  * discarded. That the seq of each slot must be the expected one is not needed for this: it tells the
- * slots that never held an event of this seq (products of a checkpoint, slots not used since the start).
+ * slots that never held an event of this seq (not used since the start).
  */
 import assert from 'node:assert/strict';
 import { BATCH_SLOTS_MAX } from '../log/batch.ts';
 import type { LogProgress } from '../log/progress.ts';
 import { COMMIT_HEAD, type CommitRing } from '../ring/commit-ring.ts';
-import { isMetaValid, SLOT_DOUBLES, SLOT_META, SLOT_SEQ, SLOT_WORDS } from '../ring/slot.ts';
+import { SLOT_DOUBLES, SLOT_SEQ, SLOT_WORDS } from '../ring/slot.ts';
 import { type EventBatch, SLICE_EVENTS } from './event-batch.ts';
 
 /** Slots that the log thread writes at the most before it publishes the head behind them. */
@@ -61,7 +61,6 @@ export class RingHistory {
         to.words[target + i] = Atomics.load(slots.words, source + i);
       }
       if (to.doubles[count * SLOT_DOUBLES + SLOT_SEQ] !== from + count) break;
-      if (!isMetaValid(to.words[target + SLOT_META] as number)) break;
     }
     // Pairs with the log thread's Atomics.store of the head; see the story above.
     const head = Atomics.load(cursors, COMMIT_HEAD);

@@ -9,14 +9,17 @@ import { sendProblem } from './respond.ts';
 /** Seconds named in `Retry-After` while starting or stopping; nothing measures these. */
 const PHASE_RETRY_AFTER_SECONDS = 1;
 
-/** Answers 503 and returns true if reads are refused: until replay is done, and after the stop. */
+/**
+ * Answers 503 and returns true if reads are refused: until replay is done, in a stop that came before
+ * that, and after any stop.
+ */
 export function refusedRead(lifecycle: Lifecycle, reply: FastifyReply): boolean {
-  const { phase } = lifecycle;
+  const { phase, wasReady } = lifecycle;
   if (phase === 'starting') {
     sendProblem(reply, 'not-ready', undefined, PHASE_RETRY_AFTER_SECONDS);
     return true;
   }
-  if (phase === 'stopped') {
+  if (phase === 'stopped' || !wasReady) {
     sendProblem(reply, 'stopping', undefined, PHASE_RETRY_AFTER_SECONDS);
     return true;
   }

@@ -6,6 +6,8 @@ import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, type IntakeRings, publishTail } from '../ring/intake-ring.ts';
+import { NoRoomError } from '../store/no-room-error.ts';
+import { Shard } from '../store/shard.ts';
 import type { LogThreadData, LogThreadMessage } from '../threads/shared-memory.ts';
 import { CommitPublisher } from './commit-publisher.ts';
 import type { FileSystem } from './file-system.ts';
@@ -30,7 +32,9 @@ export function runLogThread(
   try {
     const died = progress.load();
     const outcomes = new OutcomeWindow(memory.outcomes);
-    const sink = new Replay(intakes.live, commits, { dedupe, outcomes }, memory.hashKey);
+    const shards = memory.shards.map((buffer) => new Shard(buffer));
+    const { hashKey } = memory;
+    const sink = new Replay(intakes.live, commits, { shards, hashKey, dedupe, outcomes });
     const tail =
       died === undefined
         ? recover({ files, folder, checkpoints, sink, tell })
@@ -76,6 +80,6 @@ export function takeOver(
 }
 
 function refusal(error: unknown, folder: string): string {
-  if (error instanceof LogDamagedError) return error.message;
+  if (error instanceof LogDamagedError || error instanceof NoRoomError) return error.message;
   return `can't open the log in ${folder}: ${error instanceof Error ? error.message : error}`;
 }

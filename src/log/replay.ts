@@ -1,41 +1,26 @@
 /**
- * The way back into the store at start: entries of a checkpoint and frames of the log become slots
- * of the commit ring, the same road that live events take, and keys go into the dedupe window.
- * Log thread.
+ * The way back into the store at start: entries of a checkpoint go straight into the shards, frames of
+ * the log become slots of the commit ring, the same road that live events take, and keys go into the
+ * dedupe window. Log thread.
  */
 import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import type { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { INTAKE_STOP, type IntakeRing } from '../ring/intake-ring.ts';
 import {
-  FLAG_HAS_PRICE,
-  FLAG_HAS_STOCK,
   FLAG_RESERVED,
-  KIND_STATE,
   metaIdBytes,
-  packMeta,
   SLOT_DOUBLES,
   SLOT_FINGERPRINT,
   SLOT_HASH,
   SLOT_ID,
   SLOT_META,
-  SLOT_OCCURRED_AT,
-  SLOT_PRICE,
   SLOT_SEQ,
-  SLOT_STATE_STOCK_AT,
-  SLOT_STOCK,
   SLOT_WORDS,
   type SlotViews,
 } from '../ring/slot.ts';
 import { type HashKey, hashId } from '../store/id-hash.ts';
-import {
-  ENTRY_ID_LENGTH_SHIFT,
-  ENTRY_META,
-  ENTRY_PRICE,
-  ENTRY_PRICE_AT,
-  ENTRY_SEQ,
-  ENTRY_STOCK,
-  ENTRY_STOCK_AT,
-} from '../store/shard.ts';
+import type { Shard } from '../store/shard.ts';
+import { ShardRestorer } from '../store/shard-restorer.ts';
 import { isKeyed } from './batch.ts';
 import type { CommitPublisher } from './commit-publisher.ts';
 import type { CheckedFrame } from './format.ts';
@@ -50,8 +35,11 @@ const NO_WRAP = 0x3fffffff;
 /** Thrown through the replay when the service is told to stop meanwhile. */
 export class StopRequested extends Error {}
 
-/** What is known of the last events; empty at the beginning. */
-export interface ReplayWindows {
+/** What is brought back; empty at the beginning. */
+export interface ReplayTarget {
+  readonly shards: readonly Shard[];
+  /** Of the ids in the shards. */
+  readonly hashKey: HashKey;
   readonly dedupe: DedupeWindow;
   readonly outcomes: OutcomeWindow;
 }
@@ -59,19 +47,19 @@ export interface ReplayWindows {
 export class Replay implements RecoverySink {
   readonly #intake: IntakeRing;
   readonly #commits: CommitPublisher;
-  readonly #windows: ReplayWindows;
-  readonly #key: HashKey;
+  readonly #target: ReplayTarget;
+  readonly #restorer: ShardRestorer;
   #unpublished = 0;
   /** Events up to it have their keys from a checkpoint. */
   #lastKeySeq = 0;
   /** Free slots of the commit ring that were not used since the appliers were last asked. */
   #room = 0;
 
-  constructor(intake: IntakeRing, commits: CommitPublisher, windows: ReplayWindows, key: HashKey) {
+  constructor(intake: IntakeRing, commits: CommitPublisher, target: ReplayTarget) {
     this.#intake = intake;
     this.#commits = commits;
-    this.#windows = windows;
-    this.#key = key;
+    this.#target = target;
+    this.#restorer = new ShardRestorer(target.shards, target.hashKey);
   }
 
   /** Replays a frame's events from seq `from` on. Throws StopRequested. */
@@ -84,19 +72,15 @@ export class Replay implements RecoverySink {
       this.#hash(slots, w, metaIdBytes(meta));
       if (!isKeyed(slots.words, first + i)) continue;
       const seq = slots.doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ] as number;
-      if (seq > this.#lastKeySeq) this.#windows.dedupe.add(slots.words, w + SLOT_FINGERPRINT, seq);
+      if (seq > this.#lastKeySeq) this.#target.dedupe.add(slots.words, w + SLOT_FINGERPRINT, seq);
     }
     this.#write(slots, first + skipped, frame.count - skipped, frame.commitTimeMs);
   }
 
-  /** Restores `count` entries of a checkpoint, which it turns into slots in place. */
+  /** Restores `count` entries of a checkpoint, before any frame. Throws StopRequested, NoRoomError. */
   readonly entries = (entries: SlotViews, first: number, count: number): void => {
-    for (let i = first; i < first + count; i++) toStateSlot(entries, i);
-    for (let i = first; i < first + count; i++) {
-      const meta = entries.words[i * SLOT_WORDS + SLOT_META] as number;
-      this.#hash(entries, i * SLOT_WORDS, metaIdBytes(meta));
-    }
-    this.#write(entries, first, count, 0);
+    this.#stopIfAsked();
+    this.#restorer.restore(entries, first, count);
   };
 
   /** Blocks until everything replayed so far is in the store. */
@@ -106,18 +90,18 @@ export class Replay implements RecoverySink {
   }
 
   readonly keys = (entries: Int32Array, count: number): void => {
-    this.#lastKeySeq = this.#windows.dedupe.restore(entries, count);
+    this.#lastKeySeq = this.#target.dedupe.restore(entries, count);
   };
 
   /** Stores those that the window still has room for: it may be smaller than it was. */
   outcomes(firstSeq: number, bytes: Uint8Array, nextSeq: number): void {
-    const { outcomes } = this.#windows;
+    const { outcomes } = this.#target;
     const skipped = Math.max(0, nextSeq - outcomes.capacity - firstSeq);
     for (let i = skipped; i < bytes.length; i++) outcomes.store(firstSeq + i, bytes[i] as number);
   }
 
   #hash({ words }: SlotViews, w: number, idBytes: number): void {
-    words[w + SLOT_HASH] = hashId(this.#key, words, w + SLOT_ID, idBytes);
+    words[w + SLOT_HASH] = hashId(this.#target.hashKey, words, w + SLOT_ID, idBytes);
   }
 
   #write(slots: SlotViews, first: number, count: number, commitTimeMs: number): void {
@@ -143,27 +127,12 @@ export class Replay implements RecoverySink {
   }
 
   #publish(): void {
-    if (Atomics.load(this.#intake.cursors, INTAKE_STOP) === 1) throw new StopRequested();
+    this.#stopIfAsked();
     this.#commits.publish();
     this.#unpublished = 0;
   }
-}
 
-/** Entry and slot are both 128 bytes, with the id and updated_at in the same place. */
-function toStateSlot({ words, doubles }: SlotViews, index: number): void {
-  const d = index * SLOT_DOUBLES;
-  const w = index * SLOT_WORDS;
-  const entry = (word: number) => doubles[d + (word >> 1)] as number;
-  const seq = entry(ENTRY_SEQ);
-  const price = entry(ENTRY_PRICE);
-  const priceAtMs = entry(ENTRY_PRICE_AT);
-  const stock = entry(ENTRY_STOCK);
-  const stockAtMs = entry(ENTRY_STOCK_AT);
-  const idBytes = (words[w + ENTRY_META] as number) >>> ENTRY_ID_LENGTH_SHIFT;
-  doubles[d + SLOT_SEQ] = seq;
-  doubles[d + SLOT_OCCURRED_AT] = priceAtMs;
-  doubles[d + SLOT_PRICE] = price;
-  doubles[d + SLOT_STOCK] = stock;
-  doubles[d + SLOT_STATE_STOCK_AT] = stockAtMs;
-  words[w + SLOT_META] = packMeta(KIND_STATE, FLAG_HAS_PRICE | FLAG_HAS_STOCK, idBytes);
+  #stopIfAsked(): void {
+    if (Atomics.load(this.#intake.cursors, INTAKE_STOP) === 1) throw new StopRequested();
+  }
 }

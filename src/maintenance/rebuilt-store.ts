@@ -1,6 +1,7 @@
 /**
  * A product store built in one thread from checkpoint entries and log frames, by the code that a
- * start uses: the replay fills a commit ring, the real merge rule empties it. Main thread of a tool.
+ * start uses: the replay restores entries and fills a commit ring, the real merge rule empties it.
+ * Main thread of a tool.
  */
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { CommitPublisher } from '../log/commit-publisher.ts';
@@ -8,19 +9,18 @@ import { Replay } from '../log/replay.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { COMMIT_HEAD, CommitRing, commitCursor } from '../ring/commit-ring.ts';
 import { IntakeRing } from '../ring/intake-ring.ts';
+import { NoRoomError } from '../store/no-room-error.ts';
 import { SHARD_USED, Shard } from '../store/shard.ts';
 import { ShardWriter, UNDO_BYTES } from '../store/shard-writer.ts';
 import type { StorePlan } from '../store/sizing.ts';
 import { createSharedMemory } from '../threads/shared-memory.ts';
 
-/** A product did not fit. */
-export class NoRoomError extends Error {
-  override readonly name = 'NoRoomError';
-}
-
 export class RebuiltStore {
   readonly shards: readonly Shard[];
-  /** What is given to it: entries, newest checkpoint first, keys, frames in order, then `finish`. */
+  /**
+   * What is given to it: entries, newest checkpoint first, keys, frames in order, then `finish`. It
+   * throws NoRoomError when a product does not fit.
+   */
   readonly replay: Replay;
   /** The keys of the last `dedupeEvents` keyed events that are replayed. */
   readonly dedupe: DedupeWindow;
@@ -31,12 +31,12 @@ export class RebuiltStore {
     this.shards = memory.shards.map((buffer) => new Shard(buffer));
     const applier = new InlineApplier(ring, this.shards);
     this.dedupe = new DedupeWindow(memory.dedupe, memory.hashKey);
-    this.replay = new Replay(
-      new IntakeRing(memory.intake),
-      applier,
-      { dedupe: this.dedupe, outcomes: new OutcomeWindow(memory.outcomes) },
-      memory.hashKey,
-    );
+    this.replay = new Replay(new IntakeRing(memory.intake), applier, {
+      shards: this.shards,
+      hashKey: memory.hashKey,
+      dedupe: this.dedupe,
+      outcomes: new OutcomeWindow(memory.outcomes),
+    });
   }
 
   get products(): number {
@@ -70,7 +70,7 @@ class InlineApplier extends CommitPublisher {
     for (let cursor = cursors[own] as number; cursor !== head; cursor = (cursor + 1) | 0) {
       const slot = cursor & mask;
       if (this.#writer.apply(cursor, slot, commitTimes[slot] as number) === 'no-room') {
-        throw new NoRoomError('the products do not fit: raise MAX_MEMORY_USAGE and repair again');
+        throw new NoRoomError();
       }
     }
     cursors[own] = head;

@@ -13,6 +13,7 @@ import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
 import { NodeFileSystem, writeFully } from '../log/file-system.ts';
 import { isOtherVersion } from '../log/format.ts';
 import { SegmentWriter } from '../log/segment-writer.ts';
+import { NoRoomError } from '../store/no-room-error.ts';
 import type { StorePlan } from '../store/sizing.ts';
 import { scanCheckpoint } from './checkpoint-scan.ts';
 import { holdForReading } from './folder-hold.ts';
@@ -41,7 +42,7 @@ export interface RepairOptions {
   readonly now: Date;
 }
 
-/** Repairs, and returns what was kept and what was not. Throws RepairError, and NoRoomError. */
+/** Repairs, and returns what was kept and what was not. Throws RepairError. */
 export function repair(options: RepairOptions): RepairReport {
   const { root, to } = options;
   if (existsSync(to)) throw new RepairError(`${to} exists; --to names a folder that does not`);
@@ -51,6 +52,9 @@ export function repair(options: RepairOptions): RepairReport {
   }
   try {
     return repairHeld(options);
+  } catch (error) {
+    if (!(error instanceof NoRoomError)) throw error;
+    throw new RepairError('the products do not fit: raise MAX_MEMORY_USAGE and repair again');
   } finally {
     hold.release();
   }

@@ -27,9 +27,6 @@ export const SLOT_OCCURRED_AT = 1;
 export const SLOT_PRICE = 2;
 export const SLOT_STOCK = 3;
 export const SLOT_EXPECTED_SEQ = 4;
-/** Of a KIND_STATE slot only. */
-export const SLOT_STATE_STOCK_AT = SLOT_EXPECTED_SEQ;
-export const SLOT_STATE_UPDATED_AT = 6;
 
 /** Offsets in 32-bit words from the start of the slot. */
 export const SLOT_META = 10;
@@ -43,14 +40,11 @@ export const SLOT_ID_BYTE = 64;
 export const ID_BYTES_MAX = 64;
 export const ID_WORDS = ID_BYTES_MAX / 4;
 
-/** What the event does; 0 never stands in a valid slot. An upsert with one field alone is partial. */
-export const KIND_UPSERT = 1;
 /**
- * A product's whole state from a checkpoint, on its way to the store at start; memory only.
- * occurred_at is its price_at, expected seq its stock_at, the fingerprint's first half its
- * updated_at.
+ * What the event does. An upsert with one field alone is partial. 0 and 2 never stand in a valid slot:
+ * 2 was once used in memory, never on disk.
  */
-export const KIND_STATE = 2;
+export const KIND_UPSERT = 1;
 /** Delists the product: writes "absent" (NaN) to both fields, at the event's time like any value. */
 export const KIND_DELETE = 3;
 
@@ -74,7 +68,6 @@ const ID_LENGTH_SHIFT = 24;
 
 assert.equal(endianness(), 'LE', 'slots and frames are little-endian, so must the machine be');
 assert.equal(SLOT_ID * 4, SLOT_ID_BYTE);
-assert.equal(SLOT_STATE_UPDATED_AT * 8, SLOT_FINGERPRINT * 4);
 assert.equal((SLOT_EXPECTED_SEQ + 1) * 8, SLOT_META * 4);
 assert.equal(SLOT_ID_BYTE + ID_BYTES_MAX, SLOT_BYTES);
 

@@ -21,9 +21,7 @@ import {
   FLAG_HAS_STOCK,
   FLAG_RESERVED,
   ID_WORDS,
-  KIND_STATE,
   metaIdBytes,
-  metaKind,
   SLOT_DOUBLES,
   SLOT_EXPECTED_SEQ,
   SLOT_HASH,
@@ -32,8 +30,6 @@ import {
   SLOT_OCCURRED_AT,
   SLOT_PRICE,
   SLOT_SEQ,
-  SLOT_STATE_STOCK_AT,
-  SLOT_STATE_UPDATED_AT,
   SLOT_STOCK,
   SLOT_WORDS,
   type SlotViews,
@@ -135,7 +131,7 @@ export class ShardWriter {
     let result: ApplyResult;
     if (entrySeq >= seq) {
       result = entrySeq === seq ? 'applied' : 'overtaken';
-    } else if (!this.#holds(shard, found, entrySeq, d, meta)) {
+    } else if (!this.#holds(shard, found, entrySeq, d)) {
       result = 'refused';
     } else if (found >= 0) {
       const entry = found >> 1;
@@ -192,10 +188,9 @@ export class ShardWriter {
   }
 
   /** Whether the condition of the slot at double `d` holds for the entry at word `found` (< 0: none). */
-  #holds(shard: Shard, found: number, entrySeq: number, d: number, meta: number): boolean {
+  #holds(shard: Shard, found: number, entrySeq: number, d: number): boolean {
     const expected = this.#slots.doubles[d + SLOT_EXPECTED_SEQ] as number;
-    // A checkpoint's state has a time in this place.
-    if (expected === 0 || metaKind(meta) === KIND_STATE) return true;
+    if (expected === 0) return true;
     if (found < 0) return false;
     const price = shard.doubles[(found + ENTRY_PRICE) >> 1] as number;
     const stock = shard.doubles[(found + ENTRY_STOCK) >> 1] as number;
@@ -306,7 +301,6 @@ export class ShardWriter {
       (meta & FLAG_HAS_PRICE) !== 0,
       (meta & FLAG_HAS_STOCK) !== 0,
     );
-    if (metaKind(meta) === KIND_STATE) this.#restoreTimes(doubles, pair, slot >> 1);
     // Before the cell: the admission must never see the product known and its room still free.
     Atomics.store(words, SHARD_USED, used + 1);
     // Pairs with the Atomics.load of the cell in Shard.find.
@@ -332,14 +326,6 @@ export class ShardWriter {
       storePair(words, entry + ENTRY_STOCK_AT, from, at);
     }
     storePair(words, entry + ENTRY_UPDATED_AT, this.#timeWords, 0);
-  }
-
-  /** The times that a checkpoint's state keeps apart. The entry is not yet visible. */
-  #restoreTimes(doubles: Float64Array, pair: number, slot: number): void {
-    const from = this.#slots.doubles;
-    doubles[pair + (ENTRY_PRICE_AT >> 1)] = from[slot + SLOT_OCCURRED_AT] as number;
-    doubles[pair + (ENTRY_STOCK_AT >> 1)] = from[slot + SLOT_STATE_STOCK_AT] as number;
-    doubles[pair + (ENTRY_UPDATED_AT >> 1)] = from[slot + SLOT_STATE_UPDATED_AT] as number;
   }
 
   /** Counts one settled reservation. Pairs with the admission's load: released first, then used. */

@@ -1,6 +1,7 @@
 /**
  * A shard of the product store: one SharedArrayBuffer with an open-addressing index and entries.
- * One applier owns it and writes; every other thread reads. Entries are never moved or freed.
+ * One applier owns it and writes, after shard-restorer.ts has; every other thread reads. Entries are
+ * never moved or freed.
  *
  *   byte   0  used      u32  entries in use; the owner writes
  *          4  released  i32  admission reservations that were settled here; the owner writes

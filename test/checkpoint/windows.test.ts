@@ -59,7 +59,8 @@ function restored(
   if ('reason' in checked) throw new Error(checked.reason);
   const into = { outcomes: outcomeWindow(events), dedupe: dedupeWindow(events) };
   const commits = new CommitPublisher(CommitRing.create(1, 1));
-  const replay = new Replay(IntakeRing.create(1), commits, into, KEY);
+  const target = { ...into, shards: [], hashKey: KEY };
+  const replay = new Replay(IntakeRing.create(1), commits, target);
   readCheckpoint(files, checked, {
     entries: () => t.fail('there are none'),
     keys: (entries, count) => replay.keys(entries, count),

@@ -17,16 +17,7 @@ import type { LogTail } from '../../src/log/sequencer.ts';
 import { OutcomeWindow } from '../../src/outcome/outcome-window.ts';
 import { COMMIT_HEAD, CommitRing, commitCursor } from '../../src/ring/commit-ring.ts';
 import { IntakeRing, type IntakeRings } from '../../src/ring/intake-ring.ts';
-import {
-  describeSlot,
-  KIND_STATE,
-  metaKind,
-  SLOT_DOUBLES,
-  SLOT_META,
-  SLOT_SEQ,
-  SLOT_WORDS,
-  type SlotViews,
-} from '../../src/ring/slot.ts';
+import { describeSlot, SLOT_DOUBLES, SLOT_SEQ, type SlotViews } from '../../src/ring/slot.ts';
 import { Shard, shardSize } from '../../src/store/shard.ts';
 import { ShardWriter, UNDO_BYTES } from '../../src/store/shard-writer.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
@@ -68,6 +59,7 @@ export class RecoveredState implements RecoverySink {
   lastFrameSeq = 0;
   replayFrom = 1;
   nextSeq = 0;
+  readonly #shards: readonly Shard[];
   readonly #writer: ShardWriter;
   #replay: Replay | undefined;
 
@@ -76,6 +68,7 @@ export class RecoveredState implements RecoverySink {
     const shards = Array.from({ length: size.shards }, () =>
       Shard.create(shardSize(size.shardBytes)),
     );
+    this.#shards = shards;
     this.intakes = {
       live: IntakeRing.create(size.intakeSlots, firstCursor),
       bulk: IntakeRing.create(size.intakeSlots, firstCursor),
@@ -101,8 +94,12 @@ export class RecoveredState implements RecoverySink {
 
   /** Recovers from `files` into this memory. Throws what the recovery throws. */
   recover(files: FileSystem, publisher: CommitPublisher = new Applying(this)): LogTail {
-    const windows = { dedupe: this.dedupe, outcomes: this.outcomeWindow };
-    this.#replay = new Replay(this.intakes.live, publisher, windows, this.memory.hashKey);
+    this.#replay = new Replay(this.intakes.live, publisher, {
+      shards: this.#shards,
+      hashKey: this.memory.hashKey,
+      dedupe: this.dedupe,
+      outcomes: this.outcomeWindow,
+    });
     const tail = recover({
       files,
       folder: LOG_FOLDER,
@@ -151,10 +148,8 @@ export class RecoveredState implements RecoverySink {
       const index = cursor & mask;
       const result = this.#writer.apply(cursor, index, commitTimes[index] as number);
       assert.ok(result !== 'no-room');
-      if (metaKind(slots.words[index * SLOT_WORDS + SLOT_META] as number) !== KIND_STATE) {
-        const seq = slots.doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number;
-        this.outcomeWindow.store(seq, OUTCOME_OF[result]);
-      }
+      const seq = slots.doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number;
+      this.outcomeWindow.store(seq, OUTCOME_OF[result]);
       Atomics.store(cursors, own, (cursor + 1) | 0);
     }
   }

@@ -102,6 +102,7 @@ function stateOf(seq: number, price: number, stock: number): ProductState {
 
 export class FakeLifecycle {
   phase: Phase = 'ready';
+  wasReady = true;
   storageAvailable = true;
 }
 

@@ -1,7 +1,7 @@
 /** Health, liveness and readiness in every phase, and what the phases do to the API. */
 import t from 'tap';
 import type { Phase } from '../../src/lifecycle.ts';
-import { fakeApp } from '../helpers/http-fakes.ts';
+import { FakeLifecycle, fakeApp } from '../helpers/http-fakes.ts';
 
 const PHASES: readonly Phase[] = ['starting', 'ready', 'draining', 'stopping', 'stopped'];
 const EVENT = { product_id: 'p', price: 1, stock: 1 };
@@ -85,7 +85,7 @@ t.test('a refused write is refused before its body is judged', async (t) => {
 });
 
 t.test('readyz says how far a long start has come', async (t) => {
-  const lifecycle = { phase: 'starting' as const, storageAvailable: true, replayedPercent: 45 };
+  const lifecycle = Object.assign(new FakeLifecycle(), { phase: 'starting', replayedPercent: 45 });
   const { app } = fakeApp({ lifecycle });
   t.teardown(() => app.close());
   const response = await app.inject('/readyz');

@@ -79,15 +79,22 @@ t.test('damage ends verify with 1, repair with 3, backup with 1', async (t) => {
   t.match(repair.stdout, 'repaired, WITH LOSSES');
 });
 
-t.test('products that do not fit are told, and there is no copy', async (t) => {
-  const cwd = tempDir(t);
-  new BuiltData(join(cwd, 'data'), new Random(1), 1000).segment(50).seal();
-  const env = { MAX_MEMORY_USAGE: '4KB', SHARDS: '1', WORKERS: '1' };
-  const { code, stderr } = await run(t, { cwd, env, args: ['repair', '--to', 'repaired'] });
-  t.equal(code, 1);
-  t.match(stderr, 'do not fit: raise MAX_MEMORY_USAGE and repair again\n');
-  t.strictSame(readdirSync(cwd), ['data']);
-});
+for (const source of ['log', 'checkpoint'] as const) {
+  t.test(`products of the ${source} that do not fit are told, and there is no copy`, async (t) => {
+    const cwd = tempDir(t);
+    const data = new BuiltData(join(cwd, 'data'), new Random(1), 1000).segment(50);
+    if (source === 'checkpoint') data.checkpoint();
+    data.seal();
+    const env = { MAX_MEMORY_USAGE: '4KB', SHARDS: '1', WORKERS: '1' };
+    const { code, stderr } = await run(t, { cwd, env, args: ['repair', '--to', 'repaired'] });
+    t.equal(code, 1);
+    t.equal(
+      stderr,
+      'product-service: the products do not fit: raise MAX_MEMORY_USAGE and repair again\n',
+    );
+    t.strictSame(readdirSync(cwd), ['data']);
+  });
+}
 
 t.test('package.json names the program and a script for each command', (t) => {
   const { bin, scripts } = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8'));

@@ -88,6 +88,7 @@ t.test('meta packs and is checked', (t) => {
   t.notOk(isMetaValid(packMeta(KIND_UPSERT, 0, 0)));
   t.notOk(isMetaValid(packMeta(KIND_UPSERT, 0, ID_BYTES_MAX + 1)));
   t.notOk(isMetaValid(packMeta(0, 0, 5)));
+  t.notOk(isMetaValid(packMeta(2, 0, 5)), 'between the kinds');
   t.notOk(isMetaValid(packMeta(KIND_UPSERT, 1 << 23, 5)));
   t.end();
 });

@@ -60,6 +60,9 @@ t.test('a stop while the log is replayed', async (t) => {
   const { env, service, read } = await replaying(t);
   const stopped = service.stop();
   t.equal(service.phase, 'stopping');
+  const got = await service.app.inject('/api/v1/products/p');
+  t.equal(got.statusCode, 503, 'reads stay refused: the store is not whole');
+  t.equal(got.json().code, 'stopping');
   read.open();
   t.equal(await stopped, true, 'it stops cleanly');
   const again = await startReadyService(t, env);

@@ -5,6 +5,7 @@
  * Exit codes: 0 stopped cleanly (or helped, or checked), 1 failed, 2 wrong usage or configuration;
  * a command's own stand in maintenance/commands.ts.
  */
+import { flushCompileCache } from 'node:module';
 import { parseArgs } from 'node:util';
 import { type Logger, pino } from 'pino';
 import { readDotEnv } from './config/dot-env.ts';
@@ -127,6 +128,8 @@ async function run(config: Config): Promise<void> {
   }
   if (service.phase !== 'ready') return;
   logger.info(`ready on http://${config.host}:${service.port}`);
+  // At the exit comes too late for a process that is killed; the threads do the same.
+  flushCompileCache();
   const reason = await service.failed;
   logger.fatal({ reason }, 'the service can not go on');
   await stop(service, logger, config, EXIT_FAILED);

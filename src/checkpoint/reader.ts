@@ -4,8 +4,8 @@
  */
 import { join } from 'node:path';
 import type { FileSystem } from '../log/file-system.ts';
-import { type CheckedFrame, checkFrame, FRAME_HEADER_BYTES } from '../log/format.ts';
-import { SegmentBytes } from '../log/segment-bytes.ts';
+import { type CheckedFrame, FRAME_HEADER_BYTES } from '../log/format.ts';
+import { FrameWindow } from '../log/frame-window.ts';
 import { SLOT_BYTES, SLOT_DOUBLES, type SlotViews } from '../ring/slot.ts';
 import { ENTRY_SEQ } from '../store/shard.ts';
 import {
@@ -113,9 +113,9 @@ function readManifest(
   replayFrom: number,
 ): Manifest | CheckpointFault {
   const path = join(folder, MANIFEST_NAME);
-  const bytes = loadFile(files, path, new SegmentBytes());
-  if (bytes === undefined) return { path, offsetBytes: 0, reason: 'the manifest is missing' };
-  const manifest = unpackManifest(bytes);
+  const window = new FrameWindow(files);
+  const manifest = readIfThere(window, path, () => unpackManifest(window.part(0, window.size)));
+  if (manifest === undefined) return { path, offsetBytes: 0, reason: 'the manifest is missing' };
   if (typeof manifest === 'string') return { path, offsetBytes: 0, reason: manifest };
   if (manifest.replayFrom !== replayFrom) {
     return { path, offsetBytes: 0, reason: `it belongs to seq ${manifest.replayFrom}` };
@@ -133,41 +133,40 @@ function readFiles(
   visit: FileVisitor,
 ): CheckpointFault | undefined {
   const nonce = Buffer.from(manifest.nonce, 'hex');
-  // One memory for all: touching fresh pages for each file takes longer than reading it.
-  const memory = new SegmentBytes();
+  const window = new FrameWindow(files);
   for (const file of filesOf(manifest)) {
     const path = join(folder, file.name);
-    const bytes = loadFile(files, path, memory);
-    if (bytes === undefined) return { path, offsetBytes: 0, reason: 'the file is missing' };
     const onFrame = (at: number, frame: CheckedFrame) => {
-      const { slots, first } = memory.slotsAt(at);
+      const { slots, first } = window.slotsAt(at);
       visit(file.kind, slots, first, frame);
     };
-    const fault = readFrameFile(path, bytes, file, file.kind, nonce, onFrame);
-    if (fault !== undefined) return fault;
+    const fault = readIfThere(window, path, () =>
+      readFrameFile(path, window, file, file.kind, nonce, onFrame),
+    );
+    if (fault === undefined) return { path, offsetBytes: 0, reason: 'the file is missing' };
+    if (fault !== 'whole') return fault;
   }
   return undefined;
 }
 
 function readFrameFile(
   path: string,
-  bytes: Buffer,
+  window: FrameWindow,
   file: ManifestFile,
   kind: FileKind,
   nonce: Buffer,
   onFrame: (at: number, frame: CheckedFrame) => void,
-): CheckpointFault | undefined {
+): CheckpointFault | 'whole' {
   const fault = (offsetBytes: number, reason: string) => ({ path, offsetBytes, reason });
-  const wrongHeader = checkFileHeader(bytes, nonce, kind);
+  const { size } = window;
+  const wrongHeader = checkFileHeader(window.part(0, CHECKPOINT_HEADER_BYTES), nonce, kind);
   if (wrongHeader !== undefined) return fault(0, wrongHeader);
-  if (bytes.length !== file.bytes) {
-    return fault(bytes.length, `${bytes.length} bytes, the manifest says ${file.bytes}`);
-  }
+  if (size !== file.bytes) return fault(size, `${size} bytes, the manifest says ${file.bytes}`);
   let at = CHECKPOINT_HEADER_BYTES;
   let chain = 0;
   let entries = 0;
-  while (at < bytes.length) {
-    const frame = checkFrame(bytes, at, nonce);
+  while (at < size) {
+    const frame = window.frameAt(at, nonce);
     if (typeof frame === 'string') return fault(at, frame);
     if (frame.chain !== chain || frame.firstSeq !== entries) {
       return fault(at, `the frame does not follow entry ${entries - 1}`);
@@ -180,14 +179,13 @@ function readFrameFile(
   if (entries !== file.entries || chain !== file.chain) {
     return fault(at, `${entries} entries, the manifest says ${file.entries}`);
   }
-  return undefined;
+  return 'whole';
 }
 
-/** A whole file, loaded to `memory`, or `undefined` if there is none. */
-function loadFile(files: FileSystem, path: string, memory: SegmentBytes): Buffer | undefined {
+/** What `read` makes of the file, or `undefined` if there is none. */
+function readIfThere<T>(window: FrameWindow, path: string, read: () => T): T | undefined {
   try {
-    const size = memory.load(files, path);
-    return memory.bytes.subarray(0, size);
+    return window.reading(path, read);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

@@ -175,6 +175,12 @@ export interface CheckedFrame {
   readonly bytes: number;
 }
 
+/** How long the frame at `at` of `bytes` says that it is, unchecked; 0 = no frame starts there. */
+export function claimedBytes(bytes: Buffer, at: number): number {
+  if (at + FRAME_HEADER_BYTES > bytes.length || bytes.readUInt32LE(at) !== FRAME_MAGIC) return 0;
+  return frameBytes(bytes.readUInt32LE(at + 16));
+}
+
 /**
  * Checks the frame at `at` of `file`, a segment's bytes from offset `base` on. Returns the frame, or a
  * sentence that says what is wrong with it. Its order in the log is the caller's to check (`firstSeq`,

@@ -6,7 +6,6 @@
 import { join } from 'node:path';
 import type { FileSystem } from './file-system.ts';
 import {
-  checkFrame,
   FRAME_ALIGN_BYTES,
   FRAME_HEADER_BYTES,
   SEGMENT_HEADER_BYTES,
@@ -14,16 +13,11 @@ import {
   type SegmentHeader,
   segmentName,
 } from './format.ts';
+import { FrameWindow } from './frame-window.ts';
 import { LogDamagedError } from './log-damaged-error.ts';
 import { identityAt, type LogIdentity } from './log-identity.ts';
 import { newestPath, readNewest } from './newest-file.ts';
-import {
-  type FrameVisitor,
-  findBadSlot,
-  findFrame,
-  isZero,
-  SegmentBytes,
-} from './segment-bytes.ts';
+import { type FrameVisitor, findBadSlot, findFrame, isZero } from './segment-bytes.ts';
 import {
   checkLinks,
   headerOfUnread,
@@ -87,7 +81,7 @@ export function readLog(
   const start = all.findLastIndex((firstSeq) => firstSeq <= from);
   if (start === -1 && (all.length > 0 || from > 1)) throw missingFirst(files, folder, all, from);
   const names = all.slice(Math.max(start, 0));
-  const memory = new SegmentBytes();
+  const window = new FrameWindow(files);
   let nextSeq = names[0] ?? 1;
   let end: SegmentEnd | undefined;
   let previous: SegmentEnd | undefined;
@@ -107,7 +101,9 @@ export function readLog(
       throw new LogDamagedError(path, 16, reason);
     }
     const counted = headers[i + 1]?.previous;
-    const scan = scanSegment(files, path, header, counted, nextSeq, memory, visit);
+    const scan = window.reading(path, () =>
+      scanSegment(window, path, header, counted, nextSeq, visit),
+    );
     previous = header.previous;
     end = scan.end;
     nextSeq = scan.nextSeq;
@@ -158,16 +154,14 @@ interface Scan {
 
 /** Reads one segment: up to where the next one says (`counted`), or to the end of the log. */
 function scanSegment(
-  files: FileSystem,
+  window: FrameWindow,
   path: string,
   header: SegmentHeader,
   counted: SegmentEnd | undefined,
   firstSeq: number,
-  memory: SegmentBytes,
   visit: FrameVisitor,
 ): Scan {
-  const size = memory.load(files, path);
-  const file = memory.bytes.subarray(0, size);
+  const { size } = window;
   let at = SEGMENT_HEADER_BYTES;
   let chain = header.previous?.chain ?? 0;
   let nextSeq = firstSeq;
@@ -175,13 +169,15 @@ function scanSegment(
   let tornTail: TornTail | undefined;
 
   while (counted === undefined ? at < size : at < counted.endBytes) {
-    const frame = checkFrame(file, at, header.nonce);
+    const frame = window.frameAt(at, header.nonce);
     if (typeof frame === 'string') {
       if (counted !== undefined) throw new LogDamagedError(path, at, frame);
-      if (isZero(file, at)) break;
-      const good = findFrame(file, at + FRAME_ALIGN_BYTES, header.nonce);
+      const rest = window.part(at, size - at);
+      if (isZero(rest, 0)) break;
+      const good = findFrame(rest, FRAME_ALIGN_BYTES, header.nonce, at);
       if (good !== undefined) {
-        throw new LogDamagedError(path, at, `${frame}, but a whole frame follows at ${good}`);
+        const reason = `${frame}, but a whole frame follows at ${at + good}`;
+        throw new LogDamagedError(path, at, reason);
       }
       tornTail = { path, offsetBytes: at, bytes: size - at, reason: frame };
       break;
@@ -190,7 +186,7 @@ function scanSegment(
       throw new LogDamagedError(path, at, `the frame does not follow seq ${nextSeq - 1}`);
     }
     if (frame.count > 0) {
-      const { slots, first } = memory.slotsAt(at + FRAME_HEADER_BYTES);
+      const { slots, first } = window.slotsAt(at + FRAME_HEADER_BYTES);
       const bad = findBadSlot(slots, first, frame);
       if (bad !== undefined) throw new LogDamagedError(path, at, bad);
       visit(slots, first, frame);

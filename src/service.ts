@@ -4,8 +4,7 @@
  * is main.ts) and can be started many times in one process. Main thread.
  * (Over 300 lines: the order of start and stop has to be read as a whole.)
  */
-import type { AddressInfo } from 'node:net';
-import type { FastifyInstance } from 'fastify';
+import assert from 'node:assert/strict';
 import type { Logger } from 'pino';
 import { AppliedWatermark } from './apply/applied-watermark.ts';
 import { ApplierPool } from './apply/applier-pool.ts';
@@ -19,7 +18,8 @@ import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
 import { DedupeWindow } from './dedupe/dedupe-window.ts';
-import { ConnectionDrain } from './http/drain.ts';
+import type { AppDeps } from './http/app.ts';
+import { HttpSide } from './http/http-side.ts';
 import { BulkIntake } from './intake/bulk-intake.ts';
 import { RingIntake } from './intake/ring-intake.ts';
 import { SlotAdmission } from './intake/slot-admission.ts';
@@ -28,8 +28,8 @@ import { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
 import { LogSupervisor } from './log/log-supervisor.ts';
 import { LogProgress } from './log/progress.ts';
+import { EventOutcomes } from './outcome/event-outcomes.ts';
 import { OutcomeReader, OutcomeWindow } from './outcome/outcome-window.ts';
-import { SetAsideSearch } from './outcome/set-aside-search.ts';
 import { CommitRing } from './ring/commit-ring.ts';
 import { IntakeRing } from './ring/intake-ring.ts';
 import { Admission } from './store/admission.ts';
@@ -60,14 +60,12 @@ export class Service implements Lifecycle {
   readonly log: LogSupervisor;
   readonly checkpoints: Checkpointer;
   readonly changes: ChangeFeed;
-  /** There once `start` has made it, before anybody has the service. */
-  app!: FastifyInstance;
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
   readonly intake: RingIntake;
   readonly #bulk: BulkIntake;
   readonly #watermark: AppliedWatermark;
-  #drain!: ConnectionDrain;
+  readonly #events: EventOutcomes;
   readonly #known: DedupeWindow;
   readonly #failed = Promise.withResolvers<string>();
   readonly #progress: LogProgress;
@@ -78,8 +76,8 @@ export class Service implements Lifecycle {
   #replayedPercent: number | undefined;
   #stopping: Promise<boolean> | undefined;
   #isBroken = false;
-  /** Of the last event that was there at the start. */
-  #replayedSeq = 0;
+  /** None while `start` loads it, and for good if that fails. */
+  #http: HttpSide | undefined;
 
   private constructor(options: ServiceOptions, dataDir: DataDir) {
     const { config, logger, threads } = options;
@@ -149,6 +147,11 @@ export class Service implements Lifecycle {
       logger,
       onFatal,
     });
+    this.#events = new EventOutcomes({
+      watermark: this.#watermark,
+      outcomes: this.outcomes,
+      setAsideIn: (from, to) => this.appliers.setAsideIn(from, to),
+    });
     this.log = new LogSupervisor({
       data: {
         memory,
@@ -204,8 +207,8 @@ export class Service implements Lifecycle {
     }
     try {
       const { host, port } = options.config;
-      await service.#addHttp();
-      await service.app.listen({ host, port });
+      service.#http = await HttpSide.load(service.#httpDeps());
+      await service.#http.listen(host, port);
     } catch (error) {
       await service.stop();
       throw error;
@@ -213,20 +216,13 @@ export class Service implements Lifecycle {
     return service;
   }
 
-  /** Loads and builds the HTTP side: takes as long as a short replay, which goes on beside it. */
-  async #addHttp(): Promise<void> {
+  #httpDeps(): AppDeps {
     const { config, logger } = this.#options;
-    const { buildApp } = await import('./http/app.ts');
-    this.app = buildApp({
+    return {
       intake: this.intake,
       bulk: this.#bulk,
       known: this.#known,
-      applied: {
-        whenApplied: (seq, onApplied) => this.#watermark.whenApplied(seq, onApplied),
-        outcomeOf: (seq) => this.outcomes.outcomeOf(seq),
-        searchSetAside: () =>
-          new SetAsideSearch(this.#watermark, (from, to) => this.#setAsideIn(from, to)),
-      },
+      applied: this.#events,
       watermark: this.#watermark,
       products: this.store,
       catalogue: this.store,
@@ -235,8 +231,7 @@ export class Service implements Lifecycle {
       limits: config,
       ackDefault: config.ackDefault,
       logger,
-    });
-    this.#drain = new ConnectionDrain(this.app.server);
+    };
   }
 
   get phase(): Phase {
@@ -251,9 +246,14 @@ export class Service implements Lifecycle {
     return this.#replayedPercent;
   }
 
+  get http(): HttpSide {
+    assert.ok(this.#http !== undefined, 'a service is given away when it listens');
+    return this.#http;
+  }
+
   /** Port it listens on. */
   get port(): number {
-    return (this.app.server.address() as AddressInfo).port;
+    return this.http.port;
   }
 
   /** Resolves when the log is replayed and writes are taken; rejects, with one line, if refused. */
@@ -264,7 +264,7 @@ export class Service implements Lifecycle {
     await Promise.race([this.log.serving, failed]);
     if (this.#phase !== 'starting') return;
     this.#phase = 'ready';
-    this.#replayedSeq = this.#progress.loadNextSeq() - 1;
+    this.#events.replayedSeq = this.#progress.loadNextSeq() - 1;
     this.intake.open();
     this.#bulk.open();
     this.checkpoints.start(this.log.replayedFrom);
@@ -306,7 +306,7 @@ export class Service implements Lifecycle {
     this.#phase = 'stopping';
     this.#diskWatch.stop();
     await this.checkpoints.stop();
-    void this.#drain.beginDrain();
+    this.#http?.beginDrain();
     const settled = Promise.all([this.intake.close(), this.#bulk.close()]);
     // In this order: every claimed slot is settled, then nothing more comes, then the log ends.
     const inTime = await within(leftMs(CLOSING_SHARE), settled);
@@ -320,9 +320,8 @@ export class Service implements Lifecycle {
       this.changes.close();
       return isClean;
     });
-    const drained = await this.#drain.drained({ timeoutMs: leftMs(CLOSING_SHARE / 2) });
-    if (drained === 'timed-out') logger.warn('stop: connections left open are closed');
-    this.app.server.closeAllConnections();
+    const haveEnded = await this.#http?.endConnections(leftMs(CLOSING_SHARE / 2));
+    if (haveEnded === false) logger.warn('stop: connections left open are closed');
     const isClean = (await within(leftMs(CLOSING_SHARE / 2), clean)) ?? false;
     // It spares the next start the replay; nothing is lost without it.
     if (isClean && wasReady) {
@@ -335,7 +334,7 @@ export class Service implements Lifecycle {
     this.intake.dispose();
     this.#bulk.dispose();
     this.#watermark.dispose();
-    await this.app.close();
+    await this.#http?.close();
     this.#dataDir.close();
     this.#phase = 'stopped';
     return isClean && inTime !== undefined;
@@ -345,14 +344,6 @@ export class Service implements Lifecycle {
     this.#isBroken = true;
     this.#tellIntake();
     this.#failed.resolve(reason);
-  }
-
-  /** Of applied events. Those of a run before, repeated now, are known as long as their outcomes. */
-  *#setAsideIn(from: number, to: number): Iterable<number> {
-    yield* this.appliers.setAsideIn(from, to);
-    for (let seq = from; seq <= Math.min(to, this.#replayedSeq); seq++) {
-      if (this.outcomes.outcomeOfApplied(seq) === 'dead') yield seq;
-    }
   }
 
   #tellIntake(): void {

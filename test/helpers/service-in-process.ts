@@ -7,7 +7,7 @@ import { watchServer } from './described-answers.ts';
 import type { LogLine } from './service-process.ts';
 
 /** A store for some ten thousand products is made much faster than the default one. */
-const SMALL = { PORT: '0', MAX_MEMORY_USAGE: '16MB', SHARDS: '8', WORKERS: '2' };
+export const SMALL = { PORT: '0', MAX_MEMORY_USAGE: '16MB', SHARDS: '8', WORKERS: '2' };
 
 export interface InProcess {
   readonly service: Service;
@@ -30,7 +30,7 @@ export async function startService(
     config: loadConfig({ ...SMALL, ...env }),
     logger,
   });
-  watchServer(service.app.server);
+  watchServer(service.http.server);
   t.teardown(async () => {
     await service.stop();
   });

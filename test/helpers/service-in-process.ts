@@ -1,8 +1,9 @@
 /** The service inside the test's own process, for tests that reach into it; stopped at the end. */
 import { pino } from 'pino';
 import type { Test } from 'tap';
+import type { ServiceOptions } from '../../src/assembly.ts';
 import { type Environment, loadConfig } from '../../src/config/load.ts';
-import { Service, type ServiceOptions } from '../../src/service.ts';
+import { Service } from '../../src/service.ts';
 import { watchServer } from './described-answers.ts';
 import type { LogLine } from './service-process.ts';
 

@@ -31,7 +31,7 @@ import { livezRoute } from './routes/livez.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
-import { ajvOptions } from './schemas/product-event.ts';
+import { ajvOptions } from './schemas/ajv.ts';
 import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './server.ts';
 
 export interface AppDeps {

@@ -2,9 +2,8 @@
  * Options of a route whose schema, or that of its body, describes it for the API's document and is not
  * run: its handler reads what came by hand. Main thread.
  */
-import { Ajv } from 'ajv';
 import type { FastifySchemaCompiler } from 'fastify';
-import { ajvOptions } from './product-event.ts';
+import { ajv } from './ajv.ts';
 
 // No function at all: Fastify then passes over validation, where one that takes anything would be
 // called for each part of each request.
@@ -13,8 +12,6 @@ const nothingToRun = (() => undefined) as unknown as FastifySchemaCompiler<unkno
 export const describedOnly = {
   validatorCompiler: nothingToRun,
 } as const;
-
-const ajv = new Ajv(ajvOptions.customOptions);
 
 /** Its handler judges the body; the rest of its schema is run. */
 export const judgedBody = {

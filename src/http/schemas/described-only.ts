@@ -3,7 +3,7 @@
  * run: its handler reads what came by hand. Main thread.
  */
 import type { FastifySchemaCompiler } from 'fastify';
-import { ajv } from './ajv.ts';
+import { compileSchema } from './ajv.ts';
 
 // No function at all: Fastify then passes over validation, where one that takes anything would be
 // called for each part of each request.
@@ -15,8 +15,6 @@ export const describedOnly = {
 
 /** Its handler judges the body; the rest of its schema is run. */
 export const judgedBody = {
-  validatorCompiler: (({ httpPart, schema }) =>
-    httpPart === 'body'
-      ? undefined
-      : ajv.compile(schema as object)) as FastifySchemaCompiler<unknown>,
+  validatorCompiler: ((part) =>
+    part.httpPart === 'body' ? undefined : compileSchema(part)) as FastifySchemaCompiler<unknown>,
 } as const;

@@ -6,7 +6,8 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import Fastify from 'fastify';
-import { ajvOptions, productEventBody, toProductEvent } from '../src/http/schemas/product-event.ts';
+import { ajvOptions } from '../src/http/schemas/ajv.ts';
+import { productEventBody, toProductEvent } from '../src/http/schemas/product-event.ts';
 import type { FullEvent } from '../src/intake/event-intake.ts';
 
 const accepted = Type.Object({ status: Type.String(), product_id: Type.String() });

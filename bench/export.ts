@@ -12,8 +12,8 @@ import { Agent, get, type IncomingMessage, type RequestOptions } from 'node:http
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import Fastify from 'fastify';
 import { AppliedGate } from '../src/http/applied-gate.ts';
-import { describeRoutes } from '../src/http/openapi.ts';
 import { catalogueRoutes } from '../src/http/routes/catalogue.ts';
+import { compilersFactory } from '../src/http/schemas/ajv.ts';
 import { Shard } from '../src/store/shard.ts';
 import { SharedProductStore } from '../src/store/shared-product-store.ts';
 import { planStore } from '../src/store/sizing.ts';
@@ -71,8 +71,7 @@ function filledStore(products: number): SharedProductStore {
 }
 
 function appOn(store: SharedProductStore) {
-  const app = Fastify();
-  describeRoutes(app);
+  const app = Fastify({ schemaController: { compilersFactory } });
   const lifecycle = { phase: 'ready', wasReady: true, storageAvailable: true } as const;
   const applied = { seq: 0, whenApplied: () => undefined, takeBack: () => {} };
   const gate = new AppliedGate(applied, lifecycle);

@@ -12,7 +12,7 @@ import { readDotEnv } from './config/dot-env.ts';
 import { loadConfig } from './config/load.ts';
 import { helpText } from './config/reference.ts';
 import type { Config } from './config/schema.ts';
-import { type Arguments, COMMANDS, type Command, UsageError } from './maintenance/commands.ts';
+import type { Arguments, Command } from './maintenance/commands.ts';
 import { Service } from './service.ts';
 
 /**
@@ -23,6 +23,9 @@ const SAME_SIGNAL_MS = 100;
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
+
+/** Loaded for a command or the help only: a start needs nothing of it. */
+const commandTable = () => import('./maintenance/commands.ts');
 
 /** One line on standard error, and the end. */
 function quit(code: number, reason: string): never {
@@ -41,7 +44,7 @@ interface CommandLine extends Arguments {
   readonly command: Command | undefined;
 }
 
-function readArguments(): CommandLine {
+async function readArguments(): Promise<CommandLine> {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
@@ -54,17 +57,21 @@ function readArguments(): CommandLine {
     });
     const [name, ...folders] = positionals;
     const { help, json, to, 'check-config': checkConfig } = values;
-    const command = COMMANDS.find((known) => known.name === name);
-    if (name !== undefined && command === undefined) {
-      throw new UsageError(`there is no command ${JSON.stringify(name)}`);
-    }
+    const command = name === undefined ? undefined : await commandOf(name);
     if (command === undefined && (json || to !== undefined)) {
-      throw new UsageError('--json and --to belong to commands');
+      throw new Error('--json and --to belong to commands');
     }
     return { help, checkConfig, command, folders, json, to };
   } catch (error) {
     return quit(EXIT_USAGE, `${message(error)}; see --help`);
   }
+}
+
+async function commandOf(name: string): Promise<Command> {
+  const { COMMANDS } = await commandTable();
+  const command = COMMANDS.find((known) => known.name === name);
+  if (command === undefined) throw new Error(`there is no command ${JSON.stringify(name)}`);
+  return command;
 }
 
 function readConfig(): Config {
@@ -135,7 +142,8 @@ async function run(config: Config): Promise<void> {
   await stop(service, logger, config, EXIT_FAILED);
 }
 
-function runCommand(command: Command, args: Arguments): void {
+async function runCommand(command: Command, args: Arguments): Promise<void> {
+  const { UsageError } = await commandTable();
   try {
     const { code, text } = command.run(args, readConfig);
     process.stdout.write(text);
@@ -146,11 +154,11 @@ function runCommand(command: Command, args: Arguments): void {
   }
 }
 
-const { help, checkConfig, command, ...rest } = readArguments();
+const { help, checkConfig, command, ...rest } = await readArguments();
 if (help) {
-  process.stdout.write(helpText(COMMANDS));
+  process.stdout.write(helpText((await commandTable()).COMMANDS));
 } else if (command !== undefined && !checkConfig) {
-  runCommand(command, rest);
+  await runCommand(command, rest);
 } else {
   const config = readConfig();
   if (checkConfig) process.stdout.write('configuration is valid\n');

@@ -1,192 +1,73 @@
 /**
- * Assembles the service and runs its life: memory, data folder, log thread, appliers, HTTP; start,
- * replay, serve, drain, stop. Knows nothing of the process (environment, signals, exit codes: that
- * is main.ts) and can be started many times in one process. Main thread.
- * (Over 300 lines: the order of start and stop has to be read as a whole.)
+ * The life of a service: start, replay, serve, drain, stop. What it is made of is put together in
+ * assembly.ts. Knows nothing of the process (environment, signals, exit codes: that is main.ts) and
+ * can be started many times in one process. Main thread.
  */
-import type { AddressInfo } from 'node:net';
-import type { FastifyInstance } from 'fastify';
-import type { Logger } from 'pino';
-import { AppliedWatermark } from './apply/applied-watermark.ts';
-import { ApplierPool } from './apply/applier-pool.ts';
-import { ChangeFeed } from './changes/change-feed.ts';
-import { changeHistory } from './changes/change-reader.ts';
-import { ChangeTeller } from './changes/change-teller.ts';
-import { LogHistory } from './changes/log-history.ts';
-import { RingHistory } from './changes/ring-history.ts';
-import { Checkpointer } from './checkpoint/checkpointer.ts';
-import { parseRetention } from './checkpoint/retention.ts';
-import type { Config } from './config/schema.ts';
+import assert from 'node:assert/strict';
+import type { ApplierPool } from './apply/applier-pool.ts';
+import { type Assembly, assemble, type ServiceOptions } from './assembly.ts';
+import type { ChangeFeed } from './changes/change-feed.ts';
+import type { Checkpointer } from './checkpoint/checkpointer.ts';
 import { afterMs, within } from './deadline.ts';
-import { DedupeWindow } from './dedupe/dedupe-window.ts';
-import { ConnectionDrain } from './http/drain.ts';
-import { BulkIntake } from './intake/bulk-intake.ts';
-import { RingIntake } from './intake/ring-intake.ts';
-import { SlotAdmission } from './intake/slot-admission.ts';
+import type { AppDeps } from './http/app.ts';
+import { HttpSide } from './http/http-side.ts';
+import type { RingIntake } from './intake/ring-intake.ts';
 import type { Lifecycle, Phase } from './lifecycle.ts';
 import { DataDir } from './log/data-dir.ts';
-import { DiskWatch } from './log/disk-watch.ts';
-import { LogSupervisor } from './log/log-supervisor.ts';
-import { LogProgress } from './log/progress.ts';
-import { OutcomeReader, OutcomeWindow } from './outcome/outcome-window.ts';
-import { SetAsideSearch } from './outcome/set-aside-search.ts';
-import { CommitRing } from './ring/commit-ring.ts';
-import { IntakeRing } from './ring/intake-ring.ts';
-import { Admission } from './store/admission.ts';
-import { Shard } from './store/shard.ts';
-import { SharedProductStore } from './store/shared-product-store.ts';
-import { planStore } from './store/sizing.ts';
-import { createSharedMemory } from './threads/shared-memory.ts';
-
-export interface ServiceOptions {
-  readonly config: Config;
-  readonly logger: Logger;
-  /** Where the ring cursors start (an Int32); tests put it just below the 32-bit wrap. */
-  readonly firstCursor?: number;
-  /** Modules of the threads, where a test wants others than those in workers/. */
-  readonly threads?: { readonly applier?: URL; readonly log?: URL };
-}
-
-const APPLIER_ENTRY = new URL('../workers/applier.ts', import.meta.url);
-const LOG_ENTRY = new URL('../workers/log.ts', import.meta.url);
+import type { LogSupervisor } from './log/log-supervisor.ts';
+import type { OutcomeReader } from './outcome/outcome-window.ts';
+import type { SharedProductStore } from './store/shared-product-store.ts';
 
 /** What is left of SHUTDOWN_TIMEOUT for threads and files after the connections had their turn. */
 const CLOSING_SHARE = 0.2;
 
 export class Service implements Lifecycle {
   readonly store: SharedProductStore;
+  readonly intake: RingIntake;
   readonly outcomes: OutcomeReader;
   readonly appliers: ApplierPool;
   readonly log: LogSupervisor;
   readonly checkpoints: Checkpointer;
   readonly changes: ChangeFeed;
-  /** There once `start` has made it, before anybody has the service. */
-  app!: FastifyInstance;
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
-  readonly intake: RingIntake;
-  readonly #bulk: BulkIntake;
-  readonly #watermark: AppliedWatermark;
-  #drain!: ConnectionDrain;
-  readonly #known: DedupeWindow;
+  readonly #parts: Assembly;
   readonly #failed = Promise.withResolvers<string>();
-  readonly #progress: LogProgress;
   #phase: Phase = 'starting';
   #wasReady = false;
-  readonly #diskWatch: DiskWatch;
   #logAvailable = true;
   #diskHasRoom = true;
   #replayedPercent: number | undefined;
   #stopping: Promise<boolean> | undefined;
   #isBroken = false;
-  /** Of the last event that was there at the start. */
-  #replayedSeq = 0;
+  /** None while `start` loads it, and for good if that fails. */
+  #http: HttpSide | undefined;
 
   private constructor(options: ServiceOptions, dataDir: DataDir) {
-    const { config, logger, threads } = options;
     this.#options = options;
     this.#dataDir = dataDir;
-    const plan = planStore(config.storeBytesMax, config.shards);
-    logger.info(
-      { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
-      `store: room for ${plan.productsMax} products`,
-    );
-    const { queueSize, bulkQueueSize, dedupeEvents, workers } = config;
-    const memory = createSharedMemory({
-      queueSize,
-      bulkQueueSize,
-      dedupeEvents,
-      appliers: workers,
-      store: plan,
-      outcomeEvents: config.outcomeEvents,
-      ...(options.firstCursor === undefined ? {} : { firstCursor: options.firstCursor }),
-    });
-    const shards = memory.shards.map((buffer) => new Shard(buffer));
-    const onFatal = (reason: string) => this.#fail(reason);
-
-    this.store = new SharedProductStore(shards, memory.hashKey);
-    const rings = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
-    const { storageTimeoutMs, batchesMax } = config;
-    const room = {
-      store: this.store,
-      admission: new Admission(shards, plan),
-      shards: shards.length,
-      hashKey: memory.hashKey,
-    };
-    this.intake = new RingIntake({ ring: rings.live, queueSize, storageTimeoutMs, ...room });
-    this.#bulk = new BulkIntake({
-      rings,
-      queueSize: bulkQueueSize,
-      batchesMax,
-      admission: new SlotAdmission(room),
-      storageTimeoutMs,
-    });
-    const progress = new LogProgress(memory.progress);
-    this.#progress = progress;
-    const commits = new CommitRing(memory.commit, workers);
-    this.#watermark = new AppliedWatermark(commits, progress);
-    this.outcomes = new OutcomeReader({
-      window: new OutcomeWindow(memory.outcomes),
-      events: config.outcomeEvents,
-      progress,
-      applied: this.#watermark,
-    });
-    const { logFolder } = dataDir;
-    this.changes = new ChangeFeed({
-      history: changeHistory(
-        new RingHistory(commits, progress),
-        new LogHistory({ folder: logFolder, progress, hashKey: memory.hashKey }),
-        new ChangeTeller(this.store, this.outcomes),
-      ),
-      progress,
-      applied: this.#watermark,
-      limits: config,
-      onError: (error) => logger.error({ err: error }, 'changes: the log could not be read'),
-    });
-    this.#known = new DedupeWindow(memory.dedupe, memory.hashKey);
-    this.appliers = new ApplierPool({
-      memory,
-      entry: threads?.applier ?? APPLIER_ENTRY,
-      logger,
-      onFatal,
-    });
-    this.log = new LogSupervisor({
-      data: {
-        memory,
-        folder: dataDir.logFolder,
-        checkpoints: dataDir.checkpointFolder,
-        segmentBytesMax: config.segmentBytesMax,
-      },
-      entry: threads?.log ?? LOG_ENTRY,
-      logger,
+    const parts = assemble(options, dataDir, {
       onStorage: (available) => {
         this.#logAvailable = available;
         this.#tellIntake();
       },
-      onProgress: (done, total) => {
-        this.#replayedPercent = Math.floor((done / Math.max(total, 1)) * 100);
-      },
-      onDamagedCheckpoint: (replayFrom) => this.checkpoints.noteDamaged(replayFrom),
-      onFatal,
-    });
-    this.checkpoints = new Checkpointer({
-      memory,
-      folder: dataDir.checkpointFolder,
-      logFolder: dataDir.logFolder,
-      everyBytes: config.checkpointBytes,
-      retention: parseRetention(config.logRetention),
-      logger,
-    });
-    this.#diskWatch = new DiskWatch({
-      folder: dataDir.logFolder,
-      reserveBytes: config.diskReserveBytes,
-      onRoom: (enough, freeBytes) => {
+      onRoom: (enough) => {
         this.#diskHasRoom = enough;
         this.#tellIntake();
-        if (enough) logger.info({ freeBytes }, 'disk: enough room again');
-        else logger.error({ freeBytes }, 'disk: less room than DISK_RESERVE, refusing writes');
       },
+      onReplayed: (percent) => {
+        this.#replayedPercent = percent;
+      },
+      onFatal: (reason) => this.#fail(reason),
     });
+    this.#parts = parts;
+    this.store = parts.store;
+    this.intake = parts.intake;
+    this.outcomes = parts.outcomes;
+    this.appliers = parts.appliers;
+    this.log = parts.log;
+    this.checkpoints = parts.checkpoints;
+    this.changes = parts.changes;
   }
 
   /**
@@ -205,8 +86,8 @@ export class Service implements Lifecycle {
     }
     try {
       const { host, port } = options.config;
-      await service.#addHttp();
-      await service.app.listen({ host, port });
+      service.#http = await HttpSide.load(service.#httpDeps());
+      await service.#http.listen(host, port);
     } catch (error) {
       await service.stop();
       throw error;
@@ -214,21 +95,15 @@ export class Service implements Lifecycle {
     return service;
   }
 
-  /** Loads and builds the HTTP side: takes as long as a short replay, which goes on beside it. */
-  async #addHttp(): Promise<void> {
+  #httpDeps(): AppDeps {
     const { config, logger } = this.#options;
-    const { buildApp } = await import('./http/app.ts');
-    this.app = buildApp({
+    const { bulk, known, events, watermark } = this.#parts;
+    return {
       intake: this.intake,
-      bulk: this.#bulk,
-      known: this.#known,
-      applied: {
-        whenApplied: (seq, onApplied) => this.#watermark.whenApplied(seq, onApplied),
-        outcomeOf: (seq) => this.outcomes.outcomeOf(seq),
-        searchSetAside: () =>
-          new SetAsideSearch(this.#watermark, (from, to) => this.#setAsideIn(from, to)),
-      },
-      watermark: this.#watermark,
+      bulk,
+      known,
+      applied: events,
+      watermark,
       products: this.store,
       catalogue: this.store,
       changes: this.changes,
@@ -236,8 +111,7 @@ export class Service implements Lifecycle {
       limits: config,
       ackDefault: config.ackDefault,
       logger,
-    });
-    this.#drain = new ConnectionDrain(this.app.server);
+    };
   }
 
   get phase(): Phase {
@@ -256,9 +130,14 @@ export class Service implements Lifecycle {
     return this.#replayedPercent;
   }
 
+  get http(): HttpSide {
+    assert.ok(this.#http !== undefined, 'a service is given away when it listens');
+    return this.#http;
+  }
+
   /** Port it listens on. */
   get port(): number {
-    return (this.app.server.address() as AddressInfo).port;
+    return this.http.port;
   }
 
   /** Resolves when the log is replayed and writes are taken; rejects, with one line, if refused. */
@@ -270,15 +149,15 @@ export class Service implements Lifecycle {
     if (this.#phase !== 'starting') return;
     this.#phase = 'ready';
     this.#wasReady = true;
-    this.#replayedSeq = this.#progress.loadNextSeq() - 1;
+    this.#parts.events.replayedSeq = this.#parts.progress.loadNextSeq() - 1;
     this.intake.open();
-    this.#bulk.open();
+    this.#parts.bulk.open();
     this.checkpoints.start(this.log.replayedFrom);
   }
 
   /** Calls `onApplied` once the event `seq` is applied. */
   whenApplied(seq: number, onApplied: () => void): void {
-    this.#watermark.whenApplied(seq, onApplied);
+    this.#parts.watermark.whenApplied(seq, onApplied);
   }
 
   /** Resolves, with one line, when the service can't go on; it never does otherwise. */
@@ -298,6 +177,8 @@ export class Service implements Lifecycle {
 
   async #stop(): Promise<boolean> {
     const { config, logger } = this.#options;
+    const { intake, bulk, appliers, log, checkpoints, changes, watermark, diskWatch } = this.#parts;
+    const http = this.#http;
     const deadlineMs = performance.now() + config.shutdownTimeoutMs;
     const leftMs = (share: number) =>
       Math.max(1, deadlineMs - performance.now() - config.shutdownTimeoutMs * share);
@@ -307,40 +188,39 @@ export class Service implements Lifecycle {
       await afterMs(config.drainDelayMs);
     }
     // A replay that the appliers can't follow would block the log thread for ever.
-    if (this.#phase === 'starting' && this.#isBroken) await this.log.terminate();
+    if (this.#phase === 'starting' && this.#isBroken) await log.terminate();
     this.#phase = 'stopping';
-    this.#diskWatch.stop();
-    await this.checkpoints.stop();
-    void this.#drain.beginDrain();
-    const settled = Promise.all([this.intake.close(), this.#bulk.close()]);
+    diskWatch.stop();
+    await checkpoints.stop();
+    http?.beginDrain();
+    const settled = Promise.all([intake.close(), bulk.close()]);
     // In this order: every claimed slot is settled, then nothing more comes, then the log ends.
     const inTime = await within(leftMs(CLOSING_SHARE), settled);
-    const clean = this.log.stop().then(async (isClean) => {
-      if (isClean) await this.appliers.finished();
+    const clean = log.stop().then(async (isClean) => {
+      if (isClean) await appliers.finished();
       else {
-        this.intake.failAll();
-        this.#bulk.failAll();
+        intake.failAll();
+        bulk.failAll();
       }
       // Nothing more is applied; streams end once they have told the rest.
-      this.changes.close();
+      changes.close();
       return isClean;
     });
-    const drained = await this.#drain.drained({ timeoutMs: leftMs(CLOSING_SHARE / 2) });
-    if (drained === 'timed-out') logger.warn('stop: connections left open are closed');
-    this.app.server.closeAllConnections();
+    const haveEnded = await http?.endConnections(leftMs(CLOSING_SHARE / 2));
+    if (haveEnded === false) logger.warn('stop: connections left open are closed');
     const isClean = (await within(leftMs(CLOSING_SHARE / 2), clean)) ?? false;
     // It spares the next start the replay; nothing is lost without it.
     if (isClean && this.#wasReady) {
-      await within(leftMs(CLOSING_SHARE / 4), this.checkpoints.take(false));
-      await this.checkpoints.cancel();
+      await within(leftMs(CLOSING_SHARE / 4), checkpoints.take(false));
+      await checkpoints.cancel();
     }
 
-    await this.log.terminate();
-    await this.appliers.terminate();
-    this.intake.dispose();
-    this.#bulk.dispose();
-    this.#watermark.dispose();
-    await this.app.close();
+    await log.terminate();
+    await appliers.terminate();
+    intake.dispose();
+    bulk.dispose();
+    watermark.dispose();
+    await http?.close();
     this.#dataDir.close();
     this.#phase = 'stopped';
     return isClean && inTime !== undefined;
@@ -352,16 +232,8 @@ export class Service implements Lifecycle {
     this.#failed.resolve(reason);
   }
 
-  /** Of applied events. Those of a run before, repeated now, are known as long as their outcomes. */
-  *#setAsideIn(from: number, to: number): Iterable<number> {
-    yield* this.appliers.setAsideIn(from, to);
-    for (let seq = from; seq <= Math.min(to, this.#replayedSeq); seq++) {
-      if (this.outcomes.outcomeOfApplied(seq) === 'dead') yield seq;
-    }
-  }
-
   #tellIntake(): void {
     this.intake.storageAvailable = this.storageAvailable;
-    this.#bulk.storageAvailable = this.storageAvailable;
+    this.#parts.bulk.storageAvailable = this.storageAvailable;
   }
 }

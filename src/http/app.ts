@@ -13,14 +13,13 @@ import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
 import type { AppliedEvents } from './applied-events.ts';
 import { AppliedGate, type AppliedProgress } from './applied-gate.ts';
-import { docsPage } from './docs-page.ts';
+import { docsRoutes } from './docs-routes.ts';
 import { createErrorHandler } from './error-handler.ts';
 import { EventOffers } from './event-offers.ts';
 import { guardHost } from './host-guard.ts';
-import { describeRoutes, openapiRoute } from './openapi.ts';
 import { createClientErrorHandler, refuseExpectations } from './protocol-errors.ts';
 import { createRequestIds } from './request-ids.ts';
-import { watchRoutes } from './route-guard.ts';
+import { RouteGuard } from './route-guard.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { type Changes, changeRoutes } from './routes/changes.ts';
@@ -31,7 +30,7 @@ import { livezRoute } from './routes/livez.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
-import { ajvOptions } from './schemas/product-event.ts';
+import { compilersFactory } from './schemas/ajv.ts';
 import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './server.ts';
 
 export interface AppDeps {
@@ -63,7 +62,8 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   const { lifecycle, limits, ackDefault, logger } = deps;
   const nextRequestId = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
-  const handleError = createErrorHandler(logger);
+  const guard = new RouteGuard(PARAM_LENGTH_MAX);
+  const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
 
   const app = Fastify({
@@ -76,7 +76,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     // Requests that arrive while Fastify closes are for our own phases to answer.
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
-    ajv: ajvOptions,
+    schemaController: { compilersFactory },
     clientErrorHandler: createClientErrorHandler(nextRequestId, untimed),
     frameworkErrors: handleError,
   });
@@ -84,9 +84,8 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
-  const closeGaps = watchRoutes(app);
-  describeRoutes(app);
-  docsPage(app, handleError);
+  guard.watch(app);
+  docsRoutes(app, { nextRequestId, handleError });
   const offers = new EventOffers({ intake, lifecycle, applied, ackDefault });
   app.register(async (scope) => eventRoutes(scope, { offers, lifecycle }));
   app.register(async (scope) =>
@@ -94,7 +93,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   );
   app.register(async (scope) => productPatchRoute(scope, { offers, lifecycle }));
   app.register(async (scope) => productDelistRoute(scope, { offers, lifecycle }));
-  // Behind the plugin: it describes the routes that are added once it is loaded.
+  // Behind the scopes above, so that the document shows writes first.
   void app.after(() => {
     eventOutcomeRoute(app, { applied, lifecycle });
     productRoutes(app, { products, gate, lifecycle });
@@ -103,8 +102,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     healthRoute(app);
     livezRoute(app);
     readyzRoute(app, lifecycle);
-    openapiRoute(app);
-    closeGaps();
+    guard.closeGaps(app);
   });
   return app;
 }

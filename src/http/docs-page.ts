@@ -18,7 +18,7 @@ const CONTENT_SECURITY_POLICY = {
   'frame-ancestors': ["'none'"],
 };
 
-/** Registers the page; `describeRoutes` comes before. `handleError` is the app's own handler. */
+/** Registers the page; `describeApi` comes before. `handleError` is the app's own handler. */
 export function docsPage(app: FastifyInstance, handleError: ErrorHandler): void {
   app.register(async (scope) => page(scope, handleError));
 }

@@ -7,18 +7,18 @@ import type { Logger } from 'pino';
 import type { ProblemCode } from '../errors/problems.ts';
 import { BodyRefused } from './json-body.ts';
 import { sendProblem } from './respond.ts';
-import { sendRouteNotFound } from './route-guard.ts';
+import type { RouteGuard } from './route-guard.ts';
 
 export type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void;
 
 /** The handler for `setErrorHandler` and for `frameworkErrors` (URLs that can't be decoded). */
-export function createErrorHandler(logger: Logger): ErrorHandler {
+export function createErrorHandler(logger: Logger, guard: RouteGuard): ErrorHandler {
   return (error, request, reply) => {
     keepConnection(reply);
     const code = codeOf(error);
     if (request.is404 && code !== 'internal' && fastifyCodeOf(error) !== 'FST_ERR_BAD_URL') {
       // Fastify refuses some bodies before it asks who they are for.
-      sendRouteNotFound(request, reply);
+      guard.answer(request, reply);
       return;
     }
     if (code === 'internal') {

@@ -1,6 +1,6 @@
 /**
  * `GET /openapi.json`: the API as an OpenAPI 3.1 document, made from the routes' own schemas.
- * Main thread. Made at the first request for it; a start pays for loading what makes it.
+ * Main thread. Made and written out once, for the first request.
  */
 import { readFileSync } from 'node:fs';
 import swagger from '@fastify/swagger';
@@ -34,17 +34,12 @@ interface PackageFacts {
   readonly license: string;
 }
 
-/**
- * Prepares `app` for routes whose schemas describe them, and registers the collector of routes;
- * those added after it is loaded are in the document.
- */
-export function describeRoutes(app: FastifyInstance): void {
+/** Collects the routes that are added to `app` once this resolves: they are in the document. */
+export async function describeApi(app: FastifyInstance): Promise<void> {
   const url = new URL('../../package.json', import.meta.url);
   const facts = JSON.parse(readFileSync(url, 'utf8')) as PackageFacts;
-  // Response schemas describe; every answer is text already, or a problem in a Buffer.
-  app.setSerializerCompiler(() => JSON.stringify);
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
-  app.register(swagger, {
+  await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: {

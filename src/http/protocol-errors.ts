@@ -3,9 +3,10 @@
  * expectations we don't meet. Main thread, on bare sockets: Fastify isn't involved.
  */
 import { Buffer } from 'node:buffer';
-import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { PROBLEMS, type ProblemCode, type ProblemExtras, problemBody } from '../errors/problems.ts';
+import { STATUS_CODES } from './node-http.ts';
 import { PROBLEM_TYPE } from './respond.ts';
 
 /** How long a refused client may go on sending before it is cut off. */

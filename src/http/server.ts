@@ -2,7 +2,8 @@
  * Node's HTTP server with every limit set: what slow, idle or too many clients can hold is bounded
  * here and nowhere else. Main thread.
  */
-import { createServer, type RequestListener, type Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
+import { createServer } from './node-http.ts';
 
 /** Relations are the configuration's to check: `headersTimeoutMs` ≤ `requestTimeoutMs`. */
 export interface HttpLimits {

@@ -1,6 +1,7 @@
 /**
  * What the bulk intake knows of one batch: how many of its events are on their way, and what became
- * of the others. Written by `bulk-intake.ts`, read by the import that feeds it. Main thread.
+ * of the others. Written by `bulk-intake.ts` and `slot-runs.ts`, read by the import that feeds it.
+ * Main thread.
  */
 
 export class Batch {
@@ -43,20 +44,4 @@ export class Batch {
     if (to > this.lastSeq) this.lastSeq = to;
     this.onSeqs?.(from, to);
   }
-}
-
-/**
- * Events of one batch that were queued one behind the other and whose numbers follow one another:
- * what tells whose a settled slot is, without a word for each slot.
- */
-export interface Run {
-  readonly batch: Batch;
-  /** Whether any of them has a key, so that the sequencer may have dropped it. */
-  readonly isKeyed: boolean;
-  /** Number of the run's first unsettled event. */
-  number: number;
-  /** Unsettled events. */
-  count: number;
-  /** When the first of them was queued, by `performance.now()`. */
-  readonly queuedAtMs: number;
 }

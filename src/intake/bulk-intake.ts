@@ -1,6 +1,6 @@
 /**
  * The write path's front end for batches: its own intake ring, filled slot by slot or by whole
- * copies, and the record of whose each slot is. Main thread only; the one producer of the ring.
+ * copies. Main thread only; the one producer of the ring.
  *
  * An import writes the slots that `nextSlot` gives, claims them, and publishes them with the end of
  * its turn. Where there is no room it waits for the log to settle some; nothing here blocks.
@@ -9,7 +9,7 @@
  *   ──────────┼─────────────────────┼─────────────────────┼────────────────┼──────────▶
  *    free     │ durable, not counted │ the log thread's    │ this turn's    │ free
  *
- * (Over 300 lines: claiming, publishing, settling and giving up share these four cursors.)
+ * Whose each slot is, and what became of it, is slot-runs.ts's.
  */
 import assert from 'node:assert/strict';
 import { BellWatch } from '../ring/bell.ts';
@@ -21,20 +21,12 @@ import {
   type IntakeRings,
   publishHead,
 } from '../ring/intake-ring.ts';
-import {
-  copySlots,
-  FLAG_CONFLICT,
-  FLAG_DUPLICATE,
-  SLOT_DOUBLES,
-  SLOT_META,
-  SLOT_SEQ,
-  SLOT_WORDS,
-  type SlotViews,
-} from '../ring/slot.ts';
-import { Batch, type Run } from './batch.ts';
+import { copySlots, type SlotViews } from '../ring/slot.ts';
+import { Batch } from './batch.ts';
 import { DrainRate } from './drain-rate.ts';
 import { FairTurns } from './fair-turns.ts';
 import type { SlotAdmission } from './slot-admission.ts';
+import { type NewRun, SlotRuns } from './slot-runs.ts';
 
 export interface BulkIntakeOptions {
   readonly rings: IntakeRings;
@@ -60,9 +52,6 @@ const LIVE_SHARE = 1024;
 /** How long after the last single event others are expected. */
 const LIVE_MS = 50;
 
-/** Whose events these are, whether they have keys, and the number of the first. */
-type NewRun = Pick<Run, 'batch' | 'isKeyed' | 'number'>;
-
 interface Waiting {
   readonly batch: Batch;
   readonly sinceMs: number;
@@ -81,9 +70,7 @@ export class BulkIntake {
   readonly #rate = new DrainRate();
   readonly #hasMoved = () => Atomics.load(this.#ring.cursors, INTAKE_TAIL) !== this.#settled;
   readonly #batches = new Set<Batch>();
-  /** Oldest first; what was settled stays until the array is cut, at `#firstRun`. */
-  #runs: Run[] = [];
-  #firstRun = 0;
+  readonly #runs: SlotRuns;
   #waiting: Waiting[] = [];
   #claimed: number;
   #published: number;
@@ -104,6 +91,7 @@ export class BulkIntake {
     this.#claimed = Atomics.load(this.#ring.cursors, INTAKE_HEAD);
     this.#published = this.#claimed;
     this.#settled = this.#claimed;
+    this.#runs = new SlotRuns(this.#ring, options.admission);
     this.#limit = options.queueSize;
     this.#liveHead = Atomics.load(options.rings.live.cursors, INTAKE_HEAD);
     const sweepMs = Math.max(10, Math.min(250, options.storageTimeoutMs / 4));
@@ -156,10 +144,9 @@ export class BulkIntake {
   /** Tells every batch that its outcome is unknown: the log thread gave up. */
   failAll(): void {
     for (const batch of this.#batches) batch.fail();
+    this.#runs.clear();
     this.#settled = this.#claimed;
     this.#published = this.#claimed;
-    this.#runs = [];
-    this.#firstRun = 0;
     this.#wakeDue();
     this.#afterEnd();
   }
@@ -206,22 +193,10 @@ export class BulkIntake {
    * `isKeyed` says whether it has a key.
    */
   claim(batch: Batch, number: number, isKeyed: boolean): void {
-    const last = this.#runs.at(-1);
     // A run that was published has its place in time: what comes later waits for less long.
-    if (
-      last !== undefined &&
-      this.#published !== this.#claimed &&
-      last.batch === batch &&
-      last.isKeyed === isKeyed &&
-      last.number + last.count === number
-    ) {
-      last.count++;
-    } else {
-      this.#runs.push({ batch, isKeyed, number, count: 1, queuedAtMs: performance.now() });
-    }
+    this.#runs.add(batch, number, isKeyed, this.#published !== this.#claimed);
     if (this.inFlight === 0) this.#rate.started(performance.now());
     this.#claimed = (this.#claimed + 1) | 0;
-    batch.inFlight++;
   }
 
   /** Queues `count` ≤ `room()` slots from index `from` on, admitted; their numbers follow `run`'s. */
@@ -230,9 +205,8 @@ export class BulkIntake {
     if (this.inFlight === 0) this.#rate.started(performance.now());
     // The source is a plain stretch, so its mask only has to cover it.
     copySlots(slots, 0x3fffffff, from, this.#ring.slots, this.#ring.mask, this.#claimed, count);
-    this.#runs.push({ ...run, count, queuedAtMs: performance.now() });
+    this.#runs.addRun(run, count);
     this.#claimed = (this.#claimed + count) | 0;
-    run.batch.inFlight += count;
   }
 
   /** Hands everything claimed to the log thread, and counts what it has settled by now. */
@@ -287,82 +261,17 @@ export class BulkIntake {
     while (this.inFlight > 0 && this.#bell.watch(this.#hasMoved)) this.#settle();
   }
 
-  /** Counts what became durable, batch by batch. */
+  /** Counts what the log thread has dealt with. */
   #settle(): void {
     // Pairs with the log thread's Atomics.store of the tail, after it wrote the slots' numbers.
     const tail = Atomics.load(this.#ring.cursors, INTAKE_TAIL);
-    let left = (tail - this.#settled) | 0;
-    if (left <= 0) return;
-    this.#rate.settled(left, performance.now());
-    while (left > 0) {
-      const run = this.#runs[this.#firstRun] as Run;
-      const count = Math.min(left, run.count);
-      this.#settleRun(run, count);
-      left -= count;
-      if (run.count === 0) this.#firstRun++;
-    }
-    this.#cutRuns();
+    const count = (tail - this.#settled) | 0;
+    if (count <= 0) return;
+    this.#rate.settled(count, performance.now());
+    this.#runs.settle(this.#settled, tail);
+    this.#settled = tail;
     this.#wakeDue();
     this.#afterEnd();
-  }
-
-  #settleRun(run: Run, count: number): void {
-    const { batch } = run;
-    batch.accepted += run.isKeyed ? this.#settleKeyed(run, count) : this.#settlePlain(batch, count);
-    batch.inFlight -= count;
-    run.number += count;
-    run.count -= count;
-    this.#settled = (this.#settled + count) | 0;
-  }
-
-  /**
-   * Settles events of which none was dropped. Their seqs rise, mostly by 1, and the slots are in the
-   * log thread's cache: two of them tell what all would. Returns how many are durable now.
-   */
-  #settlePlain(batch: Batch, count: number): number {
-    const first = this.#seqAt(0);
-    const last = this.#seqAt(count - 1);
-    if (last - first === count - 1 || batch.onSeqs === undefined) batch.noteSeqs(first, last);
-    else {
-      for (let i = 0; i < count; i++) batch.noteSeqs(this.#seqAt(i), this.#seqAt(i));
-    }
-    return count;
-  }
-
-  /** The number of the slot `place` behind what is settled. */
-  #seqAt(place: number): number {
-    const { slots, mask } = this.#ring;
-    return slots.doubles[((this.#settled + place) & mask) * SLOT_DOUBLES + SLOT_SEQ] as number;
-  }
-
-  /** Settles events that may have been dropped; returns how many are durable now and were not before. */
-  #settleKeyed({ batch, number }: Run, count: number): number {
-    const { words } = this.#ring.slots;
-    const { mask } = this.#ring;
-    let accepted = 0;
-    for (let i = 0; i < count; i++) {
-      const index = ((this.#settled + i) | 0) & mask;
-      const meta = words[index * SLOT_WORDS + SLOT_META] as number;
-      if ((meta & (FLAG_DUPLICATE | FLAG_CONFLICT)) !== 0) {
-        // It went no further than the sequencer, so no applier gives its room back.
-        this.#options.admission.cancel(this.#ring.slots, index);
-        if ((meta & FLAG_CONFLICT) !== 0) {
-          batch.onConflict(number + i);
-          continue;
-        }
-        batch.duplicates++;
-      } else accepted++;
-      const seq = this.#seqAt(i);
-      batch.noteSeqs(seq, seq);
-    }
-    return accepted;
-  }
-
-  #cutRuns(): void {
-    if (this.#firstRun === this.#runs.length) this.#runs = [];
-    else if (this.#firstRun < 1024) return;
-    else this.#runs.splice(0, this.#firstRun);
-    this.#firstRun = 0;
   }
 
   #wakeDue(): void {
@@ -382,11 +291,7 @@ export class BulkIntake {
   /** Lets go the batches that waited too long; their slots stay in flight. */
   #failOverdue(): void {
     const before = performance.now() - this.#options.storageTimeoutMs;
-    for (let r = this.#firstRun; r < this.#runs.length; r++) {
-      const { batch, queuedAtMs } = this.#runs[r] as Run;
-      if (queuedAtMs > before) break;
-      batch.fail();
-    }
+    this.#runs.failQueuedBefore(before);
     for (const { batch, sinceMs } of this.#waiting) {
       if (batch.inFlight === 0 && sinceMs <= before) batch.fail();
     }

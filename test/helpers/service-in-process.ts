@@ -1,13 +1,14 @@
 /** The service inside the test's own process, for tests that reach into it; stopped at the end. */
 import { pino } from 'pino';
 import type { Test } from 'tap';
+import type { ServiceOptions } from '../../src/assembly.ts';
 import { type Environment, loadConfig } from '../../src/config/load.ts';
-import { Service, type ServiceOptions } from '../../src/service.ts';
+import { Service } from '../../src/service.ts';
 import { watchServer } from './described-answers.ts';
 import type { LogLine } from './service-process.ts';
 
 /** A store for some ten thousand products is made much faster than the default one. */
-const SMALL = { PORT: '0', MAX_MEMORY_USAGE: '16MB', SHARDS: '8', WORKERS: '2' };
+export const SMALL = { PORT: '0', MAX_MEMORY_USAGE: '16MB', SHARDS: '8', WORKERS: '2' };
 
 export interface InProcess {
   readonly service: Service;
@@ -30,7 +31,7 @@ export async function startService(
     config: loadConfig({ ...SMALL, ...env }),
     logger,
   });
-  watchServer(service.app.server);
+  watchServer(service.http.server);
   t.teardown(async () => {
     await service.stop();
   });

@@ -51,6 +51,15 @@ t.test('known paths answer 405 with Allow to other methods, whatever the body', 
     ['/health', 'GET, HEAD'],
     ['/livez', 'GET, HEAD'],
     ['/readyz', 'GET, HEAD'],
+    ['/openapi.json', 'GET, HEAD'],
+    ['/docs', 'GET, HEAD'],
+    ['/docs/json', 'GET, HEAD'],
+    ['/docs/static/index.css', 'GET, HEAD'],
+    // What the router makes of a path counts: no query, no coding.
+    ['/health?x=/nope', 'GET, HEAD'],
+    ['/api/v1/%65vents', 'POST'],
+    ['/api/v1/products/a%2Fb', 'DELETE, GET, HEAD, PATCH'],
+    [`/api/v1/products/${'x'.repeat(1000)}`, 'DELETE, GET, HEAD, PATCH'],
   ]) {
     for (const method of methods.filter((each) => !allow.split(', ').includes(each))) {
       for (const body of url === '/api/v1/events' ? BODIES : BODIES.slice(0, 2)) {
@@ -71,6 +80,8 @@ t.test('a path that is not percent-encoded UTF-8 answers 400', async (t) => {
   for (const bad of ['%', '%zz', '%2', '%ff', '%c0%80', '%ed%a0%80', 'a%F0%9F%98']) {
     for (const [method, url] of [
       ['GET', `/api/v1/products/${bad}`],
+      ['PUT', `/api/v1/products/${bad}`],
+      ['LINK' as 'PUT', `/api/v1/products/${bad}`],
       ['POST', `/api/v1/events${bad}`],
       ['GET', `/${bad}`],
     ] as const) {

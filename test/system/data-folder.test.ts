@@ -37,12 +37,3 @@ t.test('two services of one process', async (t) => {
   const again = await startReadyService(t, env);
   t.equal(again.service.phase, 'ready', 'a stopped one lets go of its folder');
 });
-
-t.test('a start that fails later lets go of the folder', async (t) => {
-  const env = { DATA_DIR: tempDir(t) };
-  const taken = await startReadyService(t, { DATA_DIR: tempDir(t) });
-  const failed = startService(t, { ...env, PORT: String(taken.port) });
-  await t.rejects(failed, { code: 'EADDRINUSE' }, 'its port is taken');
-  const again = await startReadyService(t, env);
-  t.equal(again.service.phase, 'ready');
-});

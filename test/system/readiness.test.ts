@@ -57,12 +57,15 @@ t.test('while the log is replayed', async (t) => {
 });
 
 t.test('a stop while the log is replayed', async (t) => {
-  const { env, service, read } = await replaying(t);
+  const { env, service, client: early, read } = await replaying(t);
+  await early.get('/livez');
+  // On its way when the stop begins.
+  const asked = early.get('/api/v1/products/p');
   const stopped = service.stop();
   t.equal(service.phase, 'stopping');
-  const got = await service.app.inject('/api/v1/products/p');
-  t.equal(got.statusCode, 503, 'reads stay refused: the store is not whole');
-  t.equal(got.json().code, 'stopping');
+  const got = await asked;
+  t.equal(got.status, 503, 'reads stay refused: the store is not whole');
+  t.equal(codeOf(got), 'stopping');
   read.open();
   t.equal(await stopped, true, 'it stops cleanly');
   const again = await startReadyService(t, env);

@@ -119,7 +119,7 @@ t.test('a stop answers those who wait for an event', async (t) => {
   const { service, port, logged } = await started(t);
   const waiting = await RawClient.connect(port);
   t.teardown(() => waiting.close());
-  const request = once(service.app.server, 'request');
+  const request = once(service.http.server, 'request');
   waiting.send('GET /api/v1/products/p?min_seq=999999&wait=30s HTTP/1.1\r\nhost: a\r\n\r\n');
   await request;
   const stopped = service.stop();

@@ -3,12 +3,12 @@
  * Fastify compiles the body of the single route, so that both refuse the same. Main thread.
  */
 import { type Static, Type } from '@sinclair/typebox';
-import { Ajv } from 'ajv';
 import type { FastifySchemaValidationError } from 'fastify';
+import { ajv } from './ajv.ts';
 import { eventFaults, futureFaults, isTooFarAhead } from './event-faults.ts';
 import { eventTimeMs } from './event-time.ts';
 import { type JudgedEvent, partialEvent, partialFaults, setsField } from './partial-event.ts';
-import { ajvOptions, productEventBody } from './product-event.ts';
+import { productEventBody } from './product-event.ts';
 import { streamText } from './response.ts';
 
 /** NDJSON was never registered: the first name is the common one, the second what it would be. */
@@ -52,7 +52,6 @@ export const batchBody = {
 
 type BatchEvent = Static<typeof fullEvent> | Static<typeof partial.judged>;
 
-const ajv = new Ajv(ajvOptions.customOptions);
 const isFull = ajv.compile<BatchEvent>(fullEvent);
 const isPartial = ajv.compile<BatchEvent>(partial.judged);
 

@@ -2,9 +2,8 @@
  * Options of a route whose schema, or that of its body, describes it for the API's document and is not
  * run: its handler reads what came by hand. Main thread.
  */
-import { Ajv } from 'ajv';
 import type { FastifySchemaCompiler } from 'fastify';
-import { ajvOptions } from './product-event.ts';
+import { compileSchema } from './ajv.ts';
 
 // No function at all: Fastify then passes over validation, where one that takes anything would be
 // called for each part of each request.
@@ -14,12 +13,8 @@ export const describedOnly = {
   validatorCompiler: nothingToRun,
 } as const;
 
-const ajv = new Ajv(ajvOptions.customOptions);
-
 /** Its handler judges the body; the rest of its schema is run. */
 export const judgedBody = {
-  validatorCompiler: (({ httpPart, schema }) =>
-    httpPart === 'body'
-      ? undefined
-      : ajv.compile(schema as object)) as FastifySchemaCompiler<unknown>,
+  validatorCompiler: ((part) =>
+    part.httpPart === 'body' ? undefined : compileSchema(part)) as FastifySchemaCompiler<unknown>,
 } as const;

@@ -6,7 +6,7 @@
 import { type TSchema, Type } from '@sinclair/typebox';
 import { PROBLEMS, type ProblemCode, problemBody } from '../../errors/problems.ts';
 import { oneOf } from './one-of.ts';
-import { eventHeaders, retryAfterHeader } from './response.ts';
+import { eventHeaders, type ResponseHeaders, retryAfterHeader } from './response.ts';
 
 const count = (description: string) => Type.Optional(Type.Integer({ minimum: 0, description }));
 const seqOrNull = Type.Optional(Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]));
@@ -92,7 +92,7 @@ export const EVENT_PROBLEMS = [
 
 export interface ProblemResponse {
   readonly description: string;
-  readonly headers?: Readonly<Record<string, TSchema>>;
+  readonly headers?: ResponseHeaders;
   readonly content: {
     readonly 'application/problem+json': { readonly schema: TSchema; readonly example: unknown };
   };
@@ -106,25 +106,25 @@ const EXAMPLE_REQUEST_ID = 'req-1';
 export function problemResponses(
   ...codes: readonly ProblemCode[]
 ): Record<number, ProblemResponse> {
-  const byStatus = Map.groupBy(codes, (code) => PROBLEMS[code].status);
-  return Object.fromEntries(
-    [...byStatus].map(([status, group]) => [status, problemResponse(group)]),
-  );
+  return responsesOf(codes, () => false);
 }
 
 /** The same of a route that writes one event: refusals of an event on record carry its headers. */
 export function writeProblemResponses(
   ...codes: readonly ProblemCode[]
 ): Record<number, ProblemResponse> {
-  const pointing = new Set(
-    codes.filter((code) => POINTING.has(code)).map((code) => String(PROBLEMS[code].status)),
-  );
+  return responsesOf(codes, (code) => POINTING.has(code));
+}
+
+function responsesOf(
+  codes: readonly ProblemCode[],
+  pointsAtEvent: (code: ProblemCode) => boolean,
+): Record<number, ProblemResponse> {
+  const byStatus = Map.groupBy(codes, (code) => PROBLEMS[code].status);
   return Object.fromEntries(
-    Object.entries(problemResponses(...codes)).map(([status, response]) => [
+    [...byStatus].map(([status, group]) => [
       status,
-      pointing.has(status)
-        ? { ...response, headers: { ...response.headers, ...eventHeaders } }
-        : response,
+      problemResponse(group, group.some(pointsAtEvent) ? eventHeaders : {}),
     ]),
   );
 }
@@ -134,11 +134,15 @@ function problemOf(codes: readonly ProblemCode[]): TSchema {
   return Type.Intersect([Type.Ref('Problem'), Type.Object({ code: oneOf(codes) })]);
 }
 
-function problemResponse(codes: readonly ProblemCode[]): ProblemResponse {
+function problemResponse(
+  codes: readonly ProblemCode[],
+  ownHeaders: ResponseHeaders,
+): ProblemResponse {
   const example = problemBody(codes[0], EXAMPLE_REQUEST_ID);
+  const headers = { ...(PROBLEMS[codes[0]].status === 503 ? retryAfterHeader : {}), ...ownHeaders };
   return {
     description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code].detail}`).join(' '),
-    ...(PROBLEMS[codes[0]].status === 503 ? { headers: retryAfterHeader } : {}),
+    ...(Object.keys(headers).length === 0 ? {} : { headers }),
     content: { 'application/problem+json': { schema: problemOf(codes), example } },
   };
 }

@@ -1,12 +1,10 @@
 /**
- * The body of `POST /api/v1/events`: one closed TypeBox schema, the Ajv settings that it needs, and
- * the step from a valid body to a ProductEvent. Main thread.
+ * The body of `POST /api/v1/events`: one closed TypeBox schema, and the step from a valid body to
+ * a ProductEvent. Main thread.
  */
 import { type Static, Type } from '@sinclair/typebox';
 import type { FullEvent } from '../../intake/event-intake.ts';
-import { isEventId } from './event-id.ts';
-import { EVENT_TIME_MS_MIN, eventTimeMs, isEventTime } from './event-time.ts';
-import { isProductId } from './product-id.ts';
+import { EVENT_TIME_MS_MIN, eventTimeMs } from './event-time.ts';
 
 export const productEventBody = Type.Object(
   {
@@ -45,19 +43,6 @@ export const productEventBody = Type.Object(
 );
 
 export type ProductEventBody = Static<typeof productEventBody>;
-
-/** Ajv as this service wants it: nothing coerced, removed or filled in; every fault reported. */
-export const ajvOptions = {
-  customOptions: {
-    coerceTypes: false,
-    removeAdditional: false,
-    useDefaults: false,
-    allErrors: true,
-    allowUnionTypes: true,
-    strictNumbers: true, // 1e400 parses to Infinity, which is no number here
-    formats: { 'product-id': isProductId, 'event-id': isEventId, 'event-time': isEventTime },
-  },
-} as const;
 
 /** Converts a body that the schema found valid. Adding 0 turns −0, which JSON can say, into 0. */
 export function toProductEvent(body: ProductEventBody): FullEvent {

@@ -4,19 +4,18 @@
  * stock that was set goes only with its product. Main thread.
  */
 import { type Static, Type } from '@sinclair/typebox';
-import { Ajv } from 'ajv';
 import type { BodyFault } from '../../errors/problems.ts';
+import { ajv } from './ajv.ts';
 import { futureFaults, isTooFarAhead } from './event-faults.ts';
 import { eventTimeMs } from './event-time.ts';
 import { type JudgedEvent, partialEvent, partialFaults, setsField } from './partial-event.ts';
-import { ajvOptions, productEventBody } from './product-event.ts';
+import { productEventBody } from './product-event.ts';
 
 const { occurred_at, event_id } = productEventBody.properties;
 const patch = partialEvent({ occurred_at, event_id });
 
 export const productPatchBody = Type.Union([...patch.described], { examples: [{ stock: 7 }] });
 
-const ajv = new Ajv(ajvOptions.customOptions);
 const isJudged = ajv.compile<Static<typeof patch.judged>>(patch.judged);
 
 const FIELDS = ['price', 'stock'] as const;

@@ -5,7 +5,7 @@
 import { type TSchema, Type } from '@sinclair/typebox';
 import { EVENTS_PATH } from '../respond.ts';
 
-type ResponseHeaders = Readonly<Record<string, TSchema>>;
+export type ResponseHeaders = Readonly<Record<string, TSchema>>;
 
 export interface DescribedResponse {
   readonly description: string;

@@ -1,0 +1,42 @@
+/**
+ * `GET /openapi.json` and `GET /docs`, as far as a start has to know of them: notes which routes
+ * there are, and hands requests on to an app of their own (docs-app.ts). That is loaded and built
+ * for the first of them: few ask, and what makes the document took a fifth of a start. Main thread.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import type { DocsAppDeps } from './docs-app.ts';
+
+const DOCUMENT_URL = '/openapi.json';
+const HIDDEN = { hide: true } as const; // no operations of the API
+
+/** Adds them; call before all other routes. */
+export function docsRoutes(app: FastifyInstance, deps: Omit<DocsAppDeps, 'routes'>): void {
+  const routes: RouteOptions[] = [];
+  app.addHook('onRoute', (route) => {
+    routes.push(route);
+  });
+
+  let made: Promise<FastifyInstance> | undefined;
+  const load = async () => {
+    const { buildDocsApp } = await import('./docs-app.ts');
+    return buildDocsApp({ ...deps, routes });
+  };
+  app.addHook('onClose', async () => {
+    await made?.then(
+      (docs) => docs.close(),
+      () => undefined, // whoever asked was told
+    );
+  });
+
+  const handOn = async ({ raw }: FastifyRequest, reply: FastifyReply) => {
+    made ??= load();
+    const docs = await made;
+    reply.hijack();
+    docs.routing(raw, reply.raw);
+  };
+  for (const url of [DOCUMENT_URL, '/docs', '/docs/*']) app.get(url, { schema: HIDDEN }, handOn);
+  app.get('/docs/json', { schema: HIDDEN }, (request, reply) => {
+    request.raw.url = DOCUMENT_URL; // the page's own route writes it out for each request
+    return handOn(request, reply);
+  });
+}

@@ -1,6 +1,6 @@
 /**
  * The service's write path and store without HTTP: the same threads, rings and files, assembled as
- * service.ts does it. For benches; main thread.
+ * assembly.ts does it. For benches; main thread.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
  * Reads checkpoints back: finds the newest one that proves whole, and hands out its entries.
- * Writes nothing. Log thread at start; also the command-line tools.
+ * Writes nothing. Log thread at start, the checkpoint's thread; also the command-line tools.
  */
 import { join } from 'node:path';
 import type { FileSystem } from '../log/file-system.ts';

@@ -93,8 +93,9 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   );
   app.register(async (scope) => productPatchRoute(scope, { offers, lifecycle }));
   app.register(async (scope) => productDelistRoute(scope, { offers, lifecycle }));
-  // Behind the scopes above, so that the document shows writes first.
-  void app.after(() => {
+  // Behind the scopes above, so that the document shows writes first. As a plugin like them: what is
+  // thrown among these routes is thrown by `listen`.
+  app.register(async () => {
     eventOutcomeRoute(app, { applied, lifecycle });
     productRoutes(app, { products, gate, lifecycle });
     catalogueRoutes(app, { products, catalogue, applied: watermark, gate, lifecycle });

@@ -9,18 +9,31 @@ import type { DocsAppDeps } from './docs-app.ts';
 const DOCUMENT_URL = '/openapi.json';
 const HIDDEN = { hide: true } as const; // no operations of the API
 
-/** Adds them; call before all other routes. */
-export function docsRoutes(app: FastifyInstance, deps: Omit<DocsAppDeps, 'routes'>): void {
+type BuildDocsApp = (deps: DocsAppDeps) => Promise<FastifyInstance>;
+
+const loadAndBuild: BuildDocsApp = async (deps) => {
+  const { buildDocsApp } = await import('./docs-app.ts');
+  return buildDocsApp(deps);
+};
+
+/** Adds them; call before all other routes. `build` is for tests. */
+export function docsRoutes(
+  app: FastifyInstance,
+  deps: Omit<DocsAppDeps, 'routes'>,
+  build = loadAndBuild,
+): void {
   const routes: RouteOptions[] = [];
   app.addHook('onRoute', (route) => {
     routes.push(route);
   });
 
   let made: Promise<FastifyInstance> | undefined;
-  const load = async () => {
-    const { buildDocsApp } = await import('./docs-app.ts');
-    return buildDocsApp({ ...deps, routes });
-  };
+  const make = () =>
+    build({ ...deps, routes }).catch((error) => {
+      // The next one tries again: it may have been no more than descriptors that were short.
+      made = undefined;
+      throw error;
+    });
   app.addHook('onClose', async () => {
     await made?.then(
       (docs) => docs.close(),
@@ -29,7 +42,7 @@ export function docsRoutes(app: FastifyInstance, deps: Omit<DocsAppDeps, 'routes
   });
 
   const handOn = async ({ raw }: FastifyRequest, reply: FastifyReply) => {
-    made ??= load();
+    made ??= make();
     const docs = await made;
     reply.hijack();
     docs.routing(raw, reply.raw);

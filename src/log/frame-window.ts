@@ -2,7 +2,7 @@
  * The part of a file of frames that is just being read: a window in memory that moves along the
  * file, so that a long log is read through memory that stays warm. Fresh pages for whole files would
  * cost more than reading them. Segments, and the files of a checkpoint, which have entries of the
- * same size in frames. Log thread at start; also the command-line tools.
+ * same size in frames. Log thread at start, the checkpoint's thread; also the command-line tools.
  *
  *   file    ├────────────┬───────── bytes ─────────┬──────────────────────┤
  *           0            base                      base + bytes.length    size

@@ -3,17 +3,11 @@ import { type Buffer, isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import spectralCore, { type RulesetDefinition } from '@stoplight/spectral-core';
 import spectralRulesets from '@stoplight/spectral-rulesets';
-import { Ajv } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import t, { type Test } from 'tap';
 import { PROBLEMS } from '../../src/errors/problems.ts';
 import { ajvOptions } from '../../src/http/schemas/ajv.ts';
-import { batchEventSchema } from '../../src/http/schemas/batch-event.ts';
 import { ANY_PROBLEMS } from '../../src/http/schemas/problem.ts';
-import { productEventBody } from '../../src/http/schemas/product-event.ts';
-import { productPatchBody } from '../../src/http/schemas/product-patch.ts';
-import { writeHeaders } from '../../src/http/schemas/write-answer.ts';
-import { delistQuery, writeQuery } from '../../src/http/schemas/write-query.ts';
 import { CORPUS } from '../bulk/json-corpus.ts';
 import { apiDocument, clientTypes } from '../helpers/api-document.ts';
 import { fakeApp } from '../helpers/http-fakes.ts';
@@ -122,15 +116,6 @@ t.test('who asks first, and all at once, gets the same as later', async (t) => {
     t.equal(head.statusCode, 200, `HEAD ${url}`);
     t.equal(head.body, '');
   }
-});
-
-t.test('the schemas that are run are schemas', async (t) => {
-  const judge = new Ajv({ ...ajvOptions.customOptions, validateSchema: true });
-  const bodies = [productEventBody, productPatchBody, batchEventSchema];
-  for (const schema of [...bodies, writeQuery, delistQuery, writeHeaders]) {
-    t.ok(judge.validateSchema(schema), JSON.stringify(judge.errors));
-  }
-  t.notOk(judge.validateSchema({ type: 'text' }), 'and others would be found');
 });
 
 t.test('what is committed is current', async (t) => {

@@ -158,3 +158,15 @@ t.test('quiet requests leave the log quiet', async (t) => {
   await app.inject('/nope');
   t.strictSame(logged, []);
 });
+
+t.test('what fails among the routes fails the start', async (t) => {
+  for (const path of ['/api/v1/events', '/livez']) {
+    const { app } = fakeApp();
+    app.addHook('onRoute', ({ url }) => {
+      if (url === path) throw new Error(`no ${path}`);
+    });
+    const ready = async () => void (await app.ready());
+    await t.rejects(ready, { message: `no ${path}` });
+    await app.close().catch(() => undefined);
+  }
+});

@@ -15,8 +15,8 @@ export const ajvOptions = {
     removeAdditional: false,
     useDefaults: false,
     allErrors: true,
-    // The schemas are constants; test/http/openapi.test.ts holds them to the meta-schema, which takes
-    // longer to compile than all of them.
+    // The schemas are constants; test/http/judged-schemas.test.ts holds them to the meta-schema, which
+    // takes longer to compile than all of them.
     validateSchema: false,
     allowUnionTypes: true,
     strictNumbers: true, // 1e400 parses to Infinity, which is no number here

@@ -15,6 +15,7 @@ import {
 } from '../checkpoint/reader.ts';
 import type { KnownOutcomes } from '../checkpoint/windows.ts';
 import type { SlotViews } from '../ring/slot.ts';
+import { ENTRY_BYTES } from '../store/shard.ts';
 import type { LogThreadMessage } from '../threads/shared-memory.ts';
 import type { FileSystem } from './file-system.ts';
 import { type CheckedFrame, segmentName } from './format.ts';
@@ -26,7 +27,7 @@ import { isTemporary } from './segment-writer.ts';
 import type { LogTail } from './sequencer.ts';
 
 const TELL_EVERY_MS = 1000;
-/** How much of the log is read between two looks at the clock. */
+/** How much is read between two looks at the clock. */
 const LOOK_EVERY_BYTES = 1 << 20;
 
 /** Where the recovered state goes. */
@@ -54,6 +55,8 @@ export interface RecoveryOptions {
   readonly checkpoints: string;
   readonly sink: RecoverySink;
   readonly tell: (message: LogThreadMessage) => void;
+  /** A clock that never goes back, ms; tests bring their own. */
+  readonly nowMs?: () => number;
 }
 
 /**
@@ -61,18 +64,33 @@ export interface RecoveryOptions {
  * what it must, and what the file system and the sink throw.
  */
 export function recover(options: RecoveryOptions): LogTail {
-  const { files, folder, sink, tell } = options;
-  const startedMs = performance.now();
+  const { files, folder, sink, tell, nowMs = () => performance.now() } = options;
+  const startedMs = nowMs();
   removeLeftovers(options);
   const checkpoint = newestCheckpoint(options);
   const from = checkpoint?.manifest.replayFrom ?? 1;
   let restoredSeq = from - 1;
   const outcomes: KnownOutcomes[] = [];
+  // An entry and an event take about the same time, and have the same size.
+  const entriesBytes = (checkpoint?.manifest.entries ?? 0) * ENTRY_BYTES;
+  const totalBytes = entriesBytes + logBytes(files, folder, from);
+  let doneBytes = 0;
+  let lookBytes = LOOK_EVERY_BYTES;
+  let toldMs = startedMs;
+  const noteDone = (bytes: number) => {
+    doneBytes += bytes;
+    if (doneBytes < lookBytes) return;
+    lookBytes = doneBytes + LOOK_EVERY_BYTES;
+    if (nowMs() - toldMs < TELL_EVERY_MS) return;
+    toldMs = nowMs();
+    tell({ type: 'progress', doneBytes, totalBytes });
+  };
   if (checkpoint !== undefined) {
     readCheckpoint(files, checkpoint, {
       entries: (entries, first, count) => {
         restoredSeq = Math.max(restoredSeq, lastSeqOf(entries, first, count));
         sink.entries(entries, first, count);
+        noteDone(count * ENTRY_BYTES);
       },
       keys: (entries, count) => sink.keys(entries, count),
       outcomes: (firstSeq, bytes) => outcomes.push({ firstSeq, bytes }),
@@ -80,18 +98,9 @@ export function recover(options: RecoveryOptions): LogTail {
     restoredSeq = Math.max(restoredSeq, (checkpoint.manifest.outcomes?.endSeq ?? 1) - 1);
   }
 
-  const totalBytes = logBytes(files, folder, from);
-  let doneBytes = 0;
-  let lookBytes = LOOK_EVERY_BYTES;
-  let toldMs = startedMs;
   const onFrame: FrameVisitor = (slots, first, frame) => {
     sink.frame(slots, first, frame, from);
-    doneBytes += frame.bytes;
-    if (doneBytes < lookBytes) return;
-    lookBytes = doneBytes + LOOK_EVERY_BYTES;
-    if (performance.now() - toldMs < TELL_EVERY_MS) return;
-    toldMs = performance.now();
-    tell({ type: 'progress', doneBytes, totalBytes });
+    noteDone(frame.bytes);
   };
   const end = readLog(files, folder, from, onFrame, checkpoint?.manifest.log);
   // A tail that a checkpoint has events of is not torn: they were flushed, and their numbers given.
@@ -111,7 +120,7 @@ export function recover(options: RecoveryOptions): LogTail {
     replayFrom: from,
     events: end.nextSeq - from,
     segments: end.segments,
-    durationMs: performance.now() - startedMs,
+    durationMs: nowMs() - startedMs,
   });
   const { nextSeq, segment, previous, lastFrameBytes } = end;
   return { nextSeq, segment, previous, lastFrameBytes, fresh: false };

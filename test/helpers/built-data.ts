@@ -22,6 +22,8 @@ import type { Random } from './random.ts';
 const FRAME_EVENTS_MAX = 5;
 const PRODUCTS_DEFAULT = 12;
 const OUTCOME_EVENTS = 64;
+/** More than an entry and its cells need, so that no shard is full. */
+const STORE_BYTES_PER_PRODUCT = 512;
 const SEGMENT_BYTES_MAX = 1 << 20;
 const KEY = { k0: 1, k1: 2 };
 
@@ -90,7 +92,9 @@ export class BuiltData {
 
   /** A checkpoint of all events, which says that replay starts `behind` events before the last. */
   checkpoint(behind = 0): this {
-    const store = new RebuiltStore(planStore(1 << 20, 4));
+    const store = new RebuiltStore(
+      planStore(Math.max(1 << 20, this.#products * STORE_BYTES_PER_PRODUCT), 4),
+    );
     for (const event of this.events) {
       const { slots, frame } = slotOf([event]);
       store.replay.frame(slots, 0, frame, 1);

@@ -1,4 +1,4 @@
-/** What the replay does with a checkpoint's entries: they pass by the commit ring, and a stop ends it. */
+/** What the replay does with the entries of a checkpoint: straight into the store they go, and a stop ends it. */
 import assert from 'node:assert/strict';
 import t from 'tap';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';

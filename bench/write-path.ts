@@ -85,6 +85,7 @@ export class WritePath {
       logger,
       onFatal,
     });
+    this.#appliers.start();
     this.#log = new LogSupervisor({
       data: {
         memory: this.memory,

@@ -1,6 +1,7 @@
 /**
- * What a service is made of, put together: memory, rings, store, intakes, change feed, and with them
- * the threads, which start at once. Main thread. When it opens, stops and ends is service.ts's.
+ * What a service is made of, put together: memory, rings, store, intakes, change feed, and the threads'
+ * supervisors. The log thread starts at once, the appliers when they are told to. Main thread. When
+ * it opens, stops and ends is service.ts's.
  */
 import type { Logger } from 'pino';
 import { AppliedWatermark } from './apply/applied-watermark.ts';

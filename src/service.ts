@@ -86,7 +86,10 @@ export class Service implements Lifecycle {
     }
     try {
       const { host, port } = options.config;
-      service.#http = await HttpSide.load(service.#httpDeps());
+      // The appliers not earlier: until there is something to apply, the log thread needs the cores.
+      // But in any case: the replay, whose end a stop waits for, ends with them only.
+      const load = HttpSide.load(service.#httpDeps()).finally(() => service.appliers.start());
+      service.#http = await load;
       await service.#http.listen(host, port);
     } catch (error) {
       await service.stop();

@@ -28,9 +28,9 @@ export interface ApplierPoolOptions {
 
 export class ApplierPool {
   readonly #options: ApplierPoolOptions;
-  readonly #pool: Piscina<ApplierTask, ApplierEnd>;
   readonly #ring: CommitRing;
-  readonly #finished: Promise<unknown>;
+  #pool: Piscina<ApplierTask, ApplierEnd> | undefined;
+  #finished: Promise<unknown> = Promise.resolve();
   #setAside: SlotContent[] = [];
   #setAsideCount = 0;
   readonly #setAsideSeqs = new Set<number>();
@@ -40,13 +40,17 @@ export class ApplierPool {
   #fatal = false;
   #terminating = false;
 
-  /** Starts all appliers. */
   constructor(options: ApplierPoolOptions) {
     this.#options = options;
-    const { memory, entry } = options;
+    const { memory } = options;
+    this.#ring = new CommitRing(memory.commit, memory.appliers.length);
+  }
+
+  /** Starts all appliers. What was published before waits for them in the ring. Call once. */
+  start(): void {
+    const { memory, entry, logger } = this.#options;
     const threads = memory.appliers.length;
-    this.#ring = new CommitRing(memory.commit, threads);
-    this.#pool = new Piscina({
+    const pool: Piscina<ApplierTask, ApplierEnd> = new Piscina({
       filename: entry.href,
       minThreads: threads,
       maxThreads: threads,
@@ -55,15 +59,19 @@ export class ApplierPool {
       atomics: 'disabled',
       recordTiming: false,
     });
-    this.#pool.on('error', (error) => options.logger.error({ err: error }, 'applier pool'));
-    this.#pool.on('workerCreate', () => {
+    pool.on('error', (error) => logger.error({ err: error }, 'applier pool'));
+    pool.on('workerCreate', () => {
       this.#unbornDeaths = 0;
     });
-    this.#pool.on('workerDestroy', () => queueMicrotask(() => this.#replaceUnborn()));
-    this.#finished = Promise.all(memory.appliers.map((_, index) => this.#supervise(index)));
+    pool.on('workerDestroy', () => queueMicrotask(() => this.#replaceUnborn(pool)));
+    this.#pool = pool;
+    this.#finished = Promise.all(memory.appliers.map((_, index) => this.#supervise(pool, index)));
   }
 
-  /** Resolves when every applier has applied all that was published before the ring was closed. */
+  /**
+   * Resolves when every applier has applied all that was published before the ring was closed; at
+   * once if none was started.
+   */
   async finished(): Promise<void> {
     await this.#finished;
   }
@@ -99,22 +107,22 @@ export class ApplierPool {
   /** Ends the threads wherever they are, and the pool. */
   async terminate(): Promise<void> {
     this.#terminating = true;
-    await this.#pool.destroy();
+    await this.#pool?.destroy();
   }
 
   /** Kills one applier's thread, as a crash would; for tests. */
   async killThread(thread: number): Promise<void> {
-    await this.#pool.threads[thread]?.terminate();
+    await this.#pool?.threads[thread]?.terminate();
   }
 
-  async #supervise(index: number): Promise<void> {
+  async #supervise(pool: Piscina<ApplierTask, ApplierEnd>, index: number): Promise<void> {
     const { memory, logger } = this.#options;
     let lastSuspect: number | undefined;
     let lastCursor: number | undefined;
     let idleDeaths = 0;
     while (!this.#terminating) {
       try {
-        const end = await this.#pool.run({ memory, index });
+        const end = await pool.run({ memory, index });
         if (end === 'no-room') {
           this.#stopProcess(new NoRoomError().message);
         }
@@ -145,10 +153,10 @@ export class ApplierPool {
    * Piscina never replaces a thread that dies while it starts, and the task that waits for it would
    * wait for ever. One more task makes it add a thread, and is taken back before that can run it.
    */
-  #replaceUnborn(): void {
+  #replaceUnborn(pool: Piscina<ApplierTask, ApplierEnd>): void {
     const { memory, logger } = this.#options;
-    const isMissing = this.#pool.threads.length < memory.appliers.length;
-    if (this.#terminating || !isMissing || this.#pool.queueSize === 0) return;
+    const isMissing = pool.threads.length < memory.appliers.length;
+    if (this.#terminating || !isMissing || pool.queueSize === 0) return;
     this.#unbornDeaths++;
     this.#restarts++;
     logger.error('applier thread died while it started');
@@ -157,7 +165,7 @@ export class ApplierPool {
       return;
     }
     const nudge = new AbortController();
-    this.#pool.run({ memory, index: 0 }, { signal: nudge.signal }).catch(() => undefined);
+    pool.run({ memory, index: 0 }, { signal: nudge.signal }).catch(() => undefined);
     nudge.abort();
   }
 

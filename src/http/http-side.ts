@@ -2,7 +2,7 @@
  * The HTTP side of a service, in one piece: the app with its server, listening, and the end of its
  * connections. Main thread; `service.ts` says when.
  *
- * All that HTTP is made of is loaded by `load`, after the threads were started, so that they read
+ * All that HTTP is made of is loaded by `load`, after the log thread was started, so that it reads
  * the log meanwhile; this file itself brings in next to nothing.
  */
 import type { Server } from 'node:http';

@@ -70,6 +70,7 @@ export class ApplyWorld {
       logger: pino({ level: 'info' }, { write }),
       onFatal: (reason) => void this.fatal.push(reason),
     });
+    this.pool.start();
     t.teardown(() => this.pool.terminate());
   }
 

@@ -86,6 +86,7 @@ export class Pipeline {
     });
     const entry = new URL('../../workers/applier.ts', import.meta.url);
     this.appliers = new ApplierPool({ memory, entry, logger, onFatal });
+    this.appliers.start();
     const { logFolder: folder, checkpointFolder: checkpoints } = this.#dataDir;
     this.log = new LogSupervisor({
       data: { memory, folder, checkpoints, segmentBytesMax },

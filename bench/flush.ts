@@ -2,6 +2,9 @@
  * What one flush costs on this disk: write and fdatasync of one event's frame (192 bytes), the file
  * growing against room that was preallocated with zeros, as the log does it. One thread, one file;
  * the two take turns. It is the floor of a durable POST from a client that waits for each answer.
+ *
+ * Then the same with a pause before each, in which the clock of the file's times has ticked: a file
+ * system without a journal has to write the inode, too, and one with a journal has not.
  */
 import { closeSync, fdatasyncSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,6 +16,10 @@ import { withScratchFolder } from './scratch-folder.ts';
 
 const BYTES = frameBytes(1);
 const COUNTS = { full: 2000, smoke: 50 } as const;
+/** Of the flushes with pauses, for one of the others. */
+const PAUSED_SHARE = 0.2;
+/** Longer than a tick of the kernel's coarse clock, of which there are at least 250 a second. */
+const PAUSE_MS = 5;
 
 export interface FlushTimes {
   /** Microseconds of each flush, ascending. */
@@ -44,6 +51,21 @@ export function measureFlushes(folder: string, count: number): FlushTimes {
   return { appendedUs: appendedUs.sort(), preallocatedUs: preallocatedUs.sort() };
 }
 
+/** Microseconds of each of `count` flushes with PAUSE_MS before it, ascending. Blocks the thread. */
+function measurePaused(folder: string, count: number): Float64Array {
+  const file = openFile(join(folder, 'paused'), count * BYTES);
+  const us = new Float64Array(count);
+  const frame = Buffer.alloc(BYTES, 1);
+  for (let i = 0; i < count; i++) {
+    const untilMs = performance.now() + PAUSE_MS;
+    // Busy: a core that slept would need its time to wake up.
+    while (performance.now() < untilMs);
+    us[i] = flush(file, frame, i);
+  }
+  closeSync(file);
+  return us.sort();
+}
+
 function openFile(path: string, zeros: number): number {
   const file = openSync(path, 'w+');
   writeSync(file, Buffer.alloc(zeros));
@@ -60,14 +82,19 @@ function flush(file: number, frame: Buffer, index: number): number {
 
 async function bench(size: BenchSize): Promise<Report> {
   const count = COUNTS[size];
-  const times = await withScratchFolder(async (folder) => measureFlushes(folder, count));
+  const { times, pausedUs } = await withScratchFolder(async (folder) => ({
+    times: measureFlushes(folder, count),
+    pausedUs: measurePaused(folder, count * PAUSED_SHARE),
+  }));
   const row = (name: string, us: Float64Array) => [
     name,
     ...[50, 99, 99.9].map((percent) => figure(percentile(us, percent))),
   ];
   return {
     name: 'One flush',
-    conditions: [`${figure(count)} frames of one event (${BYTES} bytes) each way, in turns`],
+    conditions: [
+      `${figure(count)} frames of one event (${BYTES} bytes) each way, in turns; with pauses ${figure(count * PAUSED_SHARE)}`,
+    ],
     tables: [
       {
         title: 'write + fdatasync, µs',
@@ -75,6 +102,7 @@ async function bench(size: BenchSize): Promise<Report> {
         rows: [
           row('growing', times.appendedUs),
           row('preallocated, as the log is', times.preallocatedUs),
+          row(`preallocated, after a busy pause of ${PAUSE_MS} ms`, pausedUs),
         ],
       },
     ],

@@ -26,10 +26,13 @@ export interface ApplierPoolOptions {
   readonly onFatal: (reason: string) => void;
 }
 
+type Pool = Piscina<ApplierTask, ApplierEnd>;
+
 export class ApplierPool {
   readonly #options: ApplierPoolOptions;
   readonly #ring: CommitRing;
-  #pool: Piscina<ApplierTask, ApplierEnd> | undefined;
+  /** None before `start`. */
+  #pool: Pool | undefined;
   #finished: Promise<unknown> = Promise.resolve();
   #setAside: SlotContent[] = [];
   #setAsideCount = 0;
@@ -50,7 +53,7 @@ export class ApplierPool {
   start(): void {
     const { memory, entry, logger } = this.#options;
     const threads = memory.appliers.length;
-    const pool: Piscina<ApplierTask, ApplierEnd> = new Piscina({
+    const pool: Pool = new Piscina({
       filename: entry.href,
       minThreads: threads,
       maxThreads: threads,
@@ -115,7 +118,7 @@ export class ApplierPool {
     await this.#pool?.threads[thread]?.terminate();
   }
 
-  async #supervise(pool: Piscina<ApplierTask, ApplierEnd>, index: number): Promise<void> {
+  async #supervise(pool: Pool, index: number): Promise<void> {
     const { memory, logger } = this.#options;
     let lastSuspect: number | undefined;
     let lastCursor: number | undefined;
@@ -153,7 +156,7 @@ export class ApplierPool {
    * Piscina never replaces a thread that dies while it starts, and the task that waits for it would
    * wait for ever. One more task makes it add a thread, and is taken back before that can run it.
    */
-  #replaceUnborn(pool: Piscina<ApplierTask, ApplierEnd>): void {
+  #replaceUnborn(pool: Pool): void {
     const { memory, logger } = this.#options;
     const isMissing = pool.threads.length < memory.appliers.length;
     if (this.#terminating || !isMissing || pool.queueSize === 0) return;

@@ -6,7 +6,7 @@
  * Then the same with a pause before each, in which the clock of the file's times has ticked: a file
  * system without a journal has to write the inode, too, and one with a journal has not.
  */
-import { closeSync, fdatasyncSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { frameBytes } from '../src/log/format.ts';
 import { percentile } from './percentile.ts';
@@ -15,9 +15,10 @@ import { type BenchSize, runBench } from './run-bench.ts';
 import { withScratchFolder } from './scratch-folder.ts';
 
 const BYTES = frameBytes(1);
-const COUNTS = { full: 2000, smoke: 50 } as const;
-/** Of the flushes with pauses, for one of the others. */
-const PAUSED_SHARE = 0.2;
+const SIZES = {
+  full: { count: 2000, paused: 400 },
+  smoke: { count: 50, paused: 10 },
+} as const;
 /** Longer than a tick of the kernel's coarse clock, of which there are at least 250 a second. */
 const PAUSE_MS = 5;
 
@@ -38,16 +39,8 @@ export function measureFlushes(folder: string, count: number): FlushTimes {
     appendedUs[i] = flush(appended, frame, i);
     preallocatedUs[i] = flush(preallocated, frame, i);
   }
-  for (const file of [appended, preallocated]) {
-    const { size } = fstatSync(file);
-    if (size !== count * BYTES) throw new Error(`${size} bytes, expected ${count * BYTES}`);
-    closeSync(file);
-  }
-  for (const name of ['appended', 'preallocated']) {
-    if (!readFileSync(join(folder, name)).every((byte) => byte === 1)) {
-      throw new Error(`${name}: not what was written`);
-    }
-  }
+  for (const file of [appended, preallocated]) closeSync(file);
+  for (const name of ['appended', 'preallocated']) verify(join(folder, name), count);
   return { appendedUs: appendedUs.sort(), preallocatedUs: preallocatedUs.sort() };
 }
 
@@ -63,7 +56,15 @@ function measurePaused(folder: string, count: number): Float64Array {
     us[i] = flush(file, frame, i);
   }
   closeSync(file);
+  verify(join(folder, 'paused'), count);
   return us.sort();
+}
+
+/** Throws unless the file holds `count` frames as they were written. */
+function verify(path: string, count: number): void {
+  const bytes = readFileSync(path);
+  const isWritten = bytes.length === count * BYTES && bytes.every((byte) => byte === 1);
+  if (!isWritten) throw new Error(`${path}: not what was written`);
 }
 
 function openFile(path: string, zeros: number): number {
@@ -81,10 +82,10 @@ function flush(file: number, frame: Buffer, index: number): number {
 }
 
 async function bench(size: BenchSize): Promise<Report> {
-  const count = COUNTS[size];
+  const { count, paused } = SIZES[size];
   const { times, pausedUs } = await withScratchFolder(async (folder) => ({
     times: measureFlushes(folder, count),
-    pausedUs: measurePaused(folder, count * PAUSED_SHARE),
+    pausedUs: measurePaused(folder, paused),
   }));
   const row = (name: string, us: Float64Array) => [
     name,
@@ -93,7 +94,7 @@ async function bench(size: BenchSize): Promise<Report> {
   return {
     name: 'One flush',
     conditions: [
-      `${figure(count)} frames of one event (${BYTES} bytes) each way, in turns; with pauses ${figure(count * PAUSED_SHARE)}`,
+      `${figure(count)} frames of one event (${BYTES} bytes) each way, in turns; with pauses ${figure(paused)}`,
     ],
     tables: [
       {

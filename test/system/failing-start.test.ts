@@ -1,4 +1,4 @@
-/** A start whose HTTP side fails, after the threads were started: it says why and leaves nothing. */
+/** A start whose HTTP side fails, while the log is replayed: it says why and leaves nothing. */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';

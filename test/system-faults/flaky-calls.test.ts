@@ -49,6 +49,8 @@ t.test(`a disk that fails now and then (seed ${seed})`, async (t) => {
     });
     const wasInjected = () => (trace.injected[found] ?? 0) >= times || undefined;
     await polled(wasInjected, VERDICT_MS_MAX, `${inject} to be injected ${times} times`);
+    // An acknowledgement can overtake the thread's message that the storage is back.
+    await service.logged('log: storage is available again');
     killAt = ledger.acknowledgements + 1 + random.below(300);
     await writing;
     t.strictSame(await service.exit(), { code: null, signal: 'SIGKILL' });
@@ -58,8 +60,6 @@ t.test(`a disk that fails now and then (seed ${seed})`, async (t) => {
       service.log.findLast(({ level }) => level === 50),
       { reason: /^(EIO|ENOSPC)/ },
     );
-    const back = service.log.filter(({ msg }) => msg === 'log: storage is available again');
-    t.ok(back.length > 0, `the storage came back ${back.length} times`);
   }
   t.comment(tally);
   const answered = Object.keys(tally).filter((outcome) => /^\d/.test(outcome));

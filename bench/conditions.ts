@@ -8,8 +8,8 @@ import { availableParallelism, cpus, loadavg, release, totalmem, type } from 'no
 const PACKAGES = ['fastify', 'piscina', 'autocannon', 'pino'] as const;
 const ROOT = new URL('../', import.meta.url);
 
-/** The conditions now, as pairs of a name and a text. */
-export function conditions(): readonly (readonly [string, string])[] {
+/** The conditions now of what runs in `env`, as pairs of a name and a text. */
+export function conditions(env = process.env): readonly (readonly [string, string])[] {
   const gigabytes = Math.round(totalmem() / 2 ** 30);
   return [
     [
@@ -18,7 +18,7 @@ export function conditions(): readonly (readonly [string, string])[] {
     ],
     ['kernel', `${type()} ${release()}`],
     ['node', process.version],
-    ['huge pages', hugePages()],
+    ['huge pages', hugePages(env)],
     ['packages', PACKAGES.map((name) => `${name} ${versionOf(name)}`).join(', ')],
     ['commit', commit()],
     ['date', new Date().toISOString()],
@@ -26,9 +26,9 @@ export function conditions(): readonly (readonly [string, string])[] {
   ];
 }
 
-/** What the kernel allows, and whether this process asks for them, as the service does. */
-function hugePages(): string {
-  const asks = process.env.GLIBC_TUNABLES?.includes('hugetlb=1') === true;
+/** What the kernel allows, and whether glibc asks for them in `env`, as it does for the service. */
+function hugePages(env: NodeJS.ProcessEnv): string {
+  const asks = env.GLIBC_TUNABLES?.includes('hugetlb=1') === true;
   let allowed = 'unknown';
   try {
     const modes = readFileSync('/sys/kernel/mm/transparent_hugepage/enabled', 'utf8');
@@ -36,7 +36,7 @@ function hugePages(): string {
   } catch {
     // Only Linux says so.
   }
-  return `${allowed}, ${asks ? '' : 'not '}asked for by this process`;
+  return `${allowed}, ${asks ? '' : 'not '}asked for`;
 }
 
 function versionOf(name: string): string {

@@ -9,10 +9,11 @@
  * With `--smoke` everything runs in small, nothing is written, and no figure is judged. Exit code 1
  * if a bench fails or finds its result wrong; never because something was slow.
  */
-import { fork } from 'node:child_process';
+import { fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { conditions } from './conditions.ts';
 import { aimTable, formatReport, formatTable, type Report } from './report.ts';
@@ -38,13 +39,15 @@ const BENCHES = [
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];
 const BENCH_MS_MAX = 20 * 60_000;
+const REST_MS = 20_000;
+/** What every bench is started with. */
+const ENV = { ...START_ENV, ...process.env };
 const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
 
 /** Runs one module of this folder; returns its report, if it sent one. Throws if it fails. */
 async function run(module: string, args: readonly string[]): Promise<Report | undefined> {
   const path = fileURLToPath(new URL(module, import.meta.url));
-  const env = { ...START_ENV, ...process.env };
-  const child = fork(path, args, { timeout: BENCH_MS_MAX, env });
+  const child = fork(path, args, { timeout: BENCH_MS_MAX, env: ENV });
   const kill = () => void child.kill('SIGTERM');
   process.once('exit', kill);
   let report: Report | undefined;
@@ -55,6 +58,15 @@ async function run(module: string, args: readonly string[]): Promise<Report | un
   process.off('exit', kill);
   if (code !== 0) throw new Error(`bench/${module} ended with ${code ?? signal}`);
   return report;
+}
+
+/**
+ * Brings the machine to rest: what one bench has left to be written would slow the next one, and a
+ * virtual machine's processors may get slower the longer they are under load.
+ */
+async function rest(): Promise<void> {
+  spawnSync('sync');
+  await setTimeout(REST_MS);
 }
 
 async function runClients(): Promise<void> {
@@ -71,7 +83,8 @@ function results(before: ReturnType<typeof conditions>, reports: readonly Report
   return [
     '# Results',
     'Written by `npm run bench` (bench/run-all.ts); do not edit. Ratios compare what ran in turns ' +
-      'in one run on one machine; absolute figures are of this machine only.',
+      'in one run on one machine; absolute figures are of this machine only, which rests for ' +
+      `${REST_MS / 1000} s before each bench.`,
     formatTable({
       title: '',
       columns: ['condition', 'value'],
@@ -85,11 +98,12 @@ function results(before: ReturnType<typeof conditions>, reports: readonly Report
 
 exitOnSignals();
 const isSmoke = process.argv.includes('--smoke');
-const before = conditions();
+const before = conditions(ENV);
 for (const [name, text] of before) console.log(`${name.padEnd(12)} ${text}`);
 console.log();
 const reports: Report[] = [];
 for (const module of BENCHES) {
+  if (!isSmoke) await rest();
   const report = await run(module, isSmoke ? ['--smoke'] : []);
   if (report === undefined) throw new Error(`bench/${module} sent no report`);
   reports.push(report);

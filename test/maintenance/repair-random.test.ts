@@ -19,7 +19,7 @@ t.test(`${HISTORIES} folders with random damage (seed ${seed})`, async (t) => {
     const data = new BuiltData(join(tempDir(t), 'data'), random);
     for (let s = 1 + random.below(4); s > 0; s--) {
       data.segment(1 + random.below(10));
-      if (random.chance(0.4)) data.checkpoint(random.below(3));
+      if (random.chance(0.4)) data.checkpoint(random.below(Math.min(3, data.nextSeq)));
     }
     data.seal();
     const hit = new Set<WrittenFrame>();

@@ -3,6 +3,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import t from 'tap';
 import { descendantsOf, isRunning } from '../../.ci/process-tree.ts';
+import { polled } from '../helpers/bounded.ts';
+
+const START_MS_MAX = 20_000;
 
 t.test('children of children are found with their commands, parents first', async (t) => {
   // The shell stays, as it has a second command to run; `cat` waits for its standard input.
@@ -10,10 +13,14 @@ t.test('children of children are found with their commands, parents first', asyn
   t.teardown(() => shell.kill('SIGKILL'));
   await once(shell.stdout, 'data');
   const shellPid = shell.pid ?? 0;
-  let below = descendantsOf(shellPid);
-  for (let tries = 0; tries < 1_000 && below[0]?.command[0] !== 'cat'; tries++) {
-    below = descendantsOf(shellPid);
-  }
+  const below = await polled(
+    () => {
+      const found = descendantsOf(shellPid);
+      return found[0]?.command[0] === 'cat' ? found : undefined;
+    },
+    START_MS_MAX,
+    'cat to run',
+  );
   t.match(below, [{ command: ['cat', '-'] }]);
   t.same(
     descendantsOf(process.pid).map(({ pid }) => pid),

@@ -47,7 +47,7 @@ t.test('a shop writes, reads its writes, follows, and is told what is wrong', as
 
   const lastSeq = batch.data?.last_seq ?? 0;
   const read = await client.GET('/api/v1/products/{id}', {
-    params: { path: { id: 'c' }, query: { min_seq: lastSeq, view: 'full' } },
+    params: { path: { id: 'c' }, query: { min_seq: lastSeq, wait: '30s', view: 'full' } },
   });
   t.match(read.data, { id: 'c', price: 2, stock: 1, seq: lastSeq });
   const odd = await client.GET('/api/v1/products/{id}', { params: { path: { id: 'a/b é' } } });

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { buildImage, isRoot, runInImage } from './image-emulation.ts';
 
-const READY_TRIES_MAX = 150;
+const READY_TRIES_MAX = 600;
 const READY_INTERVAL_MS = 100;
 
 /** Tries to write where only the data volume may be written; exits 0 if it was refused. */
@@ -35,14 +35,15 @@ t.test('the image builds, starts without rights, gets healthy and stops on SIGTE
     t.notOk(existsSync(join(image.workDir, left)), `without ${left}`);
   }
 
-  const port = await freePort();
-  const env = { PORT: `${port}` };
-  t.equal(await exitCodeOf(runInImage(image, image.healthCheck, env)), 1, 'not healthy before');
+  const unused = { PORT: `${await freePort()}` };
+  t.equal(await exitCodeOf(runInImage(image, image.healthCheck, unused)), 1, 'not healthy before');
 
-  const service = runInImage(image, image.command, env);
+  // Not on that port: a test beside may have got it meanwhile.
+  const service = runInImage(image, image.command, { PORT: '0' });
   t.teardown(() => service.kill('SIGKILL'));
   const output = collectOutput(service);
-  if (!(await becomesReady(service, port))) {
+  const port = await becomesReady(service, output);
+  if (port === undefined) {
     t.fail('GET /readyz answers 200', { exitCode: service.exitCode, output: output.join('') });
     return;
   }
@@ -54,6 +55,7 @@ t.test('the image builds, starts without rights, gets healthy and stops on SIGTE
       'read-only but for the data',
     );
   }
+  const env = { PORT: port };
   t.equal(await exitCodeOf(runInImage(image, image.healthCheck, env)), 0, 'healthy');
 
   service.kill('SIGTERM');
@@ -61,16 +63,18 @@ t.test('the image builds, starts without rights, gets healthy and stops on SIGTE
   t.equal(exitCode, 0, 'SIGTERM ends it in order', { output: output.join('') });
 });
 
-async function becomesReady(service: ChildProcess, port: number): Promise<boolean> {
+/** The port that it says it listens on, once /readyz answers 200 there. */
+async function becomesReady(
+  service: ChildProcess,
+  output: readonly string[],
+): Promise<string | undefined> {
   for (let tries = 0; tries < READY_TRIES_MAX && service.exitCode === null; tries++) {
-    const status = await fetch(`http://127.0.0.1:${port}/readyz`).then(
-      (reply) => reply.status,
-      () => undefined,
-    );
-    if (status === 200) return true;
+    const port = /http:\/\/[\d.]+:(\d+)/.exec(output.join(''))?.[1];
+    const answer = port && (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined));
+    if (answer && answer.status === 200) return port;
     await delay(READY_INTERVAL_MS);
   }
-  return false;
+  return undefined;
 }
 
 function collectOutput(child: ChildProcess): readonly string[] {

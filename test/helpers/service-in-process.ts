@@ -7,8 +7,18 @@ import { Service } from '../../src/service.ts';
 import { watchServer } from './described-answers.ts';
 import type { LogLine } from './service-process.ts';
 
-/** A store for some ten thousand products is made much faster than the default one. */
-export const SMALL = { PORT: '0', MAX_MEMORY_USAGE: '16MB', SHARDS: '8', WORKERS: '2' };
+/**
+ * A store for some ten thousand products is made much faster than the default one, and a disk that is
+ * slow for a while under the tests beside must not change an answer.
+ */
+export const SMALL = {
+  PORT: '0',
+  MAX_MEMORY_USAGE: '16MB',
+  SHARDS: '8',
+  WORKERS: '2',
+  STORAGE_TIMEOUT: '60s',
+  SHUTDOWN_TIMEOUT: '60s',
+};
 
 export interface InProcess {
   readonly service: Service;

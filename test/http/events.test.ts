@@ -139,7 +139,7 @@ t.test('answers 503 queue-full when an event stays undecided for a second', asyn
   t.equal(response.json().code, 'queue-full');
   t.equal(response.json().outcome, 'none');
   t.equal(response.headers['retry-after'], '7');
-  t.ok(tookMs >= 1000 && tookMs < 5000, `${tookMs} ms`);
+  t.ok(tookMs >= 1000, `${tookMs} ms`);
 });
 
 t.test('a client that went away while its event is pending disturbs nobody', async (t) => {

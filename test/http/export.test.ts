@@ -155,7 +155,7 @@ t.test('a stop waits a second for an export, not longer', async (t) => {
 });
 
 t.test('an export that its reader keeps up with ends properly during a stop', async (t) => {
-  const { connect, drain, lifecycle, app } = await listening(t, 20_000);
+  const { connect, drain, lifecycle, app } = await listening(t, 5_000);
   const client = await connect();
   const request = once(app.server, 'request');
   client.send(EXPORT);

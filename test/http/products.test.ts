@@ -236,5 +236,5 @@ t.test('answers 503 when an entry stays busy for a second', async (t) => {
   t.equal(response.statusCode, 503);
   t.equal(response.json().code, 'read-contention');
   t.equal(response.headers['retry-after'], '1');
-  t.ok(tookMs >= 1000 && tookMs < 5000, `${tookMs} ms`);
+  t.ok(tookMs >= 1000, `${tookMs} ms`);
 });

@@ -63,8 +63,7 @@ t.test('answers headers that are too large with 431, also to who goes on sending
   const [, serverSide] = await refused;
   const closed = new Promise((resolve) => serverSide.once('close', resolve));
   // A reset would throw away the answer, which the client has not read yet.
-  const sendUntilMs = performance.now() + 100;
-  while (performance.now() < sendUntilMs) {
+  for (let turn = 0; turn < 50; turn++) {
     client.send('x'.repeat(100));
     await new Promise(setImmediate);
   }
@@ -122,7 +121,7 @@ t.test('closes slow headers with 408 soon after their time', async (t) => {
     client.send(start);
     checkProblem(t, await client.end(), 408, 'request-timeout');
     const tookMs = performance.now() - startMs;
-    t.ok(tookMs < 5000, `${tookMs} ms: not Node's 30 s between two looks`);
+    t.ok(tookMs < 20_000, `${tookMs} ms: not Node's 30 s between two looks`);
   }
 });
 

@@ -199,9 +199,9 @@ t.test('heartbeats while nothing changes, and a final event when the service sto
   const { service, port } = await startReadyService(t, {
     DATA_DIR: tempDir(t),
     // Silence for longer than any connection is otherwise allowed.
-    CHANGES_HEARTBEAT: '1s',
-    REQUEST_TIMEOUT: '100ms',
-    HEADERS_TIMEOUT: '100ms',
+    CHANGES_HEARTBEAT: '3s',
+    REQUEST_TIMEOUT: '1s',
+    HEADERS_TIMEOUT: '1s',
     KEEP_ALIVE_TIMEOUT: '100ms',
   });
   const follower = await follow(t, { port });

@@ -118,6 +118,13 @@ export class ApiClient {
     return polled(ask, VISIBLE_MS_MAX, `${id} at ${price}`);
   }
 
+  /** Waits until all that is acknowledged by now is applied, too, by writing one product more. */
+  async allApplied(): Promise<void> {
+    const body = JSON.stringify({ product_id: 'all applied', price: 0, stock: 0 });
+    const { status, text } = await this.send('POST', '/api/v1/events?ack=applied', body);
+    if (status !== 200) throw new Error(`${status} ${text}`);
+  }
+
   /** Closes the connections. */
   close(): void {
     this.#agent.destroy();

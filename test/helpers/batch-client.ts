@@ -37,6 +37,8 @@ export interface BatchAnswered {
 export interface BatchOptions {
   readonly query?: string;
   readonly headers?: Readonly<Record<string, string | number>>;
+  /** How long sending it and the answer may take together; a minute if not given. */
+  readonly waitMs?: number;
 }
 
 export interface OpenBatch {
@@ -47,7 +49,7 @@ export interface OpenBatch {
 /** Begins a batch whose body the caller writes to `call`, and ends. */
 export function openBatch(
   port: number,
-  { query = '', headers = {} }: BatchOptions = {},
+  { query = '', headers = {}, waitMs = ANSWER_MS_MAX }: BatchOptions = {},
 ): OpenBatch {
   const call = request({
     host: '127.0.0.1',
@@ -76,7 +78,7 @@ export function openBatch(
     });
   });
   answered.catch(() => undefined);
-  return { call, answered: bounded(answered, ANSWER_MS_MAX, 'the answer to a batch') };
+  return { call, answered: bounded(answered, waitMs, 'the answer to a batch') };
 }
 
 /** Sends a whole batch. */

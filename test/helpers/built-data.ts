@@ -111,8 +111,9 @@ export class BuiltData {
       windows: { dedupe: store.dedupe, outcomes: this.#outcomes() },
       pause: () => undefined,
     });
+    // One that starts no later than one before it changes nothing.
+    if (replayFrom > Math.max(0, ...this.checkpoints)) this.coveredBefore = this.nextSeq;
     this.checkpoints.push(replayFrom);
-    this.coveredBefore = this.nextSeq;
     return this;
   }
 

@@ -9,6 +9,7 @@ import type { ProductEvent } from '../../src/intake/event-intake.ts';
 import { RingIntake } from '../../src/intake/ring-intake.ts';
 import { DataDir } from '../../src/log/data-dir.ts';
 import { LogSupervisor } from '../../src/log/log-supervisor.ts';
+import { LogProgress } from '../../src/log/progress.ts';
 import { COMMIT_HEAD, CommitRing } from '../../src/ring/commit-ring.ts';
 import { IntakeRing, type IntakeRings } from '../../src/ring/intake-ring.ts';
 import { Admission } from '../../src/store/admission.ts';
@@ -49,6 +50,7 @@ export class Pipeline {
   readonly fatal: string[] = [];
   readonly #dataDir: DataDir;
   readonly #commits: CommitRing;
+  readonly #progress: LogProgress;
   #stopped = false;
 
   private constructor(options: PipelineOptions) {
@@ -72,6 +74,7 @@ export class Pipeline {
     };
     this.#dataDir = DataDir.open(dataDir);
     this.#commits = new CommitRing(memory.commit, appliers);
+    this.#progress = new LogProgress(memory.progress);
     this.rings = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
     this.hashKey = memory.hashKey;
     this.store = new SharedProductStore(shards, memory.hashKey);
@@ -133,10 +136,11 @@ export class Pipeline {
     }
   }
 
-  /** What is committed now; asks whether every applier has passed that. */
+  /** What is durable now; asks whether every applier has passed that. */
   mark(): () => boolean {
-    const { cursors } = this.#commits;
-    const head = Atomics.load(cursors, COMMIT_HEAD);
+    // Not the ring's head: senders are told before that moves.
+    const head =
+      this.#progress.load()?.commitHead ?? Atomics.load(this.#commits.cursors, COMMIT_HEAD);
     return () => this.#commits.backlog(head) === 0;
   }
 

@@ -11,7 +11,9 @@ import { bounded } from './bounded.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const START_MS_MAX = 30_000;
-const EXIT_MS_MAX = 60_000;
+const EXIT_MS_MAX = 120_000;
+/** A disk that is slow for a while under the tests beside must not change an answer. */
+const PATIENT = { STORAGE_TIMEOUT: '60s', SHUTDOWN_TIMEOUT: '60s' };
 
 /** One line of the log. */
 export interface LogLine {
@@ -26,7 +28,7 @@ export interface Exit {
 }
 
 export interface ProcessOptions {
-  /** Environment, whole; DATA_DIR is taken against `cwd`. */
+  /** Environment, whole but for a free port and patience; DATA_DIR is taken against `cwd`. */
   readonly env?: Readonly<Record<string, string>>;
   /** Working folder: DATA_DIR's default lies in it, and `.env` is read from it. */
   readonly cwd: string;
@@ -51,7 +53,7 @@ export class ServiceProcess {
 
   private constructor(options: ProcessOptions) {
     const { cwd, args = [], under } = options;
-    const env = { PORT: '0', ...COMPILE_CACHE, ...options.env };
+    const env = { PORT: '0', ...PATIENT, ...COMPILE_CACHE, ...options.env };
     const command = [process.execPath, MAIN, ...args];
     // `env -i` and not only `spawn`'s own `env`: tap adds to that.
     const pairs = Object.entries(env).map(([name, value]) => `${name}=${value}`);
@@ -122,7 +124,7 @@ export class ServiceProcess {
   }
 
   /** Waits for a line of the log whose message contains `text`; rejects if the process ends first. */
-  logged(text: string): Promise<LogLine> {
+  logged(text: string, ms = START_MS_MAX): Promise<LogLine> {
     const found = new Promise<LogLine>((resolve, reject) => {
       const look = () => {
         const line = this.log.find(({ msg }) => msg?.includes(text));
@@ -132,7 +134,7 @@ export class ServiceProcess {
       };
       look();
     });
-    return bounded(found, START_MS_MAX, `the log to say ${text}`);
+    return bounded(found, ms, `the log to say ${text}`);
   }
 
   kill(signal: NodeJS.Signals): void {

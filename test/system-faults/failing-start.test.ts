@@ -5,7 +5,8 @@ import { ServiceProcess } from '../helpers/service-process.ts';
 import { underStrace } from '../helpers/strace.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
-const ENV = { MAX_MEMORY_USAGE: '16MB', WORKERS: '2' };
+// The compile cache renames files of its own.
+const ENV = { MAX_MEMORY_USAGE: '16MB', WORKERS: '2', NODE_DISABLE_COMPILE_CACHE: '1' };
 
 /** In this order on one folder: the failed starts leave it as half-made as they got. */
 const NEW_FOLDER = [

@@ -18,7 +18,7 @@ const MB = 1 << 20;
 const UNKNOWN = '503 storage-unavailable unknown';
 
 /** A service under load, until told, on a disk of `bytes` of which `left` are free at its start. */
-async function fillingUp(t: Test, bytes: number, left: number, reserve: string) {
+async function fillingUp(t: Test, bytes: number, left: number, own: Record<string, string>) {
   const disk = new SmallDisk(t, bytes);
   disk.leave(left);
   const env = {
@@ -26,8 +26,7 @@ async function fillingUp(t: Test, bytes: number, left: number, reserve: string) 
     MAX_MEMORY_USAGE: '16MB',
     WORKERS: '2',
     SEGMENT_SIZE: '1MB',
-    STORAGE_TIMEOUT: '300ms',
-    DISK_RESERVE: reserve,
+    ...own,
   };
   const cwd = tempDir(t);
   const { under, trace } = underStrace(t, []);
@@ -59,7 +58,7 @@ t.test('without a reserve, to the last byte', async (t) => {
     t,
     4 * MB,
     0.625 * MB,
-    '0B',
+    { STORAGE_TIMEOUT: '300ms', DISK_RESERVE: '0B' },
   );
   await readiness(client, 'red');
   const { reason } = await service.logged('log: storage unavailable');
@@ -80,6 +79,7 @@ t.test('without a reserve, to the last byte', async (t) => {
     'acknowledgements once there is room',
   );
   await rest();
+  await client.allApplied();
   t.comment(tally);
   t.strictSame(
     Object.keys(tally).sort(),
@@ -110,7 +110,7 @@ t.test('with a reserve, before the disk is full', async (t) => {
     t,
     48 * MB,
     48 * MB,
-    '24MB',
+    { STORAGE_TIMEOUT: '60s', DISK_RESERVE: '24MB' },
   );
   await polled(() => ledger.acknowledgements >= 100 || undefined, VERDICT_MS_MAX, 'some load');
   disk.leave(20 * MB);

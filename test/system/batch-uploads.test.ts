@@ -7,10 +7,10 @@ import { ServiceProcess } from '../helpers/service-process.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
 /** Longer together than REQUEST_TIMEOUT and its checks by far. */
-const PIECES = 30;
+const PIECES = 60;
 const PIECE_MS = 100;
 
-const env = { HEADERS_TIMEOUT: '200ms', REQUEST_TIMEOUT: '500ms', KEEP_ALIVE_TIMEOUT: '5s' };
+const env = { HEADERS_TIMEOUT: '1s', REQUEST_TIMEOUT: '2s', KEEP_ALIVE_TIMEOUT: '5s' };
 const service = await ServiceProcess.start(t, { cwd: tempDir(t), env });
 const port = await service.ready();
 
@@ -22,6 +22,7 @@ const chunk = (text: string) => `${Buffer.byteLength(text).toString(16)}\r\n${te
 for (const query of ['', '?on_error=continue']) {
   t.test(`a batch${query} that keeps coming may take as long as it likes`, async (t) => {
     const { call, answered } = openBatch(port, { query });
+    call.flushHeaders();
     let pieces = 0;
     const sending = setInterval(() => {
       call.write(lines(100));

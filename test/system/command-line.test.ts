@@ -124,7 +124,7 @@ t.test('a second signal ends it at once', async (t) => {
 });
 
 t.test('SHUTDOWN_TIMEOUT ends a stop that a client holds open, cleanly', async (t) => {
-  const env = { SHUTDOWN_TIMEOUT: '2s', REQUEST_TIMEOUT: '1h' };
+  const env = { SHUTDOWN_TIMEOUT: '8s', REQUEST_TIMEOUT: '1h' };
   const service = await ServiceProcess.start(t, { cwd: tempDir(t), env });
   const client = await RawConnection.open(t, await service.ready());
   client.send(eventHead(1000));

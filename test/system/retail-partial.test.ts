@@ -55,8 +55,7 @@ t.test(`over HTTP, every other event whole, seed ${HTTP_SEED}`, async (t) => {
     statuses.add((await client.send(method, path, JSON.stringify(body))).status);
   });
   t.strictSame([...statuses], [202]);
-  const applied = () => (service.appliers.isCaughtUp() ? true : undefined);
-  await polled(applied, APPLIED_MS_MAX, 'the appliers');
+  await client.allApplied();
   t.strictSame(differences(service.store), []);
 });
 

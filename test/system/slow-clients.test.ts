@@ -8,7 +8,7 @@ import { tempDir } from '../helpers/temp-dir.ts';
 const DRIP_MS = 40;
 const DRIPS_MAX = 1_000;
 
-const env = { HEADERS_TIMEOUT: '200ms', REQUEST_TIMEOUT: '400ms', KEEP_ALIVE_TIMEOUT: '300ms' };
+const env = { HEADERS_TIMEOUT: '1s', REQUEST_TIMEOUT: '1500ms', KEEP_ALIVE_TIMEOUT: '300ms' };
 const service = await ServiceProcess.start(t, { cwd: tempDir(t), env });
 const port = await service.ready();
 

@@ -56,8 +56,9 @@ for (const [victim, kill] of Object.entries({ 'log thread': killLog, applier: ki
     const died = logged.filter(({ msg }) => /(applier|thread) died/.test(msg)).length;
     t.ok(died >= KILLS, `${died} deaths are logged`);
 
-    const caughtUp = () => (appliers.isCaughtUp() ? true : undefined);
-    await polled(caughtUp, VISIBLE_MS_MAX, 'the appliers to catch up');
+    const client = new ApiClient(port);
+    t.teardown(() => client.close());
+    await client.allApplied();
     t.equal(appliers.setAsideCount, 0, 'no event was set aside');
     t.strictSame(await faultsOf(ledger, port), [], 'every acknowledged event is there');
     t.equal(await service.stop(), true, 'it stops cleanly');

@@ -13,7 +13,7 @@ const ENV = {
   SHARDS: '4',
   CHECKPOINT_EVERY: '1MB',
   LOG_RETENTION: '0B',
-  // It renames files of its own, at any time.
+  // The compile cache renames files of its own, at any time.
   NODE_DISABLE_COMPILE_CACHE: '1',
 };
 const FAILED = 'checkpoint failed; the log still has everything';

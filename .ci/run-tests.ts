@@ -1,38 +1,60 @@
 /**
  * Runs the tests: `npm test`, with tap's arguments behind it if there are any. Most need nothing but
- * Node. Those in test/system-faults put faults into real system calls and fill a real disk, for which
- * they need Linux, root and strace: this installs strace where it may (Debian, as root), and where
- * that can't be had it runs all others and says at the end what was not run. Under CI=true that
- * is a failure.
+ * Node. Two folders need more: test/system-faults puts faults into real system calls and fills a real
+ * disk (Linux, root, strace), test/system-tools uses the programs that people use with the service
+ * (Debian's packages, PACKAGES below). This installs what is missing where it may (Debian, as root);
+ * where something can't be had it runs all others and says at the end what was not run. Under CI=true
+ * that is a failure.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const REPOSITORY = fileURLToPath(new URL('../', import.meta.url));
-const FAULTS = 'test/system-faults';
-const OTHERS = readdirSync(join(REPOSITORY, 'test'), { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && entry.name !== 'system-faults')
-  .map(({ name }) => `test/${name}/**/*.test.ts`);
+/** Debian's packages that test/system-tools needs, each with a file that it brings. */
+const PACKAGES = {
+  brotli: '/usr/bin/brotli',
+  faketime: '/usr/bin/faketime',
+  'nginx-light': '/usr/sbin/nginx',
+  zstd: '/usr/bin/zstd',
+};
+/** What each folder that needs more than Node tests, and why it can't be run here, if it can't. */
+const DEMANDING = {
+  'system-faults': { tests: 'real disk faults and full disks', obstacle: faultObstacle },
+  'system-tools': { tests: "the programs of the service's users", obstacle: toolObstacle },
+};
 
 /** Runs a command quietly; whether it succeeded. */
 function succeeds(command: string, ...args: readonly string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 }
 
+/** Installs Debian's packages, where that is allowed. */
+function install(...packages: readonly string[]): void {
+  if (packages.length === 0 || process.getuid?.() !== 0 || !succeeds('apt-get', '--version'))
+    return;
+  console.log(`# installing ${packages.join(', ')}, which tests need`);
+  const args = ['install', '-y', '-qq', '--no-install-recommends', ...packages];
+  if (succeeds('apt-get', ...args)) return;
+  succeeds('apt-get', 'update', '-qq');
+  succeeds('apt-get', ...args);
+}
+
+/** Why the users' programs can't be had here, or `undefined` if they can. */
+function toolObstacle(): string | undefined {
+  const missing = () =>
+    Object.entries(PACKAGES).flatMap(([name, file]) => (existsSync(file) ? [] : [name]));
+  install(...missing());
+  return missing().length === 0 ? undefined : `${missing().join(', ')} missing`;
+}
+
 /** Why real faults can't be had here, or `undefined` if they can. */
-function obstacle(): string | undefined {
+function faultObstacle(): string | undefined {
   if (process.platform !== 'linux') return 'they need Linux';
   if (process.getuid?.() !== 0) return 'they need root';
-  if (!succeeds('strace', '--version') && succeeds('apt-get', '--version')) {
-    console.log('# installing strace, which the fault tests need');
-    if (!succeeds('apt-get', 'install', '-y', '-qq', '--no-install-recommends', 'strace')) {
-      succeeds('apt-get', 'update', '-qq');
-      succeeds('apt-get', 'install', '-y', '-qq', '--no-install-recommends', 'strace');
-    }
-  }
+  if (!succeeds('strace', '--version')) install('strace');
   if (!succeeds('strace', '--version')) return 'strace is missing';
   if (!succeeds('strace', '-o', '/dev/null', 'true')) {
     return "strace can't trace here (in a container: --cap-add=SYS_PTRACE)";
@@ -50,13 +72,20 @@ function obstacle(): string | undefined {
 }
 
 const chosen = process.argv.slice(2);
-const missing = chosen.some((argument) => !argument.startsWith('-')) ? undefined : obstacle();
-const files = missing === undefined ? [] : OTHERS;
+const choosesFiles = chosen.some((argument) => !argument.startsWith('-'));
+const obstacles = Object.entries(DEMANDING).flatMap(([folder, { tests, obstacle }]) => {
+  const reason = choosesFiles ? undefined : obstacle();
+  return reason === undefined ? [] : [{ folder, tests, reason }];
+});
+const others = readdirSync(join(REPOSITORY, 'test'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && !obstacles.some(({ folder }) => folder === entry.name))
+  .map(({ name }) => `test/${name}/**/*.test.ts`);
+const files = obstacles.length === 0 ? [] : others;
 // Hundreds of processes load the same modules: they strip and compile them once.
 const env = { ...process.env, NODE_COMPILE_CACHE: join(REPOSITORY, 'node_modules/.cache/node') };
 const run = spawnSync('tap', [...chosen, ...files], { cwd: REPOSITORY, env, stdio: 'inherit' });
 process.exitCode = run.status ?? 1;
-if (missing !== undefined) {
-  console.error(`# NOT RUN: ${FAULTS} (real disk faults and full disks): ${missing}`);
+for (const { folder, tests, reason } of obstacles) {
+  console.error(`# NOT RUN: test/${folder} (${tests}): ${reason}`);
   if (process.env.CI === 'true') process.exitCode = 1;
 }

@@ -18,6 +18,7 @@ const PACKAGES = {
   brotli: '/usr/bin/brotli',
   faketime: '/usr/bin/faketime',
   'nginx-light': '/usr/sbin/nginx',
+  pigz: '/usr/bin/pigz',
   zstd: '/usr/bin/zstd',
 };
 /** What each folder that needs more than Node tests, and why it can't be run here, if it can't. */

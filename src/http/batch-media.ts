@@ -3,10 +3,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ArrayReader } from '../bulk/array-reader.ts';
 import type { BatchReader } from '../bulk/batch-reader.ts';
 import { NdjsonReader } from '../bulk/ndjson-reader.ts';
+import { isKnownCoding } from './content-decoder.ts';
 import { isUtf8Type } from './json-body.ts';
 import { sendProblem } from './respond.ts';
 import { ARRAY_TYPE } from './schemas/batch-event.ts';
-import { isKnownCoding } from './upload.ts';
 
 /** Answers 415 and returns true where the headers announce a body that is not taken. */
 export function refusedBatchMedia(request: FastifyRequest, reply: FastifyReply): boolean {

@@ -133,3 +133,22 @@ t.test('bounds hold over all frames, and empty ones are not free', async (t) => 
     t.equal(answer.accepted, 3000);
   }
 });
+
+t.test('byte order marks of files that were put together drop no event', async (t) => {
+  const port = await setup(t);
+  const file = (from: number) => `\ufeff${lines(3, from)}`;
+  for (const query of ['', CONTINUE]) {
+    const plain = await sendBatch(port, file(0) + file(3), { query });
+    const headers = { 'content-encoding': 'zstd' };
+    const frames = [file(0), file(3)].map((text) => zstdCompressSync(text));
+    const coded = await sendBatch(port, Buffer.concat(frames), { query, headers });
+    const array = await sendBatch(port, `\ufeff[${lines(6).trimEnd().replaceAll('\n', ',')}]`, {
+      query,
+      headers: { 'content-type': 'application/json' },
+    });
+    for (const { status, body } of [plain, coded, array]) {
+      t.equal(status, 202);
+      t.equal(body.accepted, 6);
+    }
+  }
+});

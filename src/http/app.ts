@@ -16,6 +16,7 @@ import { AppliedGate, type AppliedProgress } from './applied-gate.ts';
 import { docsRoutes } from './docs-routes.ts';
 import { createErrorHandler } from './error-handler.ts';
 import { EventOffers } from './event-offers.ts';
+import { askForBodiesLate } from './expect-continue.ts';
 import { guardHost } from './host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './protocol-errors.ts';
 import { createRequestIds } from './request-ids.ts';
@@ -81,6 +82,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     frameworkErrors: handleError,
   });
   refuseExpectations(app.server, nextRequestId);
+  askForBodiesLate(app.server);
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 

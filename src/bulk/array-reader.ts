@@ -3,7 +3,7 @@
  * elements is judged here; a fault there makes the whole body no JSON. A byte order mark before all of
  * it is passed over. Main thread.
  */
-import { BodyRefused } from '../http/json-body.ts';
+import { BodyRefused } from '../errors/body-refused.ts';
 import { BatchReader, EVENT_BYTES_MAX, type EventSink, type ReadState } from './batch-reader.ts';
 import { ElementScanner, isSpace } from './element-scanner.ts';
 

@@ -3,8 +3,8 @@ import { Buffer } from 'node:buffer';
 import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import t from 'tap';
-import { ContentDecoder } from '../../src/http/content-decoder.ts';
-import { BodyRefused } from '../../src/http/json-body.ts';
+import { BodyRefused } from '../../src/errors/body-refused.ts';
+import { ContentDecoder } from '../../src/http/requests/content-decoder.ts';
 import { FRAMES, framed, pieces, skippableFrame } from '../helpers/frames.ts';
 import { Random, testSeed } from '../helpers/random.ts';
 

@@ -30,6 +30,7 @@ import { Admission } from './store/admission.ts';
 import { Shard } from './store/shard.ts';
 import { SharedProductStore } from './store/shared-product-store.ts';
 import { planStore } from './store/sizing.ts';
+import { memoryOptionsOf } from './threads/memory-options.ts';
 import { createSharedMemory } from './threads/shared-memory.ts';
 
 export interface ServiceOptions {
@@ -87,14 +88,9 @@ export function assemble(
     { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
     `store: room for ${plan.productsMax} products`,
   );
-  const { queueSize, bulkQueueSize, dedupeEvents, workers } = config;
+  const { queueSize, bulkQueueSize, workers } = config;
   const memory = createSharedMemory({
-    queueSize,
-    bulkQueueSize,
-    dedupeEvents,
-    appliers: workers,
-    store: plan,
-    outcomeEvents: config.outcomeEvents,
+    ...memoryOptionsOf(config, plan),
     ...(firstCursor === undefined ? {} : { firstCursor }),
   });
   const shards = memory.shards.map((buffer) => new Shard(buffer));

@@ -1,6 +1,6 @@
 /**
  * The configuration of the service: one schema, from which the type, the checks, `--help`, the
- * README's table and `.env.example` are all derived. Pure data, any thread.
+ * docs/configuration.md's table and `.env.example` are all derived. Pure data, any thread.
  * A property's range stands in JSON Schema's own words (minimum, maximum, pattern); what the
  * environment needs (variable, default as text, kind) stands beside it under `variable`.
  */
@@ -121,7 +121,8 @@ export const ConfigSchema = Type.Object({
     defaultText: '10s',
     minimum: 100,
     maximum: HOUR_MS,
-    description: 'Time from SIGTERM or SIGINT to the exit, at most',
+    description:
+      'Time from the signal to stop (SIGTERM, SIGINT, SIGQUIT, SIGUSR2) to the exit, at most',
   }),
   drainDelayMs: duration({
     env: 'DRAIN_DELAY',

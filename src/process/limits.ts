@@ -8,8 +8,8 @@
 import { formatBytes } from '../config/quantity.ts';
 import type { Config } from '../config/schema.ts';
 import { planStore } from '../store/sizing.ts';
-import { memoryOptionsOf } from '../threads/memory-options.ts';
-import { sharedMemoryBytes } from '../threads/shared-memory.ts';
+import { sharedMemoryBytes } from '../write-path/memory.ts';
+import { memoryOptionsOf } from '../write-path/memory-options.ts';
 import type { Machine } from './machine.ts';
 
 const MB = 1 << 20;

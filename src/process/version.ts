@@ -1,9 +1,11 @@
 /** Which version of the program this is, and of what it reads and writes. Main thread. */
-import packageJson from '../../package.json' with { type: 'json' };
+import { readFileSync } from 'node:fs';
 import { CHECKPOINT_FORMAT } from '../checkpoint/format.ts';
 import { FORMAT_VERSION } from '../log/format.ts';
 
-export const VERSION: string = packageJson.version;
+const PACKAGE = new URL('../../package.json', import.meta.url);
+
+export const VERSION: string = JSON.parse(readFileSync(PACKAGE, 'utf8')).version;
 export const FORMATS = { log: FORMAT_VERSION, checkpoint: CHECKPOINT_FORMAT } as const;
 
 /** What `--version` prints; ends with a newline. */

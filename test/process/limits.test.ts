@@ -5,8 +5,8 @@ import type { Config } from '../../src/config/schema.ts';
 import { fitOf } from '../../src/process/limits.ts';
 import { type Machine, readMachine } from '../../src/process/machine.ts';
 import { planStore } from '../../src/store/sizing.ts';
-import { memoryOptionsOf } from '../../src/threads/memory-options.ts';
-import { createSharedMemory, sharedMemoryBytes } from '../../src/threads/shared-memory.ts';
+import { createSharedMemory, sharedMemoryBytes } from '../../src/write-path/memory.ts';
+import { memoryOptionsOf } from '../../src/write-path/memory-options.ts';
 
 const MB = 1 << 20;
 

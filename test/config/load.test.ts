@@ -1,5 +1,6 @@
 /** From environment to configuration: defaults, ranges taken from the schema, relations, messages. */
 import t from 'tap';
+import { hostInUrl } from '../../src/config/host.ts';
 import { ConfigError, type Environment, loadConfig } from '../../src/config/load.ts';
 import { formatBytes } from '../../src/config/quantity.ts';
 import { CONFIG_KEYS, rangeOf, variableOf } from '../../src/config/schema.ts';
@@ -164,6 +165,9 @@ t.test('HOST is an address or a name, and IPv6 may stand in brackets', (t) => {
     my_host: 'my_host',
   };
   for (const [HOST, host] of Object.entries(hosts)) t.equal(loadConfig({ HOST }).host, host, HOST);
+  t.equal(hostInUrl('::1'), '[::1]');
+  t.equal(hostInUrl('0.0.0.0'), '0.0.0.0');
+  t.equal(hostInUrl('localhost'), 'localhost');
   const wrong = [
     'localhost:8080',
     '127.0.0.1:8080',

@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 const REPOSITORY = fileURLToPath(new URL('../', import.meta.url));
 /** Debian's packages that test/system-tools needs, each with a file that it brings. */
 const PACKAGES = {
+  bsdutils: '/usr/bin/script',
   brotli: '/usr/bin/brotli',
   faketime: '/usr/bin/faketime',
   'nginx-light': '/usr/sbin/nginx',

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
-import { sendJson } from './respond.ts';
+import { sendLongJson } from './long-answer.ts';
 import { batchResultSchema } from './schemas/batch.ts';
 import { batchEventSchema } from './schemas/batch-event.ts';
 import { changeSchema } from './schemas/changes.ts';
@@ -62,6 +62,6 @@ export function openapiRoute(app: FastifyInstance): void {
   let text: string | undefined;
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
     text ??= JSON.stringify(app.swagger());
-    sendJson(reply, 200, text);
+    sendLongJson(reply, text, 'nothing else');
   });
 }

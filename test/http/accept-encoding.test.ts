@@ -1,6 +1,6 @@
 /** Accept-Encoding as RFC 9110 section 12.5.3 has it, and what is made of what it does not have. */
 import t from 'tap';
-import { preferredCoding } from '../../src/http/accept.ts';
+import { preferredCoding } from '../../src/http/requests/accept.ts';
 
 const CODINGS = ['zstd', 'br', 'gzip'] as const;
 

@@ -12,8 +12,8 @@ import {
 } from 'node:http';
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
 import t, { type Test } from 'tap';
-import { COMPRESSORS_MAX, compressors } from '../../src/http/compressors.ts';
-import { ConnectionDrain } from '../../src/http/drain.ts';
+import { COMPRESSORS_MAX, compressors } from '../../src/http/answers/compressors.ts';
+import { ConnectionDrain } from '../../src/http/connection/drain.ts';
 import { bounded, polled } from '../helpers/bounded.ts';
 import { fakeApp } from '../helpers/http-fakes.ts';
 import { names, OwnedStore } from '../helpers/owned-store.ts';

@@ -7,6 +7,7 @@
  * So who names text/event-stream in Accept (every EventSource does) and can't be served now is held
  * until the service has started, or else is given a stream that says why and ends. All others get 503.
  */
+
 import type { ServerResponse } from 'node:http';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
@@ -14,10 +15,10 @@ import type { ChangeFeed, ChangePage } from '../../changes/change-feed.ts';
 import { turnedAway } from '../../changes/follower.ts';
 import type { ProblemCode } from '../../errors/problems.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
-import { namesType, preferredType } from '../accept.ts';
-import { sendLongJson } from '../long-answer.ts';
-import { isStopping, refusedWait } from '../phase-guard.ts';
-import { isGone, sendProblem } from '../respond.ts';
+import { sendLongJson } from '../answers/long-answer.ts';
+import { isGone, sendProblem } from '../answers/respond.ts';
+import { isStopping, refusedWait } from '../guards/phase-guard.ts';
+import { namesType, preferredType } from '../requests/accept.ts';
 import {
   CHANGES_LIMIT_DEFAULT,
   type ChangesQuery,

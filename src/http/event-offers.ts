@@ -14,8 +14,8 @@ import type {
 } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { AppliedEvents } from './applied-events.ts';
+import { conditionName, expectedSeqOf, hasCondition, refusedCondition } from './conditions.ts';
 import { idempotencyKeyOf, refusedIdempotencyKey } from './idempotency-key.ts';
-import { expectedSeqOf, refusedIfMatch } from './if-match.ts';
 import { retryOnLaterTurns } from './later-turns.ts';
 import { PendingAck, PendingApplied } from './pending-ack.ts';
 import { sendClosed } from './phase-guard.ts';
@@ -53,12 +53,12 @@ export class EventOffers {
     if (
       eventId === undefined &&
       headers['idempotency-key'] === undefined &&
-      headers['if-match'] === undefined
+      !hasCondition(headers)
     ) {
       this.#offer(event, ack ?? ackDefault, reply);
       return;
     }
-    if (refusedIdempotencyKey(request, reply) || refusedIfMatch(request, reply)) return;
+    if (refusedIdempotencyKey(request, reply) || refusedCondition(request, reply)) return;
     const expectedSeq = expectedSeqOf(request);
     const requestKey = idempotencyKeyOf(request);
     let key: Int32Array | undefined;
@@ -66,7 +66,8 @@ export class EventOffers {
     else if (requestKey !== undefined) key = fingerprintKey('request', requestKey);
 
     if (expectedSeq !== undefined && (ack ?? 'applied') !== 'applied') {
-      const detail = 'With If-Match, ack must be applied or left out: only then it is decided.';
+      const name = conditionName(expectedSeq);
+      const detail = `With ${name}, ack must be applied or left out: only then it is decided.`;
       sendProblem(reply, 'invalid-parameter', { detail, outcome: 'none' });
       return;
     }

@@ -15,7 +15,7 @@ export interface ProductEvent {
   readonly occurredAtMs: number | undefined;
   /** Delists the product; price and stock are `undefined` then. Without it, one of them is not. */
   readonly isDelete?: boolean | undefined;
-  /** The seq that the product must have when this is applied, or EXPECTED_ANY; else it is refused. */
+  /** The seq that the product must have when this is applied, EXPECTED_ANY or EXPECTED_UNLISTED; else it is refused. */
   readonly expectedSeq?: number | undefined;
   /** What makes a repetition known: three Int32s, see dedupe/fingerprint.ts. */
   readonly key?: Int32Array | undefined;

@@ -19,6 +19,7 @@ import type { AckLevel } from '../../intake/event-intake.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { AppliedEvents } from '../applied-events.ts';
 import { codingOf, readerFor, refusedBatchMedia } from '../batch-media.ts';
+import { refusedBatchCondition } from '../conditions.ts';
 import { idempotencyKeyOf, refusedIdempotencyKey } from '../idempotency-key.ts';
 import { BodyRefused } from '../json-body.ts';
 import { refusedWrite, sendClosed } from '../phase-guard.ts';
@@ -92,6 +93,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
       if (
         !refusedWrite(lifecycle, reply) &&
         !refusedBatchMedia(request, reply) &&
+        !refusedBatchCondition(request, reply) &&
         !refusedIdempotencyKey(request, reply)
       )
         done();

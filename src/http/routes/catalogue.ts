@@ -11,6 +11,7 @@ import { preferredType } from '../accept.ts';
 import type { AppliedGate, AppliedProgress } from '../applied-gate.ts';
 import { CatalogueExport } from '../catalogue-export.ts';
 import { CataloguePage } from '../catalogue-page.ts';
+import { refusedTagOfUntagged } from '../conditions.ts';
 import { retryOnLaterTurns } from '../later-turns.ts';
 import { PageCursors } from '../page-cursor.ts';
 import { refusedRead, refusedWait } from '../phase-guard.ts';
@@ -86,13 +87,14 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
           'invalid-parameter',
           'not-acceptable',
           'cursor-expired',
+          'precondition-failed',
           'not-yet-applied',
           'read-contention',
         ),
       },
     },
     handler: (request, reply) => {
-      if (refusedRead(lifecycle, reply)) return;
+      if (refusedRead(lifecycle, reply) || refusedTagOfUntagged(request, reply)) return;
       reply.raw.setHeader('vary', 'accept');
       const form = preferredType(request.headers.accept, FORMS);
       if (form === undefined) {

@@ -8,6 +8,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ChangeFeed, ChangePage } from '../../changes/change-feed.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { preferredType } from '../accept.ts';
+import { refusedTagOfUntagged } from '../conditions.ts';
 import { refusedWait } from '../phase-guard.ts';
 import { isGone, sendJson, sendProblem } from '../respond.ts';
 import {
@@ -102,6 +103,7 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
           'invalid-parameter',
           'invalid-header',
           'not-acceptable',
+          'precondition-failed',
           'too-many-followers',
         ),
       },
@@ -114,6 +116,7 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
       if (last === 'invalid') {
         return sendProblem(reply, 'invalid-header', { detail: LAST_EVENT_ID_FAULT });
       }
+      if (refusedTagOfUntagged(request, reply)) return;
       // It counts before since: a browser that reconnects sends both, and the older since.
       const query = { ...parsed.query, since: last ?? parsed.query.since };
       const forms = query.limit === undefined ? FORMS : FORMS_WITH_LIMIT;

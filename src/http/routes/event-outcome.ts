@@ -6,6 +6,7 @@ import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { AppliedEvents } from '../applied-events.ts';
+import { refusedTagOfUntagged } from '../conditions.ts';
 import { refusedRead } from '../phase-guard.ts';
 import { EVENTS_PATH, sendJson, sendProblem } from '../respond.ts';
 import { describedOnly } from '../schemas/described-only.ts';
@@ -42,11 +43,16 @@ export function eventOutcomeRoute(app: FastifyInstance, deps: EventOutcomeDeps):
       }),
       response: {
         200: jsonResponse('What became of it.', eventOutcome, { seq: 17, status: 'applied' }),
-        ...problemResponses(...READ_PROBLEMS, 'event-not-found', 'outcome-expired'),
+        ...problemResponses(
+          ...READ_PROBLEMS,
+          'event-not-found',
+          'outcome-expired',
+          'precondition-failed',
+        ),
       },
     },
     handler: (request, reply) => {
-      if (refusedRead(lifecycle, reply)) return;
+      if (refusedRead(lifecycle, reply) || refusedTagOfUntagged(request, reply)) return;
       const seq = SEQ.test(request.params.seq) ? Number(request.params.seq) : 0;
       const outcome = Number.isSafeInteger(seq) && seq > 0 ? applied.outcomeOf(seq) : 'unknown';
       if (outcome === 'unknown') sendProblem(reply, 'event-not-found');

@@ -197,6 +197,8 @@ export class HotParser {
       }
     }
     if (at === start) return -1;
+    // `.` and `..`
+    if (at - start <= 2 && bytes[start] === POINT && bytes[at - 1] === POINT) return -1;
     if (w < end) words[w++] = word;
     while (w < end) words[w++] = 0;
     this.#end = at + 1;

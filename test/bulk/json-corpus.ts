@@ -72,7 +72,7 @@ export const CORPUS: readonly CorpusCase[] = [
   ...cases('y', 'string', id, [
     '"a"', '" "', '"a b"', '"{}"', '"[]"', '":,"', '"/"', '"\\/"', '"\\""', '"\\\\"', '"\\u0061"',
     '"\\u00e9"', '"é"', '"€"', '"😀"', '"\\ud83d\\ude00"', '"\\uD83D\\uDE00"', '"\\u20ac"', '"~"', "\"'\"",
-    '"\u2028"', '"\u00a0"', '"\ufeff"', '"\uffff"', '"\u{10ffff}"', '"product_id"', `"${'x'.repeat(64)}"`,
+    '"\u2028"', '"\u00a0"', '"\ufeff"', '"\uffff"', '"\u{10ffff}"', '"product_id"', '"..."', '".a"', '"a."', '"%2e"', '"%2E%2e"', '"./"', `"${'x'.repeat(64)}"`,
     `"${'x'.repeat(63)}"`, `"${'x'.repeat(60)}"`, `"${'é'.repeat(32)}"`, `"${'\\u0078'.repeat(64)}"`, '"</script>"',
   ]),
   ...cases('n', 'string', id, [
@@ -80,7 +80,7 @@ export const CORPUS: readonly CorpusCase[] = [
     '"\t"', '"\u0000"', '"\u001f"', '"\u007f"', '"\u0085"', '"\\u0000"', '"\\n"', '"\\t"', '"\\b"', '"\\f"',
     '"\\r"', '"\\u009f"', '"\\ud800"', '"\\udc00"', '"\\ude00\\ud83d"', '"\\ud83d\\u0041"',
     `"${'x'.repeat(65)}"`, `"${'é'.repeat(33)}"`, `"${'\\u0078'.repeat(65)}"`, '"a""b"', '"a" "b"', '""a"',
-    'null', '1', 'true', '["a"]', '{"a":1}', '“a”',
+    'null', '1', 'true', '["a"]', '{"a":1}', '“a”', '"."', '".."', '"\\u002e"', '".\\u002e"',
   ]),
   ...cases('n', 'encoding', id, [
     raw(0xff), raw(0x80), raw(0xc0, 0x80), raw(0xc3), raw(0xe2, 0x82), raw(0xed, 0xa0, 0x80), raw(0xf0, 0x9f, 0x98),

@@ -215,7 +215,7 @@ export interface components {
         BatchEvent: {
             /**
              * Format: product-id
-             * @description 1 to 64 bytes of UTF-8 without control characters.
+             * @description 1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.
              */
             product_id: string;
             /**
@@ -235,7 +235,7 @@ export interface components {
         } | {
             /**
              * Format: product-id
-             * @description 1 to 64 bytes of UTF-8 without control characters.
+             * @description 1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.
              */
             product_id: string;
             /**
@@ -255,7 +255,7 @@ export interface components {
         } | {
             /**
              * Format: product-id
-             * @description 1 to 64 bytes of UTF-8 without control characters.
+             * @description 1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.
              */
             product_id: string;
             /**
@@ -386,7 +386,7 @@ export interface operations {
                 "application/json": {
                     /**
                      * Format: product-id
-                     * @description 1 to 64 bytes of UTF-8 without control characters.
+                     * @description 1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.
                      */
                     product_id: string;
                     price: number;

@@ -10,7 +10,8 @@ export const productEventBody = Type.Object(
   {
     product_id: Type.String({
       format: 'product-id',
-      description: '1 to 64 bytes of UTF-8 without control characters.',
+      description:
+        '1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.',
     }),
     price: Type.Number({ minimum: 0 }),
     stock: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),

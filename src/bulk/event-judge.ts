@@ -5,6 +5,7 @@
 import { type Buffer, isUtf8 } from 'node:buffer';
 import type { BodyFault } from '../errors/problems.ts';
 import { whereItFails } from '../http/json-body.ts';
+import { sourceFaults, withSourceFaults } from '../http/json-source.ts';
 import { judgeBatchEvent } from '../http/schemas/batch-event.ts';
 import type { ProductEvent } from '../intake/event-intake.ts';
 import {
@@ -51,8 +52,10 @@ export class EventJudge {
     } catch (error) {
       return [{ pointer: '', detail: whereItFails(error, 'The event') }];
     }
+    const source = sourceFaults(text, value);
     const judged = judgeBatchEvent(value, nowMs);
-    if ('faults' in judged) return judged.faults;
+    if ('faults' in judged) return withSourceFaults(judged.faults, source);
+    if (source !== undefined) return withSourceFaults([], source);
     writeEvent(judged.event, slots, index, nowMs);
     this.eventId = judged.eventId;
     return undefined;

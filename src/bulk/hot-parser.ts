@@ -1,13 +1,14 @@
 /**
  * The hot form of an event, from bytes straight into a slot: no string, no object. Hot are the known
  * members, each once and in any order, ids of printable ASCII without escapes, plain numbers that are
- * not negative, and times of the shape in hot-time.ts. Everything else, what is wrong included, is
+ * not negative and fit a double, and times of the shape in hot-time.ts. Everything else, what is wrong included, is
  * left to JSON.parse and the schema (event-judge.ts), which say the same about the hot form too:
  * test/bulk/agreement.test.ts holds one to the other, bit by bit. Main thread.
  *
  * The bytes must end in a byte that stands in no event (END_OF_BYTES), so that nothing here has to
  * ask where they end. (Over 300 lines: one state machine over one cursor.)
  */
+import { isExact } from '../http/exact-number.ts';
 import { EVENT_ID_BYTES_MAX } from '../http/schemas/event-id.ts';
 import {
   FLAG_ARRIVAL_TIME,
@@ -250,7 +251,9 @@ export class HotParser {
     }
     if (end - start > NUMBER_BYTES_MAX) return Number.NaN;
     this.#end = end;
-    return Number(String.fromCharCode(...bytes.subarray(start, end)));
+    const source = String.fromCharCode(...bytes.subarray(start, end));
+    const value = Number(source);
+    return isExact(source, value) ? value : Number.NaN;
   }
 }
 

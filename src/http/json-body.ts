@@ -6,6 +6,7 @@
 import { type Buffer, isUtf8 } from 'node:buffer';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { PROBLEMS, type ProblemCode } from '../errors/problems.ts';
+import { type SourceFaults, sourceFaults } from './json-source.ts';
 import { sendProblem } from './respond.ts';
 
 /** A refusal on its way through Fastify's error channel to the error handler. */
@@ -29,15 +30,20 @@ declare module 'fastify' {
     /** What the route's body may be: said where it is refused. */
     readonly mediaTypes?: readonly string[];
   }
+  interface FastifyRequest {
+    /** What JSON.parse dropped of the body. */
+    sourceFaults: SourceFaults | undefined;
+  }
 }
 
 /** Adds `types`, whose bodies are JSON, to those that `scope` takes; the app has no other parser. */
 export function acceptJson(scope: FastifyInstance, types: readonly string[]): void {
+  scope.decorateRequest('sourceFaults', undefined);
   scope.addContentTypeParser([...types], { parseAs: 'buffer' }, parseJson);
 }
 
 function parseJson(
-  _request: FastifyRequest,
+  request: FastifyRequest,
   body: Buffer,
   done: (error: Error | null, value?: unknown) => void,
 ): void {
@@ -56,6 +62,8 @@ function parseJson(
     done(new BodyRefused('invalid-json', whereItFails(error)));
     return;
   }
+  const faults = sourceFaults(body, value);
+  if (faults !== undefined) request.sourceFaults = faults;
   done(null, value);
 }
 

@@ -59,6 +59,8 @@ const number = fc.oneof(
   fc.tuple(digits(18), digits(18)).map(([whole, part]) => `${whole}.${part}`),
   fc.tuple(digits(16), digits(3)).map(([whole, part]) => `${Number(whole)}.${part}`),
   fc.tuple(digits(17), fc.integer({ min: -330, max: 330 })).map(([m, e]) => `${Number(m)}e${e}`),
+  fc.double({ min: 0, max: 1e25, noNaN: true }).map((x) => x.toPrecision(17)),
+  fc.double({ min: 0, max: 1e25, noNaN: true }).map((x) => x.toPrecision(25)),
   fc.stringMatching(/^-?[0-9.eE+-]{0,6}$/),
 );
 const date = fc.date({ noInvalidDate: true, min: new Date(-1e13), max: new Date(2e12) });

@@ -6,6 +6,7 @@ import spectralRulesets from '@stoplight/spectral-rulesets';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import t, { type Test } from 'tap';
 import { PROBLEMS } from '../../src/errors/problems.ts';
+import { sourceFaults } from '../../src/http/json-source.ts';
 import { ajvOptions } from '../../src/http/schemas/ajv.ts';
 import { ANY_PROBLEMS } from '../../src/http/schemas/problem.ts';
 import { CORPUS } from '../bulk/json-corpus.ts';
@@ -199,7 +200,8 @@ t.test('the document takes and refuses the events that the service does', async 
   let compared = 0;
   for (const { name, verdict, line } of CORPUS) {
     const value = parsed(line);
-    if (value === undefined || isAhead(value)) continue; // no schema speaks of these
+    // No schema speaks of these.
+    if (value === undefined || isAhead(value) || sourceFaults(line, value) !== undefined) continue;
     compared++;
     const isTaken = takes('/components/schemas/BatchEvent', value);
     t.equal(isTaken ? 'y' : 'n', verdict, `of a batch: ${name}`);

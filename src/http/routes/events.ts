@@ -7,6 +7,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { EventOffers } from '../event-offers.ts';
 import { acceptJson, JSON_TYPES, refusedMedia } from '../json-body.ts';
+import { withSourceFaults } from '../json-source.ts';
 import { refusedWrite } from '../phase-guard.ts';
 import { sendProblem } from '../respond.ts';
 import { eventFaults, futureFaults, isTooFarAhead } from '../schemas/event-faults.ts';
@@ -58,19 +59,25 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
       if (!refusedWrite(lifecycle, reply) && !refusedMedia(request, reply)) done();
     },
     handler: (request, reply) => {
-      const { body, validationError } = request;
+      const { body, validationError, sourceFaults } = request;
       if (validationError !== undefined) {
         if (validationError.validationContext === 'querystring') {
           const detail = queryFault(validationError.validation, writeQuery);
           return sendProblem(reply, 'invalid-parameter', { detail, outcome: 'none' });
         }
         if (body === undefined) return sendProblem(reply, 'empty-body');
-        const errors = eventFaults(body, validationError.validation, Date.now());
+        const faults = eventFaults(body, validationError.validation, Date.now());
+        const errors = withSourceFaults(faults, sourceFaults);
         return sendProblem(reply, 'invalid-event', { errors });
       }
       const event = toProductEvent(body);
       if (isTooFarAhead(event.occurredAtMs, Date.now())) {
-        return sendProblem(reply, 'invalid-event', { errors: futureFaults() });
+        const errors = withSourceFaults(futureFaults(), sourceFaults);
+        return sendProblem(reply, 'invalid-event', { errors });
+      }
+      if (sourceFaults !== undefined) {
+        const errors = withSourceFaults([], sourceFaults);
+        return sendProblem(reply, 'invalid-event', { errors });
       }
       offers.take(request, reply, event, request.query.ack, body.event_id);
     },

@@ -11,6 +11,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { EventOffers } from '../event-offers.ts';
 import { acceptJson, MERGE_PATCH_TYPE, refusedMedia } from '../json-body.ts';
+import { withSourceFaults } from '../json-source.ts';
 import { refusedWrite } from '../phase-guard.ts';
 import { sendProblem } from '../respond.ts';
 import { judgedBody } from '../schemas/described-only.ts';
@@ -89,7 +90,7 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
       done();
     },
     handler: (request, reply) => {
-      const { body, validationError } = request;
+      const { body, validationError, sourceFaults } = request;
       const { id } = request.params;
       if (refusedId(id, reply)) return;
       if (validationError !== undefined) {
@@ -97,7 +98,10 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
       }
       if (body === undefined) return sendProblem(reply, 'empty-body');
       const judged = judgePatch(id, body, Date.now());
-      if ('faults' in judged) return sendProblem(reply, 'invalid-event', { errors: judged.faults });
+      if ('faults' in judged || sourceFaults !== undefined) {
+        const errors = withSourceFaults('faults' in judged ? judged.faults : [], sourceFaults);
+        return sendProblem(reply, 'invalid-event', { errors });
+      }
       offers.take(request, reply, judged.event, request.query.ack, judged.eventId);
     },
   });

@@ -4,7 +4,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { isProductId } from '../../src/http/schemas/product-id.ts';
+import { isProductId } from '../../src/event/product-id.ts';
 import { fakeApp } from '../helpers/http-fakes.ts';
 import { ODD_IDS } from '../helpers/odd-ids.ts';
 import { scaled } from '../helpers/race-scale.ts';

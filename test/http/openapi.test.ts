@@ -1,4 +1,5 @@
 /** The API's own description: complete as to routes, current, clean, and a page to read it on. */
+
 import { type Buffer, isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import spectralCore, { type RulesetDefinition } from '@stoplight/spectral-core';
@@ -6,8 +7,8 @@ import spectralRulesets from '@stoplight/spectral-rulesets';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import t, { type Test } from 'tap';
 import { PROBLEMS } from '../../src/errors/problems.ts';
-import { sourceFaults } from '../../src/http/json-source.ts';
-import { ajvOptions } from '../../src/http/schemas/ajv.ts';
+import { ajvOptions } from '../../src/event/ajv.ts';
+import { sourceFaults } from '../../src/event/json-source.ts';
 import { ANY_PROBLEMS } from '../../src/http/schemas/problem.ts';
 import { CORPUS } from '../bulk/json-corpus.ts';
 import { apiDocument, clientTypes } from '../helpers/api-document.ts';

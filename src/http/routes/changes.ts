@@ -3,14 +3,15 @@
  * JSON. Main thread. Where Accept takes both (curl's does), `limit` asks for the page and its absence
  * for the stream.
  */
+
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ChangeFeed, ChangePage } from '../../changes/change-feed.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
-import { preferredType } from '../accept.ts';
-import { refusedTagOfUntagged } from '../conditions.ts';
-import { refusedWait } from '../phase-guard.ts';
-import { isGone, sendJson, sendProblem } from '../respond.ts';
+import { isGone, sendJson, sendProblem } from '../answers/respond.ts';
+import { refusedWait } from '../guards/phase-guard.ts';
+import { preferredType } from '../requests/accept.ts';
+import { refusedTagOfUntagged } from '../requests/conditions.ts';
 import {
   CHANGES_LIMIT_DEFAULT,
   type ChangesQuery,

@@ -1,14 +1,15 @@
 /**
  * `GET /api/v1/events/{seq}`: what became of an event, for as long as that is kept. Main thread.
  */
+
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import type { Lifecycle } from '../../lifecycle.ts';
+import { EVENTS_PATH, sendJson, sendProblem } from '../answers/respond.ts';
 import type { AppliedEvents } from '../applied-events.ts';
-import { refusedTagOfUntagged } from '../conditions.ts';
-import { refusedRead } from '../phase-guard.ts';
-import { EVENTS_PATH, sendJson, sendProblem } from '../respond.ts';
+import { refusedRead } from '../guards/phase-guard.ts';
+import { refusedTagOfUntagged } from '../requests/conditions.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import { jsonResponse } from '../schemas/response.ts';

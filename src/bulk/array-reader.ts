@@ -2,7 +2,9 @@
  * Reads a batch that is one JSON array of events, element by element. What stands between the
  * elements is judged here; a fault there makes the whole body no JSON. Main thread.
  */
+
 import { BodyRefused } from '../errors/body-refused.ts';
+import type { BatchEvents } from '../event/batch-event.ts';
 import { BatchReader, EVENT_BYTES_MAX, type EventSink, type ReadState } from './batch-reader.ts';
 import { ElementScanner, isSpace } from './element-scanner.ts';
 
@@ -19,8 +21,8 @@ export class ArrayReader extends BatchReader {
   /** The rest of an element that is too long is passed over. */
   #isSkipping = false;
 
-  constructor() {
-    super(true);
+  constructor(events: BatchEvents) {
+    super(true, events);
   }
 
   protected override readOn(sink: EventSink): ReadState {

@@ -6,7 +6,7 @@
 import { type Buffer, isUtf8 } from 'node:buffer';
 import { whereItFails } from '../errors/json-fault.ts';
 import type { BodyFault } from '../errors/problems.ts';
-import { judgeBatchEvent } from '../event/batch-event.ts';
+import type { BatchEvents } from '../event/batch-event.ts';
 import { sourceFaults, withSourceFaults } from '../event/json-source.ts';
 import type { ProductEvent } from '../event/product-event.ts';
 import {
@@ -34,6 +34,11 @@ const NOT_UTF8: BodyFault = { pointer: '', detail: 'The event is not valid UTF-8
 export class EventJudge {
   /** The event id of the event that was found valid last. */
   eventId: string | undefined;
+  readonly #events: BatchEvents;
+
+  constructor(events: BatchEvents) {
+    this.#events = events;
+  }
 
   /**
    * Judges the event in `text`, the bytes of one line or array element, and writes it to slot
@@ -54,7 +59,7 @@ export class EventJudge {
       return [{ pointer: '', detail: whereItFails(error, 'The event') }];
     }
     const source = sourceFaults(text, value);
-    const judged = judgeBatchEvent(value, nowMs);
+    const judged = this.#events.judge(value, nowMs);
     if ('faults' in judged) return withSourceFaults(judged.faults, source);
     if (source !== undefined) return withSourceFaults([], source);
     writeEvent(judged.event, slots, index, nowMs);

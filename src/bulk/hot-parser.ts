@@ -1,7 +1,7 @@
 /**
  * The hot form of an event, from bytes straight into a slot: no string, no object. Hot are the known
- * members, each once and in any order, ids of printable ASCII without escapes, plain numbers that are
- * not negative and fit a double, and times of the shape in hot-time.ts. Everything else, what is wrong included, is
+ * members, each once and in any order, ids of printable ASCII without escapes, plain numbers that fit a
+ * double, only stock with a minus, and times of the shape in hot-time.ts. Everything else, what is wrong included, is
  * left to JSON.parse and the schema (event-judge.ts), which say the same about the hot form too:
  * test/bulk/agreement.test.ts holds one to the other, bit by bit. Main thread.
  *
@@ -41,6 +41,7 @@ const RETURN = 0x0d;
 const SPACE = 0x20;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
+const MINUS = 0x2d;
 const POINT = 0x2e;
 const ZERO = 0x30;
 const COLON = 0x3a;
@@ -73,6 +74,8 @@ const PARTIAL = 32;
 export interface ParseOptions {
   /** Whether a newline is white space, as inside a JSON array, or ends the event. */
   readonly spansLines: boolean;
+  /** The least stock, 0 or less. */
+  readonly stockMin: number;
   /** What the slot gets where the event has no time: now. */
   readonly nowMs: number;
   /** An event with a later time is not hot. */
@@ -97,7 +100,7 @@ export class HotParser {
     at: number,
     slots: SlotViews,
     index: number,
-    { spansLines, nowMs, latestMs }: ParseOptions,
+    { spansLines, stockMin, nowMs, latestMs }: ParseOptions,
   ): number {
     const newline = spansLines ? NEWLINE : SPACE;
     let price = Number.NaN;
@@ -127,7 +130,11 @@ export class HotParser {
         p = this.#end;
       } else if (member === STOCK) {
         stock = this.#number(bytes, p);
-        if (!Number.isSafeInteger(stock)) return -1;
+        if (!Number.isSafeInteger(stock)) {
+          if (bytes[p] !== MINUS) return -1;
+          stock = 0 - this.#number(bytes, p + 1); // and so −0 is 0
+          if (!(Number.isSafeInteger(stock) && stock >= stockMin)) return -1;
+        }
         p = this.#end;
       } else if (member === OCCURRED_AT) {
         if (bytes[p] === QUOTE) {

@@ -2,6 +2,7 @@
  * Reads a batch of one JSON event a line. Lines end with \n or \r\n, the last one with nothing if it
  * likes; blank ones are passed over. Main thread.
  */
+import type { BatchEvents } from '../event/batch-event.ts';
 import { BatchReader, EVENT_BYTES_MAX, type EventSink, type ReadState } from './batch-reader.ts';
 import { NEWLINE } from './hot-parser.ts';
 
@@ -13,8 +14,8 @@ export class NdjsonReader extends BatchReader {
   /** The rest of a line that is too long is passed over. */
   #isSkipping = false;
 
-  constructor() {
-    super(false);
+  constructor(events: BatchEvents) {
+    super(false, events);
   }
 
   protected override readOn(sink: EventSink): ReadState {

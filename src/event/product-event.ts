@@ -6,7 +6,7 @@ export interface ProductEvent {
   readonly productId: string;
   /** Finite, ≥ 0; `undefined` leaves it as it is. */
   readonly price: number | undefined;
-  /** Integer, 0 … 2^53−1; `undefined` leaves it as it is. */
+  /** Integer, −2^53+1 … 2^53−1 (STOCK_MIN is for the schemas to hold); `undefined` leaves it as it is. */
   readonly stock: number | undefined;
   /** Milliseconds since the epoch; `undefined` means the time of arrival. */
   readonly occurredAtMs: number | undefined;

@@ -195,7 +195,7 @@ export class RingIntake implements EventIntake {
     if (idBytes < 0) throw new TypeError('product id out of range');
     if (price !== undefined && !(price >= 0 && price < Infinity))
       throw new TypeError('price out of range');
-    if (stock !== undefined && !(Number.isSafeInteger(stock) && stock >= 0))
+    if (stock !== undefined && !Number.isSafeInteger(stock))
       throw new TypeError('stock out of range');
     if ((price === undefined && stock === undefined) !== isDelete)
       throw new TypeError('a delete has no fields, and everything else has one');

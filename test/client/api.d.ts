@@ -197,7 +197,7 @@ export interface components {
             id: string;
             /** @description null while absent: not set yet, or deleted. */
             price: number | null;
-            /** @description null while absent: not set yet, or deleted. */
+            /** @description null while absent: not set yet, or deleted. Below zero only where STOCK_MIN lets it in. */
             stock: number | null;
             /** @description The event that last changed the product: its version, its ETag. With view=full. */
             seq?: number;
@@ -210,68 +210,6 @@ export interface components {
              * @description When the event that last changed the product was made durable. With view=full.
              */
             updated_at?: string;
-        };
-        /** @description With "partial": true, either price or stock may be missing. */
-        BatchEvent: {
-            /**
-             * Format: product-id
-             * @description 1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.
-             */
-            product_id: string;
-            /**
-             * Format: event-time
-             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
-             */
-            occurred_at?: string | number;
-            /**
-             * Format: event-id
-             * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
-             */
-            event_id?: string;
-            price: number;
-            stock: number;
-            /** @enum {boolean} */
-            partial?: false;
-        } | {
-            /**
-             * Format: product-id
-             * @description 1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.
-             */
-            product_id: string;
-            /**
-             * Format: event-time
-             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
-             */
-            occurred_at?: string | number;
-            /**
-             * Format: event-id
-             * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
-             */
-            event_id?: string;
-            /** @enum {boolean} */
-            partial: true;
-            price: number;
-            stock?: number;
-        } | {
-            /**
-             * Format: product-id
-             * @description 1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.
-             */
-            product_id: string;
-            /**
-             * Format: event-time
-             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
-             */
-            occurred_at?: string | number;
-            /**
-             * Format: event-id
-             * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
-             */
-            event_id?: string;
-            /** @enum {boolean} */
-            partial: true;
-            price?: number;
-            stock: number;
         };
         /** @description What became of a batch. */
         BatchResult: {
@@ -343,6 +281,68 @@ export interface components {
             duplicates?: number;
             first_seq?: number | null;
             last_seq?: number | null;
+        };
+        /** @description With "partial": true, either price or stock may be missing. */
+        BatchEvent: {
+            /**
+             * Format: product-id
+             * @description 1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.
+             */
+            product_id: string;
+            /**
+             * Format: event-time
+             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+             */
+            occurred_at?: string | number;
+            /**
+             * Format: event-id
+             * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
+             */
+            event_id?: string;
+            price: number;
+            stock: number;
+            /** @enum {boolean} */
+            partial?: false;
+        } | {
+            /**
+             * Format: product-id
+             * @description 1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.
+             */
+            product_id: string;
+            /**
+             * Format: event-time
+             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+             */
+            occurred_at?: string | number;
+            /**
+             * Format: event-id
+             * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
+             */
+            event_id?: string;
+            /** @enum {boolean} */
+            partial: true;
+            price: number;
+            stock?: number;
+        } | {
+            /**
+             * Format: product-id
+             * @description 1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.
+             */
+            product_id: string;
+            /**
+             * Format: event-time
+             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+             */
+            occurred_at?: string | number;
+            /**
+             * Format: event-id
+             * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
+             */
+            event_id?: string;
+            /** @enum {boolean} */
+            partial: true;
+            price?: number;
+            stock: number;
         };
     };
     responses: never;

@@ -25,6 +25,7 @@ t.test('an empty environment gives the defaults', (t) => {
     shards: 16,
     storeBytesMax: 1024 ** 3,
     dataDir: './data',
+    stockMin: 0,
     ackDefault: 'durable',
     logLevel: 'info',
     shutdownTimeoutMs: 10_000,

@@ -25,10 +25,12 @@ import { queryFault, writeQuery } from '../schemas/write-query.ts';
 export interface EventRouteDeps {
   readonly offers: EventOffers;
   readonly lifecycle: Lifecycle;
+  /** The least stock that an event may set. */
+  readonly stockMin: number;
 }
 
 export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
-  const { offers, lifecycle } = deps;
+  const { offers, lifecycle, stockMin } = deps;
   acceptJson(app, JSON_TYPES);
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
@@ -42,7 +44,7 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
         'Each of the two keeps the newest event time; an older one changes nothing. Answered once ' +
         'the event is on disk, unless `ack` says otherwise.',
       tags: ['Events'],
-      body: productEventBody,
+      body: productEventBody(stockMin),
       querystring: writeQuery,
       headers: writeHeaders,
       response: {
@@ -67,7 +69,8 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
           return sendProblem(reply, 'invalid-parameter', { detail, outcome: 'none' });
         }
         if (body === undefined) return sendProblem(reply, 'empty-body');
-        const faults = eventFaults(body, validationError.validation, Date.now());
+        const rules = { nowMs: Date.now(), stockMin };
+        const faults = eventFaults(body, validationError.validation, rules);
         const errors = withSourceFaults(faults, sourceFaults);
         return sendProblem(reply, 'invalid-event', { errors });
       }

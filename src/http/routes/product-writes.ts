@@ -24,7 +24,7 @@ import {
   WRITE_PROBLEMS,
   writeProblemResponses,
 } from '../schemas/problem.ts';
-import { judgePatch, productPatchBody } from '../schemas/product-patch.ts';
+import { productPatches } from '../schemas/product-patch.ts';
 import { writeAnswers, writeHeaders } from '../schemas/write-answer.ts';
 import {
   delistQuery,
@@ -57,8 +57,12 @@ const params = Type.Object({
 });
 
 /** Adds PATCH to `app`, a scope of its own: it takes bodies. */
-export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps): void {
+export function productPatchRoute(
+  app: FastifyInstance,
+  deps: ProductWriteDeps & { readonly stockMin: number },
+): void {
   const { offers, lifecycle } = deps;
+  const patches = productPatches(deps.stockMin);
   acceptJson(app, PATCH_TYPES);
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
@@ -75,7 +79,7 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
         'not given until that comes.',
       tags: ['Products'],
       params,
-      body: productPatchBody,
+      body: patches.body,
       querystring: writeQuery,
       headers: writeHeaders,
       response: {
@@ -98,7 +102,7 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
         return refuseParameter(reply, queryFault(validationError.validation, writeQuery));
       }
       if (body === undefined) return sendProblem(reply, 'empty-body');
-      const judged = judgePatch(id, body, Date.now());
+      const judged = patches.judge(id, body, Date.now());
       if ('faults' in judged || sourceFaults !== undefined) {
         const errors = withSourceFaults('faults' in judged ? judged.faults : [], sourceFaults);
         return sendProblem(reply, 'invalid-event', { errors });

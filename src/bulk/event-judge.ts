@@ -7,7 +7,7 @@ import { type Buffer, isUtf8 } from 'node:buffer';
 import { whereItFails } from '../errors/json-fault.ts';
 import type { BodyFault } from '../errors/problems.ts';
 import type { BatchEvents } from '../event/batch-event.ts';
-import { sourceFaults, withSourceFaults } from '../event/json-source.ts';
+import { SourceScan, withSourceFaults } from '../event/json-source.ts';
 import type { ProductEvent } from '../event/product-event.ts';
 import {
   FLAG_ARRIVAL_TIME,
@@ -35,6 +35,7 @@ export class EventJudge {
   /** The event id of the event that was found valid last. */
   eventId: string | undefined;
   readonly #events: BatchEvents;
+  readonly #scan = new SourceScan();
 
   constructor(events: BatchEvents) {
     this.#events = events;
@@ -51,14 +52,16 @@ export class EventJudge {
     index: number,
     nowMs: number,
   ): readonly BodyFault[] | undefined {
-    if (!isUtf8(text)) return [NOT_UTF8];
+    const scan = this.#scan;
+    scan.read(text);
+    if (!scan.isAscii && !isUtf8(text)) return [NOT_UTF8];
     let value: unknown;
     try {
-      value = JSON.parse(text.toString('utf8'));
+      value = JSON.parse(text.toString(scan.isAscii ? 'latin1' : 'utf8'));
     } catch (error) {
       return [{ pointer: '', detail: whereItFails(error, 'The event') }];
     }
-    const source = sourceFaults(text, value);
+    const source = scan.faults(text, value);
     const judged = this.#events.judge(value, nowMs);
     if ('faults' in judged) return withSourceFaults(judged.faults, source);
     if (source !== undefined) return withSourceFaults([], source);

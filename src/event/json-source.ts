@@ -21,6 +21,7 @@ const UPPER_E = 0x45;
 const BACKSLASH = 0x5c;
 const LOWER_E = 0x65;
 const SPACE = 0x20;
+const ASCII_MAX = 0x7f;
 
 const MEMBERS: ReadonlySet<string> = new Set([
   'product_id',
@@ -40,13 +41,6 @@ export interface SourceFaults {
   readonly inexact: readonly BodyFault[];
 }
 
-/** Looks through `text`, of which JSON.parse made `value`; `undefined` = nothing was dropped. */
-export function sourceFaults(text: Buffer, value: unknown): SourceFaults | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  if (isPlain(text, Object.keys(value).length)) return undefined;
-  return new MemberScan(text).faults();
-}
-
 /**
  * Adds to the faults of an event those of its text. A doubled member is what is said of it, whichever
  * value counted; a number that is wrong anyway need not be exact.
@@ -63,34 +57,58 @@ export function withSourceFaults(
   return [...others, ...source.doubled, ...inexact];
 }
 
-/** Whether `text`, an object of `members` different members, has nothing that could have been dropped. */
-function isPlain(text: Uint8Array, members: number): boolean {
-  const { length } = text;
-  let colons = 0;
-  let run = 0;
-  for (let p = 0; p < length; p++) {
-    const byte = text[p] as number;
-    if (byte === QUOTE) {
-      p = endOfString(text, p);
-      run = 0;
-    } else if ((byte >= ZERO && byte <= NINE) || byte === POINT) {
-      if (++run === LONG_NUMBER_CHARS) return false;
-    } else if (byte === COLON) {
-      colons++;
-      run = 0;
-    } else {
-      if (run > 0 && (byte === LOWER_E || byte === UPPER_E)) return false;
-      run = 0;
+/** One pass over the text of an event, before it is parsed. Can be used for one after the other. */
+export class SourceScan {
+  /** Whether all of it is ASCII, and so UTF-8 as well as Latin-1, which is read in half the time. */
+  isAscii = true;
+  /** Outside of strings. */
+  #colons = 0;
+  /** Whether a number has so many digits, or an exponent, that a double may be another one. */
+  #hasLongNumber = false;
+
+  /** Reads `text`, which may be anything. */
+  read(text: Uint8Array): void {
+    const { length } = text;
+    let all = 0;
+    let colons = 0;
+    let run = 0;
+    let hasLongNumber = false;
+    for (let p = 0; p < length; p++) {
+      let byte = text[p] as number;
+      if (byte === QUOTE) {
+        run = 0;
+        for (p++; p < length; p++) {
+          byte = text[p] as number;
+          if (byte === QUOTE) break;
+          all |= byte;
+          if (byte === BACKSLASH) all |= text[++p] as number;
+        }
+      } else if ((byte >= ZERO && byte <= NINE) || byte === POINT) {
+        if (++run === LONG_NUMBER_CHARS) hasLongNumber = true;
+      } else {
+        all |= byte;
+        if (byte === COLON) colons++;
+        else if (run > 0 && (byte === LOWER_E || byte === UPPER_E)) hasLongNumber = true;
+        run = 0;
+      }
     }
+    this.isAscii = all <= ASCII_MAX;
+    this.#colons = colons;
+    this.#hasLongNumber = hasLongNumber;
   }
-  return colons === members;
+
+  /** What JSON.parse dropped when it made `value` of `text`, the text read last; `undefined` = nothing. */
+  faults(text: Buffer, value: unknown): SourceFaults | undefined {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+    if (!this.#hasLongNumber && this.#colons === membersOf(value)) return undefined;
+    return new MemberScan(text).faults();
+  }
 }
 
-/** Where the string that begins at `at` has its closing quote; JSON.parse has seen that it has one. */
-function endOfString(text: Uint8Array, at: number): number {
-  let p = at + 1;
-  for (let byte = text[p]; byte !== QUOTE; byte = text[p]) p += byte === BACKSLASH ? 2 : 1;
-  return p;
+function membersOf(value: object): number {
+  let members = 0;
+  for (const _name in value) members++;
+  return members;
 }
 
 /** Goes through the members of one object, which is valid JSON. */

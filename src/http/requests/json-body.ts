@@ -8,7 +8,7 @@ import { type Buffer, isUtf8 } from 'node:buffer';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BodyRefused } from '../../errors/body-refused.ts';
 import { whereItFails } from '../../errors/json-fault.ts';
-import { type SourceFaults, sourceFaults } from '../../event/json-source.ts';
+import { type SourceFaults, SourceScan } from '../../event/json-source.ts';
 import { sendProblem } from '../answers/respond.ts';
 
 /** JSON that says what to change: RFC 7396. */
@@ -42,18 +42,20 @@ function parseJson(
     done(new BodyRefused('empty-body'));
     return;
   }
-  if (!isUtf8(body)) {
+  const scan = new SourceScan();
+  scan.read(body);
+  if (!scan.isAscii && !isUtf8(body)) {
     done(new BodyRefused('invalid-encoding'));
     return;
   }
   let value: unknown;
   try {
-    value = JSON.parse(body.toString('utf8'));
+    value = JSON.parse(body.toString(scan.isAscii ? 'latin1' : 'utf8'));
   } catch (error) {
     done(new BodyRefused('invalid-json', whereItFails(error)));
     return;
   }
-  const faults = sourceFaults(body, value);
+  const faults = scan.faults(body, value);
   if (faults !== undefined) request.sourceFaults = faults;
   done(null, value);
 }

@@ -9,6 +9,7 @@
 import { Buffer } from 'node:buffer';
 import type { BodyRefused } from '../errors/body-refused.ts';
 import type { BodyFault } from '../errors/problems.ts';
+import type { BatchEvents } from '../event/batch-event.ts';
 import type { SlotViews } from '../ring/slot.ts';
 import { EventJudge } from './event-judge.ts';
 import { END_OF_BYTES, HotParser, type ParseOptions } from './hot-parser.ts';
@@ -68,13 +69,14 @@ export abstract class BatchReader {
   /** The number of the event that is read next, as the client counts. */
   protected number = 1;
   readonly #hot = new HotParser();
-  readonly #judge = new EventJudge();
+  readonly #judge: EventJudge;
   #options: ParseOptions;
   #order = 0;
   #longWays = 0;
 
-  constructor(spansLines: boolean) {
-    this.#options = { spansLines, nowMs: 0, latestMs: 0 };
+  constructor(spansLines: boolean, events: BatchEvents) {
+    this.#judge = new EventJudge(events);
+    this.#options = { spansLines, stockMin: events.stockMin, nowMs: 0, latestMs: 0 };
   }
 
   /** Events seen so far, faulty ones included. */

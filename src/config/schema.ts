@@ -111,6 +111,14 @@ export const ConfigSchema = Type.Object({
     description:
       'When a POST is answered if it does not say: accepted (in memory), durable (flushed to disk) or applied (durable, and every read shows it)',
   }),
+  stockMin: integer({
+    env: 'STOCK_MIN',
+    defaultText: '0',
+    minimum: -Number.MAX_SAFE_INTEGER,
+    maximum: 0,
+    description:
+      'The least stock that an event may set; below zero where a shop has backorders or oversells',
+  }),
   logLevel: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
     env: 'LOG_LEVEL',
     defaultText: 'info',

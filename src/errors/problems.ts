@@ -90,7 +90,7 @@ export const PROBLEMS = {
   'precondition-failed': {
     status: 412,
     title: 'Precondition failed',
-    detail: 'The product does not have the version that If-Match names.',
+    detail: 'The product is not as If-Match or If-None-Match asks for.',
   },
   'cursor-expired': {
     status: 410,

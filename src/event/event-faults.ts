@@ -15,7 +15,6 @@ const FIELD_RULES: ReadonlyMap<string, string> = new Map([
   ['', 'The body must be a JSON object.'],
   ['/product_id', 'product_id must be a string.'],
   ['/price', 'price must be a finite number, 0 or more.'],
-  ['/stock', `stock must be an integer from 0 to ${Number.MAX_SAFE_INTEGER}.`],
   ['/event_id', EVENT_ID_RULE],
   [
     '/occurred_at',
@@ -43,7 +42,7 @@ export function futureFaults(): readonly BodyFault[] {
 export function eventFaults(
   body: unknown,
   errors: readonly FastifySchemaValidationError[],
-  nowMs: number,
+  { nowMs, stockMin }: { readonly nowMs: number; readonly stockMin: number },
 ): readonly BodyFault[] {
   const faults: BodyFault[] = [];
   const seen = new Set<string>();
@@ -51,7 +50,7 @@ export function eventFaults(
     const pointer = pointerOf(error);
     if (seen.has(pointer)) continue; // a field that breaks two keywords of one rule
     seen.add(pointer);
-    if (faults.length < FAULTS_LISTED_MAX) faults.push(...describe(pointer, error, body));
+    if (faults.length < FAULTS_LISTED_MAX) faults.push(...describe(pointer, error, body, stockMin));
   }
   if (!seen.has('/occurred_at') && isTooFarAhead(timeOf(body), nowMs)) {
     seen.add(FUTURE_FAULT.pointer);
@@ -66,6 +65,7 @@ function describe(
   pointer: string,
   { keyword }: FastifySchemaValidationError,
   body: unknown,
+  stockMin: number,
 ): BodyFault[] {
   if (keyword === 'required') return [{ pointer, detail: `${pointer.slice(1)} is missing.` }];
   if (keyword === 'additionalProperties') return [{ pointer, detail: 'This member is unknown.' }];
@@ -73,7 +73,12 @@ function describe(
     const id = memberOf(body, 'product_id');
     if (typeof id === 'string') return productIdFaults(id).map((detail) => ({ pointer, detail }));
   }
+  if (pointer === '/stock') return [{ pointer, detail: stockRule(stockMin) }];
   return [{ pointer, detail: FIELD_RULES.get(pointer) ?? 'This value is not allowed.' }];
+}
+
+function stockRule(stockMin: number): string {
+  return `stock must be an integer from ${stockMin} to ${Number.MAX_SAFE_INTEGER}.`;
 }
 
 /** Ajv points at the object whose member is missing or unknown; clients want the member. */

@@ -87,13 +87,14 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
   guard.watch(app);
-  docsRoutes(app, { nextRequestId, handleError });
+  const { stockMin } = limits;
+  docsRoutes(app, { nextRequestId, handleError, stockMin });
   const offers = new EventOffers({ intake, lifecycle, applied, ackDefault });
-  app.register(async (scope) => eventRoutes(scope, { offers, lifecycle }));
+  app.register(async (scope) => eventRoutes(scope, { offers, lifecycle, stockMin }));
   app.register(async (scope) =>
     batchRoute(scope, { intake: bulk, known, lifecycle, applied, ackDefault, limits, untimed }),
   );
-  app.register(async (scope) => productPatchRoute(scope, { offers, lifecycle }));
+  app.register(async (scope) => productPatchRoute(scope, { offers, lifecycle, stockMin }));
   app.register(async (scope) => productDelistRoute(scope, { offers, lifecycle }));
   // Behind the scopes above, so that the document shows writes first. As a plugin like them: what is
   // thrown among these routes is thrown by `listen`.

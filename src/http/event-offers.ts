@@ -2,6 +2,7 @@
  * Offers the single event of a request to the intake and answers what is decided at once; the rest
  * its waiter answers. All routes that write one event share this. Main thread; the hot path.
  */
+
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ProblemCode } from '../errors/problems.ts';
 import { fingerprintKey } from '../event/fingerprint.ts';
@@ -13,8 +14,13 @@ import { PendingAck, PendingApplied } from './answers/pending-ack.ts';
 import { isGone, sendJson, sendProblem } from './answers/respond.ts';
 import type { AppliedEvents } from './applied-events.ts';
 import { sendClosed } from './guards/phase-guard.ts';
+import {
+  conditionName,
+  expectedSeqOf,
+  hasCondition,
+  refusedCondition,
+} from './requests/conditions.ts';
 import { idempotencyKeyOf, refusedIdempotencyKey } from './requests/idempotency-key.ts';
-import { expectedSeqOf, refusedIfMatch } from './requests/if-match.ts';
 
 export interface EventOfferDeps {
   readonly intake: EventIntake;
@@ -48,12 +54,12 @@ export class EventOffers {
     if (
       eventId === undefined &&
       headers['idempotency-key'] === undefined &&
-      headers['if-match'] === undefined
+      !hasCondition(headers)
     ) {
       this.#offer(event, ack ?? ackDefault, reply);
       return;
     }
-    if (refusedIdempotencyKey(request, reply) || refusedIfMatch(request, reply)) return;
+    if (refusedIdempotencyKey(request, reply) || refusedCondition(request, reply)) return;
     const expectedSeq = expectedSeqOf(request);
     const requestKey = idempotencyKeyOf(request);
     let key: Int32Array | undefined;
@@ -61,7 +67,8 @@ export class EventOffers {
     else if (requestKey !== undefined) key = fingerprintKey('request', requestKey);
 
     if (expectedSeq !== undefined && (ack ?? 'applied') !== 'applied') {
-      const detail = 'With If-Match, ack must be applied or left out: only then it is decided.';
+      const name = conditionName(expectedSeq);
+      const detail = `With ${name}, ack must be applied or left out: only then it is decided.`;
       sendProblem(reply, 'invalid-parameter', { detail, outcome: 'none' });
       return;
     }

@@ -8,7 +8,8 @@
  *         16  price          f64  valid when HAS_PRICE is set; NaN in a delete
  *         24  stock          f64  valid when HAS_STOCK is set; NaN in a delete
  *         32  expected seq   f64  conditional write: the seq that the product must have; 0 = none,
- *                                 −1 = any, as long as the product is listed
+ *                                 −1 = any, as long as the product is listed, −2 = it must not be
+ *                                 (and IF_UNLISTED is set)
  *         40  meta           u32  kind (bits 0–7) · flags (8–23) · id length in bytes (24–31)
  *         44  hash           u32  of the id under this start's key; meaningless on disk
  *         48  fingerprint    16 B of the event id; zeros = none
@@ -50,6 +51,8 @@ export const KIND_DELETE = 3;
 
 /** Of the expected seq: the product must be listed, whatever its seq. */
 export const EXPECTED_ANY = -1;
+/** Of the expected seq: the product must not be listed. */
+export const EXPECTED_UNLISTED = -2;
 
 export const FLAG_HAS_PRICE = 1 << 8;
 export const FLAG_HAS_STOCK = 1 << 9;
@@ -60,9 +63,15 @@ export const FLAG_RESERVED = 1 << 11;
 export const FLAG_DUPLICATE = 1 << 12;
 /** Likewise: an event with this key and other content is known; nothing was logged. */
 export const FLAG_CONFLICT = 1 << 13;
+/**
+ * Stands with EXPECTED_UNLISTED. Versions that don't know that value would replay the event as refused
+ * and lose what it created; a flag that they don't know makes them refuse the log.
+ */
+export const FLAG_IF_UNLISTED = 1 << 14;
 
 const KIND_MASK = 0xff;
-const FLAGS_DEFINED = FLAG_HAS_PRICE | FLAG_HAS_STOCK | FLAG_ARRIVAL_TIME | FLAG_RESERVED;
+const FLAGS_DEFINED =
+  FLAG_HAS_PRICE | FLAG_HAS_STOCK | FLAG_ARRIVAL_TIME | FLAG_RESERVED | FLAG_IF_UNLISTED;
 const FLAGS_MASK = 0x00ffff00;
 const ID_LENGTH_SHIFT = 24;
 

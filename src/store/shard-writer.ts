@@ -17,6 +17,7 @@
 import assert from 'node:assert/strict';
 import {
   EXPECTED_ANY,
+  EXPECTED_UNLISTED,
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
   FLAG_RESERVED,
@@ -191,10 +192,11 @@ export class ShardWriter {
   #holds(shard: Shard, found: number, entrySeq: number, d: number): boolean {
     const expected = this.#slots.doubles[d + SLOT_EXPECTED_SEQ] as number;
     if (expected === 0) return true;
-    if (found < 0) return false;
+    if (found < 0) return expected === EXPECTED_UNLISTED;
     const price = shard.doubles[(found + ENTRY_PRICE) >> 1] as number;
     const stock = shard.doubles[(found + ENTRY_STOCK) >> 1] as number;
     const isListed = !Number.isNaN(price) || !Number.isNaN(stock);
+    if (expected === EXPECTED_UNLISTED) return !isListed;
     return isListed && (expected === EXPECTED_ANY || expected === entrySeq);
   }
 

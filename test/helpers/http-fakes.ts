@@ -103,6 +103,7 @@ export class FakeLifecycle {
 }
 
 export const TEST_LIMITS = {
+  stockMin: 0,
   bodyBytesMax: 1024 * 1024,
   batchBytesMax: 1024 * 1024,
   headersTimeoutMs: 60_000,

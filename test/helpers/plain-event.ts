@@ -3,8 +3,10 @@
  */
 import { fingerprintKey, putFingerprint } from '../../src/event/fingerprint.ts';
 import {
+  EXPECTED_UNLISTED,
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
+  FLAG_IF_UNLISTED,
   FLAG_RESERVED,
   KIND_DELETE,
   KIND_UPSERT,
@@ -53,7 +55,8 @@ export function putEvent(slots: SlotViews, index: number, event: PlainEvent, key
   const flags =
     (event.price === undefined && !isDelete ? 0 : FLAG_HAS_PRICE) |
     (event.stock === undefined && !isDelete ? 0 : FLAG_HAS_STOCK) |
-    (event.reserved === true ? FLAG_RESERVED : 0);
+    (event.reserved === true ? FLAG_RESERVED : 0) |
+    (event.expectedSeq === EXPECTED_UNLISTED ? FLAG_IF_UNLISTED : 0);
   const hash = hashId(key, slots.words, w + SLOT_ID, idBytes);
   slots.doubles[d + SLOT_SEQ] = event.seq;
   slots.doubles[d + SLOT_OCCURRED_AT] = event.occurredAtMs;

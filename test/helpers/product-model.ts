@@ -38,7 +38,8 @@ export class ProductModel {
     const price = isDelete ? ABSENT : event.price;
     const stock = isDelete ? ABSENT : event.stock;
     const old = this.products.get(productId);
-    if (expectedSeq !== 0 && !isListed(old)) return 'refused';
+    if (expectedSeq === -2 && isListed(old)) return 'refused';
+    if (expectedSeq !== 0 && expectedSeq !== -2 && !isListed(old)) return 'refused';
     if (expectedSeq > 0 && expectedSeq !== old?.seq) return 'refused';
     const takesPrice = price !== undefined && at >= (old?.priceAtMs ?? NEVER);
     const takesStock = stock !== undefined && at >= (old?.stockAtMs ?? NEVER);

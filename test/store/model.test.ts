@@ -25,7 +25,9 @@ function randomEvent(random: Random, seq: number): PlainEvent {
   const stock = random.chance(0.1) ? random.pick(STOCKS) : random.below(1e4);
   // Around the event's number, so that most are late by a little and some equal.
   const isDelete = random.chance(0.05);
-  const condition = random.chance(0.05) ? { expectedSeq: random.pick([-1, -1, seq - 1, 7]) } : {};
+  const condition = random.chance(0.05)
+    ? { expectedSeq: random.pick([-1, -1, -2, seq - 1, 7]) }
+    : {};
   const near = Math.max(0, Math.floor(seq / 20) + random.below(9) - 4);
   return {
     seq,

@@ -1,10 +1,12 @@
 /**
  * Replies that wait for the fate of their event: one small object each, no promise. Main thread.
  */
+
 import type { FastifyReply } from 'fastify';
 import type { ProductEvent } from '../../event/product-event.ts';
 import type { AckLevel, EventIntake, EventWaiter } from '../../intake/event-intake.ts';
 import type { AppliedEvents } from '../applied-events.ts';
+import { conditionName } from '../requests/conditions.ts';
 import { isGone, noteEvent, sendAck, sendProblem } from './respond.ts';
 
 /** Waits for the log thread: 202 once the event is durable. */
@@ -82,14 +84,14 @@ export class PendingApplied extends PendingAck {
 
   #refuse(code: keyof typeof DETAILS, seq: number, isReplayed: boolean): void {
     noteEvent(this.reply, seq, isReplayed);
-    sendProblem(this.reply, code, {
-      detail: `The event is durable as seq ${seq}, ${DETAILS[code]}`,
-    });
+    const story = DETAILS[code](conditionName(this.#event.expectedSeq));
+    sendProblem(this.reply, code, { detail: `The event is durable as seq ${seq}, ${story}` });
   }
 }
 
 const DETAILS = {
-  'precondition-failed': 'but its If-Match did not hold, so it changed nothing.',
-  'event-set-aside': 'but it could not be applied.',
-  'outcome-expired': 'but whether its If-Match held is no longer known; read the product.',
+  'precondition-failed': (name: string) => `but its ${name} did not hold, so it changed nothing.`,
+  'event-set-aside': () => 'but it could not be applied.',
+  'outcome-expired': (name: string) =>
+    `but whether its ${name} held is no longer known; read the product.`,
 } as const;

@@ -5,6 +5,7 @@
  * A request that fails on its way is answered with what went wrong and how far it came: the counts
  * stand in the problem, and `outcome` says what is known of the rest.
  */
+
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { BatchImport, ImportEnd } from '../../bulk/batch-import.ts';
@@ -14,6 +15,7 @@ import { StreamImport } from '../../bulk/stream-import.ts';
 import type { DedupeWindow } from '../../dedupe/dedupe-window.ts';
 import { BodyRefused } from '../../errors/body-refused.ts';
 import type { BatchProgress, ProblemExtras } from '../../errors/problems.ts';
+import { batchEvents } from '../../event/batch-event.ts';
 import type { Batch } from '../../intake/batch.ts';
 import type { BulkIntake } from '../../intake/bulk-intake.ts';
 import type { AckLevel } from '../../intake/event-intake.ts';
@@ -22,6 +24,7 @@ import { EVENTS_PATH, isGone, sendJson, sendProblem } from '../answers/respond.t
 import type { AppliedEvents } from '../applied-events.ts';
 import { refusedWrite, sendClosed } from '../guards/phase-guard.ts';
 import { codingOf, readerFor, refusedBatchMedia } from '../requests/batch-media.ts';
+import { refusedBatchCondition } from '../requests/conditions.ts';
 import { idempotencyKeyOf, refusedIdempotencyKey } from '../requests/idempotency-key.ts';
 import { Upload } from '../requests/upload.ts';
 import {
@@ -39,6 +42,8 @@ import type { RawQuery } from '../schemas/query-reader.ts';
 const STOPPING_RETRY_AFTER_SECONDS = 1;
 
 export interface BatchLimits {
+  /** The least stock that an event may set. */
+  readonly stockMin: number;
   /** Longest body, decoded, of a batch that is taken whole. */
   readonly batchBytesMax: number;
   /** How long a body may stand still. */
@@ -66,6 +71,7 @@ interface Asked {
 
 export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
   const { intake, known, lifecycle, applied, ackDefault, limits, untimed } = deps;
+  const events = batchEvents(limits.stockMin);
   // The handler reads the body itself.
   app.addContentTypeParser([...BATCH_TYPES], (_request, _body, done) => done(null));
 
@@ -92,6 +98,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
       if (
         !refusedWrite(lifecycle, reply) &&
         !refusedBatchMedia(request, reply) &&
+        !refusedBatchCondition(request, reply) &&
         !refusedIdempotencyKey(request, reply)
       )
         done();
@@ -142,7 +149,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
 
   async function take(asked: Asked, batch: Batch, upload: Upload): Promise<void> {
     const { request, reply, isStream, level } = asked;
-    const reader = readerFor(request);
+    const reader = readerFor(request, events);
     const keys = new BatchKeys(idempotencyKeyOf(request));
     const setAside = level === 'applied' ? applied.searchSetAside() : undefined;
     if (setAside !== undefined) batch.onSeqs = (from, to) => setAside.note(from, to);

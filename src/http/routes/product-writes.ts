@@ -5,10 +5,12 @@
  * recorded all the same, so that an older event that comes later can't bring the product back.
  * Main thread.
  */
+
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { futureFaults, isTooFarAhead } from '../../event/event-faults.ts';
+import { withSourceFaults } from '../../event/json-source.ts';
 import { isProductId, productIdFaults } from '../../event/product-id.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { sendProblem } from '../answers/respond.ts';
@@ -22,7 +24,7 @@ import {
   WRITE_PROBLEMS,
   writeProblemResponses,
 } from '../schemas/problem.ts';
-import { judgePatch, productPatchBody } from '../schemas/product-patch.ts';
+import { productPatches } from '../schemas/product-patch.ts';
 import { writeAnswers, writeHeaders } from '../schemas/write-answer.ts';
 import {
   delistQuery,
@@ -55,8 +57,12 @@ const params = Type.Object({
 });
 
 /** Adds PATCH to `app`, a scope of its own: it takes bodies. */
-export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps): void {
+export function productPatchRoute(
+  app: FastifyInstance,
+  deps: ProductWriteDeps & { readonly stockMin: number },
+): void {
   const { offers, lifecycle } = deps;
+  const patches = productPatches(deps.stockMin);
   acceptJson(app, PATCH_TYPES);
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
@@ -73,7 +79,7 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
         'not given until that comes.',
       tags: ['Products'],
       params,
-      body: productPatchBody,
+      body: patches.body,
       querystring: writeQuery,
       headers: writeHeaders,
       response: {
@@ -89,15 +95,18 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
       done();
     },
     handler: (request, reply) => {
-      const { body, validationError } = request;
+      const { body, validationError, sourceFaults } = request;
       const { id } = request.params;
       if (refusedId(id, reply)) return;
       if (validationError !== undefined) {
         return refuseParameter(reply, queryFault(validationError.validation, writeQuery));
       }
       if (body === undefined) return sendProblem(reply, 'empty-body');
-      const judged = judgePatch(id, body, Date.now());
-      if ('faults' in judged) return sendProblem(reply, 'invalid-event', { errors: judged.faults });
+      const judged = patches.judge(id, body, Date.now());
+      if ('faults' in judged || sourceFaults !== undefined) {
+        const errors = withSourceFaults('faults' in judged ? judged.faults : [], sourceFaults);
+        return sendProblem(reply, 'invalid-event', { errors });
+      }
       offers.take(request, reply, judged.event, request.query.ack, judged.eventId);
     },
   });

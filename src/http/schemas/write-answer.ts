@@ -19,7 +19,13 @@ export const writeHeaders = Type.Object({
     Type.String({
       description:
         'The ETag that the product must have when the event is applied, or *: that it is listed. ' +
-        'Implies ack=applied; 412 when it does not hold.',
+        'Implies ack=applied; 412 when it does not hold. A weak tag counts as the strong one.',
+    }),
+  ),
+  'if-none-match': Type.Optional(
+    Type.String({
+      description: 'Only `*`: that the product is not listed. Implies ack=applied; 412 when it is.',
+      examples: ['*'],
     }),
   ),
 });
@@ -70,7 +76,7 @@ export const eventOutcome = Type.Object(
       {
         description:
           '`durable`: on disk, not yet applied. `applied`: it set price, stock or both. `stale`: ' +
-          'older in event time than what stood. `refused`: its If-Match did not hold. `dead`: set ' +
+          'older in event time than what stood. `refused`: its condition did not hold. `dead`: set ' +
           'aside, because applying it killed its worker twice.',
       },
     ),

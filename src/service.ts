@@ -43,6 +43,7 @@ export class Service implements Lifecycle {
   #replayedPercent: number | undefined;
   #stopping: Promise<boolean> | undefined;
   #isBroken = false;
+  #abandoned = 0;
   /** None while `start` loads it, and for good if that fails. */
   #http: HttpSide | undefined;
 
@@ -192,6 +193,11 @@ export class Service implements Lifecycle {
     return this.#stopping;
   }
 
+  /** Once it has stopped: claimed events that could not be stored, so that their outcome is unknown. */
+  get abandoned(): number {
+    return this.#abandoned;
+  }
+
   async #stop(): Promise<boolean> {
     const { config, logger } = this.#options;
     const { intake, bulk, appliers, log, checkpoints, changes, watermark, diskWatch } = this.#parts;
@@ -217,6 +223,7 @@ export class Service implements Lifecycle {
     const clean = log.stop().then(async (isClean) => {
       if (isClean) await appliers.finished();
       else {
+        this.#abandoned = intake.inFlight + bulk.inFlight;
         intake.failAll();
         bulk.failAll();
       }

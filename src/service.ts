@@ -167,6 +167,7 @@ export class Service implements Lifecycle {
     this.#phase = 'ready';
     this.#wasReady = true;
     this.#parts.events.replayedSeq = this.#parts.progress.loadNextSeq() - 1;
+    this.changes.open();
     this.intake.open();
     this.#parts.bulk.open();
     this.checkpoints.start(this.log.replayedFrom);
@@ -217,6 +218,7 @@ export class Service implements Lifecycle {
     await this.#parts.folderKeeper.stop(leftMs(CLOSING_SHARE));
     await checkpoints.stop();
     http?.beginDrain();
+    changes.closeHeld();
     const settled = Promise.all([intake.close(), bulk.close()]);
     // In this order: every claimed slot is settled, then nothing more comes, then the log ends.
     const inTime = await within(leftMs(CLOSING_SHARE), settled);

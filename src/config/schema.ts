@@ -205,7 +205,7 @@ export const ConfigSchema = Type.Object({
     defaultText: '2000',
     minimum: 0,
     maximum: 1_000_000,
-    description: 'Streams of changes open at the same time; one more is answered 503',
+    description: 'Streams of changes open at the same time; one more is turned away',
   }),
   changesBufferBytesMax: bytes({
     env: 'CHANGES_BUFFER',

@@ -16,11 +16,13 @@ import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { DedupeWindow } from './dedupe/dedupe-window.ts';
+import { FolderKeeper } from './folder/folder-keeper.ts';
 import { BulkIntake } from './intake/bulk-intake.ts';
 import { RingIntake } from './intake/ring-intake.ts';
 import { SlotAdmission } from './intake/slot-admission.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
+import { heldPath } from './log/held-files.ts';
 import { OutcomeReader, OutcomeWindow } from './outcome/outcome-window.ts';
 import { CommitRing } from './ring/commit-ring.ts';
 import { IntakeRing } from './ring/intake-ring.ts';
@@ -46,6 +48,10 @@ export interface ServiceOptions {
 export interface AssemblyListener {
   /** Whether the log can be written. */
   readonly onStorage: (available: boolean) => void;
+  /** The data folder was made anew, perhaps as another one: lays claim to it as well. */
+  readonly onRemade: () => Promise<void>;
+  /** Whether the files of what was acknowledged are still there. */
+  readonly onWhole: (isWhole: boolean) => void;
   /** Whether the disk has more room than DISK_RESERVE. */
   readonly onRoom: (enough: boolean) => void;
   /** How much of the log is replayed. */
@@ -69,6 +75,7 @@ export interface Assembly {
   readonly log: LogSupervisor;
   readonly checkpoints: Checkpointer;
   readonly diskWatch: DiskWatch;
+  readonly folderKeeper: FolderKeeper;
 }
 
 const APPLIER_ENTRY = new URL('../workers/applier.ts', import.meta.url);
@@ -81,8 +88,8 @@ export function assemble(
   listener: AssemblyListener,
 ): Assembly {
   const { config, logger, firstCursor, threads } = options;
-  const { logFolder } = dataDir;
-  const { onStorage, onRoom, onReplayed, onFatal } = listener;
+  const { logFolder, held } = dataDir;
+  const { onStorage, onRemade, onWhole, onRoom, onReplayed, onFatal } = listener;
   const plan = planStore(config.storeBytesMax, config.shards);
   logger.info(
     { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
@@ -124,7 +131,13 @@ export function assemble(
   const changes = new ChangeFeed({
     history: changeHistory(
       new RingHistory(commits, progress),
-      new LogHistory({ folder: logFolder, progress, hashKey: memory.hashKey }),
+      new LogHistory({
+        get folder() {
+          return heldPath(held, logFolder);
+        },
+        progress,
+        hashKey: memory.hashKey,
+      }),
       new ChangeTeller(store, outcomes),
     ),
     progress,
@@ -149,6 +162,7 @@ export function assemble(
       folder: logFolder,
       checkpoints: dataDir.checkpointFolder,
       segmentBytesMax: config.segmentBytesMax,
+      held,
     },
     entry: threads?.log ?? LOG_ENTRY,
     logger,
@@ -161,6 +175,7 @@ export function assemble(
     memory,
     folder: dataDir.checkpointFolder,
     logFolder,
+    held,
     everyBytes: config.checkpointBytes,
     retention: parseRetention(config.logRetention),
     logger,
@@ -173,6 +188,18 @@ export function assemble(
       if (enough) logger.info({ freeBytes }, 'disk: enough room again');
       else logger.error({ freeBytes }, 'disk: less room than DISK_RESERVE, refusing writes');
     },
+  });
+  const folderKeeper = new FolderKeeper({
+    dataDir,
+    progress,
+    checkpoints,
+    logger,
+    wakeLog: () => log.wake(),
+    whenAppliedBefore: (seq) =>
+      new Promise((resolve) => void watermark.whenApplied(seq - 1, resolve)),
+    onRemade,
+    onWhole,
+    onFatal,
   });
   return {
     store,
@@ -188,5 +215,6 @@ export function assemble(
     log,
     checkpoints,
     diskWatch,
+    folderKeeper,
   };
 }

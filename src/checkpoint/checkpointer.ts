@@ -5,6 +5,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
+import type { HeldFolder } from '../log/held-files.ts';
 import { LogProgress } from '../ring/progress.ts';
 import { SLOT_BYTES } from '../ring/slot.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
@@ -18,6 +19,8 @@ export interface CheckpointerOptions {
   readonly memory: SharedMemory;
   readonly folder: string;
   readonly logFolder: string;
+  /** The data folder that both lie in. */
+  readonly held?: HeldFolder;
   /** Log written between two checkpoints. */
   readonly everyBytes: number;
   readonly retention: LogRetention;
@@ -58,10 +61,10 @@ export class Checkpointer {
     this.#look = setInterval(() => this.#takeIfDue(), LOOK_EVERY_MS).unref();
   }
 
-  /** Takes one now, at full speed or paced, unless there is nothing new; false if it failed. */
-  async take(isPaced: boolean): Promise<boolean> {
+  /** Takes one now, at full speed or paced; unless forced, only of something new. False if it failed. */
+  async take(isPaced: boolean, isForced = false): Promise<boolean> {
     while (this.#running !== undefined) await this.#running.ended;
-    if (this.#unsavedEvents() <= 0) return true;
+    if (!isForced && this.#unsavedEvents() <= 0) return true;
     const cancel = new Int32Array(new SharedArrayBuffer(4));
     const ended = this.#run(cancel, isPaced);
     this.#running = { cancel, ended };
@@ -97,11 +100,12 @@ export class Checkpointer {
   }
 
   async #run(cancel: Int32Array, isPaced: boolean): Promise<boolean> {
-    const { memory, folder, logFolder, retention, logger } = this.#options;
+    const { memory, folder, logFolder, held, retention, logger } = this.#options;
     const workerData: CheckpointThreadData = {
       memory,
       folder,
       logFolder,
+      held,
       retention,
       damaged: this.#damaged,
       isPaced,

@@ -34,6 +34,7 @@ import {
 import { Batch } from './batch.ts';
 import type { CommitPublisher } from './commit-publisher.ts';
 import type { FileSystem } from './file-system.ts';
+import { FolderGuard } from './folder-guard.ts';
 import { FRAME_HEADER_BYTES, type SegmentEnd } from './format.ts';
 import { packSegmentEnds } from './segment-ends.ts';
 import { SegmentWriter } from './segment-writer.ts';
@@ -58,6 +59,8 @@ export interface SequencerOptions {
   readonly nowMs: () => number;
   /** Told when the log can't be written any more (with the reason), and when it can again. */
   readonly onStorage: (available: boolean, reason: string) => void;
+  /** Whether the files that were written to are still there; tests without a folder have none. */
+  readonly guard?: FolderGuard;
   /** Tests on a simulated disk need no pauses. */
   readonly retry?: RetryPauses;
 }
@@ -79,6 +82,7 @@ export class Sequencer {
   readonly #frameSlots: SlotViews;
   readonly #batch: Batch;
   readonly #retry: RetryPauses;
+  readonly #guard: FolderGuard;
   #nextSeq: number;
   /** The open segment; `undefined` while the last one failed and no fresh one could be made. */
   #writer: SegmentWriter | undefined;
@@ -96,6 +100,7 @@ export class Sequencer {
   constructor(options: SequencerOptions, tail: LogTail) {
     this.#options = options;
     this.#retry = options.retry ?? RETRY_DEFAULT;
+    this.#guard = options.guard ?? new FolderGuard(FolderGuard.create());
     assert.ok(options.commits.capacity > options.intakes.live.capacity, 'there is room for bulk');
     this.#batch = new Batch(options.intakes, options.dedupe);
     const { slotsMax } = this.#batch;
@@ -136,6 +141,11 @@ export class Sequencer {
       // Bell, then stop, then the heads: what comes after these loads rings the bell.
       const bell = Atomics.load(cursors, INTAKE_DOORBELL);
       const stop = Atomics.load(cursors, INTAKE_STOP) === 1;
+      if (this.#guard.isLost) {
+        if (this.#waitUntilSaved()) continue;
+        commits.close();
+        return false;
+      }
       if (!this.#batch.isPending) {
         if (stop) break;
         if (!this.idle()) continue;
@@ -205,9 +215,12 @@ export class Sequencer {
   #makeDurable(count: number, commitTimeMs: number): boolean {
     const { firstMs, maxMs } = this.#retry;
     for (let pauseMs = firstMs; ; pauseMs = Math.min(pauseMs * 2, maxMs)) {
+      if (this.#guard.isLost && !this.#waitUntilSaved()) return false;
       try {
         const writer = this.#writerFor(count);
         writer.append(this.#frame, this.#nextSeq, count, commitTimeMs);
+        // Pairs with lose(), after which nothing from the old segment may be acknowledged.
+        if (this.#guard.isLost) throw new Error('files of the data folder were deleted');
         this.#segment = writer.end;
         this.#recovered();
         return true;
@@ -305,6 +318,29 @@ export class Sequencer {
     if (!this.#failing) return;
     this.#failing = false;
     this.#options.onStorage(true, '');
+  }
+
+  /**
+   * Files that committed events are in were deleted (folder-guard.ts has the story): goes on in a
+   * fresh segment, and waits until the events before it are saved. False when told to stop instead.
+   */
+  #waitUntilSaved(): boolean {
+    while (this.#guard.isLost) {
+      const { lost, letGo, isDenied } = this.#guard;
+      if (lost !== letGo && !isDenied) {
+        try {
+          this.#writer?.abandon();
+          this.#writer = undefined;
+          this.#openFresh();
+          this.#guard.letGo = lost;
+          this.#recovered();
+        } catch (error) {
+          this.#failed(error);
+        }
+      }
+      if (!this.#pause(this.#retry.firstMs)) return false;
+    }
+    return true;
   }
 
   /** Waits before the next try; false when the service is to stop instead. */

@@ -6,8 +6,9 @@
 import { join } from 'node:path';
 import { isTemporaryCheckpoint, MANIFEST_NAME, parseCheckpointName } from '../checkpoint/format.ts';
 import { listCheckpoints } from '../checkpoint/reader.ts';
-import { CHECKPOINT_FOLDER, HOLDER_NAME, LOCK_NAME, LOG_FOLDER } from '../log/data-dir.ts';
+import { CHECKPOINT_FOLDER, HOLDER_NAME, LOG_FOLDER } from '../log/data-dir.ts';
 import type { FileSystem } from '../log/file-system.ts';
+import { LOCK_NAME } from '../log/folder-lock.ts';
 import { segmentName } from '../log/format.ts';
 import { identityAt } from '../log/log-identity.ts';
 import { type CheckpointScan, scanCheckpoint } from './checkpoint-scan.ts';

@@ -1,4 +1,5 @@
 /** What the log thread is given, and what it reports. Survives structured cloning. */
+import type { HeldFolder } from '../log/held-files.ts';
 import type { RecoveryMessage } from '../recovery/recovery-messages.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 
@@ -10,6 +11,8 @@ export interface LogThreadData {
   /** Folder of the checkpoints; it exists. */
   readonly checkpoints: string;
   readonly segmentBytesMax: number;
+  /** The data folder that both lie in, where it is held and looked after. */
+  readonly held?: HeldFolder | undefined;
 }
 
 /** What the log thread reports to the main thread. */

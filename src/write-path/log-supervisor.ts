@@ -62,11 +62,16 @@ export class LogSupervisor {
    * Resolves when it has; false if it had to give up on claimed events.
    */
   stop(): Promise<boolean> {
+    Atomics.store(this.#intake.cursors, INTAKE_STOP, 1);
+    this.wake();
+    return this.#closed.promise;
+  }
+
+  /** Lets the thread look around although no event came. */
+  wake(): void {
     const { cursors } = this.#intake;
-    Atomics.store(cursors, INTAKE_STOP, 1);
     Atomics.add(cursors, INTAKE_DOORBELL, 1);
     Atomics.notify(cursors, INTAKE_DOORBELL);
-    return this.#closed.promise;
   }
 
   /** Ends the thread wherever it is, for good. */

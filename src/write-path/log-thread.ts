@@ -4,8 +4,10 @@
  */
 
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import { isAccessError, ownerHint } from '../log/access.ts';
 import { CommitPublisher } from '../log/commit-publisher.ts';
 import type { FileSystem } from '../log/file-system.ts';
+import { FolderGuard } from '../log/folder-guard.ts';
 import { LogDamagedError } from '../log/log-damaged-error.ts';
 import { unpackSegmentEnds } from '../log/segment-ends.ts';
 import { type LogTail, Sequencer } from '../log/sequencer.ts';
@@ -51,6 +53,7 @@ export function runLogThread(
         folder,
         segmentBytesMax,
         nowMs: Date.now,
+        ...(data.held === undefined ? {} : { guard: new FolderGuard(data.held.guard) }),
         onStorage: (available, reason) => tell({ type: 'storage', available, reason }),
       },
       tail,
@@ -83,5 +86,7 @@ export function takeOver(
 
 function refusal(error: unknown, folder: string): string {
   if (error instanceof LogDamagedError || error instanceof NoRoomError) return error.message;
-  return `can't open the log in ${folder}: ${error instanceof Error ? error.message : error}`;
+  const { path } = error as NodeJS.ErrnoException;
+  const hint = path !== undefined && isAccessError(error) ? ownerHint(path) : '';
+  return `can't open the log in ${folder}: ${error instanceof Error ? error.message : error}${hint}`;
 }

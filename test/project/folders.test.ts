@@ -42,6 +42,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'bulk',
     'changes',
   ],
+  folder: ['deadline.ts', 'ring', 'log', 'checkpoint'],
   recovery: ['ring', 'threads', 'outcome', 'store', 'dedupe', 'log', 'checkpoint'],
   'write-path': ['ring', 'threads', 'outcome', 'store', 'apply', 'dedupe', 'log', 'recovery'],
   'assembly.ts': [
@@ -55,6 +56,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'log',
     'changes',
     'checkpoint',
+    'folder',
     'write-path',
   ],
   maintenance: [
@@ -78,6 +80,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'log',
     'changes',
     'checkpoint',
+    'folder',
     'http',
     'write-path',
     'assembly.ts',

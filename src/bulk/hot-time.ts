@@ -1,9 +1,11 @@
 /**
- * RFC 3339 date-times from bytes, in the form that programs write: from 1970 on, T and Z in capitals,
- * with or without a fraction of up to nine digits, zone as Z or ±hh:mm. Anything else (leap seconds,
+ * RFC 3339 date-times from bytes, in the form that programs write: from 1970 on, T (or a space) and Z
+ * in capitals, with or without a fraction of up to nine digits, zone as Z or ±hh:mm. Anything else (leap seconds,
  * dates that do not exist) is for http/schemas/event-time.ts to judge. Main thread.
  */
+import { withMicros } from '../time/microseconds.ts';
 
+const SPACE = 0x20;
 const QUOTE = 0x22;
 const PLUS = 0x2b;
 const MINUS = 0x2d;
@@ -27,7 +29,7 @@ const FIRST_YEAR = 1970;
 const LEAP_DAYS_BEFORE = leapDaysBefore(FIRST_YEAR);
 
 export class HotTime {
-  /** The time parsed last, whole milliseconds since the epoch; finer parts are cut off. */
+  /** The time parsed last, as time/microseconds.ts has it; finer parts are cut off. */
   ms = 0;
 
   /**
@@ -47,18 +49,22 @@ export class HotTime {
     const isLeapYear = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
     const days = (DAYS_IN[month] as number) + (isLeapYear && month === 2 ? 1 : 0);
     if (day < 1 || day > days) return -1;
-    if (b[p + 4] !== MINUS || b[p + 7] !== MINUS || b[p + 10] !== UPPER_T) return -1;
+    if (b[p + 4] !== MINUS || b[p + 7] !== MINUS) return -1;
+    if (b[p + 10] !== UPPER_T && b[p + 10] !== SPACE) return -1;
     if (b[p + 13] !== COLON || b[p + 16] !== COLON) return -1;
 
     let at = p + 19;
     let ms = 0;
+    let micros = 0;
     if (b[at] === POINT) {
       const start = ++at;
-      let unit = 100;
+      let unit = 100_000;
       for (let digit = b[at] - ZERO; digit >>> 0 <= 9; digit = b[++at] - ZERO) {
-        ms += digit * unit;
+        micros += digit * unit;
         unit = (unit / 10) | 0;
       }
+      ms = (micros / 1000) | 0;
+      micros -= ms * 1000;
       if (at === start || at - start > FRACTION_DIGITS_MAX) return -1;
     }
     const zone = b[at];
@@ -76,7 +82,8 @@ export class HotTime {
     const dayOfYear = (DAYS_BEFORE[month] as number) + day - 1 + (isLeapYear && month > 2 ? 1 : 0);
     const daysSince =
       (year - FIRST_YEAR) * 365 + leapDaysBefore(year) - LEAP_DAYS_BEFORE + dayOfYear;
-    this.ms = daysSince * DAY_MS + hour * HOUR_MS + minute * MINUTE_MS + second * SECOND_MS + ms;
+    const clockMs = hour * HOUR_MS + minute * MINUTE_MS + second * SECOND_MS + ms;
+    this.ms = withMicros(daysSince * DAY_MS + clockMs, micros);
     return at + 1;
   }
 }

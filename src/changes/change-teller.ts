@@ -27,6 +27,7 @@ import {
   SLOT_WORDS,
 } from '../ring/slot.ts';
 import { isListed, type ProductState, type ReadResult } from '../store/product-repository.ts';
+import { timeText } from '../time/microseconds.ts';
 import type { EventBatch } from './event-batch.ts';
 
 /** The seam to the store: a product by its id as it stands in a slot. */
@@ -71,7 +72,7 @@ export class ChangeTeller {
     return (
       `{"seq":${seq},"product_id":${JSON.stringify(productId)}` +
       `,"changed":${changed(meta, seq, occurredAtMs, state)}` +
-      `,"occurred_at":"${new Date(occurredAtMs).toISOString()}"` +
+      `,"occurred_at":"${timeText(occurredAtMs)}"` +
       `,"deleted":${!isListed(state)},"price":${json(state.price)},"stock":${json(state.stock)}` +
       `,"version":${state.seq}}`
     );

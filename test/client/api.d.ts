@@ -220,7 +220,7 @@ export interface components {
             product_id: string;
             /**
              * Format: event-time
-             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+             * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
              */
             occurred_at?: string | number;
             /**
@@ -240,7 +240,7 @@ export interface components {
             product_id: string;
             /**
              * Format: event-time
-             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+             * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
              */
             occurred_at?: string | number;
             /**
@@ -260,7 +260,7 @@ export interface components {
             product_id: string;
             /**
              * Format: event-time
-             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+             * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
              */
             occurred_at?: string | number;
             /**
@@ -388,7 +388,7 @@ export interface operations {
                     stock: number;
                     /**
                      * Format: event-time
-                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
                      */
                     occurred_at?: string | number;
                     /**
@@ -1679,7 +1679,7 @@ export interface operations {
                 "application/merge-patch+json": {
                     /**
                      * Format: event-time
-                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
                      */
                     occurred_at?: string | number;
                     /**
@@ -1692,7 +1692,7 @@ export interface operations {
                 } | {
                     /**
                      * Format: event-time
-                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
                      */
                     occurred_at?: string | number;
                     /**
@@ -1711,7 +1711,7 @@ export interface operations {
                 "application/json": {
                     /**
                      * Format: event-time
-                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
                      */
                     occurred_at?: string | number;
                     /**
@@ -1724,7 +1724,7 @@ export interface operations {
                 } | {
                     /**
                      * Format: event-time
-                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
                      */
                     occurred_at?: string | number;
                     /**

@@ -9,7 +9,8 @@ import type { EventOffers } from '../event-offers.ts';
 import { acceptJson, JSON_TYPES, refusedMedia } from '../json-body.ts';
 import { refusedWrite } from '../phase-guard.ts';
 import { sendProblem } from '../respond.ts';
-import { eventFaults, futureFaults, isTooFarAhead } from '../schemas/event-faults.ts';
+import { eventFaults } from '../schemas/event-faults.ts';
+import { futureFault, isTooFarAhead } from '../schemas/event-time-faults.ts';
 import {
   BODY_PROBLEMS,
   EVENT_PROBLEMS,
@@ -69,8 +70,13 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
         return sendProblem(reply, 'invalid-event', { errors });
       }
       const event = toProductEvent(body);
-      if (isTooFarAhead(event.occurredAtMs, Date.now())) {
-        return sendProblem(reply, 'invalid-event', { errors: futureFaults() });
+      const { occurredAtMs } = event;
+      if (occurredAtMs !== undefined) {
+        const nowMs = Date.now();
+        if (isTooFarAhead(occurredAtMs, nowMs)) {
+          const errors = [futureFault(occurredAtMs, nowMs)];
+          return sendProblem(reply, 'invalid-event', { errors });
+        }
       }
       offers.take(request, reply, event, request.query.ack, body.event_id);
     },

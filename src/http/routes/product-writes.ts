@@ -14,7 +14,7 @@ import { acceptJson, MERGE_PATCH_TYPE, refusedMedia } from '../json-body.ts';
 import { refusedWrite } from '../phase-guard.ts';
 import { sendProblem } from '../respond.ts';
 import { judgedBody } from '../schemas/described-only.ts';
-import { futureFaults, isTooFarAhead } from '../schemas/event-faults.ts';
+import { futureFault, isTooFarAhead } from '../schemas/event-time-faults.ts';
 import {
   BODY_PROBLEMS,
   EVENT_PROBLEMS,
@@ -24,13 +24,7 @@ import {
 import { isProductId, productIdFaults } from '../schemas/product-id.ts';
 import { judgePatch, productPatchBody } from '../schemas/product-patch.ts';
 import { writeAnswers, writeHeaders } from '../schemas/write-answer.ts';
-import {
-  delistQuery,
-  queryFault,
-  queryTimeMs,
-  TIME_FAULT,
-  writeQuery,
-} from '../schemas/write-query.ts';
+import { delistQuery, queryFault, queryTimeMs, writeQuery } from '../schemas/write-query.ts';
 
 export interface ProductWriteDeps {
   readonly offers: EventOffers;
@@ -143,11 +137,12 @@ export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps)
       }
       let occurredAtMs: number | undefined;
       if (query.occurred_at !== undefined) {
-        occurredAtMs = queryTimeMs(query.occurred_at);
-        if (occurredAtMs === undefined) return refuseParameter(reply, TIME_FAULT);
-        if (isTooFarAhead(occurredAtMs, Date.now())) {
-          return refuseParameter(reply, futureFaults()[0].detail);
-        }
+        const time = queryTimeMs(query.occurred_at);
+        if (typeof time === 'string') return refuseParameter(reply, time);
+        const nowMs = Date.now();
+        if (isTooFarAhead(time, nowMs))
+          return refuseParameter(reply, futureFault(time, nowMs).detail);
+        occurredAtMs = time;
       }
       const event = { productId: id, price: undefined, stock: undefined, occurredAtMs };
       offers.take(request, reply, { ...event, isDelete: true }, query.ack, undefined);

@@ -5,8 +5,9 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifySchemaValidationError } from 'fastify';
 import { ajv } from './ajv.ts';
-import { eventFaults, futureFaults, isTooFarAhead } from './event-faults.ts';
+import { eventFaults } from './event-faults.ts';
 import { eventTimeMs } from './event-time.ts';
+import { futureFault, isTooFarAhead } from './event-time-faults.ts';
 import { type JudgedEvent, partialEvent, partialFaults, setsField } from './partial-event.ts';
 import { productEventBody } from './product-event.ts';
 import { streamText } from './response.ts';
@@ -67,7 +68,9 @@ export function judgeBatchEvent(value: unknown, nowMs: number): JudgedEvent {
     return { faults: eventFaults(value, isFull.errors as FastifySchemaValidationError[], nowMs) };
   }
   const occurredAtMs = value.occurred_at === undefined ? undefined : eventTimeMs(value.occurred_at);
-  if (isTooFarAhead(occurredAtMs, nowMs)) return { faults: futureFaults() };
+  if (occurredAtMs !== undefined && isTooFarAhead(occurredAtMs, nowMs)) {
+    return { faults: [futureFault(occurredAtMs, nowMs)] };
+  }
   return {
     event: { productId: value.product_id, price: value.price, stock: value.stock, occurredAtMs },
     eventId: value.event_id,

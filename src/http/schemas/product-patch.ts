@@ -6,8 +6,8 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { BodyFault } from '../../errors/problems.ts';
 import { ajv } from './ajv.ts';
-import { futureFaults, isTooFarAhead } from './event-faults.ts';
 import { eventTimeMs } from './event-time.ts';
+import { futureFault, isTooFarAhead } from './event-time-faults.ts';
 import { type JudgedEvent, partialEvent, partialFaults, setsField } from './partial-event.ts';
 import { productEventBody } from './product-event.ts';
 
@@ -28,7 +28,9 @@ const NO_FIELD = 'The body needs price or stock, or both.';
 export function judgePatch(productId: string, body: unknown, nowMs: number): JudgedEvent {
   if (!isJudged(body) || !setsField(body)) return { faults: patchFaults(body, nowMs) };
   const occurredAtMs = body.occurred_at === undefined ? undefined : eventTimeMs(body.occurred_at);
-  if (isTooFarAhead(occurredAtMs, nowMs)) return { faults: futureFaults() };
+  if (occurredAtMs !== undefined && isTooFarAhead(occurredAtMs, nowMs)) {
+    return { faults: [futureFault(occurredAtMs, nowMs)] };
+  }
   return {
     event: {
       productId,

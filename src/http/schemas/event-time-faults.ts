@@ -3,8 +3,9 @@
  * pure functions.
  */
 import type { BodyFault } from '../../errors/problems.ts';
+import { daysIn } from '../../time/calendar.ts';
 import { epochUnitOf } from '../../time/epoch-unit.ts';
-import { daysIn, EVENT_TIME_MS_MIN, FUTURE_MS_MAX, isEventTime } from './event-time.ts';
+import { EVENT_TIME_MS_MIN, FUTURE_MS_MAX, isEventTime } from './event-time.ts';
 
 /** For what is no time at all. */
 export const EVENT_TIME_RULE =

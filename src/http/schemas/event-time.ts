@@ -2,6 +2,7 @@
  * The two forms of `occurred_at`: RFC 3339 date-time with a zone, or integer milliseconds. What is
  * wrong with others, event-time-faults.ts says. Main thread; pure functions.
  */
+import { daysIn, midnightMs } from '../../time/calendar.ts';
 import { withMicros } from '../../time/microseconds.ts';
 
 /** 0000-01-01T00:00:00Z, the first moment that RFC 3339 can write. */
@@ -9,15 +10,12 @@ export const EVENT_TIME_MS_MIN = -62_167_219_200_000;
 /** How far ahead of this machine's clock an event may claim to be. */
 export const FUTURE_MS_MAX = 5 * 60 * 1000;
 
+const ZERO = 0x30;
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 /** After so many years the Gregorian calendar is the same again. */
 const CYCLE_YEARS = 400;
 const CYCLE_MS = 146_097 * DAY_MS;
-
-// A space instead of the T is allowed by RFC 3339, section 5.6.
-const FORM =
-  /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 
 /** Tells whether `text` is an RFC 3339 date-time that exists, leap seconds included. */
 export function isEventTime(text: string): boolean {
@@ -34,23 +32,53 @@ export function eventTimeMs(value: string | number): number {
 
 /** The date-time in `text` as `eventTimeMs` gives it, or NaN. */
 function parseEventTime(text: string): number {
-  const parts = FORM.exec(text);
-  if (parts === null) return Number.NaN;
-  const [, year, month, day, hour, minute, second] = parts.map(Number) as number[];
-  const isDate = month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month);
-  if (!isDate || hour > 23 || minute > 59 || second > 60) return Number.NaN;
-  const [zoneHours, zoneMinutes] = [Number(parts[9] ?? 0), Number(parts[10] ?? 0)];
-  if (zoneHours > 23 || zoneMinutes > 59) return Number.NaN;
-  const aheadMs = (zoneHours * 60 + zoneMinutes) * (parts[8] === '-' ? -MINUTE_MS : MINUTE_MS);
-  const minuteMs = Date.UTC(year + CYCLE_YEARS, month - 1, day, hour, minute) - CYCLE_MS - aheadMs;
-  if (minuteMs < EVENT_TIME_MS_MIN) return Number.NaN;
+  const year = twoDigits(text, 0) * 100 + twoDigits(text, 2);
+  const month = twoDigits(text, 5);
+  const day = twoDigits(text, 8);
+  const hour = twoDigits(text, 11);
+  const minute = twoDigits(text, 14);
+  const second = twoDigits(text, 17);
+  // A pair that is no digits is NaN, with which each of these fails.
+  if (!(year >= 0 && month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month))) {
+    return Number.NaN;
+  }
+  if (!(hour <= 23 && minute <= 59 && second <= 60)) return Number.NaN;
+  if (text[4] !== '-' || text[7] !== '-' || text[13] !== ':' || text[16] !== ':') return Number.NaN;
+  // A space instead of the T is allowed by RFC 3339, section 5.6.
+  if (text[10] !== 'T' && text[10] !== ' ' && text[10] !== 't') return Number.NaN;
+
+  let at = 19;
+  let micros = 0;
+  if (text[at] === '.') {
+    let unit = 100_000;
+    for (at++; isDigit(text, at); at++) {
+      micros += digitAt(text, at) * unit;
+      unit = Math.trunc(unit / 10);
+    }
+    if (at === 20) return Number.NaN;
+  }
+  const aheadMs = zoneMs(text, at);
+  const midnight = midnightMs(year + CYCLE_YEARS, month, day) - CYCLE_MS;
+  const minuteMs = midnight + (hour * 60 + minute) * MINUTE_MS - aheadMs;
+  // Also false for NaN, which says that there is no zone.
+  if (!(minuteMs >= EVENT_TIME_MS_MIN)) return Number.NaN;
   if (second === 60) {
     // No Date has leap seconds. This one stays behind everything before it and before everything after.
     return isLastOfDay(minuteMs) ? withMicros(minuteMs + MINUTE_MS - 1, 999) : Number.NaN;
   }
-  const micros = Number((parts[7] ?? '').slice(0, 6).padEnd(6, '0'));
-  const ms = Math.floor(micros / 1000);
+  const ms = Math.trunc(micros / 1000);
   return withMicros(minuteMs + second * 1000 + ms, micros - ms * 1000);
+}
+
+/** How far the zone at `at`, with which `text` must end, is ahead of UTC; NaN if there is none. */
+function zoneMs(text: string, at: number): number {
+  const first = text[at];
+  if (first === 'Z' || first === 'z') return at + 1 === text.length ? 0 : Number.NaN;
+  if ((first !== '+' && first !== '-') || at + 6 !== text.length) return Number.NaN;
+  const hours = twoDigits(text, at + 1);
+  const minutes = twoDigits(text, at + 4);
+  if (!(hours <= 23 && minutes <= 59) || text[at + 3] !== ':') return Number.NaN;
+  return (hours * 60 + minutes) * (first === '-' ? -MINUTE_MS : MINUTE_MS);
 }
 
 /** Whether a leap second can end the minute that begins at `minuteMs`: the last one of a day in UTC. */
@@ -58,8 +86,19 @@ function isLastOfDay(minuteMs: number): boolean {
   return (minuteMs + MINUTE_MS) % DAY_MS === 0;
 }
 
-/** Days of `month` (1 … 12) in `year`. */
-export function daysIn(year: number, month: number): number {
-  // Day 0 of the next month.
-  return new Date(Date.UTC(year + CYCLE_YEARS, month, 0)).getUTCDate();
+/** 0 … 99, or NaN where there are no two digits. */
+function twoDigits(text: string, at: number): number {
+  return isDigit(text, at) && isDigit(text, at + 1)
+    ? digitAt(text, at) * 10 + digitAt(text, at + 1)
+    : Number.NaN;
+}
+
+function isDigit(text: string, at: number): boolean {
+  const digit = digitAt(text, at);
+  return digit >= 0 && digit <= 9;
+}
+
+/** What the character at `at` stands for if it is a digit; NaN behind the end. */
+function digitAt(text: string, at: number): number {
+  return text.charCodeAt(at) - ZERO;
 }

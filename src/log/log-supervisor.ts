@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { INTAKE_DOORBELL, INTAKE_STOP, IntakeRing } from '../ring/intake-ring.ts';
 import type { LogThreadData, LogThreadMessage } from '../threads/shared-memory.ts';
+import { TRUSTED_AHEAD_MS } from './log-clock.ts';
 import { LogProgress } from './progress.ts';
 
 /** Deaths at the same event after which restarting is given up. */
@@ -123,6 +124,9 @@ export class LogSupervisor {
         );
         break;
       }
+      case 'clock-behind':
+        logger.warn(...behindLine(message.lastTimeMs, message.behindMs));
+        break;
       case 'serving':
         this.#served = true;
         this.#serving.resolve();
@@ -164,6 +168,19 @@ export class LogSupervisor {
     if (this.#served) this.#options.onFatal(reason);
     else this.#serving.reject(new Error(reason));
   }
+}
+
+function behindLine(lastTimeMs: number, behindMs: number): [object, string] {
+  const lastTime = new Date(lastTimeMs).toISOString();
+  const goesOn =
+    behindMs <= TRUSTED_AHEAD_MS
+      ? "the log's time stands still until the clock has caught up"
+      : 'the log goes on with the clock, because it must have been wrong before';
+  const seconds = Math.round(behindMs / 1000);
+  return [
+    { lastTime, behindMs },
+    `clock: it is ${seconds} s behind the log's last event (${lastTime}); ${goesOn}`,
+  ];
 }
 
 function percent({ doneBytes, totalBytes }: { doneBytes: number; totalBytes: number }): number {

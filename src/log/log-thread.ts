@@ -17,6 +17,9 @@ import { recover } from './recovery.ts';
 import { Replay, StopRequested } from './replay.ts';
 import { type LogTail, Sequencer } from './sequencer.ts';
 
+/** A clock that is behind the log by less is not worth a line. */
+const TOLD_BEHIND_MS_MIN = 1000;
+
 /** Runs until the main thread asks to stop. Blocks its thread. Reports through `tell`. */
 export function runLogThread(
   data: LogThreadData,
@@ -39,6 +42,10 @@ export function runLogThread(
       died === undefined
         ? recover({ files, folder, checkpoints, sink, tell })
         : takeOver(intakes, dedupe, commits, died);
+    const behindMs = tail.lastTimeMs - Date.now();
+    if (died === undefined && behindMs >= TOLD_BEHIND_MS_MIN) {
+      tell({ type: 'clock-behind', lastTimeMs: tail.lastTimeMs, behindMs });
+    }
     sequencer = new Sequencer(
       {
         intakes,
@@ -75,8 +82,8 @@ export function takeOver(
   publishTail(intakes.live, died.liveTail);
   publishTail(intakes.bulk, died.bulkTail);
   // Its last segment may hold a frame that was never committed, so it is not written again.
-  const { nextSeq, segment, previous } = died;
-  return { nextSeq, segment, previous, lastFrameBytes: 0, fresh: true };
+  const { nextSeq, segment, previous, lastTimeMs = 0 } = died;
+  return { nextSeq, segment, previous, lastFrameBytes: 0, fresh: true, lastTimeMs };
 }
 
 function refusal(error: unknown, folder: string): string {

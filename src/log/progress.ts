@@ -8,6 +8,7 @@
  *             0 next seq · 1 commit ring head · 2 live ring tail · 3 bulk ring tail
  *             4–10 the segment's end, 11–17 that of the one before it:
  *               first seq (0 = none), end bytes, chain, nonce as four 32-bit numbers
+ *             18 the log's time, ms; 0 = none
  */
 import { NONCE_BYTES, type SegmentEnd } from './format.ts';
 
@@ -23,6 +24,8 @@ export interface Progress {
   readonly bulkTail: number;
   readonly segment: SegmentEnd;
   readonly previous: SegmentEnd | undefined;
+  /** The log's time so far (log-clock.ts); only there where it has one. */
+  readonly lastTimeMs?: number;
 }
 
 export class LogProgress {
@@ -52,6 +55,7 @@ export class LogProgress {
     record[3] = progress.bulkTail;
     storeEnd(record, 4, progress.segment);
     storeEnd(record, 11, progress.previous);
+    record[18] = progress.lastTimeMs ?? 0;
     // Pairs with the two loads in load(), before and after it reads the record.
     Atomics.store(this.#stored, STORED, next);
   }
@@ -106,6 +110,7 @@ function nextCount(stored: number): number {
 }
 
 function unpack(record: Float64Array): Progress {
+  const lastTimeMs = record[18] as number;
   return {
     nextSeq: record[0] as number,
     commitHead: record[1] as number,
@@ -113,6 +118,7 @@ function unpack(record: Float64Array): Progress {
     bulkTail: record[3] as number,
     segment: loadEnd(record, 4) as SegmentEnd,
     previous: loadEnd(record, 11),
+    ...(lastTimeMs === 0 ? {} : { lastTimeMs }),
   };
 }
 

@@ -31,6 +31,7 @@ import { Shard } from './store/shard.ts';
 import { SharedProductStore } from './store/shared-product-store.ts';
 import { planStore } from './store/sizing.ts';
 import { createSharedMemory } from './threads/shared-memory.ts';
+import { ClockWatch } from './time/clock-watch.ts';
 
 export interface ServiceOptions {
   readonly config: Config;
@@ -68,6 +69,7 @@ export interface Assembly {
   readonly log: LogSupervisor;
   readonly checkpoints: Checkpointer;
   readonly diskWatch: DiskWatch;
+  readonly clockWatch: ClockWatch;
 }
 
 const APPLIER_ENTRY = new URL('../workers/applier.ts', import.meta.url);
@@ -192,5 +194,6 @@ export function assemble(
     log,
     checkpoints,
     diskWatch,
+    clockWatch: new ClockWatch(logger),
   };
 }

@@ -180,7 +180,8 @@ export class Service implements Lifecycle {
 
   async #stop(): Promise<boolean> {
     const { config, logger } = this.#options;
-    const { intake, bulk, appliers, log, checkpoints, changes, watermark, diskWatch } = this.#parts;
+    const { intake, bulk, appliers, log, checkpoints, changes, watermark, diskWatch, clockWatch } =
+      this.#parts;
     const http = this.#http;
     const deadlineMs = performance.now() + config.shutdownTimeoutMs;
     const leftMs = (share: number) =>
@@ -194,6 +195,7 @@ export class Service implements Lifecycle {
     if (this.#phase === 'starting' && this.#isBroken) await log.terminate();
     this.#phase = 'stopping';
     diskWatch.stop();
+    clockWatch.stop();
     await checkpoints.stop();
     http?.beginDrain();
     const settled = Promise.all([intake.close(), bulk.close()]);

@@ -16,6 +16,7 @@ import { AppliedGate, type AppliedProgress } from './applied-gate.ts';
 import { docsRoutes } from './docs-routes.ts';
 import { createErrorHandler } from './error-handler.ts';
 import { EventOffers } from './event-offers.ts';
+import { FutureEvents } from './future-events.ts';
 import { guardHost } from './host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './protocol-errors.ts';
 import { createRequestIds } from './request-ids.ts';
@@ -86,13 +87,23 @@ export function buildApp(deps: AppDeps): FastifyInstance {
 
   guard.watch(app);
   docsRoutes(app, { nextRequestId, handleError });
+  const future = new FutureEvents(logger);
   const offers = new EventOffers({ intake, lifecycle, applied, ackDefault });
-  app.register(async (scope) => eventRoutes(scope, { offers, lifecycle }));
+  app.register(async (scope) => eventRoutes(scope, { offers, lifecycle, future }));
   app.register(async (scope) =>
-    batchRoute(scope, { intake: bulk, known, lifecycle, applied, ackDefault, limits, untimed }),
+    batchRoute(scope, {
+      intake: bulk,
+      known,
+      lifecycle,
+      applied,
+      ackDefault,
+      limits,
+      untimed,
+      future,
+    }),
   );
-  app.register(async (scope) => productPatchRoute(scope, { offers, lifecycle }));
-  app.register(async (scope) => productDelistRoute(scope, { offers, lifecycle }));
+  app.register(async (scope) => productPatchRoute(scope, { offers, lifecycle, future }));
+  app.register(async (scope) => productDelistRoute(scope, { offers, lifecycle, future }));
   // Behind the scopes above, so that the document shows writes first. As a plugin like them: what is
   // thrown among these routes is thrown by `listen`.
   app.register(async () => {

@@ -19,6 +19,7 @@ import type { AckLevel } from '../../intake/event-intake.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { AppliedEvents } from '../applied-events.ts';
 import { codingOf, readerFor, refusedBatchMedia } from '../batch-media.ts';
+import type { FutureEvents } from '../future-events.ts';
 import { idempotencyKeyOf, refusedIdempotencyKey } from '../idempotency-key.ts';
 import { BodyRefused } from '../json-body.ts';
 import { refusedWrite, sendClosed } from '../phase-guard.ts';
@@ -53,6 +54,7 @@ export interface BatchRouteDeps {
   readonly applied: AppliedEvents;
   readonly ackDefault: AckLevel;
   readonly limits: BatchLimits;
+  readonly future: FutureEvents;
   /** Sockets whose requests Node must not time as a whole. */
   readonly untimed: WeakSet<Socket>;
 }
@@ -65,7 +67,7 @@ interface Asked {
 }
 
 export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
-  const { intake, known, lifecycle, applied, ackDefault, limits, untimed } = deps;
+  const { intake, known, lifecycle, applied, ackDefault, limits, untimed, future } = deps;
   // The handler reads the body itself.
   app.addContentTypeParser([...BATCH_TYPES], (_request, _body, done) => done(null));
 
@@ -154,6 +156,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
       if (error instanceof BodyRefused) return error;
       throw error;
     });
+    future.count(work.faults.clockEvents);
     if (end !== 'queued' || level !== 'accepted') await intake.whenSettled(batch);
     if (isGone(reply)) return;
     if (batch.hasFailed) failed(reply, work);

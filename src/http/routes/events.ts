@@ -6,6 +6,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance } from 'fastify';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { EventOffers } from '../event-offers.ts';
+import type { FutureEvents } from '../future-events.ts';
 import { acceptJson, JSON_TYPES, refusedMedia } from '../json-body.ts';
 import { refusedWrite } from '../phase-guard.ts';
 import { sendProblem } from '../respond.ts';
@@ -24,10 +25,11 @@ import { queryFault, writeQuery } from '../schemas/write-query.ts';
 export interface EventRouteDeps {
   readonly offers: EventOffers;
   readonly lifecycle: Lifecycle;
+  readonly future: FutureEvents;
 }
 
 export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
-  const { offers, lifecycle } = deps;
+  const { offers, lifecycle, future } = deps;
   acceptJson(app, JSON_TYPES);
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
@@ -67,6 +69,7 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
         }
         if (body === undefined) return sendProblem(reply, 'empty-body');
         const errors = eventFaults(body, validationError.validation, Date.now());
+        future.note(errors);
         return sendProblem(reply, 'invalid-event', { errors });
       }
       const event = toProductEvent(body);
@@ -75,6 +78,7 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
         const nowMs = Date.now();
         if (isTooFarAhead(occurredAtMs, nowMs)) {
           const errors = [futureFault(occurredAtMs, nowMs)];
+          future.note(errors);
           return sendProblem(reply, 'invalid-event', { errors });
         }
       }

@@ -10,6 +10,7 @@ import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { EventOffers } from '../event-offers.ts';
+import type { FutureEvents } from '../future-events.ts';
 import { acceptJson, MERGE_PATCH_TYPE, refusedMedia } from '../json-body.ts';
 import { refusedWrite } from '../phase-guard.ts';
 import { sendProblem } from '../respond.ts';
@@ -29,6 +30,7 @@ import { delistQuery, queryFault, queryTimeMs, writeQuery } from '../schemas/wri
 export interface ProductWriteDeps {
   readonly offers: EventOffers;
   readonly lifecycle: Lifecycle;
+  readonly future: FutureEvents;
 }
 
 const URL_OF_PRODUCT = '/api/v1/products/:id';
@@ -50,7 +52,7 @@ const params = Type.Object({
 
 /** Adds PATCH to `app`, a scope of its own: it takes bodies. */
 export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps): void {
-  const { offers, lifecycle } = deps;
+  const { offers, lifecycle, future } = deps;
   acceptJson(app, PATCH_TYPES);
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
@@ -91,7 +93,10 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
       }
       if (body === undefined) return sendProblem(reply, 'empty-body');
       const judged = judgePatch(id, body, Date.now());
-      if ('faults' in judged) return sendProblem(reply, 'invalid-event', { errors: judged.faults });
+      if ('faults' in judged) {
+        future.note(judged.faults);
+        return sendProblem(reply, 'invalid-event', { errors: judged.faults });
+      }
       offers.take(request, reply, judged.event, request.query.ack, judged.eventId);
     },
   });
@@ -99,7 +104,7 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
 
 /** Adds DELETE to `app`, a scope of its own: it takes any content type, as long as no body comes. */
 export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps): void {
-  const { offers, lifecycle } = deps;
+  const { offers, lifecycle, future } = deps;
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
@@ -140,8 +145,11 @@ export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps)
         const time = queryTimeMs(query.occurred_at);
         if (typeof time === 'string') return refuseParameter(reply, time);
         const nowMs = Date.now();
-        if (isTooFarAhead(time, nowMs))
-          return refuseParameter(reply, futureFault(time, nowMs).detail);
+        if (isTooFarAhead(time, nowMs)) {
+          const fault = futureFault(time, nowMs);
+          future.note([fault]);
+          return refuseParameter(reply, fault.detail);
+        }
         occurredAtMs = time;
       }
       const event = { productId: id, price: undefined, stock: undefined, occurredAtMs };

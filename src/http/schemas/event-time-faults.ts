@@ -12,6 +12,9 @@ export const EVENT_TIME_RULE =
   'occurred_at must be an RFC 3339 date-time with a zone, such as 2024-03-01T12:00:00Z, or integer ' +
   'milliseconds since 1970.';
 
+const FUTURE_FAULT = 'occurred_at must not be more than 5 minutes in the future;';
+const CLOCK_FAULT = `${FUTURE_FAULT} this service's clock says`;
+
 const NUMBER_TEXT = /^-?\d+(\.\d+)?$/;
 const DATE = /^(\d{4})-(\d\d)-(\d\d)(.*)$/s;
 const TIME = /^(\d\d):(\d\d)(.*)$/s;
@@ -26,12 +29,16 @@ export function isTooFarAhead(occurredAtMs: number | undefined, nowMs: number): 
 /** What is wrong with a time that is too far ahead of `nowMs`, this machine's clock. */
 export function futureFault(occurredAtMs: number, nowMs: number): BodyFault {
   const unit = epochUnitOf(occurredAtMs);
-  const why =
+  const detail =
     unit === undefined
-      ? `this service's clock says ${new Date(nowMs).toISOString()}`
-      : `${unit}, and milliseconds are wanted`;
-  const detail = `occurred_at must not be more than 5 minutes in the future; ${why}.`;
+      ? `${CLOCK_FAULT} ${new Date(nowMs).toISOString()}.`
+      : `${FUTURE_FAULT} ${unit}, and milliseconds are wanted.`;
   return { pointer: '/occurred_at', detail };
+}
+
+/** Whether a fault says that the sender's clock and this machine's do not agree. */
+export function blamesClock({ detail }: BodyFault): boolean {
+  return detail.startsWith(CLOCK_FAULT);
 }
 
 /** What is wrong with a value that the schema refused. */

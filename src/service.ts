@@ -14,9 +14,9 @@ import { HttpSide } from './http/http-side.ts';
 import type { RingIntake } from './intake/ring-intake.ts';
 import type { Lifecycle, Phase } from './lifecycle.ts';
 import { DataDir } from './log/data-dir.ts';
-import type { LogSupervisor } from './log/log-supervisor.ts';
 import type { OutcomeReader } from './outcome/outcome-window.ts';
 import type { SharedProductStore } from './store/shared-product-store.ts';
+import type { LogSupervisor } from './write-path/log-supervisor.ts';
 
 /** What is left of SHUTDOWN_TIMEOUT for threads and files after the connections had their turn. */
 const CLOSING_SHARE = 0.2;

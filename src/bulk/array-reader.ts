@@ -2,7 +2,7 @@
  * Reads a batch that is one JSON array of events, element by element. What stands between the
  * elements is judged here; a fault there makes the whole body no JSON. Main thread.
  */
-import { BodyRefused } from '../http/json-body.ts';
+import { BodyRefused } from '../errors/body-refused.ts';
 import { BatchReader, EVENT_BYTES_MAX, type EventSink, type ReadState } from './batch-reader.ts';
 import { ElementScanner, isSpace } from './element-scanner.ts';
 

@@ -7,8 +7,8 @@
  *                                           └ END_OF_BYTES
  */
 import { Buffer } from 'node:buffer';
+import type { BodyRefused } from '../errors/body-refused.ts';
 import type { BodyFault } from '../errors/problems.ts';
-import type { BodyRefused } from '../http/json-body.ts';
 import type { SlotViews } from '../ring/slot.ts';
 import { EventJudge } from './event-judge.ts';
 import { END_OF_BYTES, HotParser, type ParseOptions } from './hot-parser.ts';

@@ -1,6 +1,6 @@
 /** The faults of a batch: the first of them in full, and how many events have some. Main thread. */
 import type { BodyFault } from '../errors/problems.ts';
-import { blamesClock } from '../http/schemas/event-time-faults.ts';
+import { blamesClock } from '../event/event-time-faults.ts';
 
 /** A fault of the event with this number: its line, or its place in the array, counted from 1. */
 export interface BatchFault extends BodyFault {

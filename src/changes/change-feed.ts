@@ -9,7 +9,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { AppliedWatermark } from '../apply/applied-watermark.ts';
-import type { LogProgress } from '../log/progress.ts';
+import type { LogProgress } from '../ring/progress.ts';
 import { ChangeHub } from './change-hub.ts';
 import { type ChangeHistory, ChangeReader } from './change-reader.ts';
 import { Follower } from './follower.ts';

@@ -5,13 +5,10 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
-import { LogProgress } from '../log/progress.ts';
+import { LogProgress } from '../ring/progress.ts';
 import { SLOT_BYTES } from '../ring/slot.ts';
-import type {
-  CheckpointMessage,
-  CheckpointThreadData,
-  SharedMemory,
-} from '../threads/shared-memory.ts';
+import type { SharedMemory } from '../threads/shared-memory.ts';
+import type { CheckpointMessage, CheckpointThreadData } from './checkpoint-messages.ts';
 import type { LogRetention } from './retention.ts';
 
 const LOOK_EVERY_MS = 250;

@@ -1,5 +1,5 @@
 /**
- * The configuration as a user reads it: `--help`, the README's table and `.env.example`, all made
+ * The configuration as a user reads it: `--help`, the table of docs/configuration.md and `.env.example`, all made
  * from the schema. Pure, any thread. `npm run docs:config` writes the two files; a test holds them.
  */
 import { allowedValues } from './allowed.ts';
@@ -72,11 +72,11 @@ export function configTableMarkdown(): string {
 }
 
 /**
- * Returns `readme` with the table put anew between its markers.
+ * Returns `page` with the table put anew between its markers.
  * @throws if the two markers are not there, once each and in order.
  */
-export function withConfigTable(readme: string): string {
-  const [before, afterBegin, ...moreBegins] = readme.split(TABLE_BEGIN);
+export function withConfigTable(page: string): string {
+  const [before, afterBegin, ...moreBegins] = page.split(TABLE_BEGIN);
   const [, after, ...moreEnds] = (afterBegin ?? '').split(TABLE_END);
   if (after === undefined || moreBegins.length > 0 || moreEnds.length > 0) {
     throw new Error(`expected ${TABLE_BEGIN} and ${TABLE_END} once each, in this order`);

@@ -1,6 +1,6 @@
 /**
  * The configuration of the service: one schema, from which the type, the checks, `--help`, the
- * README's table and `.env.example` are all derived. Pure data, any thread.
+ * docs/configuration.md's table and `.env.example` are all derived. Pure data, any thread.
  * A property's range stands in JSON Schema's own words (minimum, maximum, pattern); what the
  * environment needs (variable, default as text, kind) stands beside it under `variable`.
  */

@@ -26,7 +26,8 @@
  */
 import assert from 'node:assert/strict';
 import { nextPowerOfTwo } from '../ring/intake-ring.ts';
-import { type HashKey, hashId } from '../store/id-hash.ts';
+import { hashId } from '../store/id-hash.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
 
 /** Entries that a successor takes back at the most: those of one batch. */
 export const UNCOMMITTED_MAX = 8192;

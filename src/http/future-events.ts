@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { BodyFault } from '../errors/problems.ts';
-import { blamesClock } from './schemas/event-time-faults.ts';
+import { blamesClock } from '../event/event-time-faults.ts';
 
 /** So many within OFTEN_MS are worth a line; one line in that time. */
 const OFTEN_EVENTS = 10;

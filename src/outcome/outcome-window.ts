@@ -11,8 +11,8 @@
  * late must not fall on what the other wrote.
  */
 import assert from 'node:assert/strict';
-import type { LogProgress } from '../log/progress.ts';
 import { nextPowerOfTwo } from '../ring/intake-ring.ts';
+import type { LogProgress } from '../ring/progress.ts';
 
 export const OUTCOME_UNKNOWN = 0;
 export const OUTCOME_APPLIED = 1;

@@ -1,21 +1,13 @@
 /**
- * What crosses the thread boundary: the shared buffers, made once by the main thread at start, and
- * the messages of the log thread. Everything here survives structured cloning.
+ * The shared buffers by which threads are joined, as each thread is given them; it survives structured
+ * cloning. Allocated by `write-path/memory.ts`. Types only.
  */
-import { getRandomValues } from 'node:crypto';
-import { APPLIER_CONTROL_BYTES } from '../apply/applier-control.ts';
-import type { LogRetention, Removed } from '../checkpoint/retention.ts';
-import { DedupeWindow } from '../dedupe/dedupe-window.ts';
-import { PROGRESS_BYTES } from '../log/progress.ts';
-import { OutcomeWindow } from '../outcome/outcome-window.ts';
-import { CommitRing } from '../ring/commit-ring.ts';
-import { IntakeRing } from '../ring/intake-ring.ts';
-import type { HashKey } from '../store/id-hash.ts';
-import { Shard } from '../store/shard.ts';
-import type { StorePlan } from '../store/sizing.ts';
 
-/** Slots of the commit ring at the least: lets appliers fall behind without stopping the log. */
-const COMMIT_SLOTS_MIN = 16_384;
+/** Two 32-bit words of secret. */
+export interface HashKey {
+  readonly k0: number;
+  readonly k1: number;
+}
 
 /** Every buffer that threads share; who writes what stands in the layouts. */
 export interface SharedMemory {
@@ -33,138 +25,8 @@ export interface SharedMemory {
   readonly outcomes: SharedArrayBuffer;
   /** dedupe/dedupe-window.ts */
   readonly dedupe: SharedArrayBuffer;
-  /** log/progress.ts */
+  /** ring/progress.ts */
   readonly progress: SharedArrayBuffer;
   /** Random for each start. */
   readonly hashKey: HashKey;
 }
-
-export interface MemoryOptions {
-  readonly queueSize: number;
-  /** Slots for batches; as few as there can be, unless given. */
-  readonly bulkQueueSize?: number;
-  readonly appliers: number;
-  readonly store: StorePlan;
-  /** Events whose outcome is kept; as few as there can be, unless given. */
-  readonly outcomeEvents?: number;
-  /** Keyed events that are remembered; as few as there can be, unless given. */
-  readonly dedupeEvents?: number;
-  /** Where the ring cursors start; tests put it just below the 32-bit wrap. */
-  readonly firstCursor?: number;
-}
-
-/** Allocates everything, zeroed. The memory of the service is bounded by this from here on. */
-export function createSharedMemory(options: MemoryOptions): SharedMemory {
-  const { queueSize, bulkQueueSize = 1, appliers, store } = options;
-  const { outcomeEvents = 1, dedupeEvents = 1, firstCursor = 0 } = options;
-  // Twice the larger ring covers both.
-  const commitSlots = Math.max(COMMIT_SLOTS_MIN, 2 * Math.max(queueSize, bulkQueueSize));
-  const commit = CommitRing.create(commitSlots, appliers, firstCursor);
-  const [k0, k1] = getRandomValues(new Int32Array(2)) as unknown as [number, number];
-  return {
-    intake: IntakeRing.create(queueSize, firstCursor).buffer,
-    bulk: IntakeRing.create(bulkQueueSize, firstCursor).buffer,
-    commit: commit.buffer,
-    appliers: Array.from({ length: appliers }, () => new SharedArrayBuffer(APPLIER_CONTROL_BYTES)),
-    shards: Array.from({ length: store.shards }, () => Shard.create(store.shard).buffer),
-    outcomes: OutcomeWindow.create(outcomeEvents, commit.mask + 1),
-    dedupe: DedupeWindow.create(dedupeEvents, firstCursor),
-    progress: new SharedArrayBuffer(PROGRESS_BYTES),
-    hashKey: { k0, k1 },
-  };
-}
-
-/** What the log thread is started with. */
-export interface LogThreadData {
-  readonly memory: SharedMemory;
-  /** Folder of the segments; it exists. */
-  readonly folder: string;
-  /** Folder of the checkpoints; it exists. */
-  readonly checkpoints: string;
-  readonly segmentBytesMax: number;
-}
-
-/** What the log thread tells the main thread. */
-export type LogThreadMessage =
-  /** How far a start has come; told about once a second. */
-  | { readonly type: 'progress'; readonly doneBytes: number; readonly totalBytes: number }
-  /** A checkpoint is damaged; an older one, or the log from its beginning, serves instead. */
-  | {
-      readonly type: 'checkpoint-damaged';
-      readonly replayFrom: number;
-      readonly path: string;
-      readonly offsetBytes: number;
-      readonly reason: string;
-    }
-  /** Checkpoint and log were read and everything in them is applied. */
-  | {
-      readonly type: 'replayed';
-      /** Products restored from the checkpoint. */
-      readonly products: number;
-      /** Seq from which the log was replayed; 1 without a checkpoint. */
-      readonly replayFrom: number;
-      /** Events replayed from the log. */
-      readonly events: number;
-      readonly segments: number;
-      readonly durationMs: number;
-    }
-  /** The intake is being served; said again by a successor. */
-  | { readonly type: 'serving'; readonly nextSeq: number }
-  /** A torn tail was cut off. */
-  | {
-      readonly type: 'torn-tail';
-      readonly path: string;
-      readonly offsetBytes: number;
-      readonly bytes: number;
-      readonly reason: string;
-    }
-  /** The log goes on from a time that the machine's clock has not reached. */
-  | { readonly type: 'clock-behind'; readonly lastTimeMs: number; readonly behindMs: number }
-  /** The log can't be written any more, or can again. */
-  | { readonly type: 'storage'; readonly available: boolean; readonly reason: string }
-  /** The start is refused; the thread ends. One line, meant for the operator. */
-  | { readonly type: 'refused'; readonly reason: string }
-  /** Asked to stop, and done; `clean` unless events were given up on because of a failing disk. */
-  | { readonly type: 'closed'; readonly clean: boolean };
-
-/** What a Piscina task that runs an applier is given. */
-export interface ApplierTask {
-  readonly memory: SharedMemory;
-  /** Which applier, 0 …; it owns the shards whose number leaves this remainder. */
-  readonly index: number;
-}
-
-/**
- * How an applier's task ends when it does not die:
- * - `closed`: the ring was closed and everything in it is applied.
- * - `no-room`: a replayed product did not fit; MAX_MEMORY_USAGE is smaller than the data.
- */
-export type ApplierEnd = 'closed' | 'no-room';
-
-/** What a checkpoint's thread is started with. */
-export interface CheckpointThreadData {
-  readonly memory: SharedMemory;
-  /** Folder of the checkpoints. */
-  readonly folder: string;
-  readonly logFolder: string;
-  readonly retention: LogRetention;
-  /** Checkpoints known to be damaged. */
-  readonly damaged: readonly number[];
-  /** Whether to go slowly for the sake of the traffic. */
-  readonly isPaced: boolean;
-  /** One Int32; 1 = give it up, and notify. */
-  readonly cancel: SharedArrayBuffer;
-}
-
-/** What a checkpoint's thread tells the main thread, once. */
-export type CheckpointMessage =
-  | {
-      readonly type: 'checkpoint';
-      readonly replayFrom: number;
-      readonly entries: number;
-      readonly bytes: number;
-      readonly durationMs: number;
-      readonly removed: Removed;
-    }
-  | { readonly type: 'cancelled' }
-  | { readonly type: 'failed'; readonly reason: string };

@@ -1,6 +1,6 @@
 /** Which bodies `POST /api/v1/events` takes, and what it says of the others. */
 import t, { type Test } from 'tap';
-import { FAULTS_LISTED_MAX } from '../../src/http/schemas/event-faults.ts';
+import { FAULTS_LISTED_MAX } from '../../src/event/event-faults.ts';
 import { fakeApp, TEST_LIMITS } from '../helpers/http-fakes.ts';
 
 const VALID = { product_id: 'p', price: 1.5, stock: 2 };

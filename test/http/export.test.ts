@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import t, { type Test } from 'tap';
-import { ConnectionDrain } from '../../src/http/drain.ts';
+import { ConnectionDrain } from '../../src/http/connection/drain.ts';
 import { fakeApp } from '../helpers/http-fakes.ts';
 import { names, OwnedStore } from '../helpers/owned-store.ts';
 import { RawClient } from '../helpers/raw-client.ts';

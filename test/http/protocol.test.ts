@@ -1,7 +1,7 @@
 /** What real sockets see: malformed HTTP, slow clients, Host, bodies too large, connections. */
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
-import type { HttpLimits } from '../../src/http/server.ts';
+import type { HttpLimits } from '../../src/http/connection/server.ts';
 import { fakeApp, TEST_LIMITS } from '../helpers/http-fakes.ts';
 import { GET_HEALTH, postEvent, RawClient } from '../helpers/raw-client.ts';
 

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
-import { commandsOf } from '../../.ci/readme-commands.ts';
+import { commandsOf, examplesOf as statusExamplesOf } from '../../.ci/readme-commands.ts';
 import { lines, sendBatch } from '../helpers/batch-client.ts';
 import { bounded } from '../helpers/bounded.ts';
 import { startReadyService } from '../helpers/service-in-process.ts';
@@ -67,6 +67,19 @@ async function run(t: Test, cwd: string, command: string, until: string): Promis
   return output.trimEnd();
 }
 
+t.test('docs/api.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
+  const { port } = await startReadyService(t, { DATA_DIR: tempDir(t) });
+  const address = `127.0.0.1:${port}`;
+  const examples = statusExamplesOf(commandsOf(exampleText('api.md')));
+  t.ok(examples.length >= 20);
+  for (const { command, status } of examples) {
+    const asked = command
+      .replaceAll('localhost:8080', address)
+      .replace(/^curl /, "curl -o /dev/null -w '%{http_code}' ");
+    t.equal(await run(t, tempDir(t), asked, ''), String(status), command);
+  }
+});
+
 t.test('docs/batches.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
   const { cwd, examples, run } = await setup(t, 'batches.md');
   t.equal(examples.length, 2);
@@ -122,7 +135,7 @@ t.test('docs/changes.md', { skip: !hasCurl && 'curl is missing' }, async (t) => 
 t.test('no other page has examples', (t) => {
   const pages = readdirSync(DOCS).filter((name) => commandsOf(exampleText(name)).length > 0);
   // Those of durability.md are run by test/maintenance/durability-page.test.ts.
-  t.strictSame(pages.sort(), ['batches.md', 'changes.md', 'durability.md', 'reading.md']);
+  t.strictSame(pages.sort(), ['api.md', 'batches.md', 'changes.md', 'durability.md', 'reading.md']);
   t.end();
 });
 

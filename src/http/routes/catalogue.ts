@@ -4,18 +4,19 @@
  */
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { retryOnLaterTurns } from '../../later-turns.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { CatalogueWalk, ProductCatalogue } from '../../store/product-catalogue.ts';
 import type { ProductRepository } from '../../store/product-repository.ts';
-import { preferredType } from '../accept.ts';
-import type { AppliedGate, AppliedProgress } from '../applied-gate.ts';
-import { CatalogueExport } from '../catalogue-export.ts';
-import { CataloguePage } from '../catalogue-page.ts';
-import { retryOnLaterTurns } from '../later-turns.ts';
-import { PageCursors } from '../page-cursor.ts';
-import { refusedRead, refusedWait } from '../phase-guard.ts';
-import { ProductSelection } from '../product-selection.ts';
-import { isGone, sendJson, sendProblem } from '../respond.ts';
+import { CatalogueExport } from '../answers/catalogue-export.ts';
+import { CataloguePage } from '../answers/catalogue-page.ts';
+import { ProductSelection } from '../answers/product-selection.ts';
+import { isGone, sendJson, sendProblem } from '../answers/respond.ts';
+import { SliceQueue } from '../answers/slice-queue.ts';
+import type { AppliedGate, AppliedProgress } from '../guards/applied-gate.ts';
+import { refusedRead, refusedWait } from '../guards/phase-guard.ts';
+import { preferredType } from '../requests/accept.ts';
+import { PageCursors } from '../requests/page-cursor.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import { productPage, productSelection } from '../schemas/product.ts';
@@ -27,7 +28,6 @@ import {
 } from '../schemas/product-query.ts';
 import type { RawQuery } from '../schemas/query-reader.ts';
 import { streamText } from '../schemas/response.ts';
-import { SliceQueue } from '../slice-queue.ts';
 import { CONTENTION_RETRY_AFTER_SECONDS } from './products.ts';
 
 export interface CatalogueRouteDeps {

@@ -7,9 +7,9 @@ import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ChangeFeed, ChangePage } from '../../changes/change-feed.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
-import { preferredType } from '../accept.ts';
-import { refusedWait } from '../phase-guard.ts';
-import { isGone, sendJson, sendProblem } from '../respond.ts';
+import { isGone, sendJson, sendProblem } from '../answers/respond.ts';
+import { refusedWait } from '../guards/phase-guard.ts';
+import { preferredType } from '../requests/accept.ts';
 import {
   CHANGES_LIMIT_DEFAULT,
   type ChangesQuery,

@@ -3,7 +3,7 @@
  * that come with it. Main thread, constants only.
  */
 import { type TSchema, Type } from '@sinclair/typebox';
-import { EVENTS_PATH } from '../respond.ts';
+import { EVENTS_PATH } from '../answers/respond.ts';
 
 export type ResponseHeaders = Readonly<Record<string, TSchema>>;
 

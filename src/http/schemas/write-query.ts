@@ -4,10 +4,10 @@
  */
 import { type TObject, Type } from '@sinclair/typebox';
 import type { FastifySchemaValidationError } from 'fastify';
+import { EVENT_TIME_MS_MIN, eventTimeMs, isEventTime } from '../../event/event-time.ts';
+import { eventTimeFault } from '../../event/event-time-faults.ts';
 import { ACK_LEVELS } from '../../intake/event-intake.ts';
 import { SECONDS_END, SECONDS_MIN } from '../../time/epoch-unit.ts';
-import { EVENT_TIME_MS_MIN, eventTimeMs, isEventTime } from './event-time.ts';
-import { eventTimeFault } from './event-time-faults.ts';
 import { oneOf } from './one-of.ts';
 
 /** What `?ack=` may say, of every write. */

@@ -1,0 +1,33 @@
+/** What a start reports while it brings the state back. Log thread to main thread. */
+
+export type RecoveryMessage =
+  /** How far a start has come; told about once a second. */
+  | { readonly type: 'progress'; readonly doneBytes: number; readonly totalBytes: number }
+  /** A checkpoint is damaged; an older one, or the log from its beginning, serves instead. */
+  | {
+      readonly type: 'checkpoint-damaged';
+      readonly replayFrom: number;
+      readonly path: string;
+      readonly offsetBytes: number;
+      readonly reason: string;
+    }
+  /** Checkpoint and log were read and everything in them is applied. */
+  | {
+      readonly type: 'replayed';
+      /** Products restored from the checkpoint. */
+      readonly products: number;
+      /** Seq from which the log was replayed; 1 without a checkpoint. */
+      readonly replayFrom: number;
+      /** Events replayed from the log. */
+      readonly events: number;
+      readonly segments: number;
+      readonly durationMs: number;
+    }
+  /** A torn tail was cut off. */
+  | {
+      readonly type: 'torn-tail';
+      readonly path: string;
+      readonly offsetBytes: number;
+      readonly bytes: number;
+      readonly reason: string;
+    };

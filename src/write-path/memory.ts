@@ -1,0 +1,51 @@
+/**
+ * Allocates all shared memory of the write path and the store, once, at start. Main thread.
+ */
+import { getRandomValues } from 'node:crypto';
+import { APPLIER_CONTROL_BYTES } from '../apply/applier-control.ts';
+import { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import { OutcomeWindow } from '../outcome/outcome-window.ts';
+import { CommitRing } from '../ring/commit-ring.ts';
+import { IntakeRing } from '../ring/intake-ring.ts';
+import { PROGRESS_BYTES } from '../ring/progress.ts';
+import { Shard } from '../store/shard.ts';
+import type { StorePlan } from '../store/sizing.ts';
+import type { SharedMemory } from '../threads/shared-memory.ts';
+
+/** Slots of the commit ring at the least: lets appliers fall behind without stopping the log. */
+const COMMIT_SLOTS_MIN = 16_384;
+
+export interface MemoryOptions {
+  readonly queueSize: number;
+  /** Slots for batches; as few as there can be, unless given. */
+  readonly bulkQueueSize?: number;
+  readonly appliers: number;
+  readonly store: StorePlan;
+  /** Events whose outcome is kept; as few as there can be, unless given. */
+  readonly outcomeEvents?: number;
+  /** Keyed events that are remembered; as few as there can be, unless given. */
+  readonly dedupeEvents?: number;
+  /** Where the ring cursors start; tests put it just below the 32-bit wrap. */
+  readonly firstCursor?: number;
+}
+
+/** Allocates everything, zeroed. The memory of the service is bounded by this from here on. */
+export function createSharedMemory(options: MemoryOptions): SharedMemory {
+  const { queueSize, bulkQueueSize = 1, appliers, store } = options;
+  const { outcomeEvents = 1, dedupeEvents = 1, firstCursor = 0 } = options;
+  // Twice the larger ring covers both.
+  const commitSlots = Math.max(COMMIT_SLOTS_MIN, 2 * Math.max(queueSize, bulkQueueSize));
+  const commit = CommitRing.create(commitSlots, appliers, firstCursor);
+  const [k0, k1] = getRandomValues(new Int32Array(2)) as unknown as [number, number];
+  return {
+    intake: IntakeRing.create(queueSize, firstCursor).buffer,
+    bulk: IntakeRing.create(bulkQueueSize, firstCursor).buffer,
+    commit: commit.buffer,
+    appliers: Array.from({ length: appliers }, () => new SharedArrayBuffer(APPLIER_CONTROL_BYTES)),
+    shards: Array.from({ length: store.shards }, () => Shard.create(store.shard).buffer),
+    outcomes: OutcomeWindow.create(outcomeEvents, commit.mask + 1),
+    dedupe: DedupeWindow.create(dedupeEvents, firstCursor),
+    progress: new SharedArrayBuffer(PROGRESS_BYTES),
+    hashKey: { k0, k1 },
+  };
+}

@@ -141,18 +141,16 @@ export class ShardWriter {
       result = 'refused';
     } else if (found >= 0) {
       const entry = found >> 1;
+      const at = slotDoubles[d + SLOT_OCCURRED_AT] as number;
       // Without a time of its own it is "now, after whatever came before": later than any field.
-      const at =
-        (meta & FLAG_ARRIVAL_TIME) === 0
-          ? (slotDoubles[d + SLOT_OCCURRED_AT] as number)
-          : Number.POSITIVE_INFINITY;
+      const isArrival = (meta & FLAG_ARRIVAL_TIME) !== 0;
       // An equal time wins: the later seq is the newer word about the same moment.
       const takesPrice =
         (meta & FLAG_HAS_PRICE) !== 0 &&
-        at >= (shard.doubles[entry + (ENTRY_PRICE_AT >> 1)] as number);
+        (isArrival || at >= (shard.doubles[entry + (ENTRY_PRICE_AT >> 1)] as number));
       const takesStock =
         (meta & FLAG_HAS_STOCK) !== 0 &&
-        at >= (shard.doubles[entry + (ENTRY_STOCK_AT >> 1)] as number);
+        (isArrival || at >= (shard.doubles[entry + (ENTRY_STOCK_AT >> 1)] as number));
       if (takesPrice || takesStock) {
         this.#overwrite(cursor, shard, shardIndex, found, w, takesPrice, takesStock);
         result = 'applied';
@@ -325,23 +323,29 @@ export class ShardWriter {
     takesStock: boolean,
   ): void {
     const from = this.#slots.words;
-    const atWord = slot + SLOT_OCCURRED_AT * 2;
-    const at = this.#slots.doubles[atWord >> 1] as number;
+    const at = slot + SLOT_OCCURRED_AT * 2;
+    const isArrival = ((from[slot + SLOT_META] as number) & FLAG_ARRIVAL_TIME) !== 0;
     storePair(words, entry + ENTRY_SEQ, from, slot + SLOT_SEQ * 2);
     // A field's time never goes back: one that an arrival follows stays where that is earlier.
     if (takesPrice) {
       storePair(words, entry + ENTRY_PRICE, from, slot + SLOT_PRICE * 2);
-      if (at > (doubles[(entry + ENTRY_PRICE_AT) >> 1] as number)) {
-        storePair(words, entry + ENTRY_PRICE_AT, from, atWord);
+      if (!isArrival || this.#isLater(slot, doubles, entry + ENTRY_PRICE_AT)) {
+        storePair(words, entry + ENTRY_PRICE_AT, from, at);
       }
     }
     if (takesStock) {
       storePair(words, entry + ENTRY_STOCK, from, slot + SLOT_STOCK * 2);
-      if (at > (doubles[(entry + ENTRY_STOCK_AT) >> 1] as number)) {
-        storePair(words, entry + ENTRY_STOCK_AT, from, atWord);
+      if (!isArrival || this.#isLater(slot, doubles, entry + ENTRY_STOCK_AT)) {
+        storePair(words, entry + ENTRY_STOCK_AT, from, at);
       }
     }
     storePair(words, entry + ENTRY_UPDATED_AT, this.#timeWords, 0);
+  }
+
+  /** Whether the slot's time is later than the field's at word `fieldAt`. */
+  #isLater(slot: number, doubles: Float64Array, fieldAt: number): boolean {
+    const at = this.#slots.doubles[(slot >> 1) + SLOT_OCCURRED_AT] as number;
+    return at > (doubles[fieldAt >> 1] as number);
   }
 
   /** Counts one settled reservation. Pairs with the admission's load: released first, then used. */

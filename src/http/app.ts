@@ -20,6 +20,7 @@ import { createRequestIds } from './connection/request-ids.ts';
 import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connection/server.ts';
 import { docsRoutes } from './documentation/docs-routes.ts';
 import { EventOffers } from './event-offers.ts';
+import { askForBodiesLate } from './expect-continue.ts';
 import { FutureEvents } from './future-events.ts';
 import { AppliedGate, type AppliedProgress } from './guards/applied-gate.ts';
 import { RouteGuard } from './guards/route-guard.ts';
@@ -82,6 +83,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     frameworkErrors: handleError,
   });
   refuseExpectations(app.server, nextRequestId);
+  askForBodiesLate(app.server);
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 

@@ -31,6 +31,7 @@ import { Admission } from './store/admission.ts';
 import { Shard } from './store/shard.ts';
 import { SharedProductStore } from './store/shared-product-store.ts';
 import { planStore } from './store/sizing.ts';
+import { ClockWatch } from './time/clock-watch.ts';
 import { LogSupervisor } from './write-path/log-supervisor.ts';
 import { createSharedMemory } from './write-path/memory.ts';
 import { memoryOptionsOf } from './write-path/memory-options.ts';
@@ -76,6 +77,7 @@ export interface Assembly {
   readonly checkpoints: Checkpointer;
   readonly diskWatch: DiskWatch;
   readonly folderKeeper: FolderKeeper;
+  readonly clockWatch: ClockWatch;
 }
 
 const APPLIER_ENTRY = new URL('../workers/applier.ts', import.meta.url);
@@ -216,5 +218,6 @@ export function assemble(
     checkpoints,
     diskWatch,
     folderKeeper,
+    clockWatch: new ClockWatch(logger),
   };
 }

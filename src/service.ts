@@ -201,7 +201,8 @@ export class Service implements Lifecycle {
 
   async #stop(): Promise<boolean> {
     const { config, logger } = this.#options;
-    const { intake, bulk, appliers, log, checkpoints, changes, watermark, diskWatch } = this.#parts;
+    const { intake, bulk, appliers, log, checkpoints, changes, watermark, diskWatch, clockWatch } =
+      this.#parts;
     const http = this.#http;
     const deadlineMs = performance.now() + config.shutdownTimeoutMs;
     const leftMs = (share: number) =>
@@ -216,6 +217,7 @@ export class Service implements Lifecycle {
     this.#phase = 'stopping';
     diskWatch.stop();
     await this.#parts.folderKeeper.stop(leftMs(CLOSING_SHARE));
+    clockWatch.stop();
     await checkpoints.stop();
     http?.beginDrain();
     changes.closeHeld();

@@ -30,6 +30,7 @@ import {
   SLOT_WORDS,
   type SlotViews,
 } from '../ring/slot.ts';
+import { SECONDS_END, SECONDS_MIN } from '../time/epoch-unit.ts';
 import { HotTime } from './hot-time.ts';
 
 /** The byte behind the last one: stands in no JSON but as a fault. */
@@ -144,6 +145,7 @@ export class HotParser {
         } else {
           occurredAtMs = this.#number(bytes, p);
           if (!Number.isSafeInteger(occurredAtMs)) return -1;
+          if (occurredAtMs >= SECONDS_MIN && occurredAtMs < SECONDS_END) return -1;
           p = this.#end;
         }
         if (occurredAtMs > latestMs) return -1;

@@ -121,6 +121,14 @@ export class Checkpointer {
         done,
         `checkpoint: ${message.entries} products, replay from ${message.replayFrom}`,
       );
+      const { futureSegments = 0 } = message.removed;
+      if (futureSegments > 0) {
+        logger.warn(
+          { futureSegments },
+          `clock: ${futureSegments} segments of the log come from its future; LOG_RETENTION takes ` +
+            'each for as old as the next one that does not',
+        );
+      }
       return true;
     }
     if (message.type === 'failed') {

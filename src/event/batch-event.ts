@@ -5,8 +5,9 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifySchemaValidationError } from 'fastify';
 import { ajv } from './ajv.ts';
-import { eventFaults, futureFaults, isTooFarAhead } from './event-faults.ts';
+import { eventFaults } from './event-faults.ts';
 import { eventTimeMs } from './event-time.ts';
+import { futureFault, isTooFarAhead } from './event-time-faults.ts';
 import { type JudgedEvent, partialEvent, partialFaults, setsField } from './partial-event.ts';
 import { productEventBody } from './product-event-body.ts';
 
@@ -61,7 +62,9 @@ export function batchEvents(stockMin: number): BatchEvents {
     }
     const { product_id: productId, price, stock, occurred_at, event_id: eventId } = value;
     const occurredAtMs = occurred_at === undefined ? undefined : eventTimeMs(occurred_at);
-    if (isTooFarAhead(occurredAtMs, nowMs)) return { faults: futureFaults() };
+    if (occurredAtMs !== undefined && isTooFarAhead(occurredAtMs, nowMs)) {
+      return { faults: [futureFault(occurredAtMs, nowMs)] };
+    }
     return { event: { productId, price, stock, occurredAtMs }, eventId };
   }
   return { stockMin, judge };

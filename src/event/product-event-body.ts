@@ -3,6 +3,7 @@
  * a ProductEvent. Main thread.
  */
 import { type Static, Type } from '@sinclair/typebox';
+import { SECONDS_END, SECONDS_MIN } from '../time/epoch-unit.ts';
 import { EVENT_TIME_MS_MIN, eventTimeMs } from './event-time.ts';
 import type { FullEvent } from './product-event.ts';
 
@@ -23,9 +24,12 @@ export function productEventBody(stockMin: number) {
           type: ['string', 'integer'],
           format: 'event-time',
           minimum: EVENT_TIME_MS_MIN,
+          // Epoch seconds: taken as milliseconds, they would be older than everything, for ever.
+          not: { type: 'integer', minimum: SECONDS_MIN, exclusiveMaximum: SECONDS_END },
           description:
-            'When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 ' +
-            'minutes ahead. Without it, when it arrived.',
+            'When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds ' +
+            'since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ' +
+            'ahead. Without it, when it arrived, after everything that came before.',
         }),
       ),
       event_id: Type.Optional(

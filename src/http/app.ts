@@ -21,6 +21,7 @@ import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connectio
 import { docsRoutes } from './documentation/docs-routes.ts';
 import { EventOffers } from './event-offers.ts';
 import { askForBodiesLate } from './expect-continue.ts';
+import { FutureEvents } from './future-events.ts';
 import { AppliedGate, type AppliedProgress } from './guards/applied-gate.ts';
 import { RouteGuard } from './guards/route-guard.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
@@ -89,13 +90,23 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   guard.watch(app);
   const { stockMin } = limits;
   docsRoutes(app, { nextRequestId, handleError, stockMin });
+  const future = new FutureEvents(logger);
   const offers = new EventOffers({ intake, lifecycle, applied, ackDefault });
-  app.register(async (scope) => eventRoutes(scope, { offers, lifecycle, stockMin }));
+  app.register(async (scope) => eventRoutes(scope, { offers, lifecycle, stockMin, future }));
   app.register(async (scope) =>
-    batchRoute(scope, { intake: bulk, known, lifecycle, applied, ackDefault, limits, untimed }),
+    batchRoute(scope, {
+      intake: bulk,
+      known,
+      lifecycle,
+      applied,
+      ackDefault,
+      limits,
+      untimed,
+      future,
+    }),
   );
-  app.register(async (scope) => productPatchRoute(scope, { offers, lifecycle, stockMin }));
-  app.register(async (scope) => productDelistRoute(scope, { offers, lifecycle }));
+  app.register(async (scope) => productPatchRoute(scope, { offers, lifecycle, stockMin, future }));
+  app.register(async (scope) => productDelistRoute(scope, { offers, lifecycle, future }));
   // Behind the scopes above, so that the document shows writes first. As a plugin like them: what is
   // thrown among these routes is thrown by `listen`.
   app.register(async () => {

@@ -30,11 +30,13 @@ import {
 } from '../ring/intake-ring.ts';
 import {
   copySlots,
+  FLAG_ARRIVAL_TIME,
   FLAG_CONFLICT,
   FLAG_DUPLICATE,
   SLOT_DOUBLES,
   SLOT_FINGERPRINT,
   SLOT_META,
+  SLOT_OCCURRED_AT,
   SLOT_SEQ,
   SLOT_WORDS,
   type SlotViews,
@@ -104,6 +106,22 @@ export class Batch {
     const bulk = Math.min(this.#bulk.pending(), share, room);
     const kept = this.#live.take(live, nextSeq, this.#window);
     return kept + this.#bulk.take(bulk, nextSeq + kept, this.#window);
+  }
+
+  /** Gives the events kept that have no time of their own `timeMs`, the log's, as their arrival. */
+  stampArrivals(timeMs: number): void {
+    for (const end of [this.#live, this.#bulk]) {
+      const { slots, mask } = end.ring;
+      const { words, doubles } = slots;
+      end.eachRun((cursor, count) => {
+        for (let i = 0; i < count; i++) {
+          const index = (cursor + i) & mask;
+          if (((words[index * SLOT_WORDS + SLOT_META] as number) & FLAG_ARRIVAL_TIME) === 0)
+            continue;
+          doubles[index * SLOT_DOUBLES + SLOT_OCCURRED_AT] = timeMs;
+        }
+      });
+    }
   }
 
   /** Copies the slots kept to a plain stretch. */

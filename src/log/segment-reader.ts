@@ -46,6 +46,8 @@ export interface LogEnd {
   readonly lastFrameBytes: number;
   readonly tornTail: TornTail | undefined;
   readonly segments: number;
+  /** Commit time of the last frame or seal that was read; 0 = there was none. */
+  readonly lastTimeMs: number;
 }
 
 /** Bytes of the files that `readLog` reads from seq `from` on. */
@@ -86,6 +88,7 @@ export function readLog(
   let end: SegmentEnd | undefined;
   let previous: SegmentEnd | undefined;
   let lastFrameBytes = 0;
+  let lastTimeMs = 0;
   let tornTail: TornTail | undefined;
 
   // A segment's header says how far the one before it counts, so headers are read one ahead.
@@ -108,6 +111,7 @@ export function readLog(
     end = scan.end;
     nextSeq = scan.nextSeq;
     lastFrameBytes = scan.lastFrameBytes;
+    if (lastFrameBytes > 0) lastTimeMs = scan.lastTimeMs;
     tornTail = scan.tornTail;
   }
   if (nextSeq < from) {
@@ -117,7 +121,8 @@ export function readLog(
       `the log ends before seq ${nextSeq}, but a checkpoint holds all events before ${from}`,
     );
   }
-  return { nextSeq, segment: end, previous, lastFrameBytes, tornTail, segments: names.length };
+  const segments = names.length;
+  return { nextSeq, segment: end, previous, lastFrameBytes, tornTail, segments, lastTimeMs };
 }
 
 /** `header` is that of the first segment read; the checkpoint was taken beside this one or another. */
@@ -150,6 +155,7 @@ interface Scan {
   readonly lastFrameBytes: number;
   readonly nextSeq: number;
   readonly tornTail: TornTail | undefined;
+  readonly lastTimeMs: number;
 }
 
 /** Reads one segment: up to where the next one says (`counted`), or to the end of the log. */
@@ -166,6 +172,7 @@ function scanSegment(
   let chain = header.previous?.chain ?? 0;
   let nextSeq = firstSeq;
   let lastFrameBytes = 0;
+  let lastTimeMs = 0;
   let tornTail: TornTail | undefined;
 
   while (counted === undefined ? at < size : at < counted.endBytes) {
@@ -195,6 +202,7 @@ function scanSegment(
     chain = frame.crc;
     nextSeq += frame.count;
     lastFrameBytes = frame.bytes;
+    lastTimeMs = frame.commitTimeMs;
   }
   if (counted !== undefined && (at !== counted.endBytes || chain !== counted.chain)) {
     throw new LogDamagedError(
@@ -204,5 +212,5 @@ function scanSegment(
     );
   }
   const end = { firstSeq: header.firstSeq, nonce: header.nonce, endBytes: at, chain };
-  return { end, nextSeq, lastFrameBytes, tornTail };
+  return { end, nextSeq, lastFrameBytes, tornTail, lastTimeMs };
 }

@@ -36,6 +36,7 @@ import type { CommitPublisher } from './commit-publisher.ts';
 import type { FileSystem } from './file-system.ts';
 import { FolderGuard } from './folder-guard.ts';
 import { FRAME_HEADER_BYTES, type SegmentEnd } from './format.ts';
+import { LogClock } from './log-clock.ts';
 import { packSegmentEnds } from './segment-ends.ts';
 import { SegmentWriter } from './segment-writer.ts';
 
@@ -56,6 +57,7 @@ export interface SequencerOptions {
   /** Folder of the segments. */
   readonly folder: string;
   readonly segmentBytesMax: number;
+  /** The machine's clock, ms since the epoch; it may go back. */
   readonly nowMs: () => number;
   /** Told when the log can't be written any more (with the reason), and when it can again. */
   readonly onStorage: (available: boolean, reason: string) => void;
@@ -74,6 +76,8 @@ export interface LogTail {
   readonly lastFrameBytes: number;
   /** A fresh segment even though there is one: its end can't be trusted. */
   readonly fresh: boolean;
+  /** The log's time so far (log-clock.ts); 0 = it has none. */
+  readonly lastTimeMs: number;
 }
 
 export class Sequencer {
@@ -83,6 +87,7 @@ export class Sequencer {
   readonly #batch: Batch;
   readonly #retry: RetryPauses;
   readonly #guard: FolderGuard;
+  readonly #clock: LogClock;
   #nextSeq: number;
   /** The open segment; `undefined` while the last one failed and no fresh one could be made. */
   #writer: SegmentWriter | undefined;
@@ -101,6 +106,7 @@ export class Sequencer {
     this.#options = options;
     this.#retry = options.retry ?? RETRY_DEFAULT;
     this.#guard = options.guard ?? new FolderGuard(FolderGuard.create());
+    this.#clock = new LogClock(options.nowMs, tail.lastTimeMs);
     assert.ok(options.commits.capacity > options.intakes.live.capacity, 'there is room for bulk');
     this.#batch = new Batch(options.intakes, options.dedupe);
     const { slotsMax } = this.#batch;
@@ -186,9 +192,10 @@ export class Sequencer {
 
   /** Makes the batch's `count` events durable and passes them on. False when told to stop instead. */
   #commit(count: number): boolean {
-    const { commits, nowMs } = this.#options;
-    const commitTimeMs = nowMs();
+    const { commits } = this.#options;
+    const commitTimeMs = this.#clock.now();
     if (count > 0) {
+      this.#batch.stampArrivals(commitTimeMs);
       this.#fillFrame(count);
       if (!this.#makeDurable(count, commitTimeMs)) return false;
     }
@@ -299,7 +306,7 @@ export class Sequencer {
 
   #seal(): void {
     try {
-      this.#writerFor(0).seal(this.#nextSeq, this.#options.nowMs());
+      this.#writerFor(0).seal(this.#nextSeq, this.#clock.now());
     } catch (error) {
       // All events are durable; the next start finds the log without a seal, as after a crash.
       this.#failed(error);
@@ -363,7 +370,14 @@ export class Sequencer {
       commitHead: this.#options.commits.head,
       liveTail: this.#batch.liveTail,
       bulkTail: this.#batch.bulkTail,
-      own: packSegmentEnds({ segment: this.#segment, previous: this.#previous }, this.#own),
+      own: packSegmentEnds(
+        {
+          segment: this.#segment,
+          previous: this.#previous,
+          lastTimeMs: this.#clock.lastMs,
+        },
+        this.#own,
+      ),
     });
   }
 }

@@ -23,7 +23,7 @@ import { logBytes, readLog } from '../log/segment-reader.ts';
 import { isTemporary } from '../log/segment-writer.ts';
 import type { LogTail } from '../log/sequencer.ts';
 import type { SlotViews } from '../ring/slot.ts';
-import { ENTRY_BYTES } from '../store/shard.ts';
+import { ENTRY_BYTES, ENTRY_UPDATED_AT, ENTRY_WORDS } from '../store/shard.ts';
 import type { RecoveryMessage } from './recovery-messages.ts';
 
 const TELL_EVERY_MS = 1000;
@@ -70,6 +70,7 @@ export function recover(options: RecoveryOptions): LogTail {
   const checkpoint = newestCheckpoint(options);
   const from = checkpoint?.manifest.replayFrom ?? 1;
   let restoredSeq = from - 1;
+  let restoredTimeMs = 0;
   const outcomes: KnownOutcomes[] = [];
   // An entry and an event take about the same time, and have the same size.
   const entriesBytes = (checkpoint?.manifest.entries ?? 0) * ENTRY_BYTES;
@@ -89,6 +90,7 @@ export function recover(options: RecoveryOptions): LogTail {
     readCheckpoint(files, checkpoint, {
       entries: (entries, first, count) => {
         restoredSeq = Math.max(restoredSeq, lastSeqOf(entries, first, count));
+        restoredTimeMs = Math.max(restoredTimeMs, lastTimeOf(entries, first, count));
         sink.entries(entries, first, count);
         noteDone(count * ENTRY_BYTES);
       },
@@ -123,7 +125,18 @@ export function recover(options: RecoveryOptions): LogTail {
     durationMs: nowMs() - startedMs,
   });
   const { nextSeq, segment, previous, lastFrameBytes } = end;
-  return { nextSeq, segment, previous, lastFrameBytes, fresh: false };
+  const lastTimeMs = end.lastTimeMs || restoredTimeMs;
+  return { nextSeq, segment, previous, lastFrameBytes, fresh: false, lastTimeMs };
+}
+
+/** The latest commit time among `count` entries of a checkpoint from index `first` on. */
+function lastTimeOf({ doubles }: SlotViews, first: number, count: number): number {
+  let last = 0;
+  for (let i = first; i < first + count; i++) {
+    const at = doubles[(i * ENTRY_WORDS + ENTRY_UPDATED_AT) >> 1] as number;
+    if (at > last) last = at;
+  }
+  return last;
 }
 
 /** What a crash left half-made: never published, so nothing relies on it. */

@@ -4,7 +4,8 @@
  * numbered by the log thread, read by the appliers. Changing this layout changes the disk format.
  *
  *   byte   0  seq            f64  the sequencer's number; 0 = not numbered yet
- *          8  occurred_at    f64  ms since the epoch (the arrival time when ARRIVAL_TIME is set)
+ *          8  occurred_at    f64  ms since the epoch, µs behind the point (time/microseconds.ts); with
+ *                                 ARRIVAL_TIME the log's time, which the log thread puts here
  *         16  price          f64  valid when HAS_PRICE is set; NaN in a delete
  *         24  stock          f64  valid when HAS_STOCK is set; NaN in a delete
  *         32  expected seq   f64  conditional write: the seq that the product must have; 0 = none,

@@ -12,12 +12,18 @@
  *     Dead before the cell: `undo` puts `used` back. Dead after: it was applied.
  *  4. The reservation is released last, and `undo` puts its count back, because the slot is about
  *     to be applied again and will release it then. So every slot releases exactly once.
+ *
+ * The merge rule: each field is taken unless it stands with a later event time. An event that has none
+ * of its own (ARRIVAL_TIME) is always taken, and its field then has the later of its arrival and the
+ * time that stood there: so a field never goes back in event time, and the order of such events is that
+ * of the log, whatever clocks did. Both follow from slots and seqs alone, the same at every replay.
  * (Over 300 lines, because every write and what undoes it have to be read together.)
  */
 import assert from 'node:assert/strict';
 import {
   EXPECTED_ANY,
   EXPECTED_UNLISTED,
+  FLAG_ARRIVAL_TIME,
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
   FLAG_RESERVED,
@@ -137,13 +143,15 @@ export class ShardWriter {
     } else if (found >= 0) {
       const entry = found >> 1;
       const at = slotDoubles[d + SLOT_OCCURRED_AT] as number;
+      // Without a time of its own it is "now, after whatever came before": later than any field.
+      const isArrival = (meta & FLAG_ARRIVAL_TIME) !== 0;
       // An equal time wins: the later seq is the newer word about the same moment.
       const takesPrice =
         (meta & FLAG_HAS_PRICE) !== 0 &&
-        at >= (shard.doubles[entry + (ENTRY_PRICE_AT >> 1)] as number);
+        (isArrival || at >= (shard.doubles[entry + (ENTRY_PRICE_AT >> 1)] as number));
       const takesStock =
         (meta & FLAG_HAS_STOCK) !== 0 &&
-        at >= (shard.doubles[entry + (ENTRY_STOCK_AT >> 1)] as number);
+        (isArrival || at >= (shard.doubles[entry + (ENTRY_STOCK_AT >> 1)] as number));
       if (takesPrice || takesStock) {
         this.#overwrite(cursor, shard, shardIndex, found, w, takesPrice, takesStock);
         result = 'applied';
@@ -261,7 +269,7 @@ export class ShardWriter {
     // Pairs with the reader's two loads of the version around its loads of the state.
     const version = words[entry + ENTRY_VERSION] as number;
     Atomics.store(words, entry + ENTRY_VERSION, (version + 1) | 0);
-    this.#storeState(words, entry, slot, takesPrice, takesStock);
+    this.#storeState(shard, entry, slot, takesPrice, takesStock);
     Atomics.store(words, entry + ENTRY_VERSION, (version + 2) | 0);
   }
 
@@ -297,7 +305,7 @@ export class ShardWriter {
     doubles[pair + (ENTRY_STOCK >> 1)] = Number.NaN;
     doubles[pair + (ENTRY_STOCK_AT >> 1)] = Number.NEGATIVE_INFINITY;
     this.#storeState(
-      words,
+      shard,
       entry,
       slot,
       (meta & FLAG_HAS_PRICE) !== 0,
@@ -310,7 +318,7 @@ export class ShardWriter {
   }
 
   #storeState(
-    words: Int32Array,
+    { words, doubles }: Shard,
     entry: number,
     slot: number,
     takesPrice: boolean,
@@ -318,16 +326,28 @@ export class ShardWriter {
   ): void {
     const from = this.#slots.words;
     const at = slot + SLOT_OCCURRED_AT * 2;
+    const isArrival = ((from[slot + SLOT_META] as number) & FLAG_ARRIVAL_TIME) !== 0;
     storePair(words, entry + ENTRY_SEQ, from, slot + SLOT_SEQ * 2);
+    // A field's time never goes back: one that an arrival follows stays where that is earlier.
     if (takesPrice) {
       storePair(words, entry + ENTRY_PRICE, from, slot + SLOT_PRICE * 2);
-      storePair(words, entry + ENTRY_PRICE_AT, from, at);
+      if (!isArrival || this.#isLater(slot, doubles, entry + ENTRY_PRICE_AT)) {
+        storePair(words, entry + ENTRY_PRICE_AT, from, at);
+      }
     }
     if (takesStock) {
       storePair(words, entry + ENTRY_STOCK, from, slot + SLOT_STOCK * 2);
-      storePair(words, entry + ENTRY_STOCK_AT, from, at);
+      if (!isArrival || this.#isLater(slot, doubles, entry + ENTRY_STOCK_AT)) {
+        storePair(words, entry + ENTRY_STOCK_AT, from, at);
+      }
     }
     storePair(words, entry + ENTRY_UPDATED_AT, this.#timeWords, 0);
+  }
+
+  /** Whether the slot's time is later than the field's at word `fieldAt`. */
+  #isLater(slot: number, doubles: Float64Array, fieldAt: number): boolean {
+    const at = this.#slots.doubles[(slot >> 1) + SLOT_OCCURRED_AT] as number;
+    return at > (doubles[fieldAt >> 1] as number);
   }
 
   /** Counts one settled reservation. Pairs with the admission's load: released first, then used. */

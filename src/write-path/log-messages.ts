@@ -20,6 +20,8 @@ export type LogThreadMessage =
   | RecoveryMessage
   /** The intake is being served; said again by a successor. */
   | { readonly type: 'serving'; readonly nextSeq: number }
+  /** The log goes on from a time that the machine's clock has not reached. */
+  | { readonly type: 'clock-behind'; readonly lastTimeMs: number; readonly behindMs: number }
   /** The log can't be written any more, or can again. */
   | { readonly type: 'storage'; readonly available: boolean; readonly reason: string }
   /** The start is refused; the thread ends. One line, meant for the operator. */

@@ -21,6 +21,9 @@ import { NoRoomError } from '../store/no-room-error.ts';
 import { Shard } from '../store/shard.ts';
 import type { LogThreadData, LogThreadMessage } from './log-messages.ts';
 
+/** A clock that is behind the log by less is not worth a line. */
+const TOLD_BEHIND_MS_MIN = 1000;
+
 /** Runs until the main thread asks to stop. Blocks its thread. Reports through `tell`. */
 export function runLogThread(
   data: LogThreadData,
@@ -43,6 +46,10 @@ export function runLogThread(
       died === undefined
         ? recover({ files, folder, checkpoints, sink, tell })
         : takeOver(intakes, dedupe, commits, died);
+    const behindMs = tail.lastTimeMs - Date.now();
+    if (died === undefined && behindMs >= TOLD_BEHIND_MS_MIN) {
+      tell({ type: 'clock-behind', lastTimeMs: tail.lastTimeMs, behindMs });
+    }
     sequencer = new Sequencer(
       {
         intakes,
@@ -80,8 +87,9 @@ export function takeOver(
   publishTail(intakes.live, died.liveTail);
   publishTail(intakes.bulk, died.bulkTail);
   // Its last segment may hold a frame that was never committed, so it is not written again.
-  const { segment, previous } = unpackSegmentEnds(died.own);
-  return { nextSeq: died.nextSeq, segment, previous, lastFrameBytes: 0, fresh: true };
+  const { segment, previous, lastTimeMs = 0 } = unpackSegmentEnds(died.own);
+  const { nextSeq } = died;
+  return { nextSeq, segment, previous, lastFrameBytes: 0, fresh: true, lastTimeMs };
 }
 
 function refusal(error: unknown, folder: string): string {

@@ -291,7 +291,7 @@ export interface components {
             product_id: string;
             /**
              * Format: event-time
-             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+             * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
              */
             occurred_at?: string | number;
             /**
@@ -311,7 +311,7 @@ export interface components {
             product_id: string;
             /**
              * Format: event-time
-             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+             * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
              */
             occurred_at?: string | number;
             /**
@@ -331,7 +331,7 @@ export interface components {
             product_id: string;
             /**
              * Format: event-time
-             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+             * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
              */
             occurred_at?: string | number;
             /**
@@ -393,7 +393,7 @@ export interface operations {
                     stock: number;
                     /**
                      * Format: event-time
-                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
                      */
                     occurred_at?: string | number;
                     /**
@@ -1718,7 +1718,7 @@ export interface operations {
                 "application/merge-patch+json": {
                     /**
                      * Format: event-time
-                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
                      */
                     occurred_at?: string | number;
                     /**
@@ -1731,7 +1731,7 @@ export interface operations {
                 } | {
                     /**
                      * Format: event-time
-                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
                      */
                     occurred_at?: string | number;
                     /**
@@ -1750,7 +1750,7 @@ export interface operations {
                 "application/json": {
                     /**
                      * Format: event-time
-                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
                      */
                     occurred_at?: string | number;
                     /**
@@ -1763,7 +1763,7 @@ export interface operations {
                 } | {
                     /**
                      * Format: event-time
-                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
                      */
                     occurred_at?: string | number;
                     /**

@@ -194,6 +194,7 @@ export class History {
       price: fields === 0 ? undefined : random.below(10_000) / 100,
       stock: fields === 1 ? undefined : random.below(1000),
       occurredAtMs: this.#timeMs + random.integer(-20, 20),
+      ...(random.chance(0.3) ? { isArrival: true } : {}),
     };
   }
 

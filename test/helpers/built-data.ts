@@ -74,8 +74,8 @@ export class BuiltData {
     return [...new Set(this.frames.map(({ path }) => path))];
   }
 
-  /** A new segment with that many frames of 1 to 5 events. */
-  segment(frames: number): this {
+  /** A new segment with that many frames of 1 to 5 events; created at its first seq, or when it is said. */
+  segment(frames: number, createdAtMs = this.nextSeq): this {
     this.#writer?.abandon();
     const { nextSeq: first } = this;
     this.#writer = SegmentWriter.create(
@@ -84,7 +84,7 @@ export class BuiltData {
       first,
       this.#end,
       SEGMENT_BYTES_MAX,
-      first,
+      createdAtMs,
     );
     for (let i = 0; i < frames; i++) this.#frame(1 + this.#random.below(FRAME_EVENTS_MAX));
     return this;

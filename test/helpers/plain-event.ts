@@ -4,6 +4,7 @@
 import { fingerprintKey, putFingerprint } from '../../src/event/fingerprint.ts';
 import {
   EXPECTED_UNLISTED,
+  FLAG_ARRIVAL_TIME,
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
   FLAG_IF_UNLISTED,
@@ -35,6 +36,8 @@ export interface PlainEvent {
   readonly price: number | undefined;
   readonly stock: number | undefined;
   readonly occurredAtMs: number;
+  /** The client gave no time: that is its arrival. */
+  readonly isArrival?: boolean;
   readonly isDelete?: boolean;
   /** 0 or absent = no condition. */
   readonly expectedSeq?: number;
@@ -55,6 +58,7 @@ export function putEvent(slots: SlotViews, index: number, event: PlainEvent, key
   const flags =
     (event.price === undefined && !isDelete ? 0 : FLAG_HAS_PRICE) |
     (event.stock === undefined && !isDelete ? 0 : FLAG_HAS_STOCK) |
+    (event.isArrival === true ? FLAG_ARRIVAL_TIME : 0) |
     (event.reserved === true ? FLAG_RESERVED : 0) |
     (event.expectedSeq === EXPECTED_UNLISTED ? FLAG_IF_UNLISTED : 0);
   const hash = hashId(key, slots.words, w + SLOT_ID, idBytes);

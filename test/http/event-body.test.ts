@@ -209,12 +209,15 @@ t.test('points with RFC 6901 escapes', async (t) => {
   t.strictSame(await faultsOf(t, setup(t), text), ['/a~1b~0c: This member is unknown.']);
 });
 
+const AHEAD =
+  /^\/occurred_at: occurred_at must not be more than 5 minutes in the future; this service's clock says 20[-\dT:.]+Z\.$/;
+
 t.test('lists every fault of a body at once, the future time included', async (t) => {
   const ahead = Date.now() + 3_600_000;
   const text = `{"product_id":"\\u0001\\udfff","price":"1","x":1,"occurred_at":${ahead}}`;
   const faults = await faultsOf(t, setup(t), text);
-  t.same(faults.sort(), [
-    '/occurred_at: occurred_at must not be more than 5 minutes in the future.',
+  t.match(faults.sort(), [
+    AHEAD,
     '/price: price must be a finite number, 0 or more.',
     '/product_id: product_id must not contain control characters.',
     '/product_id: product_id must not contain lone surrogates.',
@@ -237,10 +240,11 @@ t.test('refuses a time more than 5 minutes ahead, in both forms, and takes one l
   const far = Date.now() + 330_000;
   t.equal((await fakes.post(text(near))).statusCode, 202);
   t.equal((await fakes.post(text(new Date(near).toISOString()))).statusCode, 202);
-  const fault = ['/occurred_at: occurred_at must not be more than 5 minutes in the future.'];
-  t.strictSame(await faultsOf(t, fakes, text(far)), fault);
-  t.strictSame(await faultsOf(t, fakes, text(new Date(far).toISOString())), fault);
-  t.strictSame(await faultsOf(t, fakes, text(1e300)), fault);
+  for (const at of [far, new Date(far).toISOString(), 1e300]) {
+    const faults = await faultsOf(t, fakes, text(at));
+    t.equal(faults.length, 1);
+    t.match(faults[0], AHEAD, String(at));
+  }
 });
 
 t.test('refuses JSON that is no object', async (t) => {

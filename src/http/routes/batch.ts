@@ -22,6 +22,7 @@ import type { AckLevel } from '../../intake/event-intake.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { EVENTS_PATH, isGone, sendJson, sendProblem } from '../answers/respond.ts';
 import type { AppliedEvents } from '../applied-events.ts';
+import type { FutureEvents } from '../future-events.ts';
 import { refusedWrite, sendClosed } from '../guards/phase-guard.ts';
 import { codingOf, readerFor, refusedBatchMedia } from '../requests/batch-media.ts';
 import { refusedBatchCondition } from '../requests/conditions.ts';
@@ -58,6 +59,7 @@ export interface BatchRouteDeps {
   readonly applied: AppliedEvents;
   readonly ackDefault: AckLevel;
   readonly limits: BatchLimits;
+  readonly future: FutureEvents;
   /** Sockets whose requests Node must not time as a whole. */
   readonly untimed: WeakSet<Socket>;
 }
@@ -70,7 +72,7 @@ interface Asked {
 }
 
 export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
-  const { intake, known, lifecycle, applied, ackDefault, limits, untimed } = deps;
+  const { intake, known, lifecycle, applied, ackDefault, limits, untimed, future } = deps;
   const events = batchEvents(limits.stockMin);
   // The handler reads the body itself.
   app.addContentTypeParser([...BATCH_TYPES], (_request, _body, done) => done(null));
@@ -161,6 +163,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
       if (error instanceof BodyRefused) return error;
       throw error;
     });
+    future.count(work.faults.clockEvents);
     if (end !== 'queued' || level !== 'accepted') await intake.whenSettled(batch);
     if (isGone(reply)) return;
     if (batch.hasFailed) failed(reply, work);

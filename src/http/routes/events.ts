@@ -5,12 +5,14 @@
 
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance } from 'fastify';
-import { eventFaults, futureFaults, isTooFarAhead } from '../../event/event-faults.ts';
+import { eventFaults } from '../../event/event-faults.ts';
+import { futureFault, isTooFarAhead } from '../../event/event-time-faults.ts';
 import { withSourceFaults } from '../../event/json-source.ts';
 import { productEventBody, toProductEvent } from '../../event/product-event-body.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { sendProblem } from '../answers/respond.ts';
 import type { EventOffers } from '../event-offers.ts';
+import type { FutureEvents } from '../future-events.ts';
 import { refusedWrite } from '../guards/phase-guard.ts';
 import { acceptJson, JSON_TYPES, refusedMedia } from '../requests/json-body.ts';
 import {
@@ -27,10 +29,11 @@ export interface EventRouteDeps {
   readonly lifecycle: Lifecycle;
   /** The least stock that an event may set. */
   readonly stockMin: number;
+  readonly future: FutureEvents;
 }
 
 export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
-  const { offers, lifecycle, stockMin } = deps;
+  const { offers, lifecycle, stockMin, future } = deps;
   acceptJson(app, JSON_TYPES);
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
@@ -71,13 +74,20 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
         if (body === undefined) return sendProblem(reply, 'empty-body');
         const rules = { nowMs: Date.now(), stockMin };
         const faults = eventFaults(body, validationError.validation, rules);
+        future.note(faults);
         const errors = withSourceFaults(faults, sourceFaults);
         return sendProblem(reply, 'invalid-event', { errors });
       }
       const event = toProductEvent(body);
-      if (isTooFarAhead(event.occurredAtMs, Date.now())) {
-        const errors = withSourceFaults(futureFaults(), sourceFaults);
-        return sendProblem(reply, 'invalid-event', { errors });
+      const { occurredAtMs } = event;
+      if (occurredAtMs !== undefined) {
+        const nowMs = Date.now();
+        if (isTooFarAhead(occurredAtMs, nowMs)) {
+          const faults = [futureFault(occurredAtMs, nowMs)];
+          future.note(faults);
+          const errors = withSourceFaults(faults, sourceFaults);
+          return sendProblem(reply, 'invalid-event', { errors });
+        }
       }
       if (sourceFaults !== undefined) {
         const errors = withSourceFaults([], sourceFaults);

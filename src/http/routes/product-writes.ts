@@ -9,12 +9,13 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { futureFaults, isTooFarAhead } from '../../event/event-faults.ts';
+import { futureFault, isTooFarAhead } from '../../event/event-time-faults.ts';
 import { withSourceFaults } from '../../event/json-source.ts';
 import { isProductId, productIdFaults } from '../../event/product-id.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { sendProblem } from '../answers/respond.ts';
 import type { EventOffers } from '../event-offers.ts';
+import type { FutureEvents } from '../future-events.ts';
 import { refusedWrite } from '../guards/phase-guard.ts';
 import { acceptJson, MERGE_PATCH_TYPE, refusedMedia } from '../requests/json-body.ts';
 import { judgedBody } from '../schemas/described-only.ts';
@@ -26,17 +27,12 @@ import {
 } from '../schemas/problem.ts';
 import { productPatches } from '../schemas/product-patch.ts';
 import { writeAnswers, writeHeaders } from '../schemas/write-answer.ts';
-import {
-  delistQuery,
-  queryFault,
-  queryTimeMs,
-  TIME_FAULT,
-  writeQuery,
-} from '../schemas/write-query.ts';
+import { delistQuery, queryFault, queryTimeMs, writeQuery } from '../schemas/write-query.ts';
 
 export interface ProductWriteDeps {
   readonly offers: EventOffers;
   readonly lifecycle: Lifecycle;
+  readonly future: FutureEvents;
 }
 
 const URL_OF_PRODUCT = '/api/v1/products/:id';
@@ -61,7 +57,7 @@ export function productPatchRoute(
   app: FastifyInstance,
   deps: ProductWriteDeps & { readonly stockMin: number },
 ): void {
-  const { offers, lifecycle } = deps;
+  const { offers, lifecycle, future } = deps;
   const patches = productPatches(deps.stockMin);
   acceptJson(app, PATCH_TYPES);
 
@@ -104,7 +100,9 @@ export function productPatchRoute(
       if (body === undefined) return sendProblem(reply, 'empty-body');
       const judged = patches.judge(id, body, Date.now());
       if ('faults' in judged || sourceFaults !== undefined) {
-        const errors = withSourceFaults('faults' in judged ? judged.faults : [], sourceFaults);
+        const faults = 'faults' in judged ? judged.faults : [];
+        future.note(faults);
+        const errors = withSourceFaults(faults, sourceFaults);
         return sendProblem(reply, 'invalid-event', { errors });
       }
       offers.take(request, reply, judged.event, request.query.ack, judged.eventId);
@@ -114,7 +112,7 @@ export function productPatchRoute(
 
 /** Adds DELETE to `app`, a scope of its own: it takes any content type, as long as no body comes. */
 export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps): void {
-  const { offers, lifecycle } = deps;
+  const { offers, lifecycle, future } = deps;
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
@@ -152,11 +150,15 @@ export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps)
       }
       let occurredAtMs: number | undefined;
       if (query.occurred_at !== undefined) {
-        occurredAtMs = queryTimeMs(query.occurred_at);
-        if (occurredAtMs === undefined) return refuseParameter(reply, TIME_FAULT);
-        if (isTooFarAhead(occurredAtMs, Date.now())) {
-          return refuseParameter(reply, futureFaults()[0].detail);
+        const time = queryTimeMs(query.occurred_at);
+        if (typeof time === 'string') return refuseParameter(reply, time);
+        const nowMs = Date.now();
+        if (isTooFarAhead(time, nowMs)) {
+          const fault = futureFault(time, nowMs);
+          future.note([fault]);
+          return refuseParameter(reply, fault.detail);
         }
+        occurredAtMs = time;
       }
       const event = { productId: id, price: undefined, stock: undefined, occurredAtMs };
       offers.take(request, reply, { ...event, isDelete: true }, query.ack, undefined);

@@ -6,8 +6,8 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { BodyFault } from '../../errors/problems.ts';
 import { ajv } from '../../event/ajv.ts';
-import { futureFaults, isTooFarAhead } from '../../event/event-faults.ts';
 import { eventTimeMs } from '../../event/event-time.ts';
+import { futureFault, isTooFarAhead } from '../../event/event-time-faults.ts';
 import {
   type JudgedEvent,
   partialEvent,
@@ -33,7 +33,9 @@ export function productPatches(stockMin: number) {
   function judge(productId: string, body: unknown, nowMs: number): JudgedEvent {
     if (!isJudged(body) || !setsField(body)) return { faults: patchFaults(body, nowMs) };
     const occurredAtMs = body.occurred_at === undefined ? undefined : eventTimeMs(body.occurred_at);
-    if (isTooFarAhead(occurredAtMs, nowMs)) return { faults: futureFaults() };
+    if (occurredAtMs !== undefined && isTooFarAhead(occurredAtMs, nowMs)) {
+      return { faults: [futureFault(occurredAtMs, nowMs)] };
+    }
     return {
       event: {
         productId,

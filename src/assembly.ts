@@ -16,6 +16,7 @@ import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { DedupeWindow } from './dedupe/dedupe-window.ts';
+import { ReceiptWindow } from './dedupe/receipt-window.ts';
 import { BulkIntake } from './intake/bulk-intake.ts';
 import { RingIntake } from './intake/ring-intake.ts';
 import { SlotAdmission } from './intake/slot-admission.ts';
@@ -59,6 +60,8 @@ export interface Assembly {
   readonly bulk: BulkIntake;
   /** The keys known to the sequencer. */
   readonly known: DedupeWindow;
+  /** The receipts of batches known to it. */
+  readonly receipts: ReceiptWindow;
   readonly progress: LogProgress;
   readonly watermark: AppliedWatermark;
   readonly outcomes: OutcomeReader;
@@ -183,6 +186,7 @@ export function assemble(
     intake,
     bulk,
     known: new DedupeWindow(memory.dedupe, memory.hashKey),
+    receipts: new ReceiptWindow(memory.receipts, memory.hashKey),
     progress,
     watermark,
     outcomes,

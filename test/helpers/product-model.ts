@@ -33,7 +33,8 @@ export class ProductModel {
    * Merges one event, committed at `commitTimeMs`: a field never goes back in event time. Returns
    * what became of it.
    */
-  apply(event: PlainEvent, commitTimeMs: number): 'applied' | 'stale' | 'refused' {
+  apply(event: PlainEvent, commitTimeMs: number): 'applied' | 'stale' | 'refused' | 'receipt' {
+    if (event.receipt !== undefined) return 'receipt';
     const { productId, isDelete = false, expectedSeq = 0, occurredAtMs: at, seq } = event;
     const price = isDelete ? ABSENT : event.price;
     const stock = isDelete ? ABSENT : event.stock;

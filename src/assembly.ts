@@ -32,6 +32,7 @@ import { SharedProductStore } from './store/shared-product-store.ts';
 import { planStore } from './store/sizing.ts';
 import { LogSupervisor } from './write-path/log-supervisor.ts';
 import { createSharedMemory } from './write-path/memory.ts';
+import { memoryOptionsOf } from './write-path/memory-options.ts';
 
 export interface ServiceOptions {
   readonly config: Config;
@@ -90,14 +91,9 @@ export function assemble(
     { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
     `store: room for ${plan.productsMax} products`,
   );
-  const { queueSize, bulkQueueSize, dedupeEvents, workers } = config;
+  const { queueSize, bulkQueueSize, workers } = config;
   const memory = createSharedMemory({
-    queueSize,
-    bulkQueueSize,
-    dedupeEvents,
-    appliers: workers,
-    store: plan,
-    outcomeEvents: config.outcomeEvents,
+    ...memoryOptionsOf(config, plan),
     ...(firstCursor === undefined ? {} : { firstCursor }),
   });
   const shards = memory.shards.map((buffer) => new Shard(buffer));

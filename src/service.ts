@@ -40,6 +40,7 @@ export class Service implements Lifecycle {
   #replayedPercent: number | undefined;
   #stopping: Promise<boolean> | undefined;
   #isBroken = false;
+  #abandoned = 0;
   /** None while `start` loads it, and for good if that fails. */
   #http: HttpSide | undefined;
 
@@ -154,6 +155,7 @@ export class Service implements Lifecycle {
     this.#phase = 'ready';
     this.#wasReady = true;
     this.#parts.events.replayedSeq = this.#parts.progress.loadNextSeq() - 1;
+    this.changes.open();
     this.intake.open();
     this.#parts.bulk.open();
     this.checkpoints.start(this.log.replayedFrom);
@@ -179,6 +181,11 @@ export class Service implements Lifecycle {
     return this.#stopping;
   }
 
+  /** Once it has stopped: claimed events that could not be stored, so that their outcome is unknown. */
+  get abandoned(): number {
+    return this.#abandoned;
+  }
+
   async #stop(): Promise<boolean> {
     const { config, logger } = this.#options;
     const { intake, bulk, appliers, log, checkpoints, changes, watermark, diskWatch } = this.#parts;
@@ -197,12 +204,14 @@ export class Service implements Lifecycle {
     diskWatch.stop();
     await checkpoints.stop();
     http?.beginDrain();
+    changes.closeHeld();
     const settled = Promise.all([intake.close(), bulk.close()]);
     // In this order: every claimed slot is settled, then nothing more comes, then the log ends.
     const inTime = await within(leftMs(CLOSING_SHARE), settled);
     const clean = log.stop().then(async (isClean) => {
       if (isClean) await appliers.finished();
       else {
+        this.#abandoned = intake.inFlight + bulk.inFlight;
         intake.failAll();
         bulk.failAll();
       }

@@ -57,6 +57,9 @@ export interface EventSink {
  */
 export type ReadState = 'hungry' | 'blocked' | 'more' | 'malformed' | 'done';
 
+/** U+FEFF in UTF-8, which editors and exporters on Windows put before a text. */
+const BOM = [0xef, 0xbb, 0xbf] as const;
+
 /** What became of one event's bytes. */
 type Judgement = 'settled' | 'blocked' | 'more';
 
@@ -157,6 +160,24 @@ export abstract class BatchReader {
     if (faults === undefined) return this.#take(sink, this.#judge.eventId) ? 'settled' : 'blocked';
     this.#refuse(sink, faults);
     return 'settled';
+  }
+
+  /** Passes over a byte order mark; false if none is there, or the bytes don't tell yet. */
+  protected skipBom(): boolean {
+    const { bytes, start, dataEnd } = this;
+    if (bytes[start] !== BOM[0] || start + BOM.length > dataEnd) return false;
+    if (bytes[start + 1] !== BOM[1] || bytes[start + 2] !== BOM[2]) return false;
+    this.start += BOM.length;
+    return true;
+  }
+
+  /** Whether all bytes at hand may be the beginning of a byte order mark. */
+  protected get mayBecomeBom(): boolean {
+    const { bytes, start, dataEnd } = this;
+    return (
+      dataEnd - start < BOM.length &&
+      BOM.slice(0, dataEnd - start).every((byte, i) => byte === bytes[start + i])
+    );
   }
 
   protected refuseTooLong(sink: EventSink): void {

@@ -14,7 +14,8 @@ const UNITS =
 
 const PRECEDENCE =
   'Variables are read from the environment, then from the file .env in the working directory. ' +
-  'One that is set but empty is refused, and so is an unknown name in .env.';
+  'One that is set but empty is refused, and so is an unknown name in .env. ' +
+  'There, a value with blanks, # or $ stands in single quotes; nothing in it is replaced.';
 
 /** A command as the help shows it. */
 export interface CommandUsage {
@@ -36,11 +37,12 @@ export function helpText(commands: readonly CommandUsage[] = []): string {
     return [`  ${columns}`, ...wrap(description, 88).map((line) => `      ${line}`)];
   });
   return [
-    'Usage: product-service [--help | --check-config | COMMAND]',
+    'Usage: product-service [--help | --version | --check-config | COMMAND]',
     '       (in a clone: node src/main.ts, or npm run COMMAND -- ARGUMENTS)',
     '',
     '  --help          print this text',
-    '  --check-config  check the configuration and exit',
+    "  --version       print the version, Node's and those of the data formats",
+    '  --check-config  check the configuration, and that it fits this machine, and exit',
     '',
     ...commands.flatMap(({ usage, description }) => [
       `  ${usage}`,

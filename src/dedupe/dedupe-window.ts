@@ -85,6 +85,11 @@ export class DedupeWindow {
     this.#cellMask = cells - 1;
   }
 
+  /** What `create` takes. */
+  static bytes(events: number, uncommittedMax = UNCOMMITTED_MAX): number {
+    return ENTRIES_BYTE + nextPowerOfTwo(events + uncommittedMax) * BYTES_PER_ENTRY;
+  }
+
   /**
    * Makes an empty window for at least the last `events` keyed events, whatever may be taken back:
    * up to `uncommittedMax`. Positions start at `firstPosition` (an Int32); tests put it below the wrap.
@@ -94,8 +99,7 @@ export class DedupeWindow {
     firstPosition = 0,
     uncommittedMax = UNCOMMITTED_MAX,
   ): SharedArrayBuffer {
-    const capacity = nextPowerOfTwo(events + uncommittedMax);
-    const buffer = new SharedArrayBuffer(ENTRIES_BYTE + capacity * BYTES_PER_ENTRY);
+    const buffer = new SharedArrayBuffer(DedupeWindow.bytes(events, uncommittedMax));
     const cursors = new Int32Array(buffer, 0, ENTRIES_BYTE / 4);
     cursors[OLDEST] = firstPosition;
     cursors[ADDED] = firstPosition;

@@ -53,7 +53,13 @@ export class ReceiptWindow {
 
   /** Makes an empty one for as many batches as there are keyed events, within its bounds. */
   static create(dedupeEvents: number): ReceiptMemory {
-    return ReceiptWindow.createFor(Math.min(Math.max(dedupeEvents, BATCHES_MIN), BATCHES_MAX));
+    return ReceiptWindow.createFor(batchesFor(dedupeEvents));
+  }
+
+  /** What `create` allocates. */
+  static bytes(dedupeEvents: number): number {
+    const capacity = nextPowerOfTwo(batchesFor(dedupeEvents));
+    return PLACES_BYTE + capacity * SLOT_BYTES + DedupeWindow.bytes(capacity, 0);
   }
 
   /** Makes an empty one for the last `batches`. */
@@ -145,4 +151,8 @@ export class ReceiptWindow {
     }
     return false;
   }
+}
+
+function batchesFor(dedupeEvents: number): number {
+  return Math.min(Math.max(dedupeEvents, BATCHES_MIN), BATCHES_MAX);
 }

@@ -21,6 +21,7 @@ import { createRequestIds } from './connection/request-ids.ts';
 import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connection/server.ts';
 import { docsRoutes } from './documentation/docs-routes.ts';
 import { EventOffers } from './event-offers.ts';
+import { askForBodiesLate } from './expect-continue.ts';
 import { AppliedGate, type AppliedProgress } from './guards/applied-gate.ts';
 import { RouteGuard } from './guards/route-guard.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
@@ -84,6 +85,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     frameworkErrors: handleError,
   });
   refuseExpectations(app.server, nextRequestId);
+  askForBodiesLate(app.server);
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 

@@ -57,9 +57,14 @@ export class OutcomeWindow {
     this.#mask = buffer.byteLength - 1;
   }
 
+  /** What `create` takes. */
+  static bytes(events: number, spread: number): number {
+    return nextPowerOfTwo(events + spread);
+  }
+
   /** Memory for at least the last `events` events, written by appliers up to `spread` events apart. */
   static create(events: number, spread = 0): SharedArrayBuffer {
-    return new SharedArrayBuffer(nextPowerOfTwo(events + spread));
+    return new SharedArrayBuffer(OutcomeWindow.bytes(events, spread));
   }
 
   /** Events that it tells apart: at least OUTCOME_WINDOW. */

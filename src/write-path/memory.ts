@@ -7,7 +7,7 @@ import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
-import { IntakeRing } from '../ring/intake-ring.ts';
+import { IntakeRing, nextPowerOfTwo } from '../ring/intake-ring.ts';
 import { PROGRESS_BYTES } from '../ring/progress.ts';
 import { Shard } from '../store/shard.ts';
 import type { StorePlan } from '../store/sizing.ts';
@@ -30,13 +30,34 @@ export interface MemoryOptions {
   readonly firstCursor?: number;
 }
 
+// Twice the larger ring covers both.
+function commitSlotsOf({ queueSize, bulkQueueSize = 1 }: MemoryOptions): number {
+  return Math.max(COMMIT_SLOTS_MIN, 2 * Math.max(queueSize, bulkQueueSize));
+}
+
+/** What `createSharedMemory` allocates, to the byte. */
+export function sharedMemoryBytes(options: MemoryOptions): number {
+  const { queueSize, bulkQueueSize = 1, appliers, store } = options;
+  const { outcomeEvents = 1, dedupeEvents = 1 } = options;
+  const commitSlots = commitSlotsOf(options);
+  return (
+    IntakeRing.bytes(queueSize) +
+    IntakeRing.bytes(bulkQueueSize) +
+    CommitRing.bytes(commitSlots, appliers) +
+    appliers * APPLIER_CONTROL_BYTES +
+    store.shards * Shard.bytes(store.shard) +
+    OutcomeWindow.bytes(outcomeEvents, nextPowerOfTwo(commitSlots)) +
+    DedupeWindow.bytes(dedupeEvents) +
+    ReceiptWindow.bytes(dedupeEvents) +
+    PROGRESS_BYTES
+  );
+}
+
 /** Allocates everything, zeroed. The memory of the service is bounded by this from here on. */
 export function createSharedMemory(options: MemoryOptions): SharedMemory {
   const { queueSize, bulkQueueSize = 1, appliers, store } = options;
   const { outcomeEvents = 1, dedupeEvents = 1, firstCursor = 0 } = options;
-  // Twice the larger ring covers both.
-  const commitSlots = Math.max(COMMIT_SLOTS_MIN, 2 * Math.max(queueSize, bulkQueueSize));
-  const commit = CommitRing.create(commitSlots, appliers, firstCursor);
+  const commit = CommitRing.create(commitSlotsOf(options), appliers, firstCursor);
   const [k0, k1] = getRandomValues(new Int32Array(2)) as unknown as [number, number];
   return {
     intake: IntakeRing.create(queueSize, firstCursor).buffer,

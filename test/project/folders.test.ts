@@ -82,7 +82,18 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'write-path',
     'assembly.ts',
   ],
-  'main.ts': ['config', 'maintenance', 'service.ts'],
+  process: [
+    'config',
+    'ring',
+    'store',
+    'log',
+    'checkpoint',
+    'recovery',
+    'write-path',
+    'maintenance',
+    'service.ts',
+  ],
+  'main.ts': ['process'],
 };
 
 /** The folder of a source file, or its own name if it stands beside them. */

@@ -23,6 +23,8 @@ interface Example {
   readonly shown: string;
 }
 
+type Five = [Example, Example, Example, Example, Example];
+
 /** Output stands in a comment behind its command, or in a block of its own behind the last one. */
 function examplesOf(page: string): Example[] {
   return [...page.matchAll(EXAMPLES)].flatMap(([, block = '', output = '']) => {
@@ -100,8 +102,8 @@ t.test('docs/batches.md', { skip: !hasCurl && 'curl is missing' }, async (t) => 
 
 t.test('docs/reading.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
   const { post, examples, run } = await setup(t, 'reading.md');
-  t.equal(examples.length, 4);
-  const [byId, page, all, written] = examples as [Example, Example, Example, Example];
+  t.equal(examples.length, 5);
+  const [byId, page, all, compressed, written] = examples as Five;
   const shown = JSON.parse(page.shown);
   // One more than the page takes.
   const products = [...shown.products, { id: 'abc125', price: 1, stock: 1 }];
@@ -119,6 +121,7 @@ t.test('docs/reading.md', { skip: !hasCurl && 'curl is missing' }, async (t) => 
   t.strictSame(onPages.sort(byIdOf), products, 'the order means nothing');
   const lines = (await run(all.command)).split('\n').map((line) => JSON.parse(line));
   t.strictSame(lines.sort(byIdOf), products);
+  t.equal(await run(compressed.command), await run(all.command));
   await post(JSON.stringify({ product_id: 'abc123', price: 50, stock: 1 }).concat('\n').repeat(14));
   t.match(JSON.parse(await run(written.command)), { id: 'abc123', price: 50 });
 });

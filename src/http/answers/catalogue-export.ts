@@ -1,13 +1,16 @@
 /**
  * All products as one answer, one JSON line each, while writers go on. Main thread. Flow control: a
  * slice is made when the client has taken the ones before, so what is held for it is one slice above
- * the socket's high-water mark, whatever the catalogue's size and the client's speed.
+ * the socket's high-water mark (and the compressor's), whatever the catalogue's size and the client's
+ * speed.
  *
  * A client that stops reading is cut off by the server's socket timeout. Once the service is
  * stopping, an export has a second to end; what is cut off lacks the last chunk of its body, so the
  * client's HTTP library tells it.
  */
+
 import type { ServerResponse } from 'node:http';
+import type { Writable } from 'node:stream';
 import { RETRY_MS_MAX } from '../../later-turns.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { CatalogueWalk } from '../../store/product-catalogue.ts';
@@ -24,8 +27,10 @@ const STOPPING_LOOKS_MAX = 4;
 export interface CatalogueExportOptions {
   readonly walk: CatalogueWalk;
   readonly isFull: boolean;
-  /** Its headers are set; the export writes and ends it. */
+  /** Its headers are set. */
   readonly response: ServerResponse;
+  /** What the export writes and ends: the response, or what compresses for it. */
+  readonly body: Writable;
   readonly slices: SliceQueue;
   readonly lifecycle: Lifecycle;
 }
@@ -51,16 +56,16 @@ export class CatalogueExport {
   }
 
   #writeSlice(): void {
-    const { response, slices } = this.#options;
-    if (response.destroyed) return;
+    const { response, body, slices } = this.#options;
+    if (response.destroyed || body.destroyed) return;
     try {
       const { lines, isEnd } = this.#readSlice();
       if (isEnd) {
-        response.end(lines);
-      } else if (lines === '' || response.write(lines)) {
+        body.end(lines);
+      } else if (lines === '' || body.write(lines)) {
         slices.put(this.#slice);
       } else {
-        response.once('drain', () => slices.put(this.#slice));
+        body.once('drain', () => slices.put(this.#slice));
       }
     } catch (error) {
       // The headers are out: nothing but a broken body can tell the client.

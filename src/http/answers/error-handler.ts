@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { BodyRefused } from '../../errors/body-refused.ts';
 import type { ProblemCode } from '../../errors/problems.ts';
+import { isBodyUnasked } from '../expect-continue.ts';
 import type { RouteGuard } from '../guards/route-guard.ts';
 import { sendProblem } from './respond.ts';
 
@@ -34,9 +35,10 @@ export function createErrorHandler(logger: Logger, guard: RouteGuard): ErrorHand
 /**
  * Fastify closes the connection on every refused body. Node itself reads the rest of a body away
  * (within the request timeout), whereas closing would reset a client that is still sending.
- * A close that the drain has set, on the raw response, stays.
+ * A close that the drain has set, on the raw response, stays, and that of a body nobody asked for.
  */
 function keepConnection(reply: FastifyReply): void {
+  if (isBodyUnasked(reply.request.raw)) return;
   if (reply.raw.getHeader('connection') === undefined) reply.removeHeader('connection');
 }
 

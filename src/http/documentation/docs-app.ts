@@ -2,11 +2,13 @@
  * The app behind docs-routes.ts: the routes of the API once more, described and never called, with
  * what makes a document of them and a page of that. Main thread; it listens nowhere.
  */
+
 import Fastify, { type FastifyInstance, type RouteOptions } from 'fastify';
 import { compilersFactory } from '../../event/ajv.ts';
 import type { ErrorHandler } from '../answers/error-handler.ts';
 import { sendProblem } from '../answers/respond.ts';
 import { describedOnly } from '../schemas/described-only.ts';
+import { compressFile } from './compressed-files.ts';
 import { docsPage } from './docs-page.ts';
 import { describeApi, openapiRoute } from './openapi.ts';
 
@@ -23,6 +25,7 @@ export async function buildDocsApp(deps: DocsAppDeps): Promise<FastifyInstance> 
   const app = Fastify({ genReqId: nextRequestId, schemaController: { compilersFactory } });
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, 'route-not-found'));
+  app.addHook('onSend', compressFile);
   await describeApi(app);
   for (const { method, url, schema } of routes) {
     if (schema === undefined || schema.hide === true || method === 'HEAD') continue;

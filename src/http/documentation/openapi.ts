@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
 import { batchEventSchema } from '../../event/batch-event.ts';
-import { sendJson } from '../answers/respond.ts';
+import { sendLongJson } from '../answers/long-answer.ts';
 import { batchResultSchema } from '../schemas/batch.ts';
 import { changeSchema } from '../schemas/changes.ts';
 import { problemSchema } from '../schemas/problem.ts';
@@ -62,6 +62,6 @@ export function openapiRoute(app: FastifyInstance): void {
   let text: string | undefined;
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
     text ??= JSON.stringify(app.swagger());
-    sendJson(reply, 200, text);
+    sendLongJson(reply, text, 'nothing else');
   });
 }

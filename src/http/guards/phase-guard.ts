@@ -36,6 +36,11 @@ export function refusedWait(lifecycle: Lifecycle, reply: FastifyReply): boolean 
   return true;
 }
 
+/** Whether nothing that takes its time begins any more. */
+export function isStopping({ phase }: Lifecycle): boolean {
+  return phase === 'stopping' || phase === 'stopped';
+}
+
 /** Answers 503 and returns true if writes are refused: while starting, stopping and stopped. */
 export function refusedWrite(lifecycle: Lifecycle, reply: FastifyReply): boolean {
   const { phase } = lifecycle;

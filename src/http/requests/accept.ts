@@ -1,6 +1,6 @@
 /**
- * Which of the forms that a resource has a client wants: Accept, RFC 9110 section 12.5.1. Main
- * thread; pure functions.
+ * Which of the forms that a resource has a client wants, and in which coding: Accept and
+ * Accept-Encoding, RFC 9110 sections 12.5.1 and 12.5.3. Main thread; pure functions.
  */
 
 interface Preference {
@@ -37,6 +37,42 @@ export function preferredType<T extends string>(
     }
   }
   return best;
+}
+
+/**
+ * Returns which of `codings` (the server's choice first) suits an Accept-Encoding `header` best;
+ * `undefined`: none, send it as it is. Without a header none does: who can't say it may not decode it.
+ * Plain is what is left where nothing suits, even if the header excludes that.
+ */
+export function preferredCoding<T extends string>(
+  header: string | undefined,
+  codings: readonly T[],
+): T | undefined {
+  if (header === undefined) return undefined;
+  const ranges = header.split(',').map(parseRange);
+  const weightOf = (name: string) => ranges.find(({ type }) => type === name)?.quality;
+  const ofOthers = weightOf('*') ?? 0;
+  let best: T | undefined;
+  let bestWeight = weightOf('identity') ?? 0;
+  for (const coding of codings) {
+    // Old names of gzip and the like: RFC 9110 section 8.4.1.
+    const weight = weightOf(coding) ?? weightOf(`x-${coding}`) ?? ofOthers;
+    const isBetter = weight > bestWeight || (best === undefined && weight === bestWeight);
+    if (weight > 0 && isBetter) {
+      best = coding;
+      bestWeight = weight;
+    }
+  }
+  return best;
+}
+
+/** Whether `header`, an Accept, takes `type` by its own name. */
+export function namesType(header: string | undefined, type: string): boolean {
+  if (header === undefined) return false;
+  return header.split(',').some((text) => {
+    const range = parseRange(text);
+    return range.type === type && range.quality > 0;
+  });
 }
 
 interface MediaRange {

@@ -5,8 +5,8 @@ import type { BatchReader } from '../../bulk/batch-reader.ts';
 import { NdjsonReader } from '../../bulk/ndjson-reader.ts';
 import { sendProblem } from '../answers/respond.ts';
 import { ARRAY_TYPE } from '../schemas/batch-body.ts';
+import { isKnownCoding } from './content-decoder.ts';
 import { isUtf8Type } from './json-body.ts';
-import { isKnownCoding } from './upload.ts';
 
 /** Answers 415 and returns true where the headers announce a body that is not taken. */
 export function refusedBatchMedia(request: FastifyRequest, reply: FastifyReply): boolean {

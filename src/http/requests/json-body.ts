@@ -26,6 +26,8 @@ export function acceptJson(scope: FastifyInstance, types: readonly string[]): vo
   scope.addContentTypeParser([...types], { parseAs: 'buffer' }, parseJson);
 }
 
+const BYTE_ORDER_MARK = 0xfeff;
+
 function parseJson(
   _request: FastifyRequest,
   body: Buffer,
@@ -39,9 +41,17 @@ function parseJson(
     done(new BodyRefused('invalid-encoding'));
     return;
   }
+  let text = body.toString('utf8');
+  if (text.charCodeAt(0) === BYTE_ORDER_MARK) {
+    text = text.slice(1); // RFC 8259, section 8.1: may be ignored; editors on Windows write it
+    if (text === '') {
+      done(new BodyRefused('empty-body'));
+      return;
+    }
+  }
   let value: unknown;
   try {
-    value = JSON.parse(body.toString('utf8'));
+    value = JSON.parse(text);
   } catch (error) {
     done(new BodyRefused('invalid-json', whereItFails(error)));
     return;

@@ -8,11 +8,10 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Readable, Transform } from 'node:stream';
-import { constants, createBrotliDecompress, createGunzip, createZstdDecompress } from 'node:zlib';
 import type { ByteSource } from '../../bulk/byte-source.ts';
 import { BodyRefused } from '../../errors/body-refused.ts';
 import { PROBLEMS, type ProblemCode } from '../../errors/problems.ts';
+import { ContentDecoder } from './content-decoder.ts';
 
 /** The slowest that a client may send on average. */
 const BYTES_PER_SECOND_MIN = 1024;
@@ -20,26 +19,12 @@ const BYTES_PER_SECOND_MIN = 1024;
 /** How far a body may expand beyond the first `plainBytes` of it; events expand 5 to 30 times. */
 const EXPANSION_MAX = 100;
 
-/** A window of 8 MB, as RFC 8878 asks of every decoder; larger ones are for agreed uses. */
-const ZSTD_WINDOW_LOG_MAX = 23;
-
-type Decoder = Transform & { readonly bytesWritten: number };
-
-const CODINGS: ReadonlyMap<string, () => Decoder> = new Map([
-  ['gzip', createGunzip],
-  ['x-gzip', createGunzip],
-  ['br', createBrotliDecompress],
-  [
-    'zstd',
-    () =>
-      createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } }),
-  ],
-]);
-
-/** Whether bodies of this content coding are taken. */
-export function isKnownCoding(coding: string): boolean {
-  return coding === 'identity' || CODINGS.has(coding);
-}
+/**
+ * What each frame beyond the first thousand counts for, whatever is in it: a decoder takes about as
+ * long to make as that to decode. So a flood of empty frames expands, too; one event has enough to go on.
+ */
+const FRAME_BYTES = 2048;
+const FRAMES_FREE = 1000;
 
 export interface UploadOptions {
   /** `identity` or another coding that `isKnownCoding`. */
@@ -55,8 +40,7 @@ export interface UploadOptions {
 export class Upload implements ByteSource {
   readonly #request: IncomingMessage;
   readonly #options: UploadOptions;
-  readonly #decoder: Decoder | undefined;
-  readonly #source: Readable;
+  readonly #decoder: ContentDecoder | undefined;
   readonly #wake = () => this.#onMove?.();
   #onMove: (() => void) | undefined;
   #failure: BodyRefused | undefined;
@@ -69,14 +53,13 @@ export class Upload implements ByteSource {
     this.#request = request;
     this.#options = options;
     this.#patienceMs = options.patienceMs;
-    this.#decoder = CODINGS.get(options.coding)?.();
-    this.#source = this.#decoder === undefined ? request : request.pipe(this.#decoder);
     options.untimed.add(request.socket);
     request.on('error', () => this.#fail('bad-request', 'The body ended before it was complete.'));
-    this.#decoder?.on('error', () =>
-      this.#fail('invalid-encoding', `The body is not valid ${options.coding}.`),
-    );
-    this.#source.on('readable', this.#wake).once('end', () => {
+    if (options.coding !== 'identity') {
+      this.#decoder = new ContentDecoder(request, options.coding, this.#wake);
+      return;
+    }
+    request.on('readable', this.#wake).once('end', () => {
       this.#isEnded = true;
       this.#wake();
     });
@@ -85,8 +68,9 @@ export class Upload implements ByteSource {
   async next(): Promise<Uint8Array | undefined> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
-      const chunk: Buffer | null = this.#source.read();
-      if (chunk !== null) return this.#counted(chunk);
+      const chunk =
+        this.#decoder === undefined ? this.#readPlain() : this.#readCoded(this.#decoder);
+      if (chunk !== null) return chunk;
       if (this.#isEnded) return undefined;
       await this.#moved();
     }
@@ -106,11 +90,8 @@ export class Upload implements ByteSource {
     const request = this.#request;
     const { socket } = request;
     this.#onMove = undefined;
-    this.#source.off('readable', this.#wake);
-    if (this.#decoder !== undefined) {
-      request.unpipe(this.#decoder);
-      this.#decoder.destroy();
-    }
+    request.off('readable', this.#wake);
+    this.#decoder?.destroy();
     if (request.complete || request.destroyed) {
       untimed.delete(socket);
       request.resume();
@@ -142,20 +123,33 @@ export class Upload implements ByteSource {
     });
   }
 
-  #counted(chunk: Buffer): Buffer {
-    const wireBytes = this.#decoder?.bytesWritten ?? this.#wireBytes + chunk.length;
-    const boughtMs = ((wireBytes - this.#wireBytes) / BYTES_PER_SECOND_MIN) * 1000;
-    this.#patienceMs = Math.min(this.#options.patienceMs, this.#patienceMs + boughtMs);
-    this.#wireBytes = wireBytes;
-    this.#decodedBytes += chunk.length;
-    const decodedMax = this.#options.plainBytes + wireBytes * EXPANSION_MAX;
-    if (this.#decoder !== undefined && this.#decodedBytes > decodedMax) {
+  #readPlain(): Buffer | null {
+    const chunk: Buffer | null = this.#request.read();
+    if (chunk !== null) this.#arrived(this.#wireBytes + chunk.length);
+    return chunk;
+  }
+
+  #readCoded(decoder: ContentDecoder): Buffer | null {
+    const chunk = decoder.read();
+    this.#isEnded = decoder.isEnded;
+    this.#decodedBytes += chunk?.length ?? 0;
+    this.#arrived(decoder.wireBytes);
+    const forFrames = Math.max(0, decoder.frames - FRAMES_FREE) * FRAME_BYTES;
+    const bytesMax = this.#options.plainBytes + this.#wireBytes * EXPANSION_MAX;
+    if (this.#decodedBytes + forFrames > bytesMax) {
       throw new BodyRefused(
         'body-too-large',
         `The body expands to more than ${EXPANSION_MAX} times its length.`,
       );
     }
     return chunk;
+  }
+
+  /** So much of the body is there by now, whether it says something or not. */
+  #arrived(wireBytes: number): void {
+    const boughtMs = ((wireBytes - this.#wireBytes) / BYTES_PER_SECOND_MIN) * 1000;
+    this.#patienceMs = Math.min(this.#options.patienceMs, this.#patienceMs + boughtMs);
+    this.#wireBytes = wireBytes;
   }
 
   #fail(code: ProblemCode, detail: string): void {

@@ -39,6 +39,14 @@ export const retryAfterHeader: ResponseHeaders = {
   }),
 };
 
+/** Long answers are compressed for who takes that. */
+export const encodingHeader: ResponseHeaders = {
+  'content-encoding': Type.String({
+    enum: ['zstd', 'br', 'gzip'],
+    description: 'Of a long answer, as Accept-Encoding takes it.',
+  }),
+};
+
 /** A JSON answer of the form `schema`. */
 export function jsonResponse(
   description: string,

@@ -16,6 +16,7 @@ import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { DedupeWindow } from './dedupe/dedupe-window.ts';
+import { ReceiptWindow } from './dedupe/receipt-window.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
 import { BulkIntake } from './intake/bulk-intake.ts';
 import { RingIntake } from './intake/ring-intake.ts';
@@ -67,6 +68,8 @@ export interface Assembly {
   readonly bulk: BulkIntake;
   /** The keys known to the sequencer. */
   readonly known: DedupeWindow;
+  /** The receipts of batches known to it. */
+  readonly receipts: ReceiptWindow;
   readonly progress: LogProgress;
   readonly watermark: AppliedWatermark;
   readonly outcomes: OutcomeReader;
@@ -208,6 +211,7 @@ export function assemble(
     intake,
     bulk,
     known: new DedupeWindow(memory.dedupe, memory.hashKey),
+    receipts: new ReceiptWindow(memory.receipts, memory.hashKey),
     progress,
     watermark,
     outcomes,

@@ -113,11 +113,12 @@ export class Service implements Lifecycle {
 
   #httpDeps(): AppDeps {
     const { config, logger } = this.#options;
-    const { bulk, known, events, watermark } = this.#parts;
+    const { bulk, known, receipts, events, watermark } = this.#parts;
     return {
       intake: this.intake,
       bulk,
       known,
+      receipts,
       applied: events,
       watermark,
       products: this.store,

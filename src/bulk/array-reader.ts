@@ -95,6 +95,7 @@ export class ArrayReader extends BatchReader {
     this.number++;
     this.start = end;
     this.#expected = 'comma';
+    this.noteEnd();
   }
 
   /** False when the element that is too long goes on. */

@@ -60,6 +60,7 @@ export class NdjsonReader extends BatchReader {
   #next(end: number): void {
     this.number++;
     this.start = Math.min(end + 1, this.dataEnd);
+    this.noteEnd();
   }
 
   /** False when the line that is too long goes on. */

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import type { FileSystem } from '../log/file-system.ts';
 import { readIdentity } from '../log/log-identity.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
@@ -37,6 +38,7 @@ export function runCheckpoint(
       log: readIdentity(files, logFolder, replayFrom),
       windows: {
         dedupe: new DedupeWindow(memory.dedupe, memory.hashKey),
+        receipts: new ReceiptWindow(memory.receipts, memory.hashKey),
         outcomes: {
           window: new OutcomeWindow(memory.outcomes),
           nextSeq: () => events.nextSeq(),

@@ -199,7 +199,7 @@ export const ConfigSchema = Type.Object({
     minimum: 1_000,
     maximum: 100_000_000,
     description:
-      'Events with an Idempotency-Key or event_id whose repetition is known, at least; takes 32 bytes × the next power of two from 8,192 more than this (32 MB for the default)',
+      'Events with an Idempotency-Key or event_id whose repetition is known, at least; takes 32 bytes × the next power of two from 8,192 more than this (32 MB for the default), and 160 bytes for each batch whose key is remembered: as many, but 1,024 to 65,536',
   }),
   changesHeartbeatMs: duration({
     env: 'CHANGES_HEARTBEAT',

@@ -12,7 +12,8 @@
  *  3. The slots are copied behind the head of the commit ring, unseen.
  *  4. The progress record flips: from here on the batch is committed, for a successor too.
  *     A repetition of an event in this batch is settled with it; one of an event committed before
- *     needs no flush, for that one is durable.
+ *     needs no flush, for that one is durable. Receipts in it go into their window now, and before
+ *     the tails move: a successor puts in those of all slots between the tails told and committed.
  *  5. Both tails and the head are published and the bells rung; a successor repeats this harmlessly.
  *
  * When a write or flush fails, the batch stays in the intake rings and is written to a fresh segment
@@ -21,6 +22,7 @@
  */
 import assert from 'node:assert/strict';
 import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { INTAKE_DOORBELL, INTAKE_STOP, type IntakeRings } from '../ring/intake-ring.ts';
 import { type LogProgress, OWN_DOUBLES } from '../ring/progress.ts';
 import {
@@ -51,6 +53,7 @@ const RETRY_DEFAULT: RetryPauses = { firstMs: 50, maxMs: 2000 };
 export interface SequencerOptions {
   readonly intakes: IntakeRings;
   readonly dedupe: DedupeWindow;
+  readonly receipts: ReceiptWindow;
   readonly commits: CommitPublisher;
   readonly progress: LogProgress;
   readonly files: FileSystem;
@@ -202,6 +205,7 @@ export class Sequencer {
     this.#batch.pass(commits, commitTimeMs);
     this.#nextSeq += count;
     this.#storeProgress();
+    this.#batch.noteReceipts(this.#options.receipts);
     // The reply first: a client that is alone waits for nothing else, and the appliers, once woken,
     // would take the cores from the main thread.
     this.#batch.settle();

@@ -76,7 +76,7 @@ function repairHeld({ root, to, store, dedupeEvents, now }: RepairOptions): Repa
   const partial = new PartialFolder(to);
   const temporary = partial.data;
   try {
-    writeCopy(temporary, rebuilt, nextSeq, now);
+    writeCopy(temporary, rebuilt, plan, nextSeq, now);
     writeReport(temporary, report);
     const copy = verify(files, temporary);
     const fault = copy.refusal ?? copy.faults[0]?.reason;
@@ -137,7 +137,13 @@ function rebuild(
   return { entries, events };
 }
 
-function writeCopy(folder: string, store: RebuiltStore, nextSeq: number, now: Date): void {
+function writeCopy(
+  folder: string,
+  store: RebuiltStore,
+  { lost, unknownTail }: RepairPlan,
+  nextSeq: number,
+  now: Date,
+): void {
   const files = new NodeFileSystem();
   const log = join(folder, LOG_FOLDER);
   const checkpoints = join(folder, CHECKPOINT_FOLDER);
@@ -151,7 +157,12 @@ function writeCopy(folder: string, store: RebuiltStore, nextSeq: number, now: Da
     nowMs: now.getTime(),
     log: undefined,
     // Outcomes are left out: an event that is judged again beside a gap may not end as it was told.
-    windows: { dedupe: store.dedupe, outcomes: undefined },
+    // So are receipts where events are lost, or may be: a batch that comes again brings those back.
+    windows: {
+      dedupe: store.dedupe,
+      receipts: lost.length > 0 || unknownTail !== undefined ? undefined : store.receipts,
+      outcomes: undefined,
+    },
     pause: () => undefined,
   });
   SegmentWriter.create(files, log, nextSeq, undefined, 0, now.getTime()).abandon();

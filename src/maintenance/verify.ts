@@ -45,6 +45,7 @@ function isSame(a: Fault): (b: Fault) => boolean {
 const NOWHERE: RecoverySink = {
   entries: () => undefined,
   keys: () => undefined,
+  receipts: () => undefined,
   frame: () => undefined,
   finish: () => undefined,
   outcomes: () => undefined,

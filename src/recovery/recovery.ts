@@ -38,6 +38,8 @@ export interface RecoverySink {
   readonly frame: (slots: SlotViews, first: number, frame: CheckedFrame, from: number) => void;
   /** Keys of a checkpoint, before any frame: entries of the dedupe window, oldest first. */
   readonly keys: (entries: Int32Array, count: number) => void;
+  /** Receipts of batches in a checkpoint, before any frame: those of the oldest keys first. */
+  readonly receipts: (slots: SlotViews, first: number, count: number) => void;
   /** No more events come: returns when all of them are in the store. */
   readonly finish: () => void;
   /**
@@ -95,6 +97,7 @@ export function recover(options: RecoveryOptions): LogTail {
         noteDone(count * ENTRY_BYTES);
       },
       keys: (entries, count) => sink.keys(entries, count),
+      receipts: (slots, first, count) => sink.receipts(slots, first, count),
       outcomes: (firstSeq, bytes) => outcomes.push({ firstSeq, bytes }),
     });
     restoredSeq = Math.max(restoredSeq, (checkpoint.manifest.outcomes?.endSeq ?? 1) - 1);

@@ -1,9 +1,11 @@
 /**
  * The way back into the store at start: entries of a checkpoint go straight into the shards, frames of
  * the log become slots of the commit ring, the same road that live events take, and keys go into the
- * dedupe window. Log thread.
+ * dedupe window, receipts into theirs. Log thread.
  */
+import { isReceipt } from '../dedupe/batch-receipt.ts';
 import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { isKeyed } from '../log/batch.ts';
 import type { CommitPublisher } from '../log/commit-publisher.ts';
 import type { CheckedFrame } from '../log/format.ts';
@@ -42,6 +44,7 @@ export interface ReplayTarget {
   /** Of the ids in the shards. */
   readonly hashKey: HashKey;
   readonly dedupe: DedupeWindow;
+  readonly receipts: ReceiptWindow;
   readonly outcomes: OutcomeWindow;
 }
 
@@ -72,6 +75,10 @@ export class Replay implements RecoverySink {
       slots.words[w + SLOT_META] = meta & ~FLAG_RESERVED;
       this.#hash(slots, w, metaIdBytes(meta));
       if (!isKeyed(slots.words, first + i)) continue;
+      if (isReceipt(slots.words, first + i)) {
+        this.#target.receipts.put(slots, first + i);
+        continue;
+      }
       const seq = slots.doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ] as number;
       if (seq > this.#lastKeySeq) this.#target.dedupe.add(slots.words, w + SLOT_FINGERPRINT, seq);
     }
@@ -92,6 +99,10 @@ export class Replay implements RecoverySink {
 
   readonly keys = (entries: Int32Array, count: number): void => {
     this.#lastKeySeq = this.#target.dedupe.restore(entries, count);
+  };
+
+  readonly receipts = (slots: SlotViews, first: number, count: number): void => {
+    for (let i = first; i < first + count; i++) this.#target.receipts.put(slots, i);
   };
 
   /** Stores those that the window still has room for: it may be smaller than it was. */

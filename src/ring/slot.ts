@@ -15,6 +15,8 @@
  *         44  hash           u32  of the id under this start's key; meaningless on disk
  *         48  fingerprint    16 B of the event id; zeros = none
  *         64  product id     64 B UTF-8, zero-padded
+ *
+ * A batch receipt is a slot, too, with a seq of its own, but no event: dedupe/batch-receipt.ts.
  */
 import assert from 'node:assert/strict';
 import { endianness } from 'node:os';
@@ -49,6 +51,8 @@ export const ID_WORDS = ID_BYTES_MAX / 4;
 export const KIND_UPSERT = 1;
 /** Delists the product: writes "absent" (NaN) to both fields, at the event's time like any value. */
 export const KIND_DELETE = 3;
+/** No event: how far a batch with an Idempotency-Key came. Changes nothing and has no product. */
+export const KIND_BATCH_RECEIPT = 4;
 
 /** Of the expected seq: the product must be listed, whatever its seq. */
 export const EXPECTED_ANY = -1;
@@ -96,6 +100,7 @@ export function metaIdBytes(meta: number): number {
 /** Whether `meta` can stand in a slot that this version wrote; the log's reader asks. */
 export function isMetaValid(meta: number): boolean {
   const idBytes = metaIdBytes(meta);
+  if (metaKind(meta) === KIND_BATCH_RECEIPT) return meta === KIND_BATCH_RECEIPT;
   return (
     (metaKind(meta) === KIND_UPSERT || metaKind(meta) === KIND_DELETE) &&
     (meta & FLAGS_MASK & ~FLAGS_DEFINED) === 0 &&

@@ -28,6 +28,7 @@ import {
   FLAG_HAS_STOCK,
   FLAG_RESERVED,
   ID_WORDS,
+  KIND_BATCH_RECEIPT,
   metaIdBytes,
   SLOT_DOUBLES,
   SLOT_EXPECTED_SEQ,
@@ -91,10 +92,11 @@ const PHASE_RELEASING = 3;
  * - `refused`: its condition on the product's seq did not hold; nothing changed.
  * - `overtaken`: the entry came from a checkpoint and holds a later event; what became of this one
  *   was decided before.
+ * - `receipt`: it is no event, but a batch's receipt (dedupe/batch-receipt.ts).
  * - `no-room`: a new product and no entry left. Admission makes this impossible for live events; at
  *   a replay it means that the store was made smaller than the data.
  */
-export type ApplyResult = 'applied' | 'stale' | 'refused' | 'overtaken' | 'no-room';
+export type ApplyResult = 'applied' | 'stale' | 'refused' | 'overtaken' | 'receipt' | 'no-room';
 
 /** Slots that are prefetched together: enough for all misses that a core can have in flight. */
 export const PREFETCH_SLOTS = 32;
@@ -128,6 +130,7 @@ export class ShardWriter {
     const d = index * SLOT_DOUBLES;
     const hash = slotWords[w + SLOT_HASH] as number;
     const meta = slotWords[w + SLOT_META] as number;
+    if (meta === KIND_BATCH_RECEIPT) return 'receipt';
     const shardIndex = shardOf(hash, this.#shards.length);
     const shard = this.#shards[shardIndex] as Shard;
     this.#time[0] = commitTimeMs;

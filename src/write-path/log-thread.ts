@@ -2,8 +2,9 @@
  * The log thread from start to end: brings the store back, then serves the intake. A successor of
  * a thread that died only goes on.
  */
-
+import { isReceipt } from '../dedupe/batch-receipt.ts';
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { isAccessError, ownerHint } from '../log/access.ts';
 import { CommitPublisher } from '../log/commit-publisher.ts';
 import type { FileSystem } from '../log/file-system.ts';
@@ -15,7 +16,7 @@ import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { recover } from '../recovery/recovery.ts';
 import { Replay, StopRequested } from '../recovery/replay.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
-import { IntakeRing, type IntakeRings, publishTail } from '../ring/intake-ring.ts';
+import { INTAKE_TAIL, IntakeRing, type IntakeRings, publishTail } from '../ring/intake-ring.ts';
 import { LogProgress, type Progress } from '../ring/progress.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
 import { Shard } from '../store/shard.ts';
@@ -33,6 +34,7 @@ export function runLogThread(
   const { memory, folder, checkpoints, segmentBytesMax } = data;
   const intakes = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
   const dedupe = new DedupeWindow(memory.dedupe, memory.hashKey);
+  const receipts = new ReceiptWindow(memory.receipts, memory.hashKey);
   const commits = new CommitPublisher(new CommitRing(memory.commit, memory.appliers.length));
   const progress = new LogProgress(memory.progress);
   let sequencer: Sequencer;
@@ -41,11 +43,12 @@ export function runLogThread(
     const outcomes = new OutcomeWindow(memory.outcomes);
     const shards = memory.shards.map((buffer) => new Shard(buffer));
     const { hashKey } = memory;
-    const sink = new Replay(intakes.live, commits, { shards, hashKey, dedupe, outcomes });
+    const target = { shards, hashKey, dedupe, receipts, outcomes };
+    const sink = new Replay(intakes.live, commits, target);
     const tail =
       died === undefined
         ? recover({ files, folder, checkpoints, sink, tell })
-        : takeOver(intakes, dedupe, commits, died);
+        : takeOver({ intakes, dedupe, receipts }, commits, died);
     const behindMs = tail.lastTimeMs - Date.now();
     if (died === undefined && behindMs >= TOLD_BEHIND_MS_MIN) {
       tell({ type: 'clock-behind', lastTimeMs: tail.lastTimeMs, behindMs });
@@ -54,6 +57,7 @@ export function runLogThread(
       {
         intakes,
         dedupe,
+        receipts,
         commits,
         progress,
         files,
@@ -75,14 +79,21 @@ export function runLogThread(
   tell({ type: 'closed', clean: sequencer.run() });
 }
 
+/** What a log thread that died has left in shared memory. */
+export interface LeftBehind {
+  readonly intakes: IntakeRings;
+  readonly dedupe: DedupeWindow;
+  readonly receipts: ReceiptWindow;
+}
+
 /** Goes on where a log thread died: what it committed is published, the rest is done again. */
 export function takeOver(
-  intakes: IntakeRings,
-  dedupe: DedupeWindow,
+  { intakes, dedupe, receipts }: LeftBehind,
   commits: CommitPublisher,
   died: Progress,
 ): LogTail {
   dedupe.takeOver(died.nextSeq);
+  receipts.takeOver(() => putUnsettled(intakes.bulk, died.bulkTail, receipts));
   commits.resume(died.commitHead);
   publishTail(intakes.live, died.liveTail);
   publishTail(intakes.bulk, died.bulkTail);
@@ -90,6 +101,13 @@ export function takeOver(
   const { segment, previous, lastTimeMs = 0 } = unpackSegmentEnds(died.own);
   const { nextSeq } = died;
   return { nextSeq, segment, previous, lastFrameBytes: 0, fresh: true, lastTimeMs };
+}
+
+/** Puts the receipts in slots that are committed, up to the cursor `tail`, and not settled. */
+function putUnsettled({ slots, cursors, mask }: IntakeRing, tail: number, to: ReceiptWindow): void {
+  for (let c = Atomics.load(cursors, INTAKE_TAIL); c !== tail; c = (c + 1) | 0) {
+    if (isReceipt(slots.words, c & mask)) to.put(slots, c & mask);
+  }
 }
 
 function refusal(error: unknown, folder: string): string {

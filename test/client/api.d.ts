@@ -260,7 +260,7 @@ export interface components {
             /** @description The id of the request. */
             instance: string;
             /** @enum {string} */
-            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "headers-too-large" | "internal" | "event-set-aside" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
+            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "headers-too-large" | "internal" | "event-set-aside" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
             /**
              * @description Of a write. `none`: it was not applied and will not be. `unknown`: a failing disk had been given it, or a part of it. `partial`: of a batch, what is counted was taken and the rest will not be.
              * @enum {string}
@@ -460,6 +460,8 @@ export interface operations {
                         product_id: string;
                         /** @description The number of the event. */
                         seq: number;
+                        /** @description Only where ack=accepted was asked for: the key because of which it is durable. Whether an event with a key is new is not known before. */
+                        ack_raised_by?: "event_id" | "idempotency-key";
                     } | {
                         /** @enum {string} */
                         status: "accepted";
@@ -914,6 +916,30 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `idempotency-in-progress`: A request with this Idempotency-Key is still being taken; retry when it is over. `idempotency-expired`: The batch under this Idempotency-Key was not finished, and which of its events were taken is no longer known. Compare, and send what is missing under a new key. */
+            409: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:idempotency-in-progress",
+                     *       "title": "Idempotency in progress",
+                     *       "status": 409,
+                     *       "detail": "A request with this Idempotency-Key is still being taken; retry when it is over.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "idempotency-in-progress"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "idempotency-in-progress" | "idempotency-expired";
                     };
                 };
             };
@@ -1416,6 +1442,8 @@ export interface operations {
                         product_id: string;
                         /** @description The number of the event. */
                         seq: number;
+                        /** @description Only where ack=accepted was asked for: the key because of which it is durable. Whether an event with a key is new is not known before. */
+                        ack_raised_by?: "event_id" | "idempotency-key";
                     } | {
                         /** @enum {string} */
                         status: "accepted";
@@ -1832,6 +1860,8 @@ export interface operations {
                         product_id: string;
                         /** @description The number of the event. */
                         seq: number;
+                        /** @description Only where ack=accepted was asked for: the key because of which it is durable. Whether an event with a key is new is not known before. */
+                        ack_raised_by?: "event_id" | "idempotency-key";
                     } | {
                         /** @enum {string} */
                         status: "accepted";

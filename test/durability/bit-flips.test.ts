@@ -22,6 +22,7 @@ const PRODUCTS = 40;
 const LARGE = {
   intakeSlots: 64,
   dedupeEvents: 64,
+  batches: 8,
   outcomeEvents: 1024,
   shards: 1,
   shardBytes: 1 << 15,

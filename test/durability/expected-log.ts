@@ -5,6 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
+import type { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
+import { fingerprintKey } from '../../src/event/fingerprint.ts';
 import type { PlainEvent } from '../helpers/plain-event.ts';
 import { ProductModel } from '../helpers/product-model.ts';
 import type { RecoveredState } from './recovered-state.ts';
@@ -32,6 +34,8 @@ export class ExpectedLog {
   #unknown: readonly (readonly PlainEvent[])[] = [];
   /** The promised event of each key: its seq. */
   readonly #keys = new Map<string, number>();
+  /** The newest promised receipt of each batch. */
+  readonly #receipts = new Map<string, { readonly seq: number; readonly events: number }>();
 
   get promised(): number {
     return this.#promised.length;
@@ -44,6 +48,9 @@ export class ExpectedLog {
       const first = this.#keys.get(event.key);
       assert.equal(first, undefined, `key ${event.key} of seq ${first} is there again as ${seq}`);
       this.#keys.set(event.key, seq);
+    }
+    if (event.receipt !== undefined) {
+      this.#receipts.set(event.receipt.key, { seq, events: event.receipt.events });
     }
     this.#promised.push({ event, commitTimeMs });
     this.#outcomes.push(this.#model.apply(numbered(event, seq, commitTimeMs), commitTimeMs));
@@ -103,6 +110,18 @@ export class ExpectedLog {
       this.promise(this.promised + 1, event, commitTimeMs);
     }
     this.#unknown = [];
+    this.checkReceipts(found.receiptWindow);
+  }
+
+  /** Asserts that the newest receipt of every batch is known, or one that is not promised yet. */
+  checkReceipts(known: ReceiptWindow): void {
+    for (const [key, { seq, events }] of this.#receipts) {
+      const receipt = known.find(fingerprintKey('request', key));
+      assert.ok(receipt !== undefined && receipt !== 'busy', `the receipt of ${key} is ${receipt}`);
+      assert.ok(receipt.seq >= seq, `${key} is known by seq ${receipt.seq}, not by ${seq}`);
+      if (receipt.seq === seq) assert.equal(receipt.events, events);
+      else assert.ok(receipt.seq > this.promised, `seq ${receipt.seq} is no receipt of ${key}`);
+    }
   }
 
   /** Asserts that `found` is exactly what was promised before seq `end`. */
@@ -153,6 +172,6 @@ function numbered(event: PlainEvent, seq: number, commitTimeMs: number): PlainEv
 
 /** What a slot of the log says of an event: of its key there is only a fingerprint. */
 function asLogged(event: PlainEvent, seq: number, commitTimeMs: number): PlainEvent {
-  const { key: _, isArrival: __, ...logged } = numbered(event, seq, commitTimeMs);
+  const { key: _, isArrival: __, receipt: ___, ...logged } = numbered(event, seq, commitTimeMs);
   return logged;
 }

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { OUTCOME_OF } from '../../src/apply/applier.ts';
 import type { EntriesVisitor } from '../../src/checkpoint/reader.ts';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
+import { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
 import type { FileSystem } from '../../src/log/file-system.ts';
 import type { CheckedFrame } from '../../src/log/format.ts';
@@ -32,6 +33,7 @@ export const CHECKPOINT_FOLDER = '/data/checkpoint';
 export interface MemorySize {
   readonly intakeSlots: number;
   readonly dedupeEvents: number;
+  readonly batches: number;
   readonly outcomeEvents: number;
   readonly shards: number;
   readonly shardBytes: number;
@@ -41,6 +43,7 @@ export interface MemorySize {
 const SMALL: MemorySize = {
   intakeSlots: 16,
   dedupeEvents: 32,
+  batches: 8,
   outcomeEvents: 32,
   shards: 2,
   shardBytes: 4096,
@@ -50,6 +53,7 @@ export class RecoveredState implements RecoverySink {
   readonly memory: SharedMemory;
   readonly intakes: IntakeRings;
   readonly dedupe: DedupeWindow;
+  readonly receiptWindow: ReceiptWindow;
   readonly outcomeWindow: OutcomeWindow;
   readonly ring: CommitRing;
   readonly store: SharedProductStore;
@@ -83,10 +87,12 @@ export class RecoveredState implements RecoverySink {
       shards: shards.map((shard) => shard.buffer),
       outcomes: OutcomeWindow.create(size.outcomeEvents),
       dedupe: DedupeWindow.create(size.dedupeEvents, firstCursor, 2 * size.intakeSlots),
+      receipts: ReceiptWindow.createFor(size.batches),
       progress: new SharedArrayBuffer(PROGRESS_BYTES),
       hashKey,
     };
     this.dedupe = new DedupeWindow(this.memory.dedupe, hashKey);
+    this.receiptWindow = new ReceiptWindow(this.memory.receipts, hashKey);
     this.outcomeWindow = new OutcomeWindow(this.memory.outcomes);
     this.store = new SharedProductStore(shards, hashKey);
     const undo = new Int32Array(this.memory.appliers[0] as SharedArrayBuffer);
@@ -99,6 +105,7 @@ export class RecoveredState implements RecoverySink {
       shards: this.#shards,
       hashKey: this.memory.hashKey,
       dedupe: this.dedupe,
+      receipts: this.receiptWindow,
       outcomes: this.outcomeWindow,
     });
     const tail = recover({
@@ -120,6 +127,10 @@ export class RecoveredState implements RecoverySink {
 
   keys(entries: Int32Array, count: number): void {
     this.#replay?.keys(entries, count);
+  }
+
+  receipts(slots: SlotViews, first: number, count: number): void {
+    this.#replay?.receipts(slots, first, count);
   }
 
   outcomes(firstSeq: number, bytes: Uint8Array, nextSeq: number): void {
@@ -159,7 +170,7 @@ export class RecoveredState implements RecoverySink {
    * Asserts that what became of the last events is known, as far as the window reaches: `expected`
    * has it of all events, seq 1 first.
    */
-  assertOutcomes(expected: readonly ('applied' | 'stale' | 'refused')[]): void {
+  assertOutcomes(expected: readonly ('applied' | 'stale' | 'refused' | 'receipt')[]): void {
     for (let seq = this.nextSeq - 1; seq >= 1; seq--) {
       if (seq + this.outcomeWindow.capacity < this.nextSeq) break;
       const outcome = OUTCOME_OF[expected[seq - 1] as 'applied'];

@@ -103,7 +103,7 @@ for (const known of ['in an entry', 'as an outcome'] as const) {
       // A checkpoint of a version that knew no outcomes; and one whose entries the event did not change.
       ...(known === 'in an entry'
         ? { shards: memory.shards.map((buffer) => new Shard(buffer)), windows: undefined }
-        : { shards: [], windows: { dedupe, outcomes } }),
+        : { shards: [], windows: { dedupe, receipts: undefined, outcomes } }),
       replayFrom: 3,
       nowMs: 1,
       log: undefined,

@@ -37,6 +37,8 @@ export interface WrittenFrame {
 
 export class BuiltData {
   readonly root: string;
+  /** Whether some of the events are receipts of batches, which are none. */
+  hasReceipts = false;
   readonly events: PlainEvent[] = [];
   readonly frames: WrittenFrame[] = [];
   /** Replay seqs. */
@@ -108,7 +110,7 @@ export class BuiltData {
       replayFrom,
       nowMs: replayFrom,
       log: readIdentity(this.#files, this.logFolder, replayFrom),
-      windows: { dedupe: store.dedupe, outcomes: this.#outcomes() },
+      windows: { dedupe: store.dedupe, receipts: store.receipts, outcomes: this.#outcomes() },
       pause: () => undefined,
     });
     // One that starts no later than one before it changes nothing.
@@ -167,6 +169,11 @@ export class BuiltData {
 
   #event(seq: number): PlainEvent {
     const random = this.#random;
+    if (this.hasReceipts && seq % 4 === 0) {
+      const receipt = { key: `batch ${random.below(6)}`, events: seq };
+      const nothing = { productId: '', price: undefined, stock: undefined };
+      return { seq, ...nothing, occurredAtMs: seq * 10, receipt };
+    }
     return {
       seq,
       productId: `product ${random.below(this.#products)}`,

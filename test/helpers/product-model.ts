@@ -33,7 +33,8 @@ export class ProductModel {
    * Merges one event, committed at `commitTimeMs`: a field never goes back in event time, and an event
    * that has only its arrival comes after everything before it. Returns what became of it.
    */
-  apply(event: PlainEvent, commitTimeMs: number): 'applied' | 'stale' | 'refused' {
+  apply(event: PlainEvent, commitTimeMs: number): 'applied' | 'stale' | 'refused' | 'receipt' {
+    if (event.receipt !== undefined) return 'receipt';
     const { productId, isDelete = false, expectedSeq = 0, isArrival = false, seq } = event;
     const price = isDelete ? ABSENT : event.price;
     const stock = isDelete ? ABSENT : event.stock;

@@ -132,12 +132,16 @@ t.test('other content under the same key answers 422', async (t) => {
 
 t.test('with a key, accepted waits until it is known whether it is a repetition', async (t) => {
   const { post, intake } = setup(t, { ackDefault: 'accepted' });
-  t.match((await post({ 'idempotency-key': 'k' })).json(), { status: 'durable', seq: 1 });
-  t.match((await post({}, { body: { event_id: 'e' } })).json(), { status: 'durable', seq: 2 });
+  const byKey = { status: 'durable', ack_raised_by: 'idempotency-key' };
+  t.match((await post({ 'idempotency-key': 'k' })).json(), { ...byKey, seq: 1 });
+  const withId = await post({}, { body: { event_id: 'e' } });
+  t.match(withId.json(), { status: 'durable', seq: 2, ack_raised_by: 'event_id' });
   const asked = await post({ 'idempotency-key': 'k' }, { query: '?ack=accepted' });
-  t.match(asked.json(), { status: 'durable', seq: 3 });
+  t.match(asked.json(), { ...byKey, seq: 3 });
+  const durable = await post({ 'idempotency-key': 'k' }, { query: '?ack=durable' });
+  t.notOk('ack_raised_by' in durable.json(), 'as it was asked for');
   t.equal((await post({})).json().status, 'accepted');
-  t.equal(intake.offers.length, 4);
+  t.equal(intake.offers.length, 5);
 });
 
 t.test('If-Match becomes the expected version and waits for the appliers', async (t) => {

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
+import { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
 import { NodeFileSystem } from '../../src/log/file-system.ts';
 import { logTimeAfter, TRUSTED_AHEAD_MS } from '../../src/log/log-clock.ts';
@@ -39,6 +40,7 @@ class ClockedLog {
   readonly #folder: string;
   readonly #progress = new LogProgress(new SharedArrayBuffer(PROGRESS_BYTES));
   readonly #dedupe = new DedupeWindow(DedupeWindow.create(1000), KEY);
+  readonly #receipts = new ReceiptWindow(ReceiptWindow.createFor(1), KEY);
   readonly #ring = CommitRing.create(64, 0);
   #commits = new CommitPublisher(this.#ring);
   #sequencer: Sequencer;
@@ -54,7 +56,8 @@ class ClockedLog {
     if (died === undefined) throw new Error('no progress');
     this.#commits = new CommitPublisher(this.#ring);
     const intakes = { live: this.live, bulk: this.bulk };
-    this.#sequencer = this.#open(takeOver(intakes, this.#dedupe, this.#commits, died));
+    const left = { intakes, dedupe: this.#dedupe, receipts: this.#receipts };
+    this.#sequencer = this.#open(takeOver(left, this.#commits, died));
   }
 
   /** Commits one event in each ring; when they occurred, as appliers see it. */
@@ -85,6 +88,7 @@ class ClockedLog {
       {
         intakes: { live: this.live, bulk: this.bulk },
         dedupe: this.#dedupe,
+        receipts: this.#receipts,
         commits: this.#commits,
         progress: this.#progress,
         files: new NodeFileSystem(),
@@ -107,6 +111,7 @@ function recoverAt(folder: string, times: number[], checkpoints = folder): LogTa
     sink: {
       entries: () => undefined,
       keys: () => undefined,
+      receipts: () => undefined,
       outcomes: () => undefined,
       frame: ({ doubles }: SlotViews, first, { count }) => {
         for (let i = first; i < first + count; i++) {

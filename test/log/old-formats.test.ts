@@ -20,9 +20,10 @@ interface Expected {
 }
 
 /** The files of each checkpoint, and how many keys and outcomes the newest one knows. */
-const CHECKPOINTS: Readonly<Record<string, { files: number; keys: number; outcomes: number }>> = {
-  'format-1-checkpoints': { files: 4, keys: 0, outcomes: 0 },
-  'format-1-windows': { files: 6, keys: 13, outcomes: 42 },
+const CHECKPOINTS: Readonly<Record<string, Record<string, number>>> = {
+  'format-1-checkpoints': { files: 4, keys: 0, receipts: 0, outcomes: 0 },
+  'format-1-windows': { files: 6, keys: 13, receipts: 0, outcomes: 42 },
+  'format-1-receipts': { files: 7, keys: 8, receipts: 4, outcomes: 34 },
 };
 
 function knownIn(dataDir: string) {
@@ -31,11 +32,14 @@ function knownIn(dataDir: string) {
   const newest = listCheckpoints(files, folder)[0] ?? 0;
   const checked = checkCheckpoint(files, folder, newest);
   if ('reason' in checked) throw new Error(checked.reason);
-  const known = { files: filesOf(checked.manifest).length, keys: 0, outcomes: 0 };
+  const known = { files: filesOf(checked.manifest).length, keys: 0, receipts: 0, outcomes: 0 };
   readCheckpoint(files, checked, {
     entries: () => undefined,
     keys: (_, count) => {
       known.keys += count;
+    },
+    receipts: (_slots, _first, count) => {
+      known.receipts += count;
     },
     outcomes: (_, bytes) => {
       known.outcomes += bytes.filter((outcome) => outcome !== OUTCOME_UNKNOWN).length;
@@ -45,7 +49,12 @@ function knownIn(dataDir: string) {
 }
 
 const formats = readdirSync(FIXTURES).filter((name) => /^format-\d+(-[a-z]+)?$/.test(name));
-t.same(formats.sort(), ['format-1', 'format-1-checkpoints', 'format-1-windows']);
+t.same(formats.sort(), [
+  'format-1',
+  'format-1-checkpoints',
+  'format-1-receipts',
+  'format-1-windows',
+]);
 
 for (const format of formats) {
   t.test(format, async (t) => {

@@ -9,16 +9,27 @@ import type { AppliedEvents } from '../applied-events.ts';
 import { conditionName } from '../requests/conditions.ts';
 import { isGone, noteEvent, sendAck, sendProblem } from './respond.ts';
 
+/** What makes ack=accepted durable: whether an event with a key is new is known only then. */
+export type AckRaisedBy = 'event_id' | 'idempotency-key';
+
 /** Waits for the log thread: 202 once the event is durable. */
 export class PendingAck implements EventWaiter {
   protected readonly reply: FastifyReply;
   readonly #productId: string;
   readonly #intake: EventIntake;
+  readonly #raisedBy: AckRaisedBy | undefined;
 
-  constructor(reply: FastifyReply, productId: string, intake: EventIntake) {
+  /** `raisedBy`: why it waits, where less was asked for. */
+  constructor(
+    reply: FastifyReply,
+    productId: string,
+    intake: EventIntake,
+    raisedBy?: AckRaisedBy | undefined,
+  ) {
     this.reply = reply;
     this.#productId = productId;
     this.#intake = intake;
+    this.#raisedBy = raisedBy;
   }
 
   durable(seq: number, isReplayed = false): void {
@@ -26,7 +37,9 @@ export class PendingAck implements EventWaiter {
   }
 
   protected json(level: AckLevel, seq: number): string {
-    return `{"status":"${level}","product_id":${JSON.stringify(this.#productId)},"seq":${seq}}`;
+    const why = this.#raisedBy === undefined ? '' : `,"ack_raised_by":"${this.#raisedBy}"`;
+    const id = JSON.stringify(this.#productId);
+    return `{"status":"${level}","product_id":${id},"seq":${seq}${why}}`;
   }
 
   conflict(): void {

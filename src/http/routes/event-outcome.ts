@@ -20,6 +20,9 @@ export interface EventOutcomeDeps {
   readonly lifecycle: Lifecycle;
 }
 
+const RECEIPT =
+  'This number was given to no event: under it the log notes how far a batch with a key came.';
+
 const SEQ = /^[1-9]\d{0,15}$/;
 
 export function eventOutcomeRoute(app: FastifyInstance, deps: EventOutcomeDeps): void {
@@ -57,6 +60,7 @@ export function eventOutcomeRoute(app: FastifyInstance, deps: EventOutcomeDeps):
       const seq = SEQ.test(request.params.seq) ? Number(request.params.seq) : 0;
       const outcome = Number.isSafeInteger(seq) && seq > 0 ? applied.outcomeOf(seq) : 'unknown';
       if (outcome === 'unknown') sendProblem(reply, 'event-not-found');
+      else if (outcome === 'receipt') sendProblem(reply, 'event-not-found', { detail: RECEIPT });
       else if (outcome === 'expired') sendProblem(reply, 'outcome-expired');
       else sendJson(reply, 200, `{"seq":${seq},"status":"${outcome}"}`);
     },

@@ -34,7 +34,21 @@ const status = (level: string) => Type.Literal(level);
 const product_id = Type.String({ description: 'The product.' });
 const seq = Type.Integer({ minimum: 1, description: 'The number of the event.' });
 
-const durable = Type.Object({ status: status('durable'), product_id, seq }, CLOSED);
+const durable = Type.Object(
+  {
+    status: status('durable'),
+    product_id,
+    seq,
+    ack_raised_by: Type.Optional(
+      Type.Union([Type.Literal('event_id'), Type.Literal('idempotency-key')], {
+        description:
+          'Only where ack=accepted was asked for: the key because of which it is durable. Whether ' +
+          'an event with a key is new is not known before.',
+      }),
+    ),
+  },
+  CLOSED,
+);
 const accepted = Type.Object({ status: status('accepted'), product_id }, CLOSED);
 const applied = Type.Object(
   {

@@ -17,7 +17,7 @@ import { CatalogueStream } from './catalogue-stream.ts';
 import { figure, type Report } from './report.ts';
 import { type BenchSize, runBench } from './run-bench.ts';
 import { withScratchFolder } from './scratch-folder.ts';
-import { WritePath } from './write-path.ts';
+import { BenchPath } from './write-path.ts';
 
 const SEED = 20_260_618;
 const PRODUCTS = 1000;
@@ -43,7 +43,7 @@ interface Run extends Frames {
 
 async function run(folder: string, burst: number, count: number): Promise<Run> {
   const options = { appliers: 2, queueSize: QUEUE_SIZE, storeBytes: STORE_BYTES };
-  const path = await WritePath.start({ folder: join(folder, String(burst)), ...options });
+  const path = await BenchPath.start({ folder: join(folder, String(burst)), ...options });
   try {
     const stream = new CatalogueStream(SEED, PRODUCTS);
     const startMs = performance.now();

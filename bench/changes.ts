@@ -91,7 +91,7 @@ const WAITER = {
 async function send(service: Service, stream: CatalogueStream, count: number): Promise<void> {
   for (let sent = 0; sent < count; ) {
     const event = stream.next();
-    while (service.intake.offer(event, WAITER) !== 'queued') await nextTurn();
+    while (service.path.intake.offer(event, WAITER) !== 'queued') await nextTurn();
     // A slice of the feed and of the sockets between bursts.
     if (++sent % 1024 === 0) await nextTurn();
   }
@@ -107,7 +107,7 @@ async function sendPaced(
   const count = seconds * PACED_PER_SECOND;
   for (let sent = 0; sent < count; ) {
     const due = Math.min(count, ((performance.now() - startMs) * PACED_PER_SECOND) / 1000);
-    for (; sent < due; sent++) service.intake.offer(stream.next(), WAITER);
+    for (; sent < due; sent++) service.path.intake.offer(stream.next(), WAITER);
     await new Promise((resolve) => setTimeout(resolve, BURST_MS));
   }
 }
@@ -155,7 +155,7 @@ async function bench(size: BenchSize): Promise<Report> {
       const after = process.memoryUsage();
       const pacedMs = await done;
       const cpu = process.cpuUsage(cpuBefore);
-      stream.verify(service.store);
+      stream.verify(service.path.store);
       const grownMb = (after.rss - before.rss) / 2 ** 20;
       const heapMb = (after.heapUsed - before.heapUsed) / 2 ** 20;
       return {

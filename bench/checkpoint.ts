@@ -19,7 +19,7 @@ import { CatalogueStream } from './catalogue-stream.ts';
 import { figure, median, type Report } from './report.ts';
 import { type BenchSize, runBench } from './run-bench.ts';
 import { withScratchFolder } from './scratch-folder.ts';
-import { WritePath } from './write-path.ts';
+import { BenchPath } from './write-path.ts';
 
 const SEED = 20_260_311;
 const APPLIERS = 2;
@@ -56,11 +56,11 @@ interface Round {
 
 class Load {
   readonly stream: CatalogueStream;
-  readonly #path: WritePath;
+  readonly #path: BenchPath;
   readonly #size: BenchSize;
   #readFrom = 0;
 
-  constructor(path: WritePath, size: BenchSize) {
+  constructor(path: BenchPath, size: BenchSize) {
     this.stream = new CatalogueStream(SEED, SIZES[size].products);
     this.#path = path;
     this.#size = size;
@@ -113,7 +113,7 @@ async function measure(folder: string, size: BenchSize): Promise<Round[]> {
     if (entry.entries !== undefined) taken.push(entry);
     else if (entry.level >= WARN) console.error(line);
   };
-  const path = await WritePath.start({
+  const path = await BenchPath.start({
     folder,
     appliers: APPLIERS,
     queueSize: QUEUE_SIZE,
@@ -178,7 +178,7 @@ async function verifyRestored(
     const { entries, replayFrom } = checkpoint;
     const wanted = `${entries} products and ${stream.sent + 1 - replayFrom} from ${replayFrom}`;
     if (restored !== wanted) throw new Error(`restored ${restored}, expected ${wanted}`);
-    stream.verify(service.store);
+    stream.verify(service.path.store);
   } finally {
     await service.stop();
   }

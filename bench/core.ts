@@ -23,7 +23,7 @@ import { figure, median, type Report } from './report.ts';
 import { type BenchSize, runBench } from './run-bench.ts';
 import { withScratchFolder } from './scratch-folder.ts';
 import { mainThreadCpuMs, processCpuMs } from './thread-times.ts';
-import { WritePath } from './write-path.ts';
+import { BenchPath } from './write-path.ts';
 
 const SEED = 20_260_101;
 const APPLIERS = 2;
@@ -48,7 +48,7 @@ interface Round {
 async function runRound(folder: string, round: number, size: BenchSize): Promise<Round> {
   const { events } = SIZES[size];
   const options = { appliers: APPLIERS, queueSize: QUEUE_SIZE, storeBytes: STORE_BYTES };
-  const path = await WritePath.start({ folder, ...options });
+  const path = await BenchPath.start({ folder, ...options });
   try {
     const stream = streamOf(round, size);
     const cpuBefore = processCpuMs(process.pid);

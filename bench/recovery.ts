@@ -20,7 +20,7 @@ import { figure, median, type Report } from './report.ts';
 import { type BenchSize, runBench } from './run-bench.ts';
 import { withScratchFolder } from './scratch-folder.ts';
 import { ServerProcess } from './server-process.ts';
-import { WritePath } from './write-path.ts';
+import { BenchPath } from './write-path.ts';
 
 const SEED = 20_260_515;
 const QUEUE_SIZE = 32_768;
@@ -51,7 +51,7 @@ interface Contender {
 async function writeDataDir(folder: string, stream: CatalogueStream, size: BenchSize) {
   const { products } = SIZES[size];
   const options = { folder, appliers: 2, queueSize: QUEUE_SIZE, storeBytes: STORE_BYTES };
-  const path = await WritePath.start(options);
+  const path = await BenchPath.start(options);
   try {
     await path.send(stream, products);
     await path.applied();
@@ -102,7 +102,7 @@ async function verifyAll(dataDir: string, stream: CatalogueStream): Promise<void
   const service = await Service.start({ config, logger: pino({ level: 'warn' }) });
   try {
     await service.ready();
-    stream.verify(service.store);
+    stream.verify(service.path.store);
   } finally {
     await service.stop();
   }

@@ -24,7 +24,7 @@ import { figure, median, type Report } from './report.ts';
 import { type BenchSize, runBench } from './run-bench.ts';
 import { withScratchFolder } from './scratch-folder.ts';
 import { writeSingleFrames } from './single-frames.ts';
-import { SEGMENT_BYTES_MAX, WritePath } from './write-path.ts';
+import { BenchPath, SEGMENT_BYTES_MAX } from './write-path.ts';
 
 const SEED = 1_000_003;
 const QUEUE_SIZE = 32_768;
@@ -46,7 +46,7 @@ interface Start {
 async function writeLog(folder: string, round: number, size: BenchSize): Promise<string> {
   const { events } = SIZES[size];
   const options = { folder, appliers: 2, queueSize: QUEUE_SIZE, storeBytes: STORE_BYTES };
-  const path = await WritePath.start(options);
+  const path = await BenchPath.start(options);
   try {
     await path.send(streamOf(round, size), events);
     await path.finish();
@@ -81,7 +81,7 @@ async function startService(
     await service.ready();
     const readyMs = performance.now() - startMs;
     if (replayed !== events) throw new Error(`${replayed} events replayed, expected ${events}`);
-    verifyStore(service.store, expected);
+    verifyStore(service.path.store, expected);
     return { readyMs, replayMs };
   } finally {
     await service.stop();

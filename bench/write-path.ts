@@ -1,29 +1,17 @@
-/**
- * The service's write path and store without HTTP: the same threads, rings and files, assembled as
- * assembly.ts does it. For benches; main thread.
- */
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+/** The service's write path without HTTP, on the files of a folder. For benches; main thread. */
 import { type Logger, pino } from 'pino';
-import { AppliedWatermark } from '../src/apply/applied-watermark.ts';
-import { ApplierPool } from '../src/apply/applier-pool.ts';
 import { Checkpointer } from '../src/checkpoint/checkpointer.ts';
 import type { EventIntake, EventWaiter } from '../src/intake/event-intake.ts';
-import { RingIntake } from '../src/intake/ring-intake.ts';
-import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../src/log/data-dir.ts';
-import { CommitRing } from '../src/ring/commit-ring.ts';
-import { IntakeRing } from '../src/ring/intake-ring.ts';
-import { LogProgress } from '../src/ring/progress.ts';
-import { Admission } from '../src/store/admission.ts';
-import { Shard } from '../src/store/shard.ts';
-import { SharedProductStore } from '../src/store/shared-product-store.ts';
+import type { RingIntake } from '../src/intake/ring-intake.ts';
+import { DataDir } from '../src/log/data-dir.ts';
+import type { SharedProductStore } from '../src/store/shared-product-store.ts';
 import { planStore } from '../src/store/sizing.ts';
 import type { SharedMemory } from '../src/threads/shared-memory.ts';
-import { LogSupervisor } from '../src/write-path/log-supervisor.ts';
-import { createSharedMemory } from '../src/write-path/memory.ts';
+import { fileLog } from '../src/write-path/log-source.ts';
+import { WritePath } from '../src/write-path/write-path.ts';
 import type { EventStream } from './event-stream.ts';
 
-export interface WritePathOptions {
+export interface BenchPathOptions {
   /** Becomes a DATA_DIR: the log goes to `log` in here. */
   readonly folder: string;
   readonly appliers: number;
@@ -38,75 +26,56 @@ const SHARDS_DEFAULT = 16;
 export const SEGMENT_BYTES_MAX = 64 * 2 ** 20;
 const STORAGE_TIMEOUT_MS = 30_000;
 
-export class WritePath {
+export class BenchPath {
   readonly memory: SharedMemory;
   readonly store: SharedProductStore;
   readonly intake: RingIntake;
   readonly logFolder: string;
   /** Takes none by itself, and keeps no more log than two of them need. */
   readonly checkpoints: Checkpointer;
-  readonly #appliers: ApplierPool;
-  readonly #log: LogSupervisor;
+  readonly #path: WritePath;
+  readonly #dataDir: DataDir;
   readonly #queueSize: number;
   readonly #failed = Promise.withResolvers<never>();
 
-  private constructor(options: WritePathOptions) {
+  private constructor(options: BenchPathOptions) {
     const {
       folder,
       appliers,
       queueSize,
       storeBytes,
-      shards: shardCount = SHARDS_DEFAULT,
+      shards = SHARDS_DEFAULT,
       logger = pino({ level: 'warn' }),
     } = options;
-    const plan = planStore(storeBytes, shardCount);
     this.#queueSize = queueSize;
-    this.logFolder = join(folder, LOG_FOLDER);
-    mkdirSync(this.logFolder, { recursive: true });
-    const checkpoints = join(folder, CHECKPOINT_FOLDER);
-    mkdirSync(checkpoints);
-    this.memory = createSharedMemory({ queueSize, appliers, store: plan });
-    const shards = this.memory.shards.map((buffer) => new Shard(buffer));
-    const { hashKey } = this.memory;
-    this.store = new SharedProductStore(shards, hashKey);
-    this.intake = new RingIntake({
-      ring: new IntakeRing(this.memory.intake),
-      queueSize,
-      store: this.store,
-      admission: new Admission(shards, plan),
-      shards: shards.length,
-      hashKey,
-      storageTimeoutMs: STORAGE_TIMEOUT_MS,
-    });
-    const onFatal = (reason: string) => this.#failed.reject(new Error(reason));
+    this.#dataDir = DataDir.open(folder);
+    const { logFolder, checkpointFolder } = this.#dataDir;
+    this.logFolder = logFolder;
     this.#failed.promise.catch(() => undefined);
-    this.#appliers = new ApplierPool({
-      memory: this.memory,
-      entry: new URL('../workers/applier.ts', import.meta.url),
-      logger,
-      onFatal,
-    });
-    this.#appliers.start();
-    this.#log = new LogSupervisor({
-      data: {
-        memory: this.memory,
-        folder: this.logFolder,
-        checkpoints,
-        segmentBytesMax: SEGMENT_BYTES_MAX,
+    this.#path = new WritePath(
+      {
+        queueSize,
+        appliers,
+        store: planStore(storeBytes, shards),
+        storageTimeoutMs: STORAGE_TIMEOUT_MS,
+        log: fileLog(this.#dataDir, SEGMENT_BYTES_MAX),
+        logger,
       },
-      entry: new URL('../workers/log.ts', import.meta.url),
-      logger,
-      onStorage: (available, reason) => {
-        if (!available) this.#failed.reject(new Error(reason));
+      {
+        onStorage: (available, reason) => {
+          if (!available) this.#failed.reject(new Error(reason));
+        },
+        onFatal: (reason) => this.#failed.reject(new Error(reason)),
       },
-      onProgress: () => undefined,
-      onDamagedCheckpoint: () => undefined,
-      onFatal,
-    });
+    );
+    const { memory, store, intake } = this.#path;
+    this.memory = memory;
+    this.store = store;
+    this.intake = intake;
     this.checkpoints = new Checkpointer({
-      memory: this.memory,
-      folder: checkpoints,
-      logFolder: this.logFolder,
+      memory,
+      folder: checkpointFolder,
+      logFolder,
       everyBytes: Number.POSITIVE_INFINITY,
       retention: { bytes: 0 },
       logger,
@@ -114,11 +83,12 @@ export class WritePath {
   }
 
   /** Starts the threads; resolves when events are taken. */
-  static async start(options: WritePathOptions): Promise<WritePath> {
-    const path = new WritePath(options);
-    await path.#log.serving;
-    path.intake.open();
-    return path;
+  static async start(options: BenchPathOptions): Promise<BenchPath> {
+    const bench = new BenchPath(options);
+    bench.#path.start();
+    await bench.#path.ready;
+    bench.#path.open();
+    return bench;
   }
 
   /**
@@ -137,27 +107,22 @@ export class WritePath {
 
   /** Resolves when everything that is durable is applied. */
   async applied(): Promise<void> {
-    const progress = new LogProgress(this.memory.progress);
-    const ring = new CommitRing(this.memory.commit, this.memory.appliers.length);
-    const watermark = new AppliedWatermark(ring, progress);
+    const { watermark, progress } = this.#path;
     const applied = Promise.withResolvers<void>();
-    watermark.whenApplied((progress.load()?.nextSeq ?? 1) - 1, applied.resolve);
+    watermark.whenApplied(progress.loadNextSeq() - 1, applied.resolve);
     await this.#orFailed(applied.promise);
-    watermark.dispose();
   }
 
   /** Seals the log and resolves when everything in it is applied. */
   async finish(): Promise<void> {
-    await this.#orFailed(this.intake.close());
-    if (!(await this.#log.stop())) throw new Error('the log gave up on events');
-    await this.#orFailed(this.#appliers.finished());
+    await this.#orFailed(this.#path.drain());
+    if (!(await this.#orFailed(this.#path.finish()))) throw new Error('the log gave up on events');
   }
 
   /** Ends the threads. */
   async dispose(): Promise<void> {
-    await this.#log.terminate();
-    await this.#appliers.terminate();
-    this.intake.dispose();
+    await this.#path.terminate();
+    this.#dataDir.close();
   }
 
   #orFailed<T>(work: Promise<T>): Promise<T> {

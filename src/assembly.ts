@@ -1,12 +1,8 @@
 /**
- * What a service is made of, put together: memory, rings, store, intakes, change feed, and the threads'
- * supervisors. The log thread starts at once, the appliers when they are told to. Main thread. When
- * it opens, stops and ends is service.ts's.
+ * What a service is made of, put together: the write path and what stands around it. No thread runs
+ * yet. Main thread. When it starts, opens, stops and ends is service.ts's.
  */
 import type { Logger } from 'pino';
-import { AppliedWatermark } from './apply/applied-watermark.ts';
-import { ApplierPool } from './apply/applier-pool.ts';
-import { EventOutcomes } from './apply/event-outcomes.ts';
 import { ChangeFeed } from './changes/change-feed.ts';
 import { changeHistory } from './changes/change-reader.ts';
 import { ChangeTeller } from './changes/change-teller.ts';
@@ -15,27 +11,15 @@ import { RingHistory } from './changes/ring-history.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
-import { DedupeWindow } from './dedupe/dedupe-window.ts';
-import { ReceiptWindow } from './dedupe/receipt-window.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
-import { BulkIntake } from './intake/bulk-intake.ts';
-import { RingIntake } from './intake/ring-intake.ts';
-import { SlotAdmission } from './intake/slot-admission.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
 import { heldPath } from './log/held-files.ts';
-import { OutcomeReader, OutcomeWindow } from './outcome/outcome-window.ts';
-import { CommitRing } from './ring/commit-ring.ts';
-import { IntakeRing } from './ring/intake-ring.ts';
-import { LogProgress } from './ring/progress.ts';
-import { Admission } from './store/admission.ts';
-import { Shard } from './store/shard.ts';
-import { SharedProductStore } from './store/shared-product-store.ts';
 import { planStore } from './store/sizing.ts';
 import { ClockWatch } from './time/clock-watch.ts';
-import { LogSupervisor } from './write-path/log-supervisor.ts';
-import { createSharedMemory } from './write-path/memory.ts';
+import { fileLog } from './write-path/log-source.ts';
 import { memoryOptionsOf } from './write-path/memory-options.ts';
+import { WritePath } from './write-path/write-path.ts';
 
 export interface ServiceOptions {
   readonly config: Config;
@@ -63,28 +47,13 @@ export interface AssemblyListener {
 }
 
 export interface Assembly {
-  readonly store: SharedProductStore;
-  readonly intake: RingIntake;
-  readonly bulk: BulkIntake;
-  /** The keys known to the sequencer. */
-  readonly known: DedupeWindow;
-  /** The receipts of batches known to it. */
-  readonly receipts: ReceiptWindow;
-  readonly progress: LogProgress;
-  readonly watermark: AppliedWatermark;
-  readonly outcomes: OutcomeReader;
-  readonly events: EventOutcomes;
+  readonly path: WritePath;
   readonly changes: ChangeFeed;
-  readonly appliers: ApplierPool;
-  readonly log: LogSupervisor;
   readonly checkpoints: Checkpointer;
   readonly diskWatch: DiskWatch;
   readonly folderKeeper: FolderKeeper;
   readonly clockWatch: ClockWatch;
 }
-
-const APPLIER_ENTRY = new URL('../workers/applier.ts', import.meta.url);
-const LOG_ENTRY = new URL('../workers/log.ts', import.meta.url);
 
 /** Assembles a service on the folder that `dataDir` holds; it takes nothing in yet. */
 export function assemble(
@@ -100,42 +69,28 @@ export function assemble(
     { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
     `store: room for ${plan.productsMax} products`,
   );
-  const { queueSize, bulkQueueSize, workers } = config;
-  const memory = createSharedMemory({
-    ...memoryOptionsOf(config, plan),
-    ...(firstCursor === undefined ? {} : { firstCursor }),
-  });
-  const shards = memory.shards.map((buffer) => new Shard(buffer));
-
-  const store = new SharedProductStore(shards, memory.hashKey);
-  const rings = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
-  const { storageTimeoutMs, batchesMax } = config;
-  const room = {
-    store,
-    admission: new Admission(shards, plan),
-    shards: shards.length,
-    hashKey: memory.hashKey,
-  };
-  const intake = new RingIntake({ ring: rings.live, queueSize, storageTimeoutMs, ...room });
-  const bulk = new BulkIntake({
-    rings,
-    queueSize: bulkQueueSize,
-    batchesMax,
-    admission: new SlotAdmission(room),
-    storageTimeoutMs,
-  });
-  const progress = new LogProgress(memory.progress);
-  const commits = new CommitRing(memory.commit, workers);
-  const watermark = new AppliedWatermark(commits, progress);
-  const outcomes = new OutcomeReader({
-    window: new OutcomeWindow(memory.outcomes),
-    events: config.outcomeEvents,
-    progress,
-    applied: watermark,
-  });
+  const { batchesMax, storageTimeoutMs } = config;
+  const path = new WritePath(
+    {
+      ...memoryOptionsOf(config, plan),
+      ...(firstCursor === undefined ? {} : { firstCursor }),
+      batchesMax,
+      storageTimeoutMs,
+      log: fileLog(dataDir, config.segmentBytesMax, threads?.log),
+      applierEntry: threads?.applier,
+      logger,
+    },
+    {
+      onStorage,
+      onProgress: (done, total) => onReplayed(Math.floor((done / Math.max(total, 1)) * 100)),
+      onDamagedCheckpoint: (replayFrom) => checkpoints.noteDamaged(replayFrom),
+      onFatal,
+    },
+  );
+  const { memory, store, progress, watermark, outcomes } = path;
   const changes = new ChangeFeed({
     history: changeHistory(
-      new RingHistory(commits, progress),
+      new RingHistory(path.commits, progress),
       new LogHistory({
         get folder() {
           return heldPath(held, logFolder);
@@ -149,32 +104,6 @@ export function assemble(
     applied: watermark,
     limits: config,
     onError: (error) => logger.error({ err: error }, 'changes: the log could not be read'),
-  });
-  const appliers = new ApplierPool({
-    memory,
-    entry: threads?.applier ?? APPLIER_ENTRY,
-    logger,
-    onFatal,
-  });
-  const events = new EventOutcomes({
-    watermark,
-    outcomes,
-    setAsideIn: (from, to) => appliers.setAsideIn(from, to),
-  });
-  const log = new LogSupervisor({
-    data: {
-      memory,
-      folder: logFolder,
-      checkpoints: dataDir.checkpointFolder,
-      segmentBytesMax: config.segmentBytesMax,
-      held,
-    },
-    entry: threads?.log ?? LOG_ENTRY,
-    logger,
-    onStorage,
-    onProgress: (done, total) => onReplayed(Math.floor((done / Math.max(total, 1)) * 100)),
-    onDamagedCheckpoint: (replayFrom) => checkpoints.noteDamaged(replayFrom),
-    onFatal,
   });
   const checkpoints = new Checkpointer({
     memory,
@@ -199,7 +128,7 @@ export function assemble(
     progress,
     checkpoints,
     logger,
-    wakeLog: () => log.wake(),
+    wakeLog: () => path.log.wake(),
     whenAppliedBefore: (seq) =>
       new Promise((resolve) => void watermark.whenApplied(seq - 1, resolve)),
     onRemade,
@@ -207,18 +136,8 @@ export function assemble(
     onFatal,
   });
   return {
-    store,
-    intake,
-    bulk,
-    known: new DedupeWindow(memory.dedupe, memory.hashKey),
-    receipts: new ReceiptWindow(memory.receipts, memory.hashKey),
-    progress,
-    watermark,
-    outcomes,
-    events,
+    path,
     changes,
-    appliers,
-    log,
     checkpoints,
     diskWatch,
     folderKeeper,

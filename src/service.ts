@@ -4,7 +4,6 @@
  * can be started many times in one process. Main thread.
  */
 import assert from 'node:assert/strict';
-import type { ApplierPool } from './apply/applier-pool.ts';
 import { type Assembly, assemble, type ServiceOptions } from './assembly.ts';
 import type { ChangeFeed } from './changes/change-feed.ts';
 import type { Checkpointer } from './checkpoint/checkpointer.ts';
@@ -12,22 +11,15 @@ import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
 import type { AppDeps } from './http/app.ts';
 import { HttpSide } from './http/http-side.ts';
-import type { RingIntake } from './intake/ring-intake.ts';
 import type { Lifecycle, Phase } from './lifecycle.ts';
 import { DataDir } from './log/data-dir.ts';
-import type { OutcomeReader } from './outcome/outcome-window.ts';
-import type { SharedProductStore } from './store/shared-product-store.ts';
-import type { LogSupervisor } from './write-path/log-supervisor.ts';
+import type { WritePath } from './write-path/write-path.ts';
 
 /** What is left of SHUTDOWN_TIMEOUT for threads and files after the connections had their turn. */
 const CLOSING_SHARE = 0.2;
 
 export class Service implements Lifecycle {
-  readonly store: SharedProductStore;
-  readonly intake: RingIntake;
-  readonly outcomes: OutcomeReader;
-  readonly appliers: ApplierPool;
-  readonly log: LogSupervisor;
+  readonly path: WritePath;
   readonly checkpoints: Checkpointer;
   readonly changes: ChangeFeed;
   readonly #options: ServiceOptions;
@@ -43,7 +35,6 @@ export class Service implements Lifecycle {
   #replayedPercent: number | undefined;
   #stopping: Promise<boolean> | undefined;
   #isBroken = false;
-  #abandoned = 0;
   /** None while `start` loads it, and for good if that fails. */
   #http: HttpSide | undefined;
 
@@ -71,11 +62,7 @@ export class Service implements Lifecycle {
       onFatal: (reason) => this.#fail(reason),
     });
     this.#parts = parts;
-    this.store = parts.store;
-    this.intake = parts.intake;
-    this.outcomes = parts.outcomes;
-    this.appliers = parts.appliers;
-    this.log = parts.log;
+    this.path = parts.path;
     this.checkpoints = parts.checkpoints;
     this.changes = parts.changes;
   }
@@ -99,10 +86,9 @@ export class Service implements Lifecycle {
     }
     try {
       const { host, port } = options.config;
-      // The appliers not earlier: until there is something to apply, the log thread needs the cores.
-      // But in any case: the replay, whose end a stop waits for, ends with them only.
-      const load = HttpSide.load(service.#httpDeps()).finally(() => service.appliers.start());
-      service.#http = await load;
+      const loaded = Promise.withResolvers<void>();
+      service.path.start(loaded.promise);
+      service.#http = await HttpSide.load(service.#httpDeps()).finally(() => loaded.resolve());
       await service.#http.listen(host, port);
     } catch (error) {
       await service.stop();
@@ -113,16 +99,16 @@ export class Service implements Lifecycle {
 
   #httpDeps(): AppDeps {
     const { config, logger } = this.#options;
-    const { bulk, known, receipts, events, watermark } = this.#parts;
+    const { store, intake, bulk, known, receipts, events, watermark } = this.path;
     return {
-      intake: this.intake,
+      intake,
       bulk,
       known,
       receipts,
       applied: events,
       watermark,
-      products: this.store,
-      catalogue: this.store,
+      products: store,
+      catalogue: store,
       changes: this.changes,
       lifecycle: this,
       limits: config,
@@ -163,21 +149,19 @@ export class Service implements Lifecycle {
     const failed = this.#failed.promise.then((reason) => {
       throw new Error(reason);
     });
-    await Promise.race([this.log.serving, failed]);
+    await Promise.race([this.path.ready, failed]);
     if (this.#phase !== 'starting') return;
     this.#phase = 'ready';
     this.#wasReady = true;
-    this.#parts.events.replayedSeq = this.#parts.progress.loadNextSeq() - 1;
     this.changes.open();
-    this.intake.open();
-    this.#parts.bulk.open();
-    this.checkpoints.start(this.log.replayedFrom);
+    this.path.open();
+    this.checkpoints.start(this.path.log.replayedFrom);
     this.#parts.folderKeeper.start();
   }
 
   /** Calls `onApplied` once the event `seq` is applied. */
   whenApplied(seq: number, onApplied: () => void): void {
-    this.#parts.watermark.whenApplied(seq, onApplied);
+    this.path.watermark.whenApplied(seq, onApplied);
   }
 
   /** Resolves, with one line, when the service can't go on; it never does otherwise. */
@@ -197,13 +181,12 @@ export class Service implements Lifecycle {
 
   /** Once it has stopped: claimed events that could not be stored, so that their outcome is unknown. */
   get abandoned(): number {
-    return this.#abandoned;
+    return this.path.abandoned;
   }
 
   async #stop(): Promise<boolean> {
     const { config, logger } = this.#options;
-    const { intake, bulk, appliers, log, checkpoints, changes, watermark, diskWatch, clockWatch } =
-      this.#parts;
+    const { path, checkpoints, changes, diskWatch, clockWatch } = this.#parts;
     const http = this.#http;
     const deadlineMs = performance.now() + config.shutdownTimeoutMs;
     const leftMs = (share: number) =>
@@ -214,7 +197,7 @@ export class Service implements Lifecycle {
       await afterMs(config.drainDelayMs);
     }
     // A replay that the appliers can't follow would block the log thread for ever.
-    if (this.#phase === 'starting' && this.#isBroken) await log.terminate();
+    if (this.#phase === 'starting' && this.#isBroken) await path.log.terminate();
     this.#phase = 'stopping';
     diskWatch.stop();
     await this.#parts.folderKeeper.stop(leftMs(CLOSING_SHARE));
@@ -222,16 +205,10 @@ export class Service implements Lifecycle {
     await checkpoints.stop();
     http?.beginDrain();
     changes.closeHeld();
-    const settled = Promise.all([intake.close(), bulk.close()]);
+    const settled = path.drain();
     // In this order: every claimed slot is settled, then nothing more comes, then the log ends.
     const inTime = await within(leftMs(CLOSING_SHARE), settled);
-    const clean = log.stop().then(async (isClean) => {
-      if (isClean) await appliers.finished();
-      else {
-        this.#abandoned = intake.inFlight + bulk.inFlight;
-        intake.failAll();
-        bulk.failAll();
-      }
+    const clean = path.finish().then((isClean) => {
       // Nothing more is applied; streams end once they have told the rest.
       changes.close();
       return isClean;
@@ -245,11 +222,7 @@ export class Service implements Lifecycle {
       await checkpoints.cancel();
     }
 
-    await log.terminate();
-    await appliers.terminate();
-    intake.dispose();
-    bulk.dispose();
-    watermark.dispose();
+    await path.terminate();
     await http?.close();
     this.#claim.release();
     this.#dataDir.close();
@@ -264,7 +237,6 @@ export class Service implements Lifecycle {
   }
 
   #tellIntake(): void {
-    this.intake.storageAvailable = this.storageAvailable;
-    this.#parts.bulk.storageAvailable = this.storageAvailable;
+    this.path.storageAvailable = this.storageAvailable;
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { Logger } from 'pino';
 import { Piscina } from 'piscina';
-import { COMMIT_HEAD, CommitRing, commitCursor } from '../ring/commit-ring.ts';
+import { CommitRing, commitCursor } from '../ring/commit-ring.ts';
 import { describeSlot, type SlotContent } from '../ring/slot.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
@@ -103,20 +103,10 @@ export class ApplierPool {
     return this.#restarts;
   }
 
-  /** Whether the appliers have applied everything published so far. */
-  isCaughtUp(): boolean {
-    return this.#ring.backlog(Atomics.load(this.#ring.cursors, COMMIT_HEAD)) === 0;
-  }
-
   /** Ends the threads wherever they are, and the pool. */
   async terminate(): Promise<void> {
     this.#terminating = true;
     await this.#pool?.destroy();
-  }
-
-  /** Kills one applier's thread, as a crash would; for tests. */
-  async killThread(thread: number): Promise<void> {
-    await this.#pool?.threads[thread]?.terminate();
   }
 
   async #supervise(pool: Pool, index: number): Promise<void> {

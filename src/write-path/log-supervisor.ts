@@ -7,15 +7,16 @@ import type { Logger } from 'pino';
 import { TRUSTED_AHEAD_MS } from '../log/log-clock.ts';
 import { INTAKE_DOORBELL, INTAKE_STOP, IntakeRing } from '../ring/intake-ring.ts';
 import { LogProgress } from '../ring/progress.ts';
-import type { LogThreadData, LogThreadMessage } from './log-messages.ts';
+import type { SharedMemory } from '../threads/shared-memory.ts';
+import type { LogThreadMessage } from './log-messages.ts';
+import type { LogSource } from './log-source.ts';
 
 /** Deaths at the same event after which restarting is given up. */
 const DEATHS_MAX = 5;
 
 export interface LogSupervisorOptions {
-  readonly data: LogThreadData;
-  /** Module of the thread; workers/log.ts but in tests. */
-  readonly entry: URL;
+  readonly memory: SharedMemory;
+  readonly source: LogSource;
   readonly logger: Logger;
   readonly onStorage: (available: boolean, reason: string) => void;
   /** How far a long start has come. */
@@ -31,7 +32,8 @@ export class LogSupervisor {
   readonly #intake: IntakeRing;
   readonly #serving = Promise.withResolvers<void>();
   readonly #closed = Promise.withResolvers<boolean>();
-  #worker: Worker;
+  /** None before `start`. */
+  #worker: Worker | undefined;
   #done = false;
   #served = false;
   #isAvailable = true;
@@ -39,12 +41,15 @@ export class LogSupervisor {
   #deathSeq = 0;
   #replayedFrom = 1;
 
-  /** Starts the thread. */
   constructor(options: LogSupervisorOptions) {
     this.#options = options;
-    this.#intake = new IntakeRing(options.data.memory.intake);
-    // A start that fails is told through `serving`; nobody has to listen to it, though.
+    this.#intake = new IntakeRing(options.memory.intake);
+    // A start that fails is reported through `serving`; nobody has to listen to it, though.
     this.#serving.promise.catch(() => undefined);
+  }
+
+  /** Starts the thread. Call once. */
+  start(): void {
     this.#worker = this.#spawn();
   }
 
@@ -78,17 +83,14 @@ export class LogSupervisor {
   /** Ends the thread wherever it is, for good. */
   async terminate(): Promise<void> {
     this.#done = true;
-    await this.#worker.terminate();
+    await this.#worker?.terminate();
     this.#closed.resolve(false);
   }
 
-  /** Kills the thread, as a crash would; for tests. */
-  async killThread(): Promise<void> {
-    await this.#worker.terminate();
-  }
-
   #spawn(): Worker {
-    const worker = new Worker(this.#options.entry, { workerData: this.#options.data });
+    const { memory, source } = this.#options;
+    const workerData = { ...source.data, memory };
+    const worker = new Worker(source.entry, { workerData, name: 'log' });
     let cause: unknown;
     worker.on('message', (message: LogThreadMessage) => this.#told(message));
     worker.on('error', (error) => {
@@ -155,9 +157,9 @@ export class LogSupervisor {
   }
 
   #died(cause: unknown): void {
-    const { data, logger } = this.#options;
+    const { memory, logger } = this.#options;
     logger.error({ err: cause }, 'log thread died');
-    const seq = new LogProgress(data.memory.progress).load()?.nextSeq ?? 0;
+    const seq = new LogProgress(memory.progress).load()?.nextSeq ?? 0;
     this.#deaths = seq === this.#deathSeq ? this.#deaths + 1 : 1;
     this.#deathSeq = seq;
     const reason = cause instanceof Error ? cause.message : String(cause);

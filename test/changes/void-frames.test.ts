@@ -12,6 +12,7 @@ import { segmentsOf } from '../helpers/log-frames.ts';
 import { GATED_LOG, installGates, type LogGates } from '../helpers/log-gates.ts';
 import { Random, testSeed } from '../helpers/random.ts';
 import { startReadyService } from '../helpers/service-in-process.ts';
+import { ServiceThreads } from '../helpers/service-threads.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { WriteLoad } from '../helpers/write-load.ts';
 
@@ -28,6 +29,7 @@ const random = new Random(seed);
 
 interface World {
   readonly service: Service;
+  readonly kills: ServiceThreads;
   readonly dataDir: string;
   readonly gates: LogGates;
   readonly load: WriteLoad;
@@ -68,13 +70,13 @@ async function failFlush(world: World, meanwhile: () => Promise<void>): Promise<
  * come meanwhile: its successor takes these first, so the numbers in the void frame are theirs now.
  */
 async function killBeforeCommit(world: World, port: number): Promise<void> {
-  const { service, gates, load } = world;
+  const { kills, gates, load } = world;
   await onlyFramesAreFlushed(world);
   gates.flush.close();
   const batch = sendBatch(port, STALE.repeat(BATCH));
   await gates.flush.arrival();
   const sending = send(world);
-  await service.log.killThread();
+  await kills.killLog();
   gates.flush.open();
   await sending;
   const { body } = await batch;
@@ -138,9 +140,10 @@ t.test(`read across without missing or repeating anything (seed ${seed})`, async
   };
   const gates = installGates();
   const threads = { log: GATED_LOG };
+  const kills = new ServiceThreads(t);
   const { service, port } = await startReadyService(t, env, { threads });
   const load = new WriteLoad(service, seed, 60);
-  const world = { service, dataDir, gates, load };
+  const world = { service, kills, dataDir, gates, load };
   const followers = new Map([[0, await follow(t, port, 0)]]);
   const begin = async () => {
     followers.set(load.seq, await follow(t, port, load.seq));

@@ -5,10 +5,10 @@
  */
 import { pino } from 'pino';
 import type { Test } from 'tap';
-import { ApplierPool } from '../../src/apply/applier-pool.ts';
+import type { ApplierPool } from '../../src/apply/applier-pool.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
 import { BellWatch } from '../../src/ring/bell.ts';
-import { COMMIT_BELL_BACK, CommitRing } from '../../src/ring/commit-ring.ts';
+import { COMMIT_BELL_BACK, type CommitRing } from '../../src/ring/commit-ring.ts';
 import { SLOT_BYTES, SlotViews } from '../../src/ring/slot.ts';
 import {
   ENTRY_VERSION,
@@ -17,9 +17,10 @@ import {
   SHARD_USED,
   Shard,
 } from '../../src/store/shard.ts';
-import { SharedProductStore } from '../../src/store/shared-product-store.ts';
+import type { SharedProductStore } from '../../src/store/shared-product-store.ts';
 import { planStore } from '../../src/store/sizing.ts';
 import { createSharedMemory } from '../../src/write-path/memory.ts';
+import { WritePath } from '../../src/write-path/write-path.ts';
 import { SCRIPT_WORDS, SCRIPTED_APPLIER } from './applier-script.ts';
 import { bounded } from './bounded.ts';
 import { type PlainEvent, putEvent } from './plain-event.ts';
@@ -39,6 +40,7 @@ export interface ApplyWorldOptions {
 export type Sent = Omit<PlainEvent, 'seq'>;
 
 export class ApplyWorld {
+  readonly path: WritePath;
   readonly pool: ApplierPool;
   readonly ring: CommitRing;
   readonly store: SharedProductStore;
@@ -55,23 +57,33 @@ export class ApplyWorld {
 
   constructor(t: Test, options: ApplyWorldOptions = {}) {
     const { appliers = 1, shards = 4, firstCursor = 0, storeBytes = 1 << 20 } = options;
-    const store = planStore(storeBytes, shards);
-    const made = createSharedMemory({ queueSize: BATCH_MAX, appliers, store, firstCursor });
-    const memory = { ...made, script: this.script };
-    this.ring = new CommitRing(memory.commit, appliers);
-    this.#publisher = new CommitPublisher(this.ring);
-    this.#shards = memory.shards.map((buffer) => new Shard(buffer));
-    this.#key = memory.hashKey;
-    this.store = new SharedProductStore(this.#shards, memory.hashKey);
+    const memory = {
+      queueSize: BATCH_MAX,
+      appliers,
+      store: planStore(storeBytes, shards),
+      firstCursor,
+    };
     const write = (line: string) => void this.logged.push(JSON.parse(line));
-    this.pool = new ApplierPool({
-      memory,
-      entry: SCRIPTED_APPLIER,
-      logger: pino({ level: 'info' }, { write }),
-      onFatal: (reason) => void this.fatal.push(reason),
-    });
+    this.path = new WritePath(
+      {
+        ...memory,
+        memory: { ...createSharedMemory(memory), ...{ script: this.script } },
+        storageTimeoutMs: WAIT_MS_MAX,
+        // The test is the log.
+        log: { entry: SCRIPTED_APPLIER, data: {} },
+        applierEntry: SCRIPTED_APPLIER,
+        logger: pino({ level: 'info' }, { write }),
+      },
+      { onFatal: (reason) => void this.fatal.push(reason) },
+    );
+    this.ring = this.path.commits;
+    this.pool = this.path.appliers;
+    this.store = this.path.store;
+    this.#publisher = new CommitPublisher(this.ring);
+    this.#shards = this.path.memory.shards.map((buffer) => new Shard(buffer));
+    this.#key = this.path.memory.hashKey;
     this.pool.start();
-    t.teardown(() => this.pool.terminate());
+    t.teardown(() => this.path.terminate());
   }
 
   /** Commits the events as one batch (≤ 1,024), once the ring has room; the model sees them too. */
@@ -89,7 +101,8 @@ export class ApplyWorld {
 
   /** Resolves when the appliers are behind everything sent. */
   async caughtUp(): Promise<void> {
-    await this.#until(() => this.pool.isCaughtUp(), 'the appliers to catch up');
+    const isCaughtUp = () => this.ring.backlog(this.#publisher.head) === 0;
+    await this.#until(isCaughtUp, 'the appliers to catch up');
   }
 
   /** Closes the ring; resolves when the appliers have ended. */

@@ -1,13 +1,14 @@
 /**
  * Entry of a log thread whose disk fails while the first word of `faults` is 1: every write and
- * flush gives EIO, and the second word counts them. The words ride in the shared memory that the thread is given; see pipeline.ts.
+ * flush gives EIO, and the second word counts them. The words come with what the thread is given; see
+ * pipeline.ts.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type FileHandle, NodeFileSystem } from '../../src/log/file-system.ts';
 import type { LogThreadData } from '../../src/write-path/log-messages.ts';
 import { runLogThread } from '../../src/write-path/log-thread.ts';
 
-const { faults } = (workerData as { memory: { faults: Int32Array } }).memory;
+const { faults } = workerData as { faults: Int32Array };
 
 class FaultyFileSystem extends NodeFileSystem {
   override write(...args: Parameters<NodeFileSystem['write']>): number {

@@ -39,7 +39,7 @@ export async function serves(
   const { service, port } = await startReadyService(t, { DATA_DIR: to });
   const client = new ApiClient(port);
   try {
-    t.equal(service.store.size, model.products.size, 'no product more, none less');
+    t.equal(service.path.store.size, model.products.size, 'no product more, none less');
     for (const [id, { seq, ...fields }] of model.products) {
       const [price, stock] = [fields.price, fields.stock].map((value) =>
         Number.isNaN(value) ? null : value,

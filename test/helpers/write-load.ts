@@ -81,7 +81,7 @@ export class WriteLoad {
     for (const [id, { seq, price, stock }] of this.#model.products) {
       const deleted = Number.isNaN(price) && Number.isNaN(stock);
       const expected = { deleted, price: numberOf(price), stock: numberOf(stock), version: seq };
-      const stored = readProduct(this.#service.store, id);
+      const stored = readProduct(this.#service.path.store, id);
       if (typeof stored === 'string' || stored.seq !== seq) return `${id}: the model is wrong`;
       const told = last.get(id);
       const found = told && {
@@ -105,9 +105,9 @@ export class WriteLoad {
 
   #pending: PlainEvent | undefined;
 
-  #offer(event: PlainEvent, waiter: Parameters<Service['intake']['offer']>[1]) {
+  #offer(event: PlainEvent, waiter: Parameters<Service['path']['intake']['offer']>[1]) {
     const { isDelete = false, key: _, ...rest } = event;
-    const answer = this.#service.intake.offer({ isDelete, ...rest }, waiter);
+    const answer = this.#service.path.intake.offer({ isDelete, ...rest }, waiter);
     this.#pending = answer === 'queued' ? undefined : event;
     return answer;
   }

@@ -143,8 +143,8 @@ t.test('takes partial events and leaves the other field as it is', async (t) => 
   ].join('\n');
   t.equal((await sendBatch(port, body, APPLIED)).status, 200);
   const shown = (id: string) => {
-    t.equal(service.store.read(id), 'found');
-    return [service.store.state.price, service.store.state.stock];
+    t.equal(service.path.store.read(id), 'found');
+    return [service.path.store.state.price, service.path.store.state.stock];
   };
   t.strictSame(shown('a'), [1, Number.NaN]);
   t.strictSame(shown('b'), [1, 7]);

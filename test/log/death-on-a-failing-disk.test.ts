@@ -35,21 +35,21 @@ async function goesOn(t: Test, made: Awaited<ReturnType<typeof outage>>): Promis
   t.same(pipeline.fatal, []);
   t.equal(await pipeline.stop(), true);
   const again = await Pipeline.start(t, { dataDir });
-  t.match(readProduct(again.store, 'p'), { price: 4, seq: 4 });
+  t.match(readProduct(again.path.store, 'p'), { price: 4, seq: 4 });
   t.equal(await again.stop(), true);
 }
 
 t.test('the disk is back before its successor starts', async (t) => {
   const made = await outage(t);
   Atomics.store(made.faults, 0, 0);
-  await made.pipeline.log.killThread();
+  await made.pipeline.threads.killLog();
   await goesOn(t, made);
 });
 
 t.test('the disk goes on failing while its successor starts', async (t) => {
   const made = await outage(t);
   const { pipeline, faults } = made;
-  await pipeline.log.killThread();
+  await pipeline.threads.killLog();
   // The successor has met the bad disk when the disk refuses it something.
   Atomics.store(faults, 1, 0);
   await polled(

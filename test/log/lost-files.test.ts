@@ -27,7 +27,8 @@ async function started(t: Test) {
     return seq;
   };
   t.equal(await send(1), 1);
-  const { guard, log } = pipeline;
+  const { guard } = pipeline;
+  const { log } = pipeline.path;
   /** Says it, and waits until the log thread has left the old segment. */
   const letsGo = async (lost: number) => {
     log.wake();
@@ -88,7 +89,7 @@ t.test('a log thread that dies meanwhile', async (t) => {
   await Promise.all(waiting);
   const lost = guard.lose();
   await letsGo(lost);
-  await pipeline.log.killThread();
+  await pipeline.threads.killLog();
   save(lost);
   await ends(t, made);
 });

@@ -71,7 +71,7 @@ for (const format of formats) {
 
     const check = (pipeline: Pipeline) => {
       for (const [key, product] of Object.entries(expected.products)) {
-        t.match(readProduct(pipeline.store, key.slice('id:'.length)), product, key);
+        t.match(readProduct(pipeline.path.store, key.slice('id:'.length)), product, key);
       }
     };
     const pipeline = await Pipeline.start(t, { dataDir });
@@ -84,7 +84,7 @@ for (const format of formats) {
 
     const again = await Pipeline.start(t, { dataDir });
     check(again);
-    t.match(readProduct(again.store, 'new'), { price: 1, seq: expected.events + 1 });
+    t.match(readProduct(again.path.store, 'new'), { price: 1, seq: expected.events + 1 });
     t.equal(await again.stop(), true);
   });
 }

@@ -24,7 +24,7 @@ for (const firstCursor of [0, 2 ** 31 - KEYS]) {
     const random = new Random(seed);
     const dataDir = tempDir(t);
     const pipeline = await Pipeline.start(t, { dataDir, firstCursor });
-    const bulk = new BulkProducer(pipeline.rings, pipeline.hashKey);
+    const bulk = new BulkProducer(pipeline.path.rings, pipeline.path.memory.hashKey);
     /** The seqs that each key was answered with, and how often as new. */
     const seqs = Array.from({ length: KEYS }, () => new Set<number>());
     const timesNew = new Array<number>(KEYS).fill(0);
@@ -57,7 +57,7 @@ for (const firstCursor of [0, 2 ** 31 - KEYS]) {
       // A thread that dies again and again without getting anywhere is given up, and rightly so.
       await sent[sinceDeath];
       sinceDeath = sent.length;
-      await pipeline.log.killThread();
+      await pipeline.threads.killLog();
     }
     await Promise.all(sent);
     t.same(pipeline.fatal, []);
@@ -92,7 +92,7 @@ for (const firstCursor of [0, 2 ** 31 - KEYS]) {
 
 t.test('a bulk event wakes the log thread, without a live one', async (t) => {
   const pipeline = await Pipeline.start(t, { dataDir: tempDir(t) });
-  const bulk = new BulkProducer(pipeline.rings, pipeline.hashKey);
+  const bulk = new BulkProducer(pipeline.path.rings, pipeline.path.memory.hashKey);
   for (let n = 1; n <= 20; n++) {
     t.match(await bulk.send(eventOf(n)), { seq: n, isReplayed: false, isConflict: false });
   }

@@ -37,8 +37,8 @@ for (const isKilled of [false, true]) {
     let price = 0;
 
     const look = (productId: string) => {
-      if (pipeline.store.read(productId) !== 'found') return;
-      const { state } = pipeline.store;
+      if (pipeline.path.store.read(productId) !== 'found') return;
+      const { state } = pipeline.path.store;
       if (state.stock !== state.price * 2) faults.push(`${productId} is mixed`);
       if (state.seq < (seenOf.get(productId) ?? 0)) faults.push(`${productId} went back`);
       seenOf.set(productId, state.seq);
@@ -55,7 +55,7 @@ for (const isKilled of [false, true]) {
       killAt = priceOf.size + KILL_EVERY;
       isOverIt = pipeline.mark();
       const thread = random.below(4);
-      kills.push(thread === 3 ? pipeline.log.killThread() : pipeline.appliers.killThread(thread));
+      kills.push(thread === 3 ? pipeline.threads.killLog() : pipeline.threads.killApplier(thread));
     };
     const produce = async () => {
       let lastSeq = 0;
@@ -83,13 +83,13 @@ for (const isKilled of [false, true]) {
     t.equal(Math.max(...lastOf.values()), total, 'the numbers are 1 … the number of events');
     const check = (pipeline: Pipeline) => {
       for (const [productId, seq] of lastOf) {
-        t.equal(pipeline.store.read(productId), 'found');
-        t.equal(pipeline.store.state.seq, seq, `${productId} has the seq of its last event`);
-        t.equal(pipeline.store.state.price, priceOf.get(seq));
+        t.equal(pipeline.path.store.read(productId), 'found');
+        t.equal(pipeline.path.store.state.seq, seq, `${productId} has the seq of its last event`);
+        t.equal(pipeline.path.store.state.price, priceOf.get(seq));
       }
     };
     check(pipeline);
-    t.equal(pipeline.appliers.setAsideCount, 0);
+    t.equal(pipeline.path.appliers.setAsideCount, 0);
     t.same(pipeline.fatal, []);
     const deaths = pipeline.logged.filter(({ msg }) => /died/.test(msg)).length;
     t.ok(isKilled ? deaths >= kills.length / 2 : deaths === 0, `${deaths} threads died`);

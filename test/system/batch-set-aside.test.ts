@@ -53,7 +53,7 @@ t.test('also of a batch longer than the outcome window', async (t) => {
   t.strictSame([told.status, told.body.set_aside], [207, [1]]);
   // The other appliers were ahead by then: its late outcome must not have fallen on one of theirs.
   for (let seq = 2002; seq <= 3001; seq++) {
-    const outcome = service.outcomes.outcomeOf(seq);
+    const outcome = service.path.outcomes.outcomeOf(seq);
     if (outcome !== 'applied') t.fail(`event ${seq} is told as ${outcome}`);
   }
 });

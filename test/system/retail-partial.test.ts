@@ -41,7 +41,7 @@ for (const seed of SEEDS) {
     const isApplied = pipeline.mark();
     const applied = () => (isApplied() ? true : undefined);
     await polled(applied, APPLIED_MS_MAX, 'the appliers');
-    t.strictSame(differences(pipeline.store), []);
+    t.strictSame(differences(pipeline.path.store), []);
   });
 }
 
@@ -56,7 +56,7 @@ t.test(`over HTTP, every other event whole, seed ${HTTP_SEED}`, async (t) => {
   });
   t.strictSame([...statuses], [202]);
   await client.allApplied();
-  t.strictSame(differences(service.store), []);
+  t.strictSame(differences(service.path.store), []);
 });
 
 function post(body: EventBody): WriteRequest {

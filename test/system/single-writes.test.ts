@@ -35,7 +35,8 @@ async function setup(t: Test, connections?: number) {
 }
 
 /** Price and stock as the store has them; NaN where absent. */
-function stateOf({ store }: Service, id: string): { price: number; stock: number } | undefined {
+function stateOf({ path }: Service, id: string): { price: number; stock: number } | undefined {
+  const { store } = path;
   if (store.read(id) !== 'found') return undefined;
   const { price, stock } = store.state;
   return { price, stock };

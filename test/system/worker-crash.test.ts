@@ -1,6 +1,5 @@
 /** Threads that die under load: the service goes on answering and nothing acknowledged is lost. */
 import t from 'tap';
-import type { Service } from '../../src/service.ts';
 import { AckLedger } from '../helpers/ack-ledger.ts';
 import { ApiClient, type EventBody } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';
@@ -11,6 +10,7 @@ import {
   installDeaths,
 } from '../helpers/deadly-prices.ts';
 import { startReadyService } from '../helpers/service-in-process.ts';
+import { ServiceThreads } from '../helpers/service-threads.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { faultsOf, write } from '../helpers/writers.ts';
 
@@ -19,19 +19,20 @@ const KILL_EVERY = 200;
 const KILLS = 6;
 
 /** Kills a log thread. */
-const killLog = ({ log }: Service) => log.killThread();
+const killLog = (threads: ServiceThreads) => threads.killLog();
 
-/** Kills an applier, and the thread that takes its place while that starts: the newest is first. */
-async function killAppliers({ appliers }: Service): Promise<void> {
-  await appliers.killThread(0);
-  await appliers.killThread(0);
+/** Kills an applier, and the thread that takes its place while that starts. */
+async function killAppliers(threads: ServiceThreads): Promise<void> {
+  await threads.killApplier(0);
+  await threads.killApplier(-1);
 }
 
 for (const [victim, kill] of Object.entries({ 'log thread': killLog, applier: killAppliers })) {
   t.test(`${victim} killed ${KILLS} times under load`, async (t) => {
     const env = { DATA_DIR: tempDir(t) };
+    const threads = new ServiceThreads(t);
     const { service, port, logged } = await startReadyService(t, env);
-    const { appliers } = service;
+    const { appliers, watermark, progress } = service.path;
     const ledger = new AckLedger();
     const kills: Promise<void>[] = [];
     let nextKillAt = KILL_EVERY;
@@ -44,10 +45,10 @@ for (const [victim, kill] of Object.entries({ 'log thread': killLog, applier: ki
       isOver: () => kills.length === KILLS && ledger.acknowledgements >= nextKillAt,
       onAcknowledged: () => {
         // Only once they have got over the last one.
-        if (kills.length === KILLS || !appliers.isCaughtUp()) return;
+        if (kills.length === KILLS || watermark.seq + 1 < progress.loadNextSeq()) return;
         if (ledger.acknowledgements < nextKillAt) return;
         nextKillAt = ledger.acknowledgements + KILL_EVERY;
-        kills.push(kill(service));
+        kills.push(kill(threads));
       },
     });
     await Promise.all(kills);
@@ -82,7 +83,7 @@ t.test('an event that its applier dies of', async (t) => {
   await post({ product_id: 'once', price: DEADLY_ONCE, stock: 1 });
   await client.visible('once', DEADLY_ONCE);
   t.equal(deaths(), 1, 'the applier died of it once');
-  t.equal(service.appliers.setAsideCount, 0, 'and was only started again');
+  t.equal(service.path.appliers.setAsideCount, 0, 'and was only started again');
 
   await post({ product_id: 'always', price: 1, stock: 1 });
   await post({ product_id: 'always', price: DEADLY_ALWAYS, stock: 2 });
@@ -91,13 +92,15 @@ t.test('an event that its applier dies of', async (t) => {
   for (const id of others) await post({ product_id: id, price: 2, stock: 2 });
   for (const id of others) await client.visible(id, 2);
   await polled(
-    () => (service.appliers.setAsideCount > 0 ? true : undefined),
+    () => (service.path.appliers.setAsideCount > 0 ? true : undefined),
     VISIBLE_MS_MAX,
     'the event to be set aside',
   );
   t.equal(deaths(), 3, 'the applier died of the other twice');
-  t.equal(service.appliers.setAsideCount, 1);
-  t.match(service.appliers.setAside, [{ productId: 'always', price: DEADLY_ALWAYS, stock: 2 }]);
+  t.equal(service.path.appliers.setAsideCount, 1);
+  t.match(service.path.appliers.setAside, [
+    { productId: 'always', price: DEADLY_ALWAYS, stock: 2 },
+  ]);
   t.match(
     logged.find(({ msg }) => msg.startsWith('event set aside')),
     { event: { productId: 'always', price: DEADLY_ALWAYS, stock: 2 } },

@@ -1,0 +1,22 @@
+/** Which log a write path has, as the main thread chooses it. */
+import type { DataDir } from '../log/data-dir.ts';
+import type { LogThreadData } from './log-messages.ts';
+
+export interface LogSource {
+  /** Module of the log's thread. */
+  readonly entry: URL;
+  /** What that thread is given beside the shared memory; survives structured cloning. */
+  readonly data: object;
+}
+
+const FILE_LOG_ENTRY = new URL('../../workers/log.ts', import.meta.url);
+
+/** The log in the files of a data folder. */
+export function fileLog(
+  { logFolder: folder, checkpointFolder: checkpoints, held }: DataDir,
+  segmentBytesMax: number,
+  entry = FILE_LOG_ENTRY,
+): LogSource {
+  const data: Omit<LogThreadData, 'memory'> = { folder, checkpoints, segmentBytesMax, held };
+  return { entry, data };
+}

@@ -1,0 +1,215 @@
+/**
+ * The write path as one unit: shared memory, rings, intakes, the log's thread, appliers, store, and how
+ * far events have come. Main thread. Its life:
+ *
+ *   new ── start ──▶ log replays ── ready ──▶ open ──▶ takes events ── drain ── finish ── terminate
+ *
+ * `stop` is the last three in one, for whoever has no connections to end in between.
+ */
+import type { Logger } from 'pino';
+import { AppliedWatermark } from '../apply/applied-watermark.ts';
+import { ApplierPool } from '../apply/applier-pool.ts';
+import { EventOutcomes } from '../apply/event-outcomes.ts';
+import { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import { ReceiptWindow } from '../dedupe/receipt-window.ts';
+import { BulkIntake } from '../intake/bulk-intake.ts';
+import { RingIntake } from '../intake/ring-intake.ts';
+import { SlotAdmission } from '../intake/slot-admission.ts';
+import { OutcomeReader, OutcomeWindow } from '../outcome/outcome-window.ts';
+import { CommitRing } from '../ring/commit-ring.ts';
+import { IntakeRing, type IntakeRings } from '../ring/intake-ring.ts';
+import { LogProgress } from '../ring/progress.ts';
+import { Admission } from '../store/admission.ts';
+import { Shard } from '../store/shard.ts';
+import { SharedProductStore } from '../store/shared-product-store.ts';
+import type { SharedMemory } from '../threads/shared-memory.ts';
+import type { LogSource } from './log-source.ts';
+import { LogSupervisor } from './log-supervisor.ts';
+import { createSharedMemory, type MemoryOptions } from './memory.ts';
+
+const APPLIER_ENTRY = new URL('../../workers/applier.ts', import.meta.url);
+const BATCHES_MAX_DEFAULT = 1;
+
+export interface WritePathOptions extends MemoryOptions {
+  /** Batches at a time; one, unless given. */
+  readonly batchesMax?: number;
+  /** How long an event waits for the log at the most. */
+  readonly storageTimeoutMs: number;
+  readonly log: LogSource;
+  readonly logger: Logger;
+  /** Allocated for these options already; tests add what only their threads know. */
+  readonly memory?: SharedMemory;
+  /** Module of an applier's thread; workers/applier.ts but in tests. */
+  readonly applierEntry?: URL | undefined;
+}
+
+/** Hears what the threads find out. */
+export interface WritePathListener {
+  /** Whether the log can be written. */
+  readonly onStorage?: (available: boolean, reason: string) => void;
+  /** How far a long start has come. */
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+  /** A checkpoint was found damaged and passed over. */
+  readonly onDamagedCheckpoint?: (replayFrom: number) => void;
+  /** One line: the write path can't go on. */
+  readonly onFatal: (reason: string) => void;
+}
+
+export class WritePath {
+  readonly memory: SharedMemory;
+  readonly rings: IntakeRings;
+  readonly commits: CommitRing;
+  readonly store: SharedProductStore;
+  /** Takes single events. */
+  readonly intake: RingIntake;
+  /** Takes batches. */
+  readonly bulk: BulkIntake;
+  /** The keys that the log knows. */
+  readonly known: DedupeWindow;
+  /** The receipts of batches that it knows. */
+  readonly receipts: ReceiptWindow;
+  readonly progress: LogProgress;
+  readonly watermark: AppliedWatermark;
+  readonly outcomes: OutcomeReader;
+  readonly events: EventOutcomes;
+  readonly appliers: ApplierPool;
+  readonly log: LogSupervisor;
+  #abandoned = 0;
+  /** Whether the appliers are started, or never will be. */
+  #appliersStarted: Promise<void> = Promise.resolve();
+  #terminated = false;
+
+  /** Allocates and joins everything; no thread runs yet. */
+  constructor(options: WritePathOptions, listener: WritePathListener) {
+    const { store: plan, queueSize, bulkQueueSize = 1, outcomeEvents = 1, logger } = options;
+    const { appliers, storageTimeoutMs, batchesMax = BATCHES_MAX_DEFAULT } = options;
+    const memory = options.memory ?? createSharedMemory(options);
+    const { hashKey } = memory;
+    const shards = memory.shards.map((buffer) => new Shard(buffer));
+    this.memory = memory;
+    this.rings = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
+    this.commits = new CommitRing(memory.commit, appliers);
+    this.store = new SharedProductStore(shards, hashKey);
+    const room = {
+      store: this.store,
+      admission: new Admission(shards, plan),
+      shards: shards.length,
+      hashKey,
+    };
+    this.intake = new RingIntake({ ring: this.rings.live, queueSize, storageTimeoutMs, ...room });
+    this.bulk = new BulkIntake({
+      rings: this.rings,
+      queueSize: bulkQueueSize,
+      batchesMax,
+      admission: new SlotAdmission(room),
+      storageTimeoutMs,
+    });
+    this.known = new DedupeWindow(memory.dedupe, hashKey);
+    this.receipts = new ReceiptWindow(memory.receipts, hashKey);
+    this.progress = new LogProgress(memory.progress);
+    this.watermark = new AppliedWatermark(this.commits, this.progress);
+    this.outcomes = new OutcomeReader({
+      window: new OutcomeWindow(memory.outcomes),
+      events: outcomeEvents,
+      progress: this.progress,
+      applied: this.watermark,
+    });
+    const { onFatal, onStorage, onProgress, onDamagedCheckpoint } = listener;
+    const entry = options.applierEntry ?? APPLIER_ENTRY;
+    this.appliers = new ApplierPool({ memory, entry, logger, onFatal });
+    this.events = new EventOutcomes({
+      watermark: this.watermark,
+      outcomes: this.outcomes,
+      setAsideIn: (from, to) => this.appliers.setAsideIn(from, to),
+    });
+    this.log = new LogSupervisor({
+      memory,
+      source: options.log,
+      logger,
+      onStorage: (available, reason) => onStorage?.(available, reason),
+      onProgress: (done, total) => onProgress?.(done, total),
+      onDamagedCheckpoint: (replayFrom) => onDamagedCheckpoint?.(replayFrom),
+      onFatal,
+    });
+  }
+
+  /**
+   * Starts the log's thread, and the appliers once `after` has settled: until there is something to
+   * apply, the log needs the cores. But in any case: a replay ends with them only.
+   */
+  start(after: Promise<unknown> = Promise.resolve()): void {
+    this.log.start();
+    const startAppliers = () => {
+      if (!this.#terminated) this.appliers.start();
+    };
+    this.#appliersStarted = after.then(startAppliers, startAppliers);
+  }
+
+  /** Resolves when the log is replayed; rejects, with one line, when it refuses. */
+  get ready(): Promise<void> {
+    return this.log.serving;
+  }
+
+  /** Takes events from now on. Once it is ready. */
+  open(): void {
+    this.events.replayedSeq = this.progress.loadNextSeq() - 1;
+    this.intake.open();
+    this.bulk.open();
+  }
+
+  /** Whether events can be made durable; while they can't, none are taken. */
+  set storageAvailable(available: boolean) {
+    this.intake.storageAvailable = available;
+    this.bulk.storageAvailable = available;
+  }
+
+  /** Takes no more events; resolves when all that were claimed are settled. */
+  async drain(): Promise<void> {
+    await Promise.all([this.intake.close(), this.bulk.close()]);
+  }
+
+  /**
+   * Ends the log, then the appliers once they have applied all of it. False if the log gave up on
+   * claimed events: `abandoned` says on how many.
+   */
+  async finish(): Promise<boolean> {
+    const isClean = await this.log.stop();
+    if (isClean) {
+      await this.#appliersStarted;
+      await this.appliers.finished();
+    } else {
+      this.#abandoned = this.intake.inFlight + this.bulk.inFlight;
+      this.failAll();
+    }
+    return isClean;
+  }
+
+  /** Claimed events that could not be stored, so that their outcome is unknown. */
+  get abandoned(): number {
+    return this.#abandoned;
+  }
+
+  /** Answers everybody who waits that the outcome is unknown. */
+  failAll(): void {
+    this.intake.failAll();
+    this.bulk.failAll();
+  }
+
+  /** Ends the threads wherever they are. */
+  async terminate(): Promise<void> {
+    this.#terminated = true;
+    await this.log.terminate();
+    await this.appliers.terminate();
+    this.intake.dispose();
+    this.bulk.dispose();
+    this.watermark.dispose();
+  }
+
+  /** Drains, finishes and terminates; false if the log gave up on events. */
+  async stop(): Promise<boolean> {
+    await this.drain();
+    const isClean = await this.finish();
+    await this.terminate();
+    return isClean;
+  }
+}

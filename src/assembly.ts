@@ -6,7 +6,6 @@ import type { Logger } from 'pino';
 import { ChangeFeed } from './changes/change-feed.ts';
 import { changeHistory } from './changes/change-reader.ts';
 import { ChangeTeller } from './changes/change-teller.ts';
-import { LogHistory } from './changes/log-history.ts';
 import { RingHistory } from './changes/ring-history.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { parseRetention } from './checkpoint/retention.ts';
@@ -14,10 +13,9 @@ import type { Config } from './config/schema.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
-import { heldPath } from './log/held-files.ts';
 import { planStore } from './store/sizing.ts';
 import { ClockWatch } from './time/clock-watch.ts';
-import { fileLog } from './write-path/log-source.ts';
+import { fileLog, type LogSource } from './write-path/log-source.ts';
 import { memoryOptionsOf } from './write-path/memory-options.ts';
 import { WritePath } from './write-path/write-path.ts';
 
@@ -26,6 +24,8 @@ export interface ServiceOptions {
   readonly logger: Logger;
   /** Where the ring cursors start (an Int32); tests put it just below the 32-bit wrap. */
   readonly firstCursor?: number;
+  /** Another log than the one in the data folder. */
+  readonly log?: LogSource;
   /** Modules of the threads, where a test wants others than those in workers/. */
   readonly threads?: { readonly applier?: URL; readonly log?: URL };
 }
@@ -76,7 +76,7 @@ export function assemble(
       ...(firstCursor === undefined ? {} : { firstCursor }),
       batchesMax,
       storageTimeoutMs,
-      log: fileLog(dataDir, config.segmentBytesMax, threads?.log),
+      log: options.log ?? fileLog(dataDir, config.segmentBytesMax, threads?.log),
       applierEntry: threads?.applier,
       logger,
     },
@@ -91,14 +91,9 @@ export function assemble(
   const changes = new ChangeFeed({
     history: changeHistory(
       new RingHistory(path.commits, progress),
-      new LogHistory({
-        get folder() {
-          return heldPath(held, logFolder);
-        },
-        progress,
-        hashKey: memory.hashKey,
-      }),
+      path.history,
       new ChangeTeller(store, outcomes),
+      memory.hashKey,
     ),
     progress,
     applied: watermark,

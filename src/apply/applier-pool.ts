@@ -2,10 +2,16 @@
  * Supervises the appliers: one endless task for each in a Piscina pool of their own. A thread that
  * dies is replaced and goes on from its cursor; an event that kills its applier a second time is
  * set aside, so that one poisonous event can't stop the rest. Main thread.
+ *
+ * So is an event that finds no room: the admission reserves some for each event that comes in here, but
+ * not for those that the log has from another instance. It takes what the shards have beyond the
+ * admission's bound, and ends as `dead` when that is used up. While the log is replayed the start is
+ * refused instead: MAX_MEMORY_USAGE is too small, and nothing of the log may be left out.
  */
 import type { Logger } from 'pino';
 import { Piscina } from 'piscina';
 import { CommitRing, commitCursor } from '../ring/commit-ring.ts';
+import { LogProgress } from '../ring/progress.ts';
 import { describeSlot, type SlotContent } from '../ring/slot.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
@@ -29,9 +35,18 @@ export interface ApplierPoolOptions {
 
 type Pool = Piscina<ApplierTask, ApplierEnd>;
 
+/** An event that an applier did not finish, and where it stands in the ring. */
+interface Suspect {
+  readonly cursor: number;
+  readonly content: SlotContent;
+}
+
+const NO_ROOM = 'the store has no room for its product; raise MAX_MEMORY_USAGE';
+
 export class ApplierPool {
   readonly #options: ApplierPoolOptions;
   readonly #ring: CommitRing;
+  readonly #progress: LogProgress;
   /** None before `start`. */
   #pool: Pool | undefined;
   #finished: Promise<unknown> = Promise.resolve();
@@ -48,6 +63,7 @@ export class ApplierPool {
     this.#options = options;
     const { memory } = options;
     this.#ring = new CommitRing(memory.commit, memory.appliers.length);
+    this.#progress = new LogProgress(memory.progress);
   }
 
   /** Starts all appliers. What was published before waits for them in the ring. Call once. */
@@ -80,7 +96,7 @@ export class ApplierPool {
     await this.#finished;
   }
 
-  /** Events set aside since the start. */
+  /** Events set aside since the start: `dead`. */
   get setAsideCount(): number {
     return this.#setAsideCount;
   }
@@ -117,10 +133,16 @@ export class ApplierPool {
     while (!this.#terminating) {
       try {
         const end = await pool.run({ memory, index });
-        if (end === 'no-room') {
+        if (end === 'closed') return;
+        if (this.#isReplaying) {
           this.#stopProcess(new NoRoomError().message);
+          return;
         }
-        return;
+        const homeless = this.#suspect(
+          index,
+          Atomics.load(this.#ring.cursors, commitCursor(index)),
+        );
+        if (homeless !== undefined) this.#setAsideEvent(index, homeless, NO_ROOM);
       } catch (error) {
         if (this.#terminating) return;
         this.#restarts++;
@@ -128,7 +150,7 @@ export class ApplierPool {
         const suspect = this.#suspect(index, cursor);
         logger.error({ err: error, applier: index, suspect: suspect?.content }, 'applier died');
         if (suspect !== undefined && suspect.cursor === lastSuspect) {
-          this.#setAsideEvent(index, suspect.cursor, suspect.content);
+          this.#setAsideEvent(index, suspect, 'it killed its applier twice');
           lastSuspect = undefined;
         } else if (suspect !== undefined) {
           lastSuspect = suspect.cursor;
@@ -164,7 +186,7 @@ export class ApplierPool {
   }
 
   /** The event an applier died on, if it was on one that it had not finished. */
-  #suspect(index: number, cursor: number): { cursor: number; content: SlotContent } | undefined {
+  #suspect(index: number, cursor: number): Suspect | undefined {
     const control = new ApplierControl(this.#options.memory.appliers[index] as SharedArrayBuffer);
     const at = control.diedOn();
     // Said once: a successor that dies before it comes to the slot did not die on it.
@@ -173,7 +195,12 @@ export class ApplierPool {
     return { cursor: at, content: describeSlot(this.#ring.slots, at & this.#ring.mask) };
   }
 
-  #setAsideEvent(index: number, cursor: number, content: SlotContent): void {
+  /** A log is opened only when all that it held before is applied. */
+  get #isReplaying(): boolean {
+    return this.#progress.loadPlace() === undefined;
+  }
+
+  #setAsideEvent(index: number, { cursor, content }: Suspect, reason: string): void {
     const { memory, logger } = this.#options;
     new ApplierControl(memory.appliers[index] as SharedArrayBuffer).orderSkip(cursor);
     this.#setAsideCount++;
@@ -185,10 +212,7 @@ export class ApplierPool {
         break;
       }
     }
-    logger.error(
-      { applier: index, event: content },
-      'event set aside: it killed its applier twice',
-    );
+    logger.error({ applier: index, event: content }, `event set aside: ${reason}`);
   }
 
   #stopProcess(reason: string): void {

@@ -11,6 +11,6 @@ export interface ApplierTask {
 /**
  * How an applier's task ends when it does not die:
  * - `closed`: the ring was closed and everything in it is applied.
- * - `no-room`: a replayed product did not fit; MAX_MEMORY_USAGE is smaller than the data.
+ * - `no-room`: a new product did not fit; the slot is the one that its control block names.
  */
 export type ApplierEnd = 'closed' | 'no-room';

@@ -1,10 +1,11 @@
 /**
- * A place in the history that moves on: from the commit ring when recent, else from the log's files.
+ * A place in the history that moves on: from the commit ring when recent, else from the log.
  * Main thread; a slice a call, so that nothing else waits long.
  */
+import type { HistoryCursor, LogHistory } from '../log/event-log.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
 import type { ChangeTeller } from './change-teller.ts';
 import { EventBatch } from './event-batch.ts';
-import { LogCursor, type LogHistory } from './log-history.ts';
 import type { RingHistory } from './ring-history.ts';
 
 /** What all readers share. */
@@ -13,20 +14,23 @@ export interface ChangeHistory {
   readonly log: LogHistory;
   readonly teller: ChangeTeller;
   readonly batch: EventBatch;
+  /** Of the ids in the store. */
+  readonly hashKey: HashKey;
 }
 
 export function changeHistory(
   ring: RingHistory,
   log: LogHistory,
   teller: ChangeTeller,
+  hashKey: HashKey,
 ): ChangeHistory {
-  return { ring, log, teller, batch: new EventBatch() };
+  return { ring, log, teller, batch: new EventBatch(), hashKey };
 }
 
 /**
  * - `moved`: the place is at least one event further.
  * - `busy`: a writer holds the next event's product; read again on a later turn.
- * - `load`: the next event is only in the files; `load` first.
+ * - `load`: the next event is only in the log; `load` first.
  */
 export type ReadStep = 'moved' | 'busy' | 'load';
 
@@ -34,8 +38,7 @@ export class ChangeReader {
   /** Seq of the last event passed. */
   place: number;
   readonly #history: ChangeHistory;
-  #cursor: LogCursor | undefined;
-  #isLoading = false;
+  #cursor: HistoryCursor | undefined;
 
   constructor(history: ChangeHistory, place: number) {
     this.#history = history;
@@ -47,11 +50,14 @@ export class ChangeReader {
    * that changed something to `onChange`, until that returns false.
    */
   read(until: number, onChange: (seq: number, json: string) => boolean): ReadStep {
-    const { ring, teller, batch } = this.#history;
+    const { ring, teller, batch, hashKey } = this.#history;
     const from = this.place + 1;
     let count = ring.copy(from, until, batch);
-    if (count > 0) this.#leaveFiles();
-    else count = this.#cursor?.copy(from, until, batch) ?? 0;
+    if (count > 0) this.close();
+    else {
+      count = this.#cursor?.copy(from, until, batch.slots) ?? 0;
+      batch.hash(count, hashKey);
+    }
     if (count === 0) return 'load';
     for (let i = 0; i < count; i++) {
       const json = teller.tell(batch, i);
@@ -62,17 +68,10 @@ export class ChangeReader {
     return 'moved';
   }
 
-  /** Loads the next event from the files. `gone`: the log does not reach back to it. May throw. */
-  async load(): Promise<'loaded' | 'gone'> {
-    this.#cursor ??= new LogCursor(this.#history.log);
-    this.#isLoading = true;
-    try {
-      const result = await this.#cursor.load(this.place + 1);
-      if (result === 'gone') this.#cursor.release();
-      return result;
-    } finally {
-      this.#isLoading = false;
-    }
+  /** Loads the next event from the log. `gone`: the log does not reach back to it. May throw. */
+  load(): Promise<'loaded' | 'gone'> {
+    this.#cursor ??= this.#history.log.open();
+    return this.#cursor.load(this.place + 1);
   }
 
   /** Gives back shared memory while the reader waits for something else. */
@@ -81,11 +80,7 @@ export class ChangeReader {
   }
 
   close(): void {
-    this.#cursor?.close(this.#isLoading);
+    this.#cursor?.close();
     this.#cursor = undefined;
-  }
-
-  #leaveFiles(): void {
-    if (this.#cursor !== undefined) this.close();
   }
 }

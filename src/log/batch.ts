@@ -94,20 +94,22 @@ export class Batch {
     return this.#live.pending() > 0 ? 1 : this.#roomKept + 1;
   }
 
-  /**
-   * Takes what goes into the next frame, `free` slots at the most, and numbers it in place, from
-   * `nextSeq` on; returns how many events were kept.
-   */
-  take(free: number, nextSeq: number): number {
+  /** Takes what goes into the next frame, `free` slots at the most. */
+  take(free: number): void {
     const most = Math.min(free, this.slotsMax);
     const live = Math.min(this.#live.pending(), most);
     if (live > 0) this.#shortFrames = SHORT_FRAMES;
     else if (this.#shortFrames > 0) this.#shortFrames--;
     const share = this.#shortFrames > 0 ? BULK_SHARE : BATCH_SLOTS_MAX;
     const room = Math.max(0, Math.min(most - live, free - this.#roomKept));
-    const bulk = Math.min(this.#bulk.pending(), share, room);
-    const kept = this.#live.take(live, nextSeq, this.#window);
-    return kept + this.#bulk.take(bulk, nextSeq + kept, this.#window);
+    this.#live.taken = live;
+    this.#bulk.taken = Math.min(this.#bulk.pending(), share, room);
+  }
+
+  /** Numbers in place what was taken, from `nextSeq` on; returns how many events were kept. */
+  number(nextSeq: number): number {
+    const kept = this.#live.number(nextSeq, this.#window);
+    return kept + this.#bulk.number(nextSeq + kept, this.#window);
   }
 
   /** Gives the events kept that have no time of their own `timeMs`, the log's, as their arrival. */
@@ -186,16 +188,15 @@ class IntakeEnd {
     return (Atomics.load(this.ring.cursors, INTAKE_HEAD) - this.tail) | 0;
   }
 
-  /** Takes the next `count` slots; writes seqs from `nextSeq` on to those kept and counts them. */
-  take(count: number, nextSeq: number, window: DedupeWindow): number {
+  /** Writes seqs from `nextSeq` on to the slots taken that are kept, and counts them. */
+  number(nextSeq: number, window: DedupeWindow): number {
     const { slots, mask } = this.ring;
     const { words, doubles } = slots;
-    const { tail } = this;
-    this.taken = count;
+    const { tail, taken } = this;
     this.#drops = 0;
     this.receipts.length = 0;
     let seq = nextSeq;
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; i < taken; i++) {
       const index = (tail + i) & mask;
       // A receipt has a key, so that nothing without one is asked what it is.
       if (isKeyed(words, index)) {

@@ -2,19 +2,20 @@
  * The log thread's work: numbers the events of the intake rings, makes them durable in batches (one
  * flush each), passes them on to the appliers and only then settles them for the main thread.
  *
- * The story of one batch, and of a crash or a thread's death at each step:
- *  1. Slots are numbered in the intake rings, keys go into the dedupe window. Nobody has seen the
+ * The story of one batch (`commitPending`), and of a crash or a thread's death at each step:
+ *  1. number: slots are numbered in the intake rings, keys go into the dedupe window. Nobody has seen the
  *     numbers: a successor takes the keys back and numbers again, perhaps otherwise, since live
  *     events that came meanwhile go first.
- *  2. The frame is written and flushed. A crash before the flush returns: nobody was told; the tail
+ *  2. flush: the frame is written and flushed. A crash before the flush returns: nobody was told; the tail
  *     is torn, or whole and then simply there. The thread dies: its successor opens a fresh segment
  *     that says how far this one counts, so the frame is void and its events are written again.
- *  3. The slots are copied behind the head of the commit ring, unseen.
- *  4. The progress record flips: from here on the batch is committed, for a successor too.
- *     A repetition of an event in this batch is settled with it; one of an event committed before
- *     needs no flush, for that one is durable. Receipts in it go into their window now, and before
- *     the tails move: a successor puts in those of all slots between the tails told and committed.
- *  5. Both tails and the head are published and the bells rung; a successor repeats this harmlessly.
+ *  3. commit: the slots are copied behind the head of the commit ring, unseen. Then the progress record
+ *     flips: from here on the batch is committed, for a successor too.
+ *  4. settle: receipts in it go into their window, before the tails move: a successor puts in those of
+ *     all slots between the tails published and committed. Then both tails are published and the main
+ *     thread's bell rung. A repetition of an event in this batch is settled with it; one of an event
+ *     committed before needs no flush, for that one is durable.
+ *  5. hand on: the head is published and the appliers' bell rung. A successor repeats 4 and 5 harmlessly.
  *
  * When a write or flush fails, the batch stays in the intake rings and is written to a fresh segment
  * as in step 2, again and again with growing pauses, until it is durable or the service stops.
@@ -35,6 +36,7 @@ import {
 } from '../ring/slot.ts';
 import { Batch } from './batch.ts';
 import type { CommitPublisher } from './commit-publisher.ts';
+import type { EventLog } from './event-log.ts';
 import type { FileSystem } from './file-system.ts';
 import { FolderGuard } from './folder-guard.ts';
 import { FRAME_HEADER_BYTES, type SegmentEnd } from './format.ts';
@@ -83,7 +85,7 @@ export interface LogTail {
   readonly lastTimeMs: number;
 }
 
-export class Sequencer {
+export class Sequencer implements EventLog {
   readonly #options: SequencerOptions;
   readonly #frame: Buffer;
   readonly #frameSlots: SlotViews;
@@ -138,10 +140,6 @@ export class Sequencer {
     return this.#nextSeq;
   }
 
-  /**
-   * Works until the main thread asks to stop and everything before that is durable; then seals the
-   * log. Returns false if it had to give up on events that a failing disk would not take.
-   */
   run(): boolean {
     const { intakes, commits } = this.#options;
     // The doorbell and the stop word of both rings.
@@ -171,10 +169,7 @@ export class Sequencer {
     return true;
   }
 
-  /**
-   * For when nothing is pending: preallocates, or finds out when a failing disk is back. True when
-   * there is nothing left to do but to wait for the bell.
-   */
+  /** Preallocates, or finds out when a failing disk is back. */
   idle(): boolean {
     // When that fails, only a fresh segment turns writes on again, and without them no bell rings.
     if (this.#writer !== undefined) return this.#preallocate(this.#writer);
@@ -182,35 +177,40 @@ export class Sequencer {
     return false;
   }
 
-  /**
-   * Makes one batch of what is pending durable and passes it on; blocks while the appliers have no
-   * room. False when it was told to stop before a failing disk took the batch.
-   */
   commitPending(): boolean {
     const { commits } = this.#options;
     if (!this.#batch.isPending) return true;
     commits.waitForRoom(this.#batch.roomNeeded);
-    return this.#commit(this.#batch.take(commits.free(), this.#nextSeq));
-  }
-
-  /** Makes the batch's `count` events durable and passes them on. False when told to stop instead. */
-  #commit(count: number): boolean {
-    const { commits } = this.#options;
+    this.#batch.take(commits.free());
+    const count = this.#batch.number(this.#nextSeq);
     const commitTimeMs = this.#clock.now();
-    if (count > 0) {
-      this.#batch.stampArrivals(commitTimeMs);
-      this.#fillFrame(count);
-      if (!this.#makeDurable(count, commitTimeMs)) return false;
-    }
-    this.#batch.pass(commits, commitTimeMs);
-    this.#nextSeq += count;
-    this.#storeProgress();
-    this.#batch.noteReceipts(this.#options.receipts);
+    if (count > 0 && !this.#flush(count, commitTimeMs)) return false;
+    this.#commit(count, commitTimeMs);
     // The reply first: a client that is alone waits for nothing else, and the appliers, once woken,
     // would take the cores from the main thread.
-    this.#batch.settle();
+    this.#settle();
     if (count > 0) commits.publish();
     return true;
+  }
+
+  /** Writes and flushes the frame of `count` events. False when told to stop instead. */
+  #flush(count: number, commitTimeMs: number): boolean {
+    this.#batch.stampArrivals(commitTimeMs);
+    this.#fillFrame(count);
+    return this.#makeDurable(count, commitTimeMs);
+  }
+
+  /** Copies the batch's `count` events behind the commit ring's head, and flips the progress record. */
+  #commit(count: number, commitTimeMs: number): void {
+    this.#batch.pass(this.#options.commits, commitTimeMs);
+    this.#nextSeq += count;
+    this.#storeProgress();
+  }
+
+  /** Lets the main thread see what became of all that was taken. */
+  #settle(): void {
+    this.#batch.noteReceipts(this.#options.receipts);
+    this.#batch.settle();
   }
 
   /** Copies the batch to the frame, as it goes to disk. */

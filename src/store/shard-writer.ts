@@ -93,8 +93,8 @@ const PHASE_RELEASING = 3;
  * - `overtaken`: the entry came from a checkpoint and holds a later event; what became of this one
  *   was decided before.
  * - `receipt`: it is no event, but a batch's receipt (dedupe/batch-receipt.ts).
- * - `no-room`: a new product and no entry left. Admission makes this impossible for live events; at
- *   a replay it means that the store was made smaller than the data.
+ * - `no-room`: a new product and no entry left. Admission makes this impossible for events taken in
+ *   here; the event is another instance's, or at a replay the store was made smaller than the data.
  */
 export type ApplyResult = 'applied' | 'stale' | 'refused' | 'overtaken' | 'receipt' | 'no-room';
 

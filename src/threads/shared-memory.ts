@@ -35,6 +35,8 @@ export interface SharedMemory {
   readonly receipts: ReceiptMemory;
   /** ring/progress.ts */
   readonly progress: SharedArrayBuffer;
+  /** log/log-holds.ts */
+  readonly holds: SharedArrayBuffer;
   /** Random for each start. */
   readonly hashKey: HashKey;
 }

@@ -1,5 +1,9 @@
 /** Which log a write path has, as the main thread chooses it. */
 import type { DataDir } from '../log/data-dir.ts';
+import type { LogHistory } from '../log/event-log.ts';
+import { FileHistory } from '../log/file-history.ts';
+import { heldPath } from '../log/held-files.ts';
+import type { LogProgress } from '../ring/progress.ts';
 import type { LogThreadData } from './log-messages.ts';
 
 export interface LogSource {
@@ -7,6 +11,8 @@ export interface LogSource {
   readonly entry: URL;
   /** What that thread is given beside the shared memory; survives structured cloning. */
   readonly data: object;
+  /** Its history; `progress` says how far the log is. */
+  readonly history: (progress: LogProgress) => LogHistory;
 }
 
 const FILE_LOG_ENTRY = new URL('../../workers/log.ts', import.meta.url);
@@ -18,5 +24,12 @@ export function fileLog(
   entry = FILE_LOG_ENTRY,
 ): LogSource {
   const data: Omit<LogThreadData, 'memory'> = { folder, checkpoints, segmentBytesMax, held };
-  return { entry, data };
+  const history = (progress: LogProgress) =>
+    new FileHistory({
+      get folder() {
+        return heldPath(held, folder);
+      },
+      progress,
+    });
+  return { entry, data, history };
 }

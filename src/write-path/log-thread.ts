@@ -2,7 +2,6 @@
  * The log thread from start to end: brings the store back, then serves the intake. A successor of
  * a thread that died only goes on.
  */
-import { isReceipt } from '../dedupe/batch-receipt.ts';
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { isAccessError, ownerHint } from '../log/access.ts';
@@ -12,11 +11,12 @@ import { FolderGuard } from '../log/folder-guard.ts';
 import { LogDamagedError } from '../log/log-damaged-error.ts';
 import { unpackSegmentEnds } from '../log/segment-ends.ts';
 import { type LogTail, Sequencer } from '../log/sequencer.ts';
+import { type LeftBehind, resumeCommitted } from '../log/take-over.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { recover } from '../recovery/recovery.ts';
 import { Replay, StopRequested } from '../recovery/replay.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
-import { INTAKE_TAIL, IntakeRing, type IntakeRings, publishTail } from '../ring/intake-ring.ts';
+import { IntakeRing } from '../ring/intake-ring.ts';
 import { LogProgress, type Progress } from '../ring/progress.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
 import { Shard } from '../store/shard.ts';
@@ -79,35 +79,13 @@ export function runLogThread(
   tell({ type: 'closed', clean: sequencer.run() });
 }
 
-/** What a log thread that died has left in shared memory. */
-export interface LeftBehind {
-  readonly intakes: IntakeRings;
-  readonly dedupe: DedupeWindow;
-  readonly receipts: ReceiptWindow;
-}
-
-/** Goes on where a log thread died: what it committed is published, the rest is done again. */
-export function takeOver(
-  { intakes, dedupe, receipts }: LeftBehind,
-  commits: CommitPublisher,
-  died: Progress,
-): LogTail {
-  dedupe.takeOver(died.nextSeq);
-  receipts.takeOver(() => putUnsettled(intakes.bulk, died.bulkTail, receipts));
-  commits.resume(died.commitHead);
-  publishTail(intakes.live, died.liveTail);
-  publishTail(intakes.bulk, died.bulkTail);
+/** Goes on where a thread of the file log died. */
+export function takeOver(left: LeftBehind, commits: CommitPublisher, died: Progress): LogTail {
+  resumeCommitted(left, commits, died);
   // Its last segment may hold a frame that was never committed, so it is not written again.
   const { segment, previous, lastTimeMs = 0 } = unpackSegmentEnds(died.own);
   const { nextSeq } = died;
   return { nextSeq, segment, previous, lastFrameBytes: 0, fresh: true, lastTimeMs };
-}
-
-/** Puts the receipts in slots that are committed, up to the cursor `tail`, and not settled. */
-function putUnsettled({ slots, cursors, mask }: IntakeRing, tail: number, to: ReceiptWindow): void {
-  for (let c = Atomics.load(cursors, INTAKE_TAIL); c !== tail; c = (c + 1) | 0) {
-    if (isReceipt(slots.words, c & mask)) to.put(slots, c & mask);
-  }
 }
 
 function refusal(error: unknown, folder: string): string {

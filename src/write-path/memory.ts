@@ -5,6 +5,7 @@ import { getRandomValues } from 'node:crypto';
 import { APPLIER_CONTROL_BYTES } from '../apply/applier-control.ts';
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { ReceiptWindow } from '../dedupe/receipt-window.ts';
+import { LogHolds } from '../log/log-holds.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, nextPowerOfTwo } from '../ring/intake-ring.ts';
@@ -49,7 +50,8 @@ export function sharedMemoryBytes(options: MemoryOptions): number {
     OutcomeWindow.bytes(outcomeEvents, nextPowerOfTwo(commitSlots)) +
     DedupeWindow.bytes(dedupeEvents) +
     ReceiptWindow.bytes(dedupeEvents) +
-    PROGRESS_BYTES
+    PROGRESS_BYTES +
+    LogHolds.bytes
   );
 }
 
@@ -69,6 +71,7 @@ export function createSharedMemory(options: MemoryOptions): SharedMemory {
     dedupe: DedupeWindow.create(dedupeEvents, firstCursor),
     receipts: ReceiptWindow.create(dedupeEvents),
     progress: new SharedArrayBuffer(PROGRESS_BYTES),
+    holds: LogHolds.create(),
     hashKey: { k0, k1 },
   };
 }

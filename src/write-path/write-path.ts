@@ -15,6 +15,8 @@ import { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { BulkIntake } from '../intake/bulk-intake.ts';
 import { RingIntake } from '../intake/ring-intake.ts';
 import { SlotAdmission } from '../intake/slot-admission.ts';
+import type { LogHistory } from '../log/event-log.ts';
+import { LogHolds } from '../log/log-holds.ts';
 import { OutcomeReader, OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, type IntakeRings } from '../ring/intake-ring.ts';
@@ -74,6 +76,10 @@ export class WritePath {
   readonly events: EventOutcomes;
   readonly appliers: ApplierPool;
   readonly log: LogSupervisor;
+  /** What the log holds, by seq. */
+  readonly history: LogHistory;
+  /** From where on somebody still needs the log. */
+  readonly holds: LogHolds;
   #abandoned = 0;
   /** Whether the appliers are started, or never will be. */
   #appliersStarted: Promise<void> = Promise.resolve();
@@ -114,6 +120,8 @@ export class WritePath {
       progress: this.progress,
       applied: this.watermark,
     });
+    this.history = options.log.history(this.progress);
+    this.holds = new LogHolds(memory.holds);
     const { onFatal, onStorage, onProgress, onDamagedCheckpoint } = listener;
     const entry = options.applierEntry ?? APPLIER_ENTRY;
     this.appliers = new ApplierPool({ memory, entry, logger, onFatal });

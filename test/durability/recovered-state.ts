@@ -11,6 +11,7 @@ import { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
 import type { FileSystem } from '../../src/log/file-system.ts';
 import type { CheckedFrame } from '../../src/log/format.ts';
+import { LogHolds } from '../../src/log/log-holds.ts';
 import type { LogTail } from '../../src/log/sequencer.ts';
 import { OutcomeWindow } from '../../src/outcome/outcome-window.ts';
 import { type RecoverySink, recover } from '../../src/recovery/recovery.ts';
@@ -89,6 +90,7 @@ export class RecoveredState implements RecoverySink {
       dedupe: DedupeWindow.create(size.dedupeEvents, firstCursor, 2 * size.intakeSlots),
       receipts: ReceiptWindow.createFor(size.batches),
       progress: new SharedArrayBuffer(PROGRESS_BYTES),
+      holds: LogHolds.create(),
       hashKey,
     };
     this.dedupe = new DedupeWindow(this.memory.dedupe, hashKey);

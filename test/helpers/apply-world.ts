@@ -70,7 +70,15 @@ export class ApplyWorld {
         memory: { ...createSharedMemory(memory), ...{ script: this.script } },
         storageTimeoutMs: WAIT_MS_MAX,
         // The test is the log.
-        log: { entry: SCRIPTED_APPLIER, data: {} },
+        log: {
+          entry: SCRIPTED_APPLIER,
+          data: {},
+          history: () => ({
+            open: () => {
+              throw new Error('there is no log');
+            },
+          }),
+        },
         applierEntry: SCRIPTED_APPLIER,
         logger: pino({ level: 'info' }, { write }),
       },

@@ -44,7 +44,7 @@ export class Pipeline {
     const write = (line: string) => void this.logged.push(JSON.parse(line));
     this.threads = new ServiceThreads(t);
     this.#dataDir = DataDir.open(dataDir);
-    const { entry, data } = fileLog(this.#dataDir, segmentBytesMax, options.logEntry);
+    const log = fileLog(this.#dataDir, segmentBytesMax, options.logEntry);
     this.path = new WritePath(
       {
         queueSize: QUEUE_SIZE,
@@ -54,7 +54,7 @@ export class Pipeline {
         dedupeEvents: DEDUPE_EVENTS,
         firstCursor,
         storageTimeoutMs: WAIT_MS_MAX,
-        log: { entry, data: { ...data, faults: options.faults } },
+        log: { ...log, data: { ...log.data, faults: options.faults } },
         logger: pino({ level: 'info' }, { write }),
       },
       {

@@ -62,7 +62,8 @@ class BatchBench {
 
   /** One batch, as the sequencer does it; returns how many events its frame has. */
   commit(free = Number.POSITIVE_INFINITY): number {
-    const kept = this.batch.take(free, this.nextSeq);
+    this.batch.take(free);
+    const kept = this.batch.number(this.nextSeq);
     this.batch.copyTo(this.frame);
     this.batch.pass(this.#commits, 0);
     this.batch.settle();
@@ -172,11 +173,14 @@ t.test('what a successor finds marked is decided anew', (t) => {
   bench.push(bench.live, { productId: 'a', key: 'A' });
   bench.commit();
   bench.push(bench.live, { productId: 'a', key: 'A' });
-  bench.batch.take(Number.POSITIVE_INFINITY, bench.nextSeq);
+  bench.batch.take(Number.POSITIVE_INFINITY);
+  bench.batch.number(bench.nextSeq);
   t.equal(bench.fate(bench.live, 1), 'repeats 1');
   // The thread dies, and the window has forgotten the key meanwhile.
   const window = new DedupeWindow(DedupeWindow.create(1000), KEY);
-  new Batch({ live: bench.live, bulk: bench.bulk }, window).take(100, bench.nextSeq);
+  const successor = new Batch({ live: bench.live, bulk: bench.bulk }, window);
+  successor.take(100);
+  successor.number(bench.nextSeq);
   t.equal(bench.fate(bench.live, 1), '2');
   t.end();
 });

@@ -1,5 +1,5 @@
 /**
- * The older history: the log's segments, read on libuv's threads in chunks that hold at least one
+ * The file log's history: its segments, read on libuv's threads in chunks that hold at least one
  * whole frame. Main thread; reads only.
  *
  * Which bytes count. A segment's frames count up to the seq with which the next segment begins; what
@@ -19,9 +19,12 @@
  *    new one holds committed events.
  */
 
-import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BATCH_SLOTS_MAX } from '../log/batch.ts';
+import type { LogProgress } from '../ring/progress.ts';
+import { SLOT_BYTES, type SlotViews } from '../ring/slot.ts';
+import { BATCH_SLOTS_MAX } from './batch.ts';
+import type { HistoryCursor, LogHistory } from './event-log.ts';
 import {
   checkFrame,
   FRAME_HEADER_BYTES,
@@ -30,42 +33,56 @@ import {
   SEGMENT_HEADER_BYTES,
   segmentName,
   unpackSegmentHeader,
-} from '../log/format.ts';
-import { segmentFirstSeq } from '../log/segment-ends.ts';
-import type { LogProgress } from '../ring/progress.ts';
-import {
-  metaIdBytes,
-  SLOT_BYTES,
-  SLOT_HASH,
-  SLOT_ID,
-  SLOT_META,
-  SLOT_WORDS,
-} from '../ring/slot.ts';
-import { hashId } from '../store/id-hash.ts';
-import type { HashKey } from '../threads/shared-memory.ts';
-import { type EventBatch, SLICE_EVENTS } from './event-batch.ts';
+} from './format.ts';
+import { segmentFirstSeq } from './segment-ends.ts';
 
 /** Chunks in use at the same time: bounds the memory, and the reads that wait for the disk. */
 const CHUNKS_MAX = 4;
 /** Holds every frame there can be. */
 const CHUNK_BYTES = frameBytes(BATCH_SLOTS_MAX);
 
-export interface LogHistoryOptions {
+/** The calls that it makes of the disk; each rejects with the system's error. */
+export interface HistoryFiles {
+  list(folder: string): Promise<string[]>;
+  open(path: string): Promise<HistoryFile>;
+}
+
+export interface HistoryFile {
+  /** Reads up to `length` bytes to the start of `buffer`; says how many: fewer at the end only. */
+  read(
+    buffer: Buffer,
+    at: number,
+    length: number,
+    position: number,
+  ): Promise<{ readonly bytesRead: number }>;
+  close(): Promise<void>;
+}
+
+const NODE_FILES: HistoryFiles = { list: readdir, open: (path) => open(path, 'r') };
+
+export interface FileHistoryOptions {
   /** Folder of the segments. */
   readonly folder: string;
   readonly progress: LogProgress;
-  readonly hashKey: HashKey;
+  /** Those of Node but in tests. */
+  readonly files?: HistoryFiles;
 }
 
 /** The memory for chunks, shared by all who read files; first come, first served. */
-export class LogHistory {
-  readonly options: LogHistoryOptions;
+export class FileHistory implements LogHistory {
+  readonly options: FileHistoryOptions;
+  readonly files: HistoryFiles;
   readonly #free: Buffer[] = [];
   readonly #waiting: ((chunk: Buffer) => void)[] = [];
   #made = 0;
 
-  constructor(options: LogHistoryOptions) {
+  constructor(options: FileHistoryOptions) {
     this.options = options;
+    this.files = options.files ?? NODE_FILES;
+  }
+
+  open(): FileCursor {
+    return new FileCursor(this);
   }
 
   /** A chunk's memory, as soon as there is one. */
@@ -87,7 +104,7 @@ export class LogHistory {
 }
 
 interface OpenSegment {
-  readonly file: FileHandle;
+  readonly file: HistoryFile;
   readonly firstSeq: number;
   readonly nonce: Buffer;
   /** First seq of the next segment; `undefined` = there was none when the folder was listed. */
@@ -102,57 +119,57 @@ interface Frame {
 }
 
 /** One reader's place in the files. */
-export class LogCursor {
-  readonly #history: LogHistory;
+class FileCursor implements HistoryCursor {
+  readonly #history: FileHistory;
   #segment: OpenSegment | undefined;
   /** Byte of a frame at or before the place. */
   #offsetBytes = 0;
   #chunk: Buffer | undefined;
   /** Checked frames of the chunk. */
   #frames: Frame[] = [];
+  #isLoading = false;
   #isClosed = false;
 
-  constructor(history: LogHistory) {
+  constructor(history: FileHistory) {
     this.#history = history;
   }
 
-  /**
-   * Copies the events from seq `from` up to `until` to `batch`, as far as the loaded chunk has them;
-   * returns how many. 0: load first.
-   */
-  copy(from: number, until: number, batch: EventBatch): number {
+  copy(from: number, until: number, slots: SlotViews): number {
     const frame = this.#frames.find((each) => from < each.firstSeq + each.count);
     if (frame === undefined || this.#chunk === undefined || from < frame.firstSeq) return 0;
     const skipped = from - frame.firstSeq;
-    const count = Math.min(frame.count - skipped, until - from + 1, SLICE_EVENTS);
+    const room = slots.bytes.length / SLOT_BYTES;
+    const count = Math.min(frame.count - skipped, until - from + 1, room);
     const at = frame.slotsAt + skipped * SLOT_BYTES;
-    batch.slots.bytes.set(this.#chunk.subarray(at, at + count * SLOT_BYTES));
-    const { words } = batch.slots;
-    const { hashKey } = this.#history.options;
-    for (let w = 0; w < count * SLOT_WORDS; w += SLOT_WORDS) {
-      const idBytes = metaIdBytes(words[w + SLOT_META] as number);
-      words[w + SLOT_HASH] = hashId(hashKey, words, w + SLOT_ID, idBytes);
-    }
+    slots.bytes.set(this.#chunk.subarray(at, at + count * SLOT_BYTES));
     return count;
   }
 
   /**
-   * Loads the chunk that begins with the frame of `from`, an applied event. `gone`: the log does not
-   * reach back to it. Throws what the file system throws, and when the file is damaged.
+   * Loads the chunk that begins with the frame of `from`. Throws what the file system throws, and when
+   * the file is damaged.
    */
   async load(from: number): Promise<'loaded' | 'gone'> {
-    this.#chunk ??= await this.#history.acquire();
+    this.#isLoading = true;
     try {
-      const segment = await this.#segmentOf(from);
-      if (segment === 'gone') return 'gone';
-      while (!(await this.#readChunk(segment, this.#chunk, from)));
-      return 'loaded';
+      const result = await this.#load(from);
+      if (result === 'gone') this.release();
+      return result;
     } finally {
+      this.#isLoading = false;
       if (this.#isClosed) await this.#drop();
     }
   }
 
-  /** Gives the chunk back while its reader waits for something else. The place is kept. */
+  async #load(from: number): Promise<'loaded' | 'gone'> {
+    this.#chunk ??= await this.#history.acquire();
+    const segment = await this.#segmentOf(from);
+    if (segment === 'gone') return 'gone';
+    while (!(await this.#readChunk(segment, this.#chunk, from)));
+    return 'loaded';
+  }
+
+  /** Gives the chunk back. */
   release(): void {
     if (this.#chunk !== undefined) this.#history.release(this.#chunk);
     this.#chunk = undefined;
@@ -160,9 +177,9 @@ export class LogCursor {
   }
 
   /** Closes the file; not while `load` runs, which then does it. */
-  close(isLoading: boolean): void {
+  close(): void {
     this.#isClosed = true;
-    if (!isLoading) void this.#drop();
+    if (!this.#isLoading) void this.#drop();
   }
 
   async #drop(): Promise<void> {
@@ -196,7 +213,7 @@ export class LogCursor {
   async #open(from: number): Promise<boolean> {
     const { folder } = this.#history.options;
     for (;;) {
-      const names = await readdir(folder);
+      const names = await this.#history.files.list(folder);
       const all = names.map(parseSegmentName).filter((seq) => seq !== undefined);
       all.sort((a, b) => a - b);
       const at = all.findLastIndex((firstSeq) => firstSeq <= from);
@@ -204,7 +221,7 @@ export class LogCursor {
       const firstSeq = all[at] as number;
       const path = join(folder, segmentName(firstSeq));
       try {
-        const file = await open(path, 'r');
+        const file = await this.#history.files.open(path);
         const nonce = await readNonce(file, path);
         this.#segment = { file, firstSeq, nonce, nextFirst: all[at + 1] };
         this.#offsetBytes = SEGMENT_HEADER_BYTES;
@@ -248,7 +265,7 @@ export class LogCursor {
   }
 }
 
-async function readNonce(file: FileHandle, path: string): Promise<Buffer> {
+async function readNonce(file: HistoryFile, path: string): Promise<Buffer> {
   const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
   try {
     const { bytesRead } = await file.read(bytes, 0, SEGMENT_HEADER_BYTES, 0);

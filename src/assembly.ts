@@ -70,13 +70,14 @@ export function assemble(
     `store: room for ${plan.productsMax} products`,
   );
   const { batchesMax, storageTimeoutMs } = config;
+  const log = options.log ?? fileLog(dataDir, config.segmentBytesMax, threads?.log);
   const path = new WritePath(
     {
       ...memoryOptionsOf(config, plan),
       ...(firstCursor === undefined ? {} : { firstCursor }),
       batchesMax,
       storageTimeoutMs,
-      log: options.log ?? fileLog(dataDir, config.segmentBytesMax, threads?.log),
+      log,
       applierEntry: threads?.applier,
       logger,
     },
@@ -120,7 +121,7 @@ export function assemble(
   });
   const folderKeeper = new FolderKeeper({
     dataDir,
-    progress,
+    newestSegment: () => log.newestSegment?.(progress),
     checkpoints,
     logger,
     wakeLog: () => path.log.wake(),

@@ -19,9 +19,7 @@ import { type DataDir, DataDirError } from '../log/data-dir.ts';
 import { HELD_ROOT } from '../log/folder-guard.ts';
 import { type SegmentEnd, segmentName } from '../log/format.ts';
 import { HeldFiles, heldPath } from '../log/held-files.ts';
-import { unpackSegmentEnds } from '../log/segment-ends.ts';
 import { listSegments } from '../log/segment-headers.ts';
-import type { LogProgress } from '../ring/progress.ts';
 import { FolderFiles } from './folder-files.ts';
 
 const LOOK_EVERY_MS = 1000;
@@ -30,7 +28,8 @@ const STEP_MS = 20;
 
 export interface FolderKeeperOptions {
   readonly dataDir: DataDir;
-  readonly progress: LogProgress;
+  /** The log's newest segment, where it has files in here. */
+  readonly newestSegment: () => SegmentEnd | undefined;
   readonly checkpoints: Checkpointer;
   readonly logger: Logger;
   /** Wakes the log thread. */
@@ -98,7 +97,7 @@ export class FolderKeeper {
 
   /** What was deleted, in words; `undefined` = nothing, or the service has to stop. */
   async #missing(): Promise<string | undefined> {
-    const { dataDir, progress, logger } = this.#options;
+    const { dataDir, newestSegment, logger } = this.#options;
     const { state, path } = dataDir.state();
     if (state === 'elsewhere') {
       this.#giveUpElsewhere(path);
@@ -118,7 +117,7 @@ export class FolderKeeper {
       this.#giveUp(`its lock was removed by hand, and ${error.message}`, true);
       return undefined;
     }
-    return this.#files.missing(tailOf(progress));
+    return this.#files.missing(newestSegment());
   }
 
   /** From the words of a loss to a folder that a start needs nothing else for. */
@@ -158,13 +157,13 @@ export class FolderKeeper {
 
   /** False if the service is being stopped, or it did not work. */
   async #saved(lost: number): Promise<boolean> {
-    const { dataDir, progress, checkpoints, whenAppliedBefore } = this.#options;
+    const { dataDir, newestSegment, checkpoints, whenAppliedBefore } = this.#options;
     while (dataDir.guard.letGo !== lost) {
       // Deleted again before the log thread could make its segment there: begin anew.
       if (this.#isAborted || dataDir.state().state !== 'there') return false;
       await afterMs(STEP_MS);
     }
-    const first = tailOf(progress)?.firstSeq ?? 1;
+    const first = newestSegment()?.firstSeq ?? 1;
     this.#files = this.#filesNow();
     if (first === 1) return true;
     await whenAppliedBefore(first);
@@ -214,7 +213,3 @@ export class FolderKeeper {
 }
 
 /** How far the newest segment counts. */
-function tailOf(progress: LogProgress): SegmentEnd | undefined {
-  const known = progress.load();
-  return known === undefined ? undefined : unpackSegmentEnds(known.own).segment;
-}

@@ -2,7 +2,9 @@
 import type { DataDir } from '../log/data-dir.ts';
 import type { LogHistory } from '../log/event-log.ts';
 import { FileHistory } from '../log/file-history.ts';
+import type { SegmentEnd } from '../log/format.ts';
 import { heldPath } from '../log/held-files.ts';
+import { unpackSegmentEnds } from '../log/segment-ends.ts';
 import type { LogProgress } from '../ring/progress.ts';
 import type { LogThreadData } from './log-messages.ts';
 
@@ -13,6 +15,8 @@ export interface LogSource {
   readonly data: object;
   /** Its history; `progress` says how far the log is. */
   readonly history: (progress: LogProgress) => LogHistory;
+  /** Its newest segment, where it has files in the data folder that must not go. */
+  readonly newestSegment?: (progress: LogProgress) => SegmentEnd | undefined;
 }
 
 const FILE_LOG_ENTRY = new URL('../../workers/log.ts', import.meta.url);
@@ -31,5 +35,9 @@ export function fileLog(
       },
       progress,
     });
-  return { entry, data, history };
+  const newestSegment = (progress: LogProgress) => {
+    const known = progress.load();
+    return known === undefined ? undefined : unpackSegmentEnds(known.own).segment;
+  };
+  return { entry, data, history, newestSegment };
 }

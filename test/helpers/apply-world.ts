@@ -9,6 +9,7 @@ import type { ApplierPool } from '../../src/apply/applier-pool.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
 import { BellWatch } from '../../src/ring/bell.ts';
 import { COMMIT_BELL_BACK, type CommitRing } from '../../src/ring/commit-ring.ts';
+import { OWN_DOUBLES } from '../../src/ring/progress.ts';
 import { SLOT_BYTES, SlotViews } from '../../src/ring/slot.ts';
 import {
   ENTRY_VERSION,
@@ -49,6 +50,8 @@ export class ApplyWorld {
   readonly logged: { readonly msg: string; readonly event?: unknown }[] = [];
   readonly fatal: string[] = [];
   readonly #publisher: CommitPublisher;
+  readonly #failed = Promise.withResolvers<void>();
+  #isOpen = false;
   readonly #shards: readonly Shard[];
   readonly #key;
   readonly #staged = new SlotViews(new ArrayBuffer(BATCH_MAX * SLOT_BYTES), 0, BATCH_MAX);
@@ -61,6 +64,7 @@ export class ApplyWorld {
       queueSize: BATCH_MAX,
       appliers,
       store: planStore(storeBytes, shards),
+      outcomeEvents: 64,
       firstCursor,
     };
     const write = (line: string) => void this.logged.push(JSON.parse(line));
@@ -82,7 +86,12 @@ export class ApplyWorld {
         applierEntry: SCRIPTED_APPLIER,
         logger: pino({ level: 'info' }, { write }),
       },
-      { onFatal: (reason) => void this.fatal.push(reason) },
+      {
+        onFatal: (reason) => {
+          this.fatal.push(reason);
+          this.#failed.resolve();
+        },
+      },
     );
     this.ring = this.path.commits;
     this.pool = this.path.appliers;
@@ -104,7 +113,23 @@ export class ApplyWorld {
       if (event.reserved) this.#reserved++;
       this.#publisher.write(this.#staged, BATCH_MAX - 1, i, 1, this.#seq);
     }
+    if (this.#isOpen) this.#storeProgress();
     this.#publisher.publish();
+  }
+
+  /** The log is open, so that what is sent from now on is no replay. Before the first event. */
+  openLog(): void {
+    this.#isOpen = true;
+    this.#storeProgress();
+  }
+
+  shard(index: number): Shard {
+    return this.#shards[index] as Shard;
+  }
+
+  /** Resolves when the appliers can't go on. */
+  get failed(): Promise<void> {
+    return this.#failed.promise;
   }
 
   /** Resolves when the appliers are behind everything sent. */
@@ -138,6 +163,16 @@ export class ApplyWorld {
       }
     }
     return released === this.#reserved ? '' : `released ${released}, expected ${this.#reserved}`;
+  }
+
+  #storeProgress(): void {
+    this.path.progress.store({
+      nextSeq: this.#seq + 1,
+      commitHead: this.#publisher.head,
+      liveTail: 0,
+      bulkTail: 0,
+      own: new Float64Array(OWN_DOUBLES),
+    });
   }
 
   async #until(isDone: () => boolean, what: string): Promise<void> {

@@ -44,7 +44,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'bulk',
     'changes',
   ],
-  folder: ['deadline.ts', 'ring', 'log', 'checkpoint'],
+  folder: ['deadline.ts', 'log', 'checkpoint'],
   recovery: ['ring', 'threads', 'outcome', 'store', 'dedupe', 'log', 'checkpoint'],
   'write-path': [
     'ring',

@@ -12,6 +12,7 @@ import { ChangeTeller } from './changes/change-teller.ts';
 import { LogHistory } from './changes/log-history.ts';
 import { RingHistory } from './changes/ring-history.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
+import { readHashKey } from './checkpoint/part-files.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { DedupeWindow } from './dedupe/dedupe-window.ts';
@@ -20,6 +21,7 @@ import { RingIntake } from './intake/ring-intake.ts';
 import { SlotAdmission } from './intake/slot-admission.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
+import { NodeFileSystem } from './log/file-system.ts';
 import { LogSupervisor } from './log/log-supervisor.ts';
 import { LogProgress } from './log/progress.ts';
 import { EventOutcomes } from './outcome/event-outcomes.ts';
@@ -95,6 +97,8 @@ export function assemble(
     appliers: workers,
     store: plan,
     outcomeEvents: config.outcomeEvents,
+    // With it, what the checkpoint has can lie in memory as it is.
+    hashKey: readHashKey(new NodeFileSystem(), dataDir.checkpointFolder),
     ...(firstCursor === undefined ? {} : { firstCursor }),
   });
   const shards = memory.shards.map((buffer) => new Shard(buffer));
@@ -158,7 +162,7 @@ export function assemble(
     logger,
     onStorage,
     onProgress: (done, total) => onReplayed(Math.floor((done / Math.max(total, 1)) * 100)),
-    onDamagedCheckpoint: (replayFrom) => checkpoints.noteDamaged(replayFrom),
+    onDamagedCheckpoint: (name) => checkpoints.noteDamaged(name),
     onFatal,
   });
   const checkpoints = new Checkpointer({

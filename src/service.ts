@@ -155,7 +155,7 @@ export class Service implements Lifecycle {
     this.#parts.events.replayedSeq = this.#parts.progress.loadNextSeq() - 1;
     this.intake.open();
     this.#parts.bulk.open();
-    this.checkpoints.start(this.log.replayedFrom);
+    this.checkpoints.start(this.log.replayedFrom, this.log.isConverted);
   }
 
   /** Calls `onApplied` once the event `seq` is applied. */
@@ -216,6 +216,8 @@ export class Service implements Lifecycle {
     if (isClean && this.#wasReady) {
       await within(leftMs(CLOSING_SHARE / 4), checkpoints.take(false));
       await checkpoints.cancel();
+      const events = checkpoints.unsavedEvents;
+      if (events > 0) logger.info({ events }, `stop: the next start replays ${events} events`);
     }
 
     await log.terminate();

@@ -31,8 +31,11 @@ export interface FileSystem {
   open(path: string): FileHandle;
   /** Opens an existing file for reading only. */
   openForReading(path: string): FileHandle;
-  /** Creates the file, empty, over any that is there, and opens it for reading and writing. */
-  create(path: string): FileHandle;
+  /**
+   * Creates the file, empty, over any that is there, and opens it for reading and writing. `mode`:
+   * who may do what with a new file.
+   */
+  create(path: string, mode?: number): FileHandle;
   close(file: FileHandle): void;
   size(file: FileHandle): number;
   /** Reads up to `length` bytes to `buffer[at…]` from `position`; returns how many (0 at the end). */
@@ -64,8 +67,8 @@ export class NodeFileSystem implements FileSystem {
   openForReading(path: string): FileHandle {
     return openSync(path, 'r');
   }
-  create(path: string): FileHandle {
-    return openSync(path, 'w+', 0o640);
+  create(path: string, mode = 0o640): FileHandle {
+    return openSync(path, 'w+', mode);
   }
   close(file: FileHandle): void {
     closeSync(file);

@@ -7,6 +7,7 @@ import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, type IntakeRings, publishTail } from '../ring/intake-ring.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
+import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard } from '../store/shard.ts';
 import type { LogThreadData, LogThreadMessage } from '../threads/shared-memory.ts';
 import { CommitPublisher } from './commit-publisher.ts';
@@ -34,7 +35,9 @@ export function runLogThread(
     const outcomes = new OutcomeWindow(memory.outcomes);
     const shards = memory.shards.map((buffer) => new Shard(buffer));
     const { hashKey } = memory;
-    const sink = new Replay(intakes.live, commits, { shards, hashKey, dedupe, outcomes });
+    const restored = new RestoredBefore(memory.restored);
+    const target = { shards, hashKey, dedupe, outcomes, restored };
+    const sink = new Replay(intakes.live, commits, target);
     const tail =
       died === undefined
         ? recover({ files, folder, checkpoints, sink, tell })

@@ -1,10 +1,11 @@
 /**
- * The way back into the store at start: entries of a checkpoint go straight into the shards, frames of
- * the log become slots of the commit ring, the same road that live events take, and keys go into the
- * dedupe window. Log thread.
+ * The way back into the store at start: parts of a checkpoint lie in the shards as they are, entries of
+ * others go straight into them, frames of the log become slots of the commit ring, the same road that
+ * live events take, and keys go into the dedupe window. Log thread.
  */
+import type { ImageTarget } from '../checkpoint/restore.ts';
 import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
-import type { OutcomeWindow } from '../outcome/outcome-window.ts';
+import { OUTCOME_UNKNOWN, type OutcomeWindow } from '../outcome/outcome-window.ts';
 import { INTAKE_STOP, type IntakeRing } from '../ring/intake-ring.ts';
 import {
   FLAG_RESERVED,
@@ -19,6 +20,7 @@ import {
   type SlotViews,
 } from '../ring/slot.ts';
 import { type HashKey, hashId } from '../store/id-hash.ts';
+import type { RestoredBefore } from '../store/restored-before.ts';
 import type { Shard } from '../store/shard.ts';
 import { ShardRestorer } from '../store/shard-restorer.ts';
 import { isKeyed } from './batch.ts';
@@ -42,6 +44,8 @@ export interface ReplayTarget {
   readonly hashKey: HashKey;
   readonly dedupe: DedupeWindow;
   readonly outcomes: OutcomeWindow;
+  /** What the appliers need not apply; `undefined` = parts are restored entry by entry. */
+  readonly restored?: RestoredBefore | undefined;
 }
 
 export class Replay implements RecoverySink {
@@ -49,6 +53,7 @@ export class Replay implements RecoverySink {
   readonly #commits: CommitPublisher;
   readonly #target: ReplayTarget;
   readonly #restorer: ShardRestorer;
+  readonly image: ImageTarget | undefined;
   #unpublished = 0;
   /** Events up to it have their keys from a checkpoint. */
   #lastKeySeq = 0;
@@ -60,6 +65,13 @@ export class Replay implements RecoverySink {
     this.#commits = commits;
     this.#target = target;
     this.#restorer = new ShardRestorer(target.shards, target.hashKey);
+    const { shards, hashKey, restored } = target;
+    this.image = restored && {
+      shards,
+      key: hashKey,
+      restored: (shard, seq) => restored.store(shard, seq),
+      look: () => this.#stopIfAsked(),
+    };
   }
 
   /** Replays a frame's events from seq `from` on. Throws StopRequested. */
@@ -97,7 +109,10 @@ export class Replay implements RecoverySink {
   outcomes(firstSeq: number, bytes: Uint8Array, nextSeq: number): void {
     const { outcomes } = this.#target;
     const skipped = Math.max(0, nextSeq - outcomes.capacity - firstSeq);
-    for (let i = skipped; i < bytes.length; i++) outcomes.store(firstSeq + i, bytes[i] as number);
+    for (let i = skipped; i < bytes.length; i++) {
+      const outcome = bytes[i] as number;
+      if (outcome !== OUTCOME_UNKNOWN) outcomes.store(firstSeq + i, outcome);
+    }
   }
 
   #hash({ words }: SlotViews, w: number, idBytes: number): void {

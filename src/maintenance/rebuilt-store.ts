@@ -9,6 +9,7 @@ import { Replay } from '../log/replay.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { COMMIT_HEAD, CommitRing, commitCursor } from '../ring/commit-ring.ts';
 import { IntakeRing } from '../ring/intake-ring.ts';
+import type { HashKey } from '../store/id-hash.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
 import { SHARD_USED, Shard } from '../store/shard.ts';
 import { ShardWriter, UNDO_BYTES } from '../store/shard-writer.ts';
@@ -17,6 +18,7 @@ import { createSharedMemory } from '../threads/shared-memory.ts';
 
 export class RebuiltStore {
   readonly shards: readonly Shard[];
+  readonly hashKey: HashKey;
   /**
    * What is given to it: entries, newest checkpoint first, keys, frames in order, then `finish`. It
    * throws NoRoomError when a product does not fit.
@@ -25,9 +27,16 @@ export class RebuiltStore {
   /** The keys of the last `dedupeEvents` keyed events that are replayed. */
   readonly dedupe: DedupeWindow;
 
-  constructor(plan: StorePlan, dedupeEvents = 1) {
-    const memory = createSharedMemory({ queueSize: 1, appliers: 1, store: plan, dedupeEvents });
+  constructor(plan: StorePlan, dedupeEvents = 1, hashKey?: HashKey) {
+    const memory = createSharedMemory({
+      queueSize: 1,
+      appliers: 1,
+      store: plan,
+      dedupeEvents,
+      hashKey,
+    });
     const ring = new CommitRing(memory.commit, 1);
+    this.hashKey = memory.hashKey;
     this.shards = memory.shards.map((buffer) => new Shard(buffer));
     const applier = new InlineApplier(ring, this.shards);
     this.dedupe = new DedupeWindow(memory.dedupe, memory.hashKey);

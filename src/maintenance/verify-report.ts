@@ -64,9 +64,9 @@ export function summarize(found: Verification): VerifySummary {
       isSealed: log.segments.at(-1)?.walk.isSealed ?? false,
       tornTail: log.tornTail ?? null,
     },
-    checkpoints: found.checkpoints.map(({ path, faults, entries, replayFrom, bytes }) => ({
+    checkpoints: found.checkpoints.map(({ path, isWhole, entries, replayFrom, bytes }) => ({
       path,
-      isWhole: faults.length === 0,
+      isWhole,
       entries,
       replayFrom,
       bytes,

@@ -11,6 +11,7 @@ import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing } from '../ring/intake-ring.ts';
 import type { HashKey } from '../store/id-hash.ts';
+import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard } from '../store/shard.ts';
 import type { StorePlan } from '../store/sizing.ts';
 
@@ -35,7 +36,9 @@ export interface SharedMemory {
   readonly dedupe: SharedArrayBuffer;
   /** log/progress.ts */
   readonly progress: SharedArrayBuffer;
-  /** Random for each start. */
+  /** store/restored-before.ts */
+  readonly restored: SharedArrayBuffer;
+  /** Random for each data folder, whose checkpoint keeps it. */
   readonly hashKey: HashKey;
 }
 
@@ -51,6 +54,8 @@ export interface MemoryOptions {
   readonly dedupeEvents?: number;
   /** Where the ring cursors start; tests put it just below the 32-bit wrap. */
   readonly firstCursor?: number;
+  /** That of the data folder; a new one, unless given. */
+  readonly hashKey?: HashKey | undefined;
 }
 
 /** Allocates everything, zeroed. The memory of the service is bounded by this from here on. */
@@ -60,7 +65,6 @@ export function createSharedMemory(options: MemoryOptions): SharedMemory {
   // Twice the larger ring covers both.
   const commitSlots = Math.max(COMMIT_SLOTS_MIN, 2 * Math.max(queueSize, bulkQueueSize));
   const commit = CommitRing.create(commitSlots, appliers, firstCursor);
-  const [k0, k1] = getRandomValues(new Int32Array(2)) as unknown as [number, number];
   return {
     intake: IntakeRing.create(queueSize, firstCursor).buffer,
     bulk: IntakeRing.create(bulkQueueSize, firstCursor).buffer,
@@ -70,8 +74,14 @@ export function createSharedMemory(options: MemoryOptions): SharedMemory {
     outcomes: OutcomeWindow.create(outcomeEvents, commit.mask + 1),
     dedupe: DedupeWindow.create(dedupeEvents, firstCursor),
     progress: new SharedArrayBuffer(PROGRESS_BYTES),
-    hashKey: { k0, k1 },
+    restored: RestoredBefore.create(store.shards),
+    hashKey: options.hashKey ?? newHashKey(),
   };
+}
+
+function newHashKey(): HashKey {
+  const [k0, k1] = getRandomValues(new Int32Array(2)) as unknown as [number, number];
+  return { k0, k1 };
 }
 
 /** What the log thread is started with. */
@@ -88,9 +98,11 @@ export interface LogThreadData {
 export type LogThreadMessage =
   /** How far a start has come; told about once a second. */
   | { readonly type: 'progress'; readonly doneBytes: number; readonly totalBytes: number }
-  /** A checkpoint is damaged; an older one, or the log from its beginning, serves instead. */
+  /** Something of a checkpoint is damaged; an older one, or the log from its beginning, serves instead. */
   | {
       readonly type: 'checkpoint-damaged';
+      /** In the folder of the checkpoints. */
+      readonly name: string;
       readonly replayFrom: number;
       readonly path: string;
       readonly offsetBytes: number;
@@ -101,6 +113,8 @@ export type LogThreadMessage =
       readonly type: 'replayed';
       /** Products restored from the checkpoint. */
       readonly products: number;
+      /** Of these, the ones that came from files of another form, key or number of shards. */
+      readonly converted: number;
       /** Seq from which the log was replayed; 1 without a checkpoint. */
       readonly replayFrom: number;
       /** Events replayed from the log. */
@@ -146,22 +160,42 @@ export interface CheckpointThreadData {
   readonly folder: string;
   readonly logFolder: string;
   readonly retention: LogRetention;
-  /** Checkpoints known to be damaged. */
-  readonly damaged: readonly number[];
-  /** Whether to go slowly for the sake of the traffic. */
+  /** Names of what is known to be damaged. */
+  readonly damaged: readonly string[];
+  /** Parts that start the replay before this seq are written anew. */
+  readonly goal: number;
+  /** All events before it are covered by what the service was started from, or by parts. */
+  readonly coveredSeq: number;
+  /** CHECKPOINT_EVERY. */
+  readonly everyBytes: number;
+  /** How fast the log grows. */
+  readonly logBytesPerSecond: number;
+  /** How fast the last round was while it worked; `undefined` = not known yet. */
+  readonly bytesPerSecond: number | undefined;
+  /** Whether to go no faster than needed, for the sake of the traffic. */
   readonly isPaced: boolean;
   /** One Int32; 1 = give it up, and notify. */
   readonly cancel: SharedArrayBuffer;
 }
 
-/** What a checkpoint's thread tells the main thread, once. */
+/** What a checkpoint's thread tells the main thread: of each part, and once how it ended. */
 export type CheckpointMessage =
+  | {
+      readonly type: 'part';
+      readonly name: string;
+      /** Seq from which a start would replay now. */
+      readonly replayFrom: number;
+    }
   | {
       readonly type: 'checkpoint';
       readonly replayFrom: number;
+      /** Parts written, windows among them. */
+      readonly parts: number;
       readonly entries: number;
       readonly bytes: number;
       readonly durationMs: number;
+      /** While it worked. */
+      readonly bytesPerSecond: number;
       readonly removed: Removed;
     }
   | { readonly type: 'cancelled' }

@@ -143,6 +143,7 @@ export function assemble(
   const appliers = new ApplierPool({
     memory,
     entry: threads?.applier ?? APPLIER_ENTRY,
+    checkpoints: dataDir.checkpointFolder,
     logger,
     onFatal,
   });

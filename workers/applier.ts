@@ -1,9 +1,16 @@
 /** Entry of an applier's thread: a Piscina task that ends when the commit ring is closed. */
 import { flushCompileCache } from 'node:module';
 import { runApplier } from '../src/apply/applier.ts';
+import { RestoreBoard } from '../src/store/restore-board.ts';
 import type { ApplierEnd, ApplierTask } from '../src/threads/shared-memory.ts';
 
-export default function applier(task: ApplierTask): ApplierEnd {
+export default async function applier(task: ApplierTask): Promise<ApplierEnd> {
+  if (new RestoreBoard(task.memory.board).isOpen) {
+    // Loaded only where there is something to restore.
+    const { helpRestore } = await import('../src/checkpoint/restore-help.ts');
+    const { NodeFileSystem } = await import('../src/log/file-system.ts');
+    helpRestore(task, new NodeFileSystem());
+  }
   // Now: this thread is not asked again before it is ended.
   flushCompileCache();
   return runApplier(task);

@@ -22,6 +22,8 @@ export interface ApplierPoolOptions {
   /** Module whose default export runs an ApplierTask; workers/applier.ts but in tests. */
   readonly entry: URL;
   readonly logger: Logger;
+  /** Folder of the checkpoints, whose restoring they help with; `undefined` = they do not. */
+  readonly checkpoints?: string;
   /** An applier can't go on: the process must stop. Called at most once. */
   readonly onFatal: (reason: string) => void;
 }
@@ -119,13 +121,13 @@ export class ApplierPool {
   }
 
   async #supervise(pool: Pool, index: number): Promise<void> {
-    const { memory, logger } = this.#options;
+    const { memory, logger, checkpoints } = this.#options;
     let lastSuspect: number | undefined;
     let lastCursor: number | undefined;
     let idleDeaths = 0;
     while (!this.#terminating) {
       try {
-        const end = await pool.run({ memory, index });
+        const end = await pool.run({ memory, index, checkpoints });
         if (end === 'no-room') {
           this.#stopProcess(new NoRoomError().message);
         }

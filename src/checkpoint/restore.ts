@@ -19,6 +19,7 @@ import type { LogIdentity } from '../log/log-identity.ts';
 import { SLOT_BYTES, SlotViews } from '../ring/slot.ts';
 import type { HashKey } from '../store/id-hash.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
+import type { RestoreBoard, TakenShard } from '../store/restore-board.ts';
 import { ENTRY_BYTES, type Shard } from '../store/shard.ts';
 import { clearImage, imageMemory, indexImage } from '../store/shard-image.ts';
 import { checkpointName, windowsName } from './format.ts';
@@ -52,6 +53,8 @@ export interface ImageTarget {
   readonly restored: (shard: number, seq: number) => void;
   /** Called now and then; throws to give it up. */
   readonly look: () => void;
+  /** Where others find what they can help with; it is closed afterwards. */
+  readonly board: RestoreBoard;
 }
 
 export interface RestoreOptions {
@@ -126,6 +129,46 @@ export function restoreCheckpoints(options: RestoreOptions): Restored {
   return new Restorer(options).restore();
 }
 
+interface ImageOptions extends Pick<RestoreOptions, 'files' | 'folder' | 'onBytes'> {
+  readonly image: Pick<ImageTarget, 'shards' | 'key' | 'look' | 'board'>;
+}
+
+/** Restores a shard that was taken from the board, and settles it. Throws what `look` throws. */
+export function restoreTaken(
+  options: ImageOptions,
+  { shard, replayFrom, isDirty }: TakenShard,
+): void {
+  const { shards, key, board } = options.image;
+  const memory = shards[shard] as Shard;
+  if (isDirty) clearImage(memory, memory.entries);
+  const name = { keyName: keyNameOf(key), shards: shards.length, shard, replayFrom };
+  // Why it failed is found out by the log thread, which tries again.
+  board.settle(shard, !('reason' in readImage(options, name)));
+}
+
+/** Reads one part into its shard; what is wrong with it if it is damaged, and then the shard is empty. */
+function readImage(
+  { files, folder, onBytes, image }: ImageOptions,
+  name: PartName,
+): ReadPart | CheckpointFault {
+  const shard = image.shards[name.shard] as Shard;
+  let asked = 0;
+  const read = readPart(files, folder, name, {
+    memory: (first, count) => {
+      image.look();
+      if (first + count > shard.entries) throw new NoRoomError();
+      asked = first + count;
+      return imageMemory(shard, first, count);
+    },
+    taken: (first, count) => {
+      indexImage(shard, first, count);
+      onBytes(count * ENTRY_BYTES);
+    },
+  });
+  if ('reason' in read) clearImage(shard, asked);
+  return read;
+}
+
 class Restorer {
   readonly #options: RestoreOptions;
   readonly #sets: readonly PartSet[];
@@ -163,36 +206,47 @@ class Restorer {
   #restoreImages(): boolean {
     const { image } = this.#options;
     if (image === undefined) return true;
-    const { shards, key } = image;
+    const { shards, key, board } = image;
     const present = this.#sets.find(
       (set) => set.keyName === keyNameOf(key) && set.shards === shards.length,
     );
+    const own = new Set<number>();
+    board.open(shards.map((_, shard) => present?.byShard[shard]?.[0]?.replayFrom ?? 0));
+    try {
+      do {
+        for (let taken = board.take(); taken !== undefined; taken = board.take()) {
+          own.add(taken.shard);
+          restoreTaken({ ...this.#options, image }, taken);
+        }
+        image.look();
+      } while (!board.isSettled());
+    } finally {
+      board.close();
+    }
     let isMissing = false;
     for (let shard = 0; shard < shards.length; shard++) {
       const parts = present?.byShard[shard] ?? [];
-      if (!parts.some((part) => this.#restoreImage(image, part))) isMissing = true;
+      const [newest] = parts;
+      if (newest !== undefined && board.isDone(shard)) {
+        this.#noteImage(image, newest, own.has(shard));
+      } else if (!parts.some((part) => this.#restoreImage(image, part))) isMissing = true;
     }
     return isMissing;
   }
 
-  #restoreImage(image: ImageTarget, name: PartName): boolean {
+  /** The part is in the shard's memory. */
+  #noteImage(image: ImageTarget, name: PartName, isOwn: boolean): void {
     const { files, folder, onBytes } = this.#options;
-    const shard = image.shards[name.shard] as Shard;
-    let asked = 0;
-    const read = readPart(files, folder, name, {
-      memory: (first, count) => {
-        image.look();
-        if (first + count > shard.entries) throw new NoRoomError();
-        asked = first + count;
-        return imageMemory(shard, first, count);
-      },
-      taken: (first, count) => {
-        indexImage(shard, first, count);
-        onBytes(count * ENTRY_BYTES);
-      },
-    });
+    const read = readTail(files, folder, name);
+    if ('reason' in read) throw new Error(`${read.path}: ${read.reason}, since it was read`);
+    if (!isOwn) onBytes(read.header.entries * ENTRY_BYTES);
+    image.restored(name.shard, name.replayFrom);
+    this.#notePart(read);
+  }
+
+  #restoreImage(image: ImageTarget, name: PartName): boolean {
+    const read = readImage({ ...this.#options, image }, name);
     if ('reason' in read) {
-      clearImage(shard, asked);
       this.#noteDamage(partFileName(name), name.replayFrom, read);
       return false;
     }

@@ -7,6 +7,7 @@ import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, type IntakeRings, publishTail } from '../ring/intake-ring.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
+import { RestoreBoard } from '../store/restore-board.ts';
 import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard } from '../store/shard.ts';
 import type { LogThreadData, LogThreadMessage } from '../threads/shared-memory.ts';
@@ -35,8 +36,11 @@ export function runLogThread(
     const outcomes = new OutcomeWindow(memory.outcomes);
     const shards = memory.shards.map((buffer) => new Shard(buffer));
     const { hashKey } = memory;
-    const restored = new RestoredBefore(memory.restored);
-    const target = { shards, hashKey, dedupe, outcomes, restored };
+    const images = {
+      restored: new RestoredBefore(memory.restored),
+      board: new RestoreBoard(memory.board),
+    };
+    const target = { shards, hashKey, dedupe, outcomes, images };
     const sink = new Replay(intakes.live, commits, target);
     const tail =
       died === undefined

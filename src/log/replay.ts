@@ -20,6 +20,7 @@ import {
   type SlotViews,
 } from '../ring/slot.ts';
 import { type HashKey, hashId } from '../store/id-hash.ts';
+import type { RestoreBoard } from '../store/restore-board.ts';
 import type { RestoredBefore } from '../store/restored-before.ts';
 import type { Shard } from '../store/shard.ts';
 import { ShardRestorer } from '../store/shard-restorer.ts';
@@ -44,8 +45,8 @@ export interface ReplayTarget {
   readonly hashKey: HashKey;
   readonly dedupe: DedupeWindow;
   readonly outcomes: OutcomeWindow;
-  /** What the appliers need not apply; `undefined` = parts are restored entry by entry. */
-  readonly restored?: RestoredBefore | undefined;
+  /** What the appliers need not apply, and who helps; without it parts are restored entry by entry. */
+  readonly images?: { readonly restored: RestoredBefore; readonly board: RestoreBoard } | undefined;
 }
 
 export class Replay implements RecoverySink {
@@ -65,11 +66,12 @@ export class Replay implements RecoverySink {
     this.#commits = commits;
     this.#target = target;
     this.#restorer = new ShardRestorer(target.shards, target.hashKey);
-    const { shards, hashKey, restored } = target;
-    this.image = restored && {
+    const { shards, hashKey, images } = target;
+    this.image = images && {
       shards,
       key: hashKey,
-      restored: (shard, seq) => restored.store(shard, seq),
+      board: images.board,
+      restored: (shard, seq) => images.restored.store(shard, seq),
       look: () => this.#stopIfAsked(),
     };
   }

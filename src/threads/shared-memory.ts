@@ -11,6 +11,7 @@ import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing } from '../ring/intake-ring.ts';
 import type { HashKey } from '../store/id-hash.ts';
+import { RestoreBoard } from '../store/restore-board.ts';
 import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard } from '../store/shard.ts';
 import type { StorePlan } from '../store/sizing.ts';
@@ -38,6 +39,8 @@ export interface SharedMemory {
   readonly progress: SharedArrayBuffer;
   /** store/restored-before.ts */
   readonly restored: SharedArrayBuffer;
+  /** store/restore-board.ts */
+  readonly board: SharedArrayBuffer;
   /** Random for each data folder, whose checkpoint keeps it. */
   readonly hashKey: HashKey;
 }
@@ -75,6 +78,7 @@ export function createSharedMemory(options: MemoryOptions): SharedMemory {
     dedupe: DedupeWindow.create(dedupeEvents, firstCursor),
     progress: new SharedArrayBuffer(PROGRESS_BYTES),
     restored: RestoredBefore.create(store.shards),
+    board: RestoreBoard.create(store.shards),
     hashKey: options.hashKey ?? newHashKey(),
   };
 }
@@ -144,6 +148,8 @@ export interface ApplierTask {
   readonly memory: SharedMemory;
   /** Which applier, 0 …; it owns the shards whose number leaves this remainder. */
   readonly index: number;
+  /** Folder of the checkpoints, whose restoring it helps with; `undefined` = it does not. */
+  readonly checkpoints?: string | undefined;
 }
 
 /**

@@ -20,6 +20,7 @@ import { COMMIT_HEAD, CommitRing, commitCursor } from '../../src/ring/commit-rin
 import { IntakeRing, type IntakeRings } from '../../src/ring/intake-ring.ts';
 import { describeSlot, SLOT_DOUBLES, SLOT_SEQ, type SlotViews } from '../../src/ring/slot.ts';
 import type { HashKey } from '../../src/store/id-hash.ts';
+import { RestoreBoard } from '../../src/store/restore-board.ts';
 import { RestoredBefore } from '../../src/store/restored-before.ts';
 import { Shard, shardOfRoute, shardSize } from '../../src/store/shard.ts';
 import { ShardWriter, UNDO_BYTES } from '../../src/store/shard-writer.ts';
@@ -89,6 +90,7 @@ export class RecoveredState implements RecoverySink {
       dedupe: DedupeWindow.create(size.dedupeEvents, firstCursor, 2 * size.intakeSlots),
       progress: new SharedArrayBuffer(PROGRESS_BYTES),
       restored: RestoredBefore.create(size.shards),
+      board: RestoreBoard.create(size.shards),
       hashKey,
     };
     this.dedupe = new DedupeWindow(this.memory.dedupe, hashKey);
@@ -106,7 +108,7 @@ export class RecoveredState implements RecoverySink {
       hashKey: this.memory.hashKey,
       dedupe: this.dedupe,
       outcomes: this.outcomeWindow,
-      restored: this.#restored,
+      images: { restored: this.#restored, board: new RestoreBoard(this.memory.board) },
     });
     const tail = recover({
       files,

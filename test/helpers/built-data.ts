@@ -30,7 +30,8 @@ const OUTCOME_EVENTS = 64;
 /** More than an entry and its cells need, so that no shard is full. */
 const STORE_BYTES_PER_PRODUCT = 512;
 const SEGMENT_BYTES_MAX = 1 << 20;
-const KEY = { k0: 1, k1: 2 };
+export const BUILT_KEY = { k0: 1, k1: 2 };
+const KEY = BUILT_KEY;
 const SHARDS = 4;
 /** The parts of all its checkpoints. */
 export const BUILT_SET = { keyName: keyNameOf(KEY), shards: SHARDS };

@@ -50,7 +50,8 @@ async function walk(commands: readonly string[], dataDir: string): Promise<void>
     }
     // To Node itself: make, once signalled, no longer tells the exit code of what it ran.
     const service = descendantsOf(first.pid ?? 0).find(
-      ({ command }) => command[1] === 'src/main.ts',
+      ({ command: [program = '', ...rest] }) =>
+        program.endsWith('node') && rest.includes('src/main.ts'),
     );
     expect(service !== undefined, 'make run starts src/main.ts', 'no such process');
     await stop(first, 'SIGTERM', service?.pid ?? 0, 'make run');

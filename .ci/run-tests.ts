@@ -15,9 +15,11 @@ import { fileURLToPath } from 'node:url';
 const REPOSITORY = fileURLToPath(new URL('../', import.meta.url));
 /** Debian's packages that test/system-tools needs, each with a file that it brings. */
 const PACKAGES = {
+  bsdutils: '/usr/bin/script',
   brotli: '/usr/bin/brotli',
   faketime: '/usr/bin/faketime',
   'nginx-light': '/usr/sbin/nginx',
+  pigz: '/usr/bin/pigz',
   zstd: '/usr/bin/zstd',
 };
 /** What each folder that needs more than Node tests, and why it can't be run here, if it can't. */

@@ -6,9 +6,9 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import Fastify from 'fastify';
-import { ajvOptions } from '../src/http/schemas/ajv.ts';
-import { productEventBody, toProductEvent } from '../src/http/schemas/product-event.ts';
-import type { FullEvent } from '../src/intake/event-intake.ts';
+import { ajvOptions } from '../src/event/ajv.ts';
+import type { FullEvent } from '../src/event/product-event.ts';
+import { productEventBody, toProductEvent } from '../src/event/product-event-body.ts';
 
 const accepted = Type.Object({ status: Type.String(), product_id: Type.String() });
 const product = Type.Object({ id: Type.String(), price: Type.Number(), stock: Type.Integer() });

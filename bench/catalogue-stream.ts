@@ -4,7 +4,7 @@
  * number of events is plain arithmetic, so long runs are checked without going over them again.
  * Any thread; pure.
  */
-import type { FullEvent } from '../src/intake/event-intake.ts';
+import type { FullEvent } from '../src/event/product-event.ts';
 import type { ProductRepository } from '../src/store/product-repository.ts';
 import { type EventStream, productIds } from './event-stream.ts';
 import { createRandom } from './random.ts';

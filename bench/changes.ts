@@ -24,6 +24,8 @@ const SEED = 20_260_704;
 const PRODUCTS = 10_000;
 const QUEUE_SIZE = 32_768;
 const FOLLOWERS_FLAG = '--followers';
+/** How a change begins. */
+const CHANGE = 'data: {"seq":';
 
 const SIZES = {
   full: { recent: 50_000, old: 1_000_000, live: 1_000_000, followers: 1000, seconds: 15 },
@@ -236,10 +238,9 @@ function follow({ port, since, last }: Order) {
       const text = rest + (chunk as Buffer).toString('latin1');
       let at = 0;
       for (let end = text.indexOf('\n\n'); end !== -1; end = text.indexOf('\n\n', at)) {
-        // Messages begin with "id: "; those without data only say where the feed is.
-        const data = text.indexOf('\ndata: ', at);
-        if (data !== -1 && data < end) {
-          const told = Number(text.slice(at + 4, data));
+        // Events of other kinds begin with their name, or a comment before it.
+        if (text.startsWith(CHANGE, at)) {
+          const told = Number.parseInt(text.slice(at + CHANGE.length, at + CHANGE.length + 16), 10);
           if (told !== ++seq) throw new Error(`told ${told}, expected ${seq}`);
         }
         at = end + 2;

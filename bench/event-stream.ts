@@ -2,7 +2,7 @@
  * The stream of events that benches send, and the state it must lead to. Both come from one seed, so
  * a bench checks every product at its end without having kept what it sent. Any thread; pure.
  */
-import type { FullEvent } from '../src/intake/event-intake.ts';
+import type { FullEvent } from '../src/event/product-event.ts';
 import type { ProductRepository } from '../src/store/product-repository.ts';
 import { createRandom } from './random.ts';
 

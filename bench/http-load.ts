@@ -89,7 +89,8 @@ export function reads(products: readonly string[]): autocannon.Request[] {
 /**
  * Sends the load and measures it. The requests are dealt out to the connections in stretches, and
  * each connection goes round in its own; with pipelining all go round in the same few, because
- * autocannon can't deal then. Throws unless every answer is a 2xx.
+ * autocannon can't deal then. Throws unless every request that was sent is answered, with a 2xx:
+ * autocannon counts requests nowhere that stay without an answer, and calls that no error.
  */
 export async function sendLoad(
   url: string,
@@ -100,9 +101,11 @@ export async function sendLoad(
   const { connections, pipelining } = shape;
   const amount = connections * shape.requests;
   const latenciesMs = new Float64Array(amount);
+  const clients: CountingClient[] = [];
   let answers = 0;
   let firstMs = 0;
   let lastMs = 0;
+  const deal = dealer(requests, connections);
   const cpuAtStart = pid === undefined ? undefined : cpuMs(pid);
   const finished = Promise.withResolvers<autocannon.Result>();
   const options = {
@@ -112,9 +115,11 @@ export async function sendLoad(
     amount,
     timeout: TIMEOUT_SECONDS,
     sampleInt: SAMPLE_MS,
-    ...(pipelining === 1
-      ? { setupClient: dealer(requests, connections) }
-      : { requests: thinned(requests) }),
+    ...(pipelining === 1 ? {} : { requests: thinned(requests) }),
+    setupClient: (client: autocannon.Client) => {
+      clients.push(endWhenAnswered(client, shape));
+      if (pipelining === 1) deal(client);
+    },
   };
   const run = autocannon(options, (error, result) => {
     if (error) finished.reject(error);
@@ -129,11 +134,11 @@ export async function sendLoad(
   });
   const result = await finished.promise;
   const cpuAtEnd = pid === undefined ? undefined : cpuMs(pid);
-  // A pipelining connection is closed when it got its number, with the rest of its line in flight.
-  const answersMin = amount - connections * (pipelining - 1);
-  if (result.non2xx > 0 || result.errors > 0 || result.timeouts > 0 || answers < answersMin) {
+  const sent = clients.reduce((sum, { reqsMade }) => sum + reqsMade, 0);
+  const hasFailed = result.non2xx > 0 || result.errors > 0 || result.timeouts > 0;
+  if (hasFailed || sent !== amount || answers !== sent) {
     throw new Error(
-      `${url}: ${answers} answers to ${amount} requests, ` +
+      `${url}: ${answers} answers to ${sent} of ${amount} requests, ` +
         `${result.non2xx} not 2xx (${statuses(result)}), ${result.errors} errors`,
     );
   }
@@ -149,6 +154,35 @@ export async function sendLoad(
     cpuUs: perRequestUs('allMs'),
     mainThreadCpuUs: perRequestUs('mainMs'),
   };
+}
+
+/** What autocannon's clients have beyond their type. */
+interface CountingClient {
+  responseMax?: number;
+  readonly reqsMade: number;
+  _doRequest(): void;
+  destroy(): void;
+}
+
+/**
+ * Lets a connection send its share and wait for all the answers to it. By itself autocannon's client
+ * hangs up at the first answer behind its last request, with the rest of its pipeline in flight. It
+ * comes for its next request once for each answer, and `pipelining` times at each connect.
+ */
+function endWhenAnswered(
+  client: autocannon.Client,
+  { pipelining, requests }: LoadShape,
+): CountingClient {
+  const counting = client as unknown as CountingClient;
+  const send = counting._doRequest;
+  if (typeof send !== 'function') throw new Error('autocannon has changed: no _doRequest');
+  let idle = 0;
+  delete counting.responseMax;
+  counting._doRequest = () => {
+    if (counting.reqsMade < requests) send.call(client);
+    else if (++idle === pipelining) counting.destroy();
+  };
+  return counting;
 }
 
 /** Every n-th request: autocannon prepares the whole list anew for each connection. */

@@ -11,7 +11,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { loadConfig } from '../src/config/load.ts';
-import type { FullEvent } from '../src/intake/event-intake.ts';
+import type { FullEvent } from '../src/event/product-event.ts';
 import { Service } from '../src/service.ts';
 import {
   createEventStream,

@@ -20,10 +20,11 @@ import {
   SLOT_WORDS,
   SlotViews,
 } from '../src/ring/slot.ts';
-import { type HashKey, hashId } from '../src/store/id-hash.ts';
+import { hashId } from '../src/store/id-hash.ts';
 import { encodeProductIdWords } from '../src/store/product-id.ts';
 import type { Shard } from '../src/store/shard.ts';
 import { ShardWriter, UNDO_BYTES } from '../src/store/shard-writer.ts';
+import type { HashKey } from '../src/threads/shared-memory.ts';
 
 /** What the stock of a product must be at a given price. */
 export function stockAt(price: number): number {

@@ -3,8 +3,8 @@
  * It owns the shards that it is given. Thin: the work is in store-fill.ts.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { HashKey } from '../src/store/id-hash.ts';
 import { Shard } from '../src/store/shard.ts';
+import type { HashKey } from '../src/threads/shared-memory.ts';
 import { StoreFill } from './store-fill.ts';
 
 /** The words of the control buffer; the bench writes the state, the thread the count. */

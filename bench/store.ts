@@ -9,10 +9,10 @@
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import type { HashKey } from '../src/store/id-hash.ts';
 import { Shard } from '../src/store/shard.ts';
 import { SharedProductStore } from '../src/store/shared-product-store.ts';
 import { planStore, type StorePlan } from '../src/store/sizing.ts';
+import type { HashKey } from '../src/threads/shared-memory.ts';
 import { createRandom } from './random.ts';
 import { figure, median, type Report } from './report.ts';
 import { type BenchSize, runBench } from './run-bench.ts';

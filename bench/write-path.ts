@@ -11,15 +11,16 @@ import { Checkpointer } from '../src/checkpoint/checkpointer.ts';
 import type { EventIntake, EventWaiter } from '../src/intake/event-intake.ts';
 import { RingIntake } from '../src/intake/ring-intake.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../src/log/data-dir.ts';
-import { LogSupervisor } from '../src/log/log-supervisor.ts';
-import { LogProgress } from '../src/log/progress.ts';
 import { CommitRing } from '../src/ring/commit-ring.ts';
 import { IntakeRing } from '../src/ring/intake-ring.ts';
+import { LogProgress } from '../src/ring/progress.ts';
 import { Admission } from '../src/store/admission.ts';
 import { Shard } from '../src/store/shard.ts';
 import { SharedProductStore } from '../src/store/shared-product-store.ts';
 import { planStore } from '../src/store/sizing.ts';
-import { createSharedMemory, type SharedMemory } from '../src/threads/shared-memory.ts';
+import type { SharedMemory } from '../src/threads/shared-memory.ts';
+import { LogSupervisor } from '../src/write-path/log-supervisor.ts';
+import { createSharedMemory } from '../src/write-path/memory.ts';
 import type { EventStream } from './event-stream.ts';
 
 export interface WritePathOptions {

@@ -6,6 +6,7 @@
 import type { Logger } from 'pino';
 import { AppliedWatermark } from './apply/applied-watermark.ts';
 import { ApplierPool } from './apply/applier-pool.ts';
+import { EventOutcomes } from './apply/event-outcomes.ts';
 import { ChangeFeed } from './changes/change-feed.ts';
 import { changeHistory } from './changes/change-reader.ts';
 import { ChangeTeller } from './changes/change-teller.ts';
@@ -22,17 +23,17 @@ import { SlotAdmission } from './intake/slot-admission.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
 import { NodeFileSystem } from './log/file-system.ts';
-import { LogSupervisor } from './log/log-supervisor.ts';
-import { LogProgress } from './log/progress.ts';
-import { EventOutcomes } from './outcome/event-outcomes.ts';
 import { OutcomeReader, OutcomeWindow } from './outcome/outcome-window.ts';
 import { CommitRing } from './ring/commit-ring.ts';
 import { IntakeRing } from './ring/intake-ring.ts';
+import { LogProgress } from './ring/progress.ts';
 import { Admission } from './store/admission.ts';
 import { Shard } from './store/shard.ts';
 import { SharedProductStore } from './store/shared-product-store.ts';
 import { planStore } from './store/sizing.ts';
-import { createSharedMemory } from './threads/shared-memory.ts';
+import { LogSupervisor } from './write-path/log-supervisor.ts';
+import { createSharedMemory } from './write-path/memory.ts';
+import { memoryOptionsOf } from './write-path/memory-options.ts';
 
 export interface ServiceOptions {
   readonly config: Config;
@@ -89,14 +90,9 @@ export function assemble(
     { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
     `store: room for ${plan.productsMax} products`,
   );
-  const { queueSize, bulkQueueSize, dedupeEvents, workers } = config;
+  const { queueSize, bulkQueueSize, workers } = config;
   const memory = createSharedMemory({
-    queueSize,
-    bulkQueueSize,
-    dedupeEvents,
-    appliers: workers,
-    store: plan,
-    outcomeEvents: config.outcomeEvents,
+    ...memoryOptionsOf(config, plan),
     // With it, what the checkpoint has can lie in memory as it is.
     hashKey: readHashKey(new NodeFileSystem(), dataDir.checkpointFolder),
     ...(firstCursor === undefined ? {} : { firstCursor }),

@@ -14,9 +14,9 @@ import { HttpSide } from './http/http-side.ts';
 import type { RingIntake } from './intake/ring-intake.ts';
 import type { Lifecycle, Phase } from './lifecycle.ts';
 import { DataDir } from './log/data-dir.ts';
-import type { LogSupervisor } from './log/log-supervisor.ts';
 import type { OutcomeReader } from './outcome/outcome-window.ts';
 import type { SharedProductStore } from './store/shared-product-store.ts';
+import type { LogSupervisor } from './write-path/log-supervisor.ts';
 
 /** What is left of SHUTDOWN_TIMEOUT for threads and files after the connections had their turn. */
 const CLOSING_SHARE = 0.2;
@@ -40,6 +40,7 @@ export class Service implements Lifecycle {
   #replayedPercent: number | undefined;
   #stopping: Promise<boolean> | undefined;
   #isBroken = false;
+  #abandoned = 0;
   /** None while `start` loads it, and for good if that fails. */
   #http: HttpSide | undefined;
 
@@ -153,6 +154,7 @@ export class Service implements Lifecycle {
     this.#phase = 'ready';
     this.#wasReady = true;
     this.#parts.events.replayedSeq = this.#parts.progress.loadNextSeq() - 1;
+    this.changes.open();
     this.intake.open();
     this.#parts.bulk.open();
     this.checkpoints.start(this.log.replayedFrom, this.log.isConverted);
@@ -178,6 +180,11 @@ export class Service implements Lifecycle {
     return this.#stopping;
   }
 
+  /** Once it has stopped: claimed events that could not be stored, so that their outcome is unknown. */
+  get abandoned(): number {
+    return this.#abandoned;
+  }
+
   async #stop(): Promise<boolean> {
     const { config, logger } = this.#options;
     const { intake, bulk, appliers, log, checkpoints, changes, watermark, diskWatch } = this.#parts;
@@ -196,12 +203,14 @@ export class Service implements Lifecycle {
     diskWatch.stop();
     await checkpoints.stop();
     http?.beginDrain();
+    changes.closeHeld();
     const settled = Promise.all([intake.close(), bulk.close()]);
     // In this order: every claimed slot is settled, then nothing more comes, then the log ends.
     const inTime = await within(leftMs(CLOSING_SHARE), settled);
     const clean = log.stop().then(async (isClean) => {
       if (isClean) await appliers.finished();
       else {
+        this.#abandoned = intake.inFlight + bulk.inFlight;
         intake.failAll();
         bulk.failAll();
       }

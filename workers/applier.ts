@@ -1,8 +1,8 @@
 /** Entry of an applier's thread: a Piscina task that ends when the commit ring is closed. */
 import { flushCompileCache } from 'node:module';
 import { runApplier } from '../src/apply/applier.ts';
+import type { ApplierEnd, ApplierTask } from '../src/apply/applier-task.ts';
 import { RestoreBoard } from '../src/store/restore-board.ts';
-import type { ApplierEnd, ApplierTask } from '../src/threads/shared-memory.ts';
 
 export default async function applier(task: ApplierTask): Promise<ApplierEnd> {
   if (new RestoreBoard(task.memory.board).isOpen) {

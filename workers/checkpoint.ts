@@ -1,7 +1,7 @@
 /** Entry of a checkpoint's thread: takes one and ends. */
 import { parentPort, workerData } from 'node:worker_threads';
+import type { CheckpointThreadData } from '../src/checkpoint/checkpoint-messages.ts';
 import { lowerPriority } from '../src/checkpoint/pace.ts';
-import type { CheckpointThreadData } from '../src/threads/shared-memory.ts';
 
 const data: CheckpointThreadData = workerData;
 if (data.isPaced) lowerPriority();

@@ -2,8 +2,8 @@
 import { flushCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { NodeFileSystem } from '../src/log/file-system.ts';
-import { runLogThread } from '../src/log/log-thread.ts';
-import type { LogThreadData } from '../src/threads/shared-memory.ts';
+import type { LogThreadData } from '../src/write-path/log-messages.ts';
+import { runLogThread } from '../src/write-path/log-thread.ts';
 
 // Now: this thread is not asked again before it is ended.
 flushCompileCache();

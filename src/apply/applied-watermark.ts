@@ -2,10 +2,11 @@
  * How far the appliers have come, as a seq: all events up to it are in the store. Tells whoever
  * waits for one of them. Main thread.
  */
-import type { LogProgress } from '../log/progress.ts';
-import { seqAtCursor } from '../log/progress.ts';
+
 import { BellWatch } from '../ring/bell.ts';
 import { COMMIT_BELL_BACK, COMMIT_HEAD, type CommitRing } from '../ring/commit-ring.ts';
+import type { LogProgress } from '../ring/progress.ts';
+import { seqAtCursor } from '../ring/progress.ts';
 
 /** Somebody who waits; kept by its owner only to take it back. */
 export interface AppliedWaiter {

@@ -8,8 +8,9 @@ import { Piscina } from 'piscina';
 import { COMMIT_HEAD, CommitRing, commitCursor } from '../ring/commit-ring.ts';
 import { describeSlot, type SlotContent } from '../ring/slot.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
-import type { ApplierEnd, ApplierTask, SharedMemory } from '../threads/shared-memory.ts';
+import type { SharedMemory } from '../threads/shared-memory.ts';
 import { ApplierControl } from './applier-control.ts';
+import type { ApplierEnd, ApplierTask } from './applier-task.ts';
 
 /** Deaths without any progress in between after which restarting is given up. */
 const IDLE_DEATHS_MAX = 5;

@@ -23,8 +23,8 @@ import { SLOT_DOUBLES, SLOT_SEQ } from '../ring/slot.ts';
 import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard, shardOfRoute } from '../store/shard.ts';
 import { type ApplyResult, PREFETCH_SLOTS, ShardWriter } from '../store/shard-writer.ts';
-import type { ApplierEnd, ApplierTask } from '../threads/shared-memory.ts';
 import { ApplierControl } from './applier-control.ts';
+import type { ApplierEnd, ApplierTask } from './applier-task.ts';
 
 /** Applies one slot of the commit ring. Tests wrap it to die at a chosen event. */
 export type ApplySlot = (cursor: number, index: number, commitTimeMs: number) => ApplyResult;

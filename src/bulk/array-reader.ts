@@ -1,8 +1,9 @@
 /**
  * Reads a batch that is one JSON array of events, element by element. What stands between the
- * elements is judged here; a fault there makes the whole body no JSON. Main thread.
+ * elements is judged here; a fault there makes the whole body no JSON. A byte order mark before all of
+ * it is passed over. Main thread.
  */
-import { BodyRefused } from '../http/json-body.ts';
+import { BodyRefused } from '../errors/body-refused.ts';
 import { BatchReader, EVENT_BYTES_MAX, type EventSink, type ReadState } from './batch-reader.ts';
 import { ElementScanner, isSpace } from './element-scanner.ts';
 
@@ -10,11 +11,11 @@ const COMMA = 0x2c;
 const OPENING_BRACKET = 0x5b;
 const CLOSING_BRACKET = 0x5d;
 
-/** What comes next: `start` the opening bracket, `first` an element or the end, … `end` nothing. */
-type Expected = 'start' | 'first' | 'element' | 'comma' | 'end';
+/** What comes next: `body` the first byte, `start` the opening bracket, `first` an element or the end, … `end` nothing. */
+type Expected = 'body' | 'start' | 'first' | 'element' | 'comma' | 'end';
 
 export class ArrayReader extends BatchReader {
-  #expected: Expected = 'start';
+  #expected: Expected = 'body';
   readonly #scanner = new ElementScanner();
   /** The rest of an element that is too long is passed over. */
   #isSkipping = false;
@@ -24,6 +25,11 @@ export class ArrayReader extends BatchReader {
   }
 
   protected override readOn(sink: EventSink): ReadState {
+    if (this.#expected === 'body') {
+      if (!this.isEnded && this.mayBecomeBom) return 'hungry';
+      this.skipBom();
+      this.#expected = 'start';
+    }
     for (;;) {
       if (this.#isSkipping && !this.#skip()) return this.#starved();
       while (this.start < this.dataEnd && isSpace(this.bytes[this.start])) this.start++;

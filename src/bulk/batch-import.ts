@@ -3,9 +3,9 @@
  * sink, and the record of what was wrong. Main thread; one slice in a turn of the event loop.
  */
 
+import type { BodyRefused } from '../errors/body-refused.ts';
 import type { BodyFault } from '../errors/problems.ts';
-import type { BodyRefused } from '../http/json-body.ts';
-import { FUTURE_MS_MAX } from '../http/schemas/event-time.ts';
+import { FUTURE_MS_MAX } from '../event/event-time.ts';
 import type { Batch } from '../intake/batch.ts';
 import type { BulkIntake } from '../intake/bulk-intake.ts';
 import type { SlotViews } from '../ring/slot.ts';

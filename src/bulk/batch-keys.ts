@@ -2,7 +2,7 @@
  * The keys under which the events of a batch are known when they come again: each event's own
  * event_id, else the key of the request and the event's place in the batch. Main thread.
  */
-import { fingerprintKey, putFingerprint } from '../dedupe/fingerprint.ts';
+import { fingerprintKey, putFingerprint } from '../event/fingerprint.ts';
 import type { SlotViews } from '../ring/slot.ts';
 
 export class BatchKeys {

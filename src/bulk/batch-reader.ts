@@ -7,8 +7,8 @@
  *                                           └ END_OF_BYTES
  */
 import { Buffer } from 'node:buffer';
+import type { BodyRefused } from '../errors/body-refused.ts';
 import type { BodyFault } from '../errors/problems.ts';
-import type { BodyRefused } from '../http/json-body.ts';
 import type { SlotViews } from '../ring/slot.ts';
 import { EventJudge } from './event-judge.ts';
 import { END_OF_BYTES, HotParser, type ParseOptions } from './hot-parser.ts';
@@ -51,6 +51,9 @@ export interface EventSink {
  * - `done`: it was read to its end.
  */
 export type ReadState = 'hungry' | 'blocked' | 'more' | 'malformed' | 'done';
+
+/** U+FEFF in UTF-8, which editors and exporters on Windows put before a text. */
+const BOM = [0xef, 0xbb, 0xbf] as const;
 
 /** What became of one event's bytes. */
 type Judgement = 'settled' | 'blocked' | 'more';
@@ -130,6 +133,24 @@ export abstract class BatchReader {
     if (faults === undefined) return this.#take(sink, this.#judge.eventId) ? 'settled' : 'blocked';
     this.#refuse(sink, faults);
     return 'settled';
+  }
+
+  /** Passes over a byte order mark; false if none is there, or the bytes don't tell yet. */
+  protected skipBom(): boolean {
+    const { bytes, start, dataEnd } = this;
+    if (bytes[start] !== BOM[0] || start + BOM.length > dataEnd) return false;
+    if (bytes[start + 1] !== BOM[1] || bytes[start + 2] !== BOM[2]) return false;
+    this.start += BOM.length;
+    return true;
+  }
+
+  /** Whether all bytes at hand may be the beginning of a byte order mark. */
+  protected get mayBecomeBom(): boolean {
+    const { bytes, start, dataEnd } = this;
+    return (
+      dataEnd - start < BOM.length &&
+      BOM.slice(0, dataEnd - start).every((byte, i) => byte === bytes[start + i])
+    );
   }
 
   protected refuseTooLong(sink: EventSink): void {

@@ -3,10 +3,10 @@
  * single route goes. Says what is wrong in the same words. Main thread.
  */
 import { type Buffer, isUtf8 } from 'node:buffer';
+import { whereItFails } from '../errors/json-fault.ts';
 import type { BodyFault } from '../errors/problems.ts';
-import { whereItFails } from '../http/json-body.ts';
-import { judgeBatchEvent } from '../http/schemas/batch-event.ts';
-import type { ProductEvent } from '../intake/event-intake.ts';
+import { judgeBatchEvent } from '../event/batch-event.ts';
+import type { ProductEvent } from '../event/product-event.ts';
 import {
   FLAG_ARRIVAL_TIME,
   FLAG_HAS_PRICE,

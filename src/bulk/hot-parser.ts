@@ -8,7 +8,7 @@
  * The bytes must end in a byte that stands in no event (END_OF_BYTES), so that nothing here has to
  * ask where they end. (Over 300 lines: one state machine over one cursor.)
  */
-import { EVENT_ID_BYTES_MAX } from '../http/schemas/event-id.ts';
+import { EVENT_ID_BYTES_MAX } from '../event/event-id.ts';
 import {
   FLAG_ARRIVAL_TIME,
   FLAG_HAS_PRICE,

@@ -1,6 +1,7 @@
 /**
  * Reads a batch of one JSON event a line. Lines end with \n or \r\n, the last one with nothing if it
- * likes; blank ones are passed over. Main thread.
+ * likes; blank ones are passed over, and so are byte order marks before a line: files that begin with
+ * one may have been put together. Main thread.
  */
 import { BatchReader, EVENT_BYTES_MAX, type EventSink, type ReadState } from './batch-reader.ts';
 import { NEWLINE } from './hot-parser.ts';
@@ -35,6 +36,7 @@ export class NdjsonReader extends BatchReader {
         }
       }
 
+      if (this.skipBom()) continue;
       let end = bytes.indexOf(NEWLINE, start);
       if (end < 0 || end >= dataEnd) {
         if (!this.isEnded) {

@@ -6,11 +6,11 @@
  */
 import { Buffer } from 'node:buffer';
 import { type DedupeWindow, KEY_CONFLICT } from '../dedupe/dedupe-window.ts';
-import { BodyRefused } from '../http/json-body.ts';
-import { RETRY_MS_MAX } from '../http/later-turns.ts';
+import { BodyRefused } from '../errors/body-refused.ts';
 import type { Batch } from '../intake/batch.ts';
 import type { BulkIntake } from '../intake/bulk-intake.ts';
 import { type StagedBlock, Staging } from '../intake/staging.ts';
+import { RETRY_MS_MAX } from '../later-turns.ts';
 import {
   metaIdBytes,
   SLOT_BYTES,

@@ -4,9 +4,9 @@
  * memory is that of one slice. Main thread.
  */
 import { type BodyFault, PROBLEMS } from '../errors/problems.ts';
-import { RETRY_MS_MAX } from '../http/later-turns.ts';
 import type { Batch } from '../intake/batch.ts';
 import type { BulkIntake } from '../intake/bulk-intake.ts';
+import { RETRY_MS_MAX } from '../later-turns.ts';
 import type { SlotViews } from '../ring/slot.ts';
 import { BatchImport, type ImportEnd } from './batch-import.ts';
 import type { BatchKeys } from './batch-keys.ts';

@@ -9,7 +9,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { AppliedWatermark } from '../apply/applied-watermark.ts';
-import type { LogProgress } from '../log/progress.ts';
+import type { LogProgress } from '../ring/progress.ts';
 import { ChangeHub } from './change-hub.ts';
 import { type ChangeHistory, ChangeReader } from './change-reader.ts';
 import { Follower } from './follower.ts';
@@ -45,6 +45,8 @@ export class ChangeFeed {
   readonly #hub: ChangeHub;
   /** Connections, those included that have yet to take their final event. */
   #connections = 0;
+  /** Those who came before the log was replayed, and what they asked for; `undefined` from then on. */
+  #held: Map<Follower, number | undefined> | undefined = new Map();
 
   constructor(options: ChangeFeedOptions) {
     this.#options = options;
@@ -64,22 +66,49 @@ export class ChangeFeed {
   }
 
   /**
-   * Follows from behind `since`, or from now on, until either side ends it. The headers of `response`
-   * are written.
+   * Follows from behind `since`, or from now on, until either side ends it. Before `open` the stream
+   * waits. The headers of `response` are written.
    */
   follow(response: ServerResponse, since: number | undefined): void {
     this.#connections++;
     response.once('close', () => this.#connections--);
     // Quiet for as long as nothing changes; heartbeats find out who is gone.
     response.socket?.setTimeout(0);
-    const hub = this.#hub;
-    const isKnown = since !== undefined && this.#isReached(since);
     const { changesBufferBytesMax: bufferBytesMax } = this.#options.limits;
-    const onGone = (gone: Follower) => hub.remove(gone);
-    const place = isKnown ? since : hub.place;
-    const follower = new Follower({ response, bufferBytesMax, onGone }, place);
-    if (since !== undefined && !isKnown) follower.reset(place);
-    hub.add(follower);
+    const onGone = (gone: Follower) => {
+      this.#held?.delete(gone);
+      this.#hub.remove(gone);
+    };
+    const follower = new Follower({ response, bufferBytesMax, onGone });
+    if (this.#held === undefined) {
+      this.#begin(follower, since);
+      return;
+    }
+    this.#held.set(follower, since);
+    this.#hub.hold(follower);
+    follower.wait();
+  }
+
+  /** The log is replayed: whoever waits begins. Call it before anything is written. */
+  open(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    // Where the log ends, though the appliers may be on their way there: nothing after it is missed.
+    const now = this.#options.progress.loadNextSeq() - 1;
+    for (const [follower, since] of held ?? []) this.#begin(follower, since ?? now);
+  }
+
+  /** Ends the streams that wait for the replay; call it when that is not to be waited for. */
+  closeHeld(): void {
+    for (const follower of [...(this.#held?.keys() ?? [])]) follower.end('stopping');
+  }
+
+  #begin(follower: Follower, since: number | undefined): void {
+    const { place } = this.#hub;
+    if (since === undefined) follower.begin(place);
+    else if (this.#isReached(since)) follower.begin(since);
+    else follower.reset(place);
+    this.#hub.add(follower);
   }
 
   /** Up to `limit` changes behind `since`. Rejects with what the file system says. */

@@ -64,12 +64,17 @@ export class ChangeHub {
 
   /** Serves `follower` from its place on, until it ends. */
   add(follower: Follower): void {
+    this.hold(follower);
+    void this.#catchUp(follower);
+  }
+
+  /** Gives `follower` heartbeats, and an end, but no events until it is added. */
+  hold(follower: Follower): void {
     const { heartbeatMs } = this.#options;
     this.#all.add(follower);
     this.#heartbeat ??= setInterval(() => {
       for (const each of this.#all) each.beat();
     }, heartbeatMs);
-    void this.#catchUp(follower);
   }
 
   /** The follower ended or went. */
@@ -205,7 +210,7 @@ export class ChangeHub {
 }
 
 function message(seq: number, json: string): string {
-  return `id: ${seq}\ndata: ${json}\n\n`;
+  return `data: ${json}\nid: ${seq}\n\n`;
 }
 
 function nextTurn(): Promise<void> {

@@ -2,8 +2,15 @@
  * One connection that follows the changes as server-sent events: what is written to it, how much of
  * that it has not taken yet, and how it ends. Main thread.
  *
- * `id: N` alone (at the beginning, in heartbeats) moves the client's Last-Event-ID without an event:
- * a client that saw nothing but stale events resumes behind them all the same.
+ * `event: position` (at the beginning, in heartbeats) moves the client's Last-Event-ID without a
+ * change: a client that saw nothing but stale events resumes behind them all the same. It has data,
+ * because clients that people install keep no id of an event without (npm eventsource,
+ * eventsource-client). A comment is one line with no empty line behind it: httpx-sse hands on an event
+ * at each empty line.
+ *
+ * A client may be cut off at any byte and keeps what it was given whole. So the id moves with an event
+ * that says what happened, never before: a reset is the first that a client hears of its new place.
+ * Within an event the id is the last line, because some old clients keep it as soon as they read it.
  */
 import type { ServerResponse } from 'node:http';
 
@@ -13,8 +20,24 @@ const GOODBYE_MS_MAX = 5000;
 const STUCK_BEATS_MAX = 2;
 /** What a client waits before it connects again. */
 const RETRY_MS = 2000;
+/** At once, so that proxies hand the headers on; what comes next goes on with the same event. */
+const OPENING = `: changes\nretry: ${RETRY_MS}\n`;
 
 export type FinalEvent = 'dropped' | 'stopping' | 'failed';
+
+/** An event other than a change: its place, and the id that it moves the client to. */
+function placeEvent(name: string, seq: number): string {
+  return `event: ${name}\ndata: {"seq":${seq}}\nid: ${seq}\n\n`;
+}
+
+/**
+ * All that is written to an event-stream client who can't be served now: it comes back after
+ * `retryMs`, where a status other than 200 would end an EventSource for good. `seq`: where the client
+ * is, which doesn't change.
+ */
+export function turnedAway(reason: string, seq: number | undefined, retryMs: number): string {
+  return `retry: ${retryMs}\nevent: ${reason}\ndata: {"seq":${seq ?? null}}\n\n`;
+}
 
 export interface FollowerOptions {
   readonly response: ServerResponse;
@@ -25,25 +48,36 @@ export interface FollowerOptions {
 }
 
 export class Follower {
-  /** Seq of the last event that was passed on this connection, told or not. */
-  place: number;
+  /** Seq of the last event that was passed on this connection, told or not; 0 until it has begun. */
+  place = 0;
   readonly #options: FollowerOptions;
+  #isOpen = false;
+  #hasBegun = false;
   #isEnded = false;
   #isQuiet = false;
   #stuckBeats = 0;
   #onRoom: (() => void) | undefined;
 
-  /** The headers are written; `place` is where it begins. */
-  constructor(options: FollowerOptions, place: number) {
+  /** The headers are written. */
+  constructor(options: FollowerOptions) {
     this.#options = options;
-    this.place = place;
     const { response } = options;
     response.on('drain', () => {
       this.#stuckBeats = 0;
       this.#tellRoom();
     });
     response.once('close', () => this.#leave());
-    response.write(`retry: ${RETRY_MS}\nid: ${place}\n\n`);
+  }
+
+  /** Keeps the client until it can begin; heartbeats are comments meanwhile. */
+  wait(): void {
+    this.write(this.#opened(': waiting until the log is replayed\n'), 0);
+  }
+
+  /** What follows comes after `place`, which the client asked for or does not care about. */
+  begin(place: number): void {
+    this.write(this.#opened(placeEvent('position', place)), place);
+    this.#hasBegun = true;
   }
 
   get isEnded(): boolean {
@@ -70,7 +104,8 @@ export class Follower {
 
   /** The log does not reach back: what follows comes after `seq`. */
   reset(seq: number): void {
-    this.write(`event: reset\nid: ${seq}\ndata: {"seq":${seq}}\n\n`, seq);
+    this.write(this.#opened(placeEvent('reset', seq)), seq);
+    this.#hasBegun = true;
   }
 
   /** Whether it has taken what it was given so far; the socket's own buffer apart. */
@@ -92,7 +127,10 @@ export class Follower {
       if (++this.#stuckBeats >= STUCK_BEATS_MAX) this.end('dropped');
       return;
     }
-    if (this.#isQuiet) this.#options.response.write(`: heartbeat\nid: ${this.place}\n\n`);
+    if (this.#isQuiet) {
+      const sign = this.#hasBegun ? placeEvent('position', this.place) : ': heartbeat\n';
+      this.#options.response.write(sign);
+    }
     this.#isQuiet = true;
   }
 
@@ -102,8 +140,16 @@ export class Follower {
     const { response } = this.#options;
     const cutOff = setTimeout(() => response.destroy(), GOODBYE_MS_MAX);
     response.once('close', () => clearTimeout(cutOff));
-    response.end(`event: ${event}\nid: ${this.place}\ndata: {"seq":${this.place}}\n\n`);
+    response.end(
+      this.#hasBegun ? placeEvent(event, this.place) : turnedAway(event, undefined, RETRY_MS),
+    );
     this.#leave();
+  }
+
+  #opened(text: string): string {
+    if (this.#isOpen) return text;
+    this.#isOpen = true;
+    return OPENING + text;
   }
 
   #leave(): void {

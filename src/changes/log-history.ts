@@ -18,6 +18,7 @@
  *  - A segment without events is replaced by one of the same name: nobody is sent there before the
  *    new one holds committed events.
  */
+
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BATCH_SLOTS_MAX } from '../log/batch.ts';
@@ -30,7 +31,8 @@ import {
   segmentName,
   unpackSegmentHeader,
 } from '../log/format.ts';
-import type { LogProgress } from '../log/progress.ts';
+import { segmentFirstSeq } from '../log/segment-ends.ts';
+import type { LogProgress } from '../ring/progress.ts';
 import {
   metaIdBytes,
   SLOT_BYTES,
@@ -39,7 +41,8 @@ import {
   SLOT_META,
   SLOT_WORDS,
 } from '../ring/slot.ts';
-import { type HashKey, hashId } from '../store/id-hash.ts';
+import { hashId } from '../store/id-hash.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
 import { type EventBatch, SLICE_EVENTS } from './event-batch.ts';
 
 /** Chunks in use at the same time: bounds the memory, and the reads that wait for the disk. */
@@ -178,7 +181,8 @@ export class LogCursor {
       const { progress } = this.#history.options;
       if (this.#segment !== undefined) {
         const { firstSeq, nextFirst } = this.#segment;
-        const isNewest = progress.load()?.segment.firstSeq === firstSeq;
+        const own = progress.load()?.own;
+        const isNewest = own !== undefined && segmentFirstSeq(own) === firstSeq;
         if (from >= firstSeq && (nextFirst === undefined ? isNewest : from < nextFirst)) {
           return this.#segment;
         }

@@ -22,8 +22,8 @@
  */
 import assert from 'node:assert/strict';
 import { BATCH_SLOTS_MAX } from '../log/batch.ts';
-import type { LogProgress } from '../log/progress.ts';
 import { COMMIT_HEAD, type CommitRing } from '../ring/commit-ring.ts';
+import type { LogProgress } from '../ring/progress.ts';
 import { SLOT_DOUBLES, SLOT_SEQ, SLOT_WORDS } from '../ring/slot.ts';
 import { type EventBatch, SLICE_EVENTS } from './event-batch.ts';
 

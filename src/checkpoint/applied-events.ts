@@ -2,8 +2,9 @@
  * How far log and appliers are, as a checkpoint needs to know it: which events are committed, which
  * are applied. Checkpoint thread.
  */
-import { LogProgress, type Progress, seqAtCursor } from '../log/progress.ts';
+
 import { COMMIT_BELL_BACK, COMMIT_HEAD, CommitRing } from '../ring/commit-ring.ts';
+import { LogProgress, type Progress, seqAtCursor } from '../ring/progress.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 
 /** Appliers are never behind by more than a ring: one that takes this long stands still. */

@@ -10,14 +10,11 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
-import { LogProgress } from '../log/progress.ts';
+import { LogProgress } from '../ring/progress.ts';
 import { SLOT_BYTES } from '../ring/slot.ts';
 import { ENTRY_BYTES, SHARD_USED } from '../store/shard.ts';
-import type {
-  CheckpointMessage,
-  CheckpointThreadData,
-  SharedMemory,
-} from '../threads/shared-memory.ts';
+import type { SharedMemory } from '../threads/shared-memory.ts';
+import type { CheckpointMessage, CheckpointThreadData } from './checkpoint-messages.ts';
 import { LogRate } from './log-rate.ts';
 import type { LogRetention } from './retention.ts';
 

@@ -5,8 +5,8 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { type FileHandle, type FileSystem, readFully } from '../log/file-system.ts';
-import type { HashKey } from '../store/id-hash.ts';
 import { ENTRY_BYTES } from '../store/shard.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
 import {
   blocksOf,
   checkPartHeader,

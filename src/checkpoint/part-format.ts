@@ -30,8 +30,8 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { NONCE_BYTES, otherVersion } from '../log/format.ts';
 import type { LogIdentity } from '../log/log-identity.ts';
-import type { HashKey } from '../store/id-hash.ts';
 import { ENTRY_BYTES } from '../store/shard.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
 
 export const PART_FORMAT = 2;
 export const PART_HEADER_BYTES = 4096;

@@ -16,9 +16,9 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { type FileHandle, type FileSystem, writeFully } from '../log/file-system.ts';
 import type { LogIdentity } from '../log/log-identity.ts';
-import type { HashKey } from '../store/id-hash.ts';
 import { ENTRY_BYTES, type Shard } from '../store/shard.ts';
 import { PIECE_ENTRIES, ShardCopier } from '../store/shard-image.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
 import {
   BLOCK_ENTRIES,
   keyNameOf,

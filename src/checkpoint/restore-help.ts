@@ -5,12 +5,20 @@
 import type { FileSystem } from '../log/file-system.ts';
 import { RestoreBoard } from '../store/restore-board.ts';
 import { Shard } from '../store/shard.ts';
-import type { ApplierTask } from '../threads/shared-memory.ts';
+import type { SharedMemory } from '../threads/shared-memory.ts';
 import { restoreTaken } from './restore.ts';
+
+export interface RestoreHelper {
+  readonly memory: SharedMemory;
+  /** Which applier. */
+  readonly index: number;
+  /** Folder of the checkpoints; `undefined` = it does not help. */
+  readonly checkpoints?: string | undefined;
+}
 
 /** Helps while the board is open. `look` is called for each block, and throws to give it up; tests. */
 export function helpRestore(
-  { memory, index, checkpoints }: ApplierTask,
+  { memory, index, checkpoints }: RestoreHelper,
   files: FileSystem,
   look: () => void = () => undefined,
 ): void {

@@ -17,11 +17,11 @@ import { join } from 'node:path';
 import type { FileSystem } from '../log/file-system.ts';
 import type { LogIdentity } from '../log/log-identity.ts';
 import { SLOT_BYTES, SlotViews } from '../ring/slot.ts';
-import type { HashKey } from '../store/id-hash.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
 import type { RestoreBoard, TakenShard } from '../store/restore-board.ts';
 import { ENTRY_BYTES, type Shard } from '../store/shard.ts';
 import { clearImage, imageMemory, indexImage } from '../store/shard-image.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
 import { checkpointName, windowsName } from './format.ts';
 import {
   type BlockTarget,

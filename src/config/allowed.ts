@@ -16,6 +16,7 @@ export function allowedPhrase(key: ConfigKey): string {
     case 'choice':
       return `one of ${allowedValues(key)}`;
     case 'text':
+    case 'host':
       return allowedValues(key);
   }
 }
@@ -33,6 +34,7 @@ export function allowedValues(key: ConfigKey): string {
       return `${formatDuration(minimum)} to ${formatDuration(maximum)}`;
     case 'choice':
     case 'text':
+    case 'host':
       if (allowedText === undefined) throw new Error(`expected allowedText for ${key}, found none`);
       return allowedText;
   }

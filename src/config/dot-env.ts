@@ -4,17 +4,17 @@
  * The real environment wins: `loadConfig({ ...readDotEnv(path), ...process.env })`.
  */
 import { readFileSync } from 'node:fs';
-import { parseEnv } from 'node:util';
+import { readEnvValue } from './dot-env-value.ts';
 import { ConfigError } from './load.ts';
 import { CONFIG_KEYS, variableOf } from './schema.ts';
 
-const ASSIGNMENT = /^\s*(?:export\s+)?([^\s=#]+)\s*=/;
+const ASSIGNMENT = /^\s*(?:export\s+)?([^\s=#]+)\s*=(.*)$/;
 const BLANK_OR_COMMENT = /^\s*(?:#.*)?$/;
 
 /**
  * Returns the variables set in the file at `path`, unchecked; none if there is no such file.
- * @throws {ConfigError} in one line: an unreadable file, a line that is no `NAME=value`, an
- * unknown variable (with the name that was probably meant) or one that is set twice.
+ * @throws {ConfigError} in one line: an unreadable file, a line that is no `NAME=value`, a
+ * value that others would read differently, an unknown variable (with the name that was probably meant) or one that is set twice.
  */
 export function readDotEnv(path: string): Readonly<Record<string, string>> {
   const content = readIfThere(path);
@@ -25,7 +25,7 @@ export function readDotEnv(path: string): Readonly<Record<string, string>> {
   const values: Record<string, string> = {};
   for (const [index, line] of content.split(/\r?\n/).entries()) {
     if (BLANK_OR_COMMENT.test(line)) continue;
-    const name = ASSIGNMENT.exec(line)?.[1];
+    const [, name, text = ''] = ASSIGNMENT.exec(line) ?? [];
     const place = `${path}:${index + 1}`;
     if (name === undefined) {
       faults.push(`${place} must be NAME=value, a comment or blank`);
@@ -36,9 +36,10 @@ export function readDotEnv(path: string): Readonly<Record<string, string>> {
     } else if (Object.hasOwn(values, name)) {
       faults.push(`${place} sets ${name} a second time`);
     } else {
-      // One line at a time: no variable has line breaks, and Node 24 takes an indented `# X=1`,
-      // which is a comment to us, for a variable named `# X`.
-      values[name] = parseEnv(line)[name] ?? '';
+      const read = readEnvValue(text);
+      if ('fault' in read) faults.push(`${place} sets ${name}, but the value ${read.fault}`);
+      // Kept even so, that a second one is found.
+      values[name] = 'value' in read ? read.value : '';
     }
   }
   if (faults.length > 0) throw new ConfigError(faults);
@@ -47,7 +48,8 @@ export function readDotEnv(path: string): Readonly<Record<string, string>> {
 
 function readIfThere(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    // Windows' editors begin a file with a byte order mark; TextDecoder drops it.
+    return new TextDecoder().decode(readFileSync(path));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return undefined;

@@ -5,6 +5,7 @@
  */
 import { Value } from '@sinclair/typebox/value';
 import { allowedPhrase } from './allowed.ts';
+import { parseHost } from './host.ts';
 import {
   formatBytes,
   formatDuration,
@@ -69,6 +70,8 @@ function parse(kind: VariableKind, text: string): string | number | undefined {
       return parseBytes(text);
     case 'duration':
       return parseDuration(text);
+    case 'host':
+      return parseHost(text);
     case 'choice':
     case 'text':
       return text;

@@ -1,5 +1,5 @@
 /**
- * The configuration as a user reads it: `--help`, the README's table and `.env.example`, all made
+ * The configuration as a user reads it: `--help`, the table of docs/configuration.md and `.env.example`, all made
  * from the schema. Pure, any thread. `npm run docs:config` writes the two files; a test holds them.
  */
 import { allowedValues } from './allowed.ts';
@@ -14,7 +14,8 @@ const UNITS =
 
 const PRECEDENCE =
   'Variables are read from the environment, then from the file .env in the working directory. ' +
-  'One that is set but empty is refused, and so is an unknown name in .env.';
+  'One that is set but empty is refused, and so is an unknown name in .env. ' +
+  'There, a value with blanks, # or $ stands in single quotes; nothing in it is replaced.';
 
 /** A command as the help shows it. */
 export interface CommandUsage {
@@ -36,11 +37,12 @@ export function helpText(commands: readonly CommandUsage[] = []): string {
     return [`  ${columns}`, ...wrap(description, 88).map((line) => `      ${line}`)];
   });
   return [
-    'Usage: product-service [--help | --check-config | COMMAND]',
+    'Usage: product-service [--help | --version | --check-config | COMMAND]',
     '       (in a clone: node src/main.ts, or npm run COMMAND -- ARGUMENTS)',
     '',
     '  --help          print this text',
-    '  --check-config  check the configuration and exit',
+    "  --version       print the version, Node's and those of the data formats",
+    '  --check-config  check the configuration, and that it fits this machine, and exit',
     '',
     ...commands.flatMap(({ usage, description }) => [
       `  ${usage}`,
@@ -72,11 +74,11 @@ export function configTableMarkdown(): string {
 }
 
 /**
- * Returns `readme` with the table put anew between its markers.
+ * Returns `page` with the table put anew between its markers.
  * @throws if the two markers are not there, once each and in order.
  */
-export function withConfigTable(readme: string): string {
-  const [before, afterBegin, ...moreBegins] = readme.split(TABLE_BEGIN);
+export function withConfigTable(page: string): string {
+  const [before, afterBegin, ...moreBegins] = page.split(TABLE_BEGIN);
   const [, after, ...moreEnds] = (afterBegin ?? '').split(TABLE_END);
   if (after === undefined || moreBegins.length > 0 || moreEnds.length > 0) {
     throw new Error(`expected ${TABLE_BEGIN} and ${TABLE_END} once each, in this order`);

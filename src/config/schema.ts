@@ -1,13 +1,13 @@
 /**
  * The configuration of the service: one schema, from which the type, the checks, `--help`, the
- * README's table and `.env.example` are all derived. Pure data, any thread.
+ * docs/configuration.md's table and `.env.example` are all derived. Pure data, any thread.
  * A property's range stands in JSON Schema's own words (minimum, maximum, pattern); what the
  * environment needs (variable, default as text, kind) stands beside it under `variable`.
  */
 import { type Static, type TLiteral, type TUnion, Type } from '@sinclair/typebox';
 
 /** How the text of a variable is read: see `quantity.ts` for the numbers. */
-export type VariableKind = 'integer' | 'bytes' | 'duration' | 'choice' | 'text';
+export type VariableKind = 'integer' | 'bytes' | 'duration' | 'choice' | 'text' | 'host';
 
 /** What is known of one variable apart from the range of its value. */
 export interface Variable {
@@ -46,11 +46,10 @@ export const ConfigSchema = Type.Object({
     maximum: 65_535,
     description: 'TCP port to listen on; 0 takes any free one and logs it',
   }),
-  host: text({
+  host: host({
     env: 'HOST',
     defaultText: '127.0.0.1',
-    pattern: '^[A-Za-z0-9._:%-]{1,253}$',
-    allowedText: 'an IP address or a host name',
+    allowedText: 'an IP address or a host name, without a port',
     description: 'Address to listen on; 0.0.0.0 or :: serve other machines too',
   }),
   workers: integer({
@@ -101,8 +100,9 @@ export const ConfigSchema = Type.Object({
   dataDir: text({
     env: 'DATA_DIR',
     defaultText: './data',
-    pattern: '^[^\\u0000-\\u001f]{1,4096}$',
-    allowedText: 'a path',
+    // What a shell would have replaced or taken away is a folder of that name to everybody else.
+    pattern: '^(?![~"\'`]|.*\\$[{(])[^\\u0000-\\u001f]{1,4096}$',
+    allowedText: 'a path, written out (a shell replaces ~, quotes and $, the service does not)',
     description: 'Folder of the log; held by one process at a time',
   }),
   ackDefault: choice(['accepted', 'durable', 'applied'], {
@@ -121,7 +121,8 @@ export const ConfigSchema = Type.Object({
     defaultText: '10s',
     minimum: 100,
     maximum: HOUR_MS,
-    description: 'Time from SIGTERM or SIGINT to the exit, at most',
+    description:
+      'Time from the signal to stop (SIGTERM, SIGINT, SIGQUIT, SIGUSR2) to the exit, at most',
   }),
   drainDelayMs: duration({
     env: 'DRAIN_DELAY',
@@ -204,7 +205,7 @@ export const ConfigSchema = Type.Object({
     defaultText: '2000',
     minimum: 0,
     maximum: 1_000_000,
-    description: 'Streams of changes open at the same time; one more is answered 503',
+    description: 'Streams of changes open at the same time; one more is turned away',
   }),
   changesBufferBytesMax: bytes({
     env: 'CHANGES_BUFFER',
@@ -287,6 +288,10 @@ function duration({ minimum, maximum, ...variable }: NumberVariable) {
 
 function text({ pattern, ...variable }: Omit<Variable, 'kind'> & { readonly pattern: string }) {
   return Type.String({ pattern, variable: { ...variable, kind: 'text' } });
+}
+
+function host(variable: Omit<Variable, 'kind'>) {
+  return Type.String({ variable: { ...variable, kind: 'host' } });
 }
 
 function choice<const Values extends readonly string[]>(

@@ -26,7 +26,8 @@
  */
 import assert from 'node:assert/strict';
 import { nextPowerOfTwo } from '../ring/intake-ring.ts';
-import { type HashKey, hashId } from '../store/id-hash.ts';
+import { hashId } from '../store/id-hash.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
 
 /** Entries that a successor takes back at the most: those of one batch. */
 export const UNCOMMITTED_MAX = 8192;
@@ -82,6 +83,11 @@ export class DedupeWindow {
     this.#cellMask = cells - 1;
   }
 
+  /** What `create` takes. */
+  static bytes(events: number, uncommittedMax = UNCOMMITTED_MAX): number {
+    return ENTRIES_BYTE + nextPowerOfTwo(events + uncommittedMax) * BYTES_PER_ENTRY;
+  }
+
   /**
    * Makes an empty window for at least the last `events` keyed events, whatever may be taken back:
    * up to `uncommittedMax`. Positions start at `firstPosition` (an Int32); tests put it below the wrap.
@@ -91,8 +97,7 @@ export class DedupeWindow {
     firstPosition = 0,
     uncommittedMax = UNCOMMITTED_MAX,
   ): SharedArrayBuffer {
-    const capacity = nextPowerOfTwo(events + uncommittedMax);
-    const buffer = new SharedArrayBuffer(ENTRIES_BYTE + capacity * BYTES_PER_ENTRY);
+    const buffer = new SharedArrayBuffer(DedupeWindow.bytes(events, uncommittedMax));
     const cursors = new Int32Array(buffer, 0, ENTRIES_BYTE / 4);
     cursors[OLDEST] = firstPosition;
     cursors[ADDED] = firstPosition;

@@ -6,20 +6,23 @@ import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import { compilersFactory } from '../event/ajv.ts';
 import type { BulkIntake } from '../intake/bulk-intake.ts';
 import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
+import { createErrorHandler } from './answers/error-handler.ts';
 import type { AppliedEvents } from './applied-events.ts';
-import { AppliedGate, type AppliedProgress } from './applied-gate.ts';
-import { docsRoutes } from './docs-routes.ts';
-import { createErrorHandler } from './error-handler.ts';
+import { guardHost } from './connection/host-guard.ts';
+import { createClientErrorHandler, refuseExpectations } from './connection/protocol-errors.ts';
+import { createRequestIds } from './connection/request-ids.ts';
+import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connection/server.ts';
+import { docsRoutes } from './documentation/docs-routes.ts';
 import { EventOffers } from './event-offers.ts';
-import { guardHost } from './host-guard.ts';
-import { createClientErrorHandler, refuseExpectations } from './protocol-errors.ts';
-import { createRequestIds } from './request-ids.ts';
-import { RouteGuard } from './route-guard.ts';
+import { askForBodiesLate } from './expect-continue.ts';
+import { AppliedGate, type AppliedProgress } from './guards/applied-gate.ts';
+import { RouteGuard } from './guards/route-guard.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { type Changes, changeRoutes } from './routes/changes.ts';
@@ -30,8 +33,6 @@ import { livezRoute } from './routes/livez.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
-import { compilersFactory } from './schemas/ajv.ts';
-import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './server.ts';
 
 export interface AppDeps {
   readonly intake: EventIntake;
@@ -81,6 +82,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     frameworkErrors: handleError,
   });
   refuseExpectations(app.server, nextRequestId);
+  askForBodiesLate(app.server);
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 

@@ -1,6 +1,7 @@
 /** The seam to the appliers: what becomes of durable events. Main thread. */
+
+import type { SetAsideSearch } from '../apply/set-aside-search.ts';
 import type { EventOutcome } from '../outcome/outcome-window.ts';
-import type { SetAsideSearch } from '../outcome/set-aside-search.ts';
 
 export interface AppliedEvents {
   /** Calls `onApplied` once the appliers are through with the durable event `seq`. */

@@ -3,23 +3,18 @@
  * its waiter answers. All routes that write one event share this. Main thread; the hot path.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { fingerprintKey } from '../dedupe/fingerprint.ts';
 import type { ProblemCode } from '../errors/problems.ts';
-import type {
-  AckLevel,
-  EventIntake,
-  EventWaiter,
-  Offer,
-  ProductEvent,
-} from '../intake/event-intake.ts';
+import { fingerprintKey } from '../event/fingerprint.ts';
+import type { ProductEvent } from '../event/product-event.ts';
+import type { AckLevel, EventIntake, EventWaiter, Offer } from '../intake/event-intake.ts';
+import { retryOnLaterTurns } from '../later-turns.ts';
 import type { Lifecycle } from '../lifecycle.ts';
+import { PendingAck, PendingApplied } from './answers/pending-ack.ts';
+import { isGone, sendJson, sendProblem } from './answers/respond.ts';
 import type { AppliedEvents } from './applied-events.ts';
-import { idempotencyKeyOf, refusedIdempotencyKey } from './idempotency-key.ts';
-import { expectedSeqOf, refusedIfMatch } from './if-match.ts';
-import { retryOnLaterTurns } from './later-turns.ts';
-import { PendingAck, PendingApplied } from './pending-ack.ts';
-import { sendClosed } from './phase-guard.ts';
-import { isGone, sendJson, sendProblem } from './respond.ts';
+import { sendClosed } from './guards/phase-guard.ts';
+import { idempotencyKeyOf, refusedIdempotencyKey } from './requests/idempotency-key.ts';
+import { expectedSeqOf, refusedIfMatch } from './requests/if-match.ts';
 
 export interface EventOfferDeps {
   readonly intake: EventIntake;

@@ -9,7 +9,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { AppDeps } from './app.ts';
-import { ConnectionDrain } from './drain.ts';
+import { ConnectionDrain } from './connection/drain.ts';
 
 export class HttpSide {
   readonly #app: FastifyInstance;

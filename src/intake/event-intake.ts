@@ -2,30 +2,7 @@
  * The seam between HTTP and the write path: what a route may ask of the intake.
  * Implemented by `ring-intake.ts`; runs on the main thread only and never blocks it.
  */
-
-/** One validated event. The optional members stand for rare wishes; most events have none. */
-export interface ProductEvent {
-  /** 1–64 bytes of UTF-8, no control characters, no lone surrogates. */
-  readonly productId: string;
-  /** Finite, ≥ 0; `undefined` leaves it as it is. */
-  readonly price: number | undefined;
-  /** Integer, 0 … 2^53−1; `undefined` leaves it as it is. */
-  readonly stock: number | undefined;
-  /** Milliseconds since the epoch; `undefined` means the time of arrival. */
-  readonly occurredAtMs: number | undefined;
-  /** Delists the product; price and stock are `undefined` then. Without it, one of them is not. */
-  readonly isDelete?: boolean | undefined;
-  /** The seq that the product must have when this is applied, or EXPECTED_ANY; else it is refused. */
-  readonly expectedSeq?: number | undefined;
-  /** What makes a repetition known: three Int32s, see dedupe/fingerprint.ts. */
-  readonly key?: Int32Array | undefined;
-}
-
-/** An event that sets both fields, as the single POST asks for. */
-export interface FullEvent extends ProductEvent {
-  readonly price: number;
-  readonly stock: number;
-}
+import type { ProductEvent } from '../event/product-event.ts';
 
 /**
  * What an answer to a write states: `accepted` (in memory), `durable` (flushed to disk) or

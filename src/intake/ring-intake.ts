@@ -14,7 +14,8 @@
  * (Over 300 lines: claiming, publishing, settling and giving up share these cursors.)
  */
 import assert from 'node:assert/strict';
-import { putFingerprint } from '../dedupe/fingerprint.ts';
+import { putFingerprint } from '../event/fingerprint.ts';
+import type { ProductEvent } from '../event/product-event.ts';
 import { BellWatch } from '../ring/bell.ts';
 import {
   INTAKE_BELL_BACK,
@@ -47,12 +48,13 @@ import {
   SLOT_WORDS,
 } from '../ring/slot.ts';
 import type { Admission } from '../store/admission.ts';
-import { type HashKey, hashId } from '../store/id-hash.ts';
+import { hashId } from '../store/id-hash.ts';
 import { encodeProductIdWords } from '../store/product-id.ts';
 import { shardOf } from '../store/shard.ts';
 import type { SharedProductStore } from '../store/shared-product-store.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
 import { DrainRate } from './drain-rate.ts';
-import type { EventIntake, EventWaiter, Offer, ProductEvent } from './event-intake.ts';
+import type { EventIntake, EventWaiter, Offer } from './event-intake.ts';
 
 const GATHER_MS_DEFAULT = 1;
 

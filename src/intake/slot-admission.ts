@@ -12,9 +12,10 @@ import {
   type SlotViews,
 } from '../ring/slot.ts';
 import type { Admission, Reservation } from '../store/admission.ts';
-import { type HashKey, hashId } from '../store/id-hash.ts';
+import { hashId } from '../store/id-hash.ts';
 import { shardOf } from '../store/shard.ts';
 import type { SharedProductStore } from '../store/shared-product-store.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
 
 export interface SlotAdmissionOptions {
   readonly store: SharedProductStore;

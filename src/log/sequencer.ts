@@ -22,6 +22,7 @@
 import assert from 'node:assert/strict';
 import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { INTAKE_DOORBELL, INTAKE_STOP, type IntakeRings } from '../ring/intake-ring.ts';
+import { type LogProgress, OWN_DOUBLES } from '../ring/progress.ts';
 import {
   FLAG_RESERVED,
   SLOT_BYTES,
@@ -34,7 +35,7 @@ import { Batch } from './batch.ts';
 import type { CommitPublisher } from './commit-publisher.ts';
 import type { FileSystem } from './file-system.ts';
 import { FRAME_HEADER_BYTES, type SegmentEnd } from './format.ts';
-import type { LogProgress } from './progress.ts';
+import { packSegmentEnds } from './segment-ends.ts';
 import { SegmentWriter } from './segment-writer.ts';
 
 /** Pauses between tries on a failing disk: doubled each time from the first to the longest. */
@@ -85,6 +86,8 @@ export class Sequencer {
   #segment: SegmentEnd | undefined;
   #previous: SegmentEnd | undefined;
   #failing = false;
+  /** What the progress record keeps for the log; written anew with each. */
+  readonly #own = new Float64Array(OWN_DOUBLES);
 
   /**
    * Opens the log for appending. Throws what the file system throws: a start needs a good disk. The
@@ -324,8 +327,7 @@ export class Sequencer {
       commitHead: this.#options.commits.head,
       liveTail: this.#batch.liveTail,
       bulkTail: this.#batch.bulkTail,
-      segment: this.#segment,
-      previous: this.#previous,
+      own: packSegmentEnds({ segment: this.#segment, previous: this.#previous }, this.#own),
     });
   }
 }

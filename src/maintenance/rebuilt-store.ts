@@ -5,16 +5,16 @@
  */
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { CommitPublisher } from '../log/commit-publisher.ts';
-import { Replay } from '../log/replay.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
+import { Replay } from '../recovery/replay.ts';
 import { COMMIT_HEAD, CommitRing, commitCursor } from '../ring/commit-ring.ts';
 import { IntakeRing } from '../ring/intake-ring.ts';
-import type { HashKey } from '../store/id-hash.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
 import { SHARD_USED, Shard } from '../store/shard.ts';
 import { ShardWriter, UNDO_BYTES } from '../store/shard-writer.ts';
 import type { StorePlan } from '../store/sizing.ts';
-import { createSharedMemory } from '../threads/shared-memory.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
+import { createSharedMemory } from '../write-path/memory.ts';
 
 export class RebuiltStore {
   readonly shards: readonly Shard[];

@@ -11,7 +11,7 @@
 import { join } from 'node:path';
 import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
 import type { FileSystem } from '../log/file-system.ts';
-import { type RecoverySink, recover } from '../log/recovery.ts';
+import { type RecoverySink, recover } from '../recovery/recovery.ts';
 import { holderOf } from './folder-hold.ts';
 import { type Inspection, inspect } from './inspection.ts';
 import type { Fault } from './loaded-file.ts';

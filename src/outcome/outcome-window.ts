@@ -11,8 +11,8 @@
  * late must not fall on what the other wrote.
  */
 import assert from 'node:assert/strict';
-import type { LogProgress } from '../log/progress.ts';
 import { nextPowerOfTwo } from '../ring/intake-ring.ts';
+import type { LogProgress } from '../ring/progress.ts';
 
 export const OUTCOME_UNKNOWN = 0;
 export const OUTCOME_APPLIED = 1;
@@ -52,9 +52,14 @@ export class OutcomeWindow {
     this.#mask = buffer.byteLength - 1;
   }
 
+  /** What `create` takes. */
+  static bytes(events: number, spread: number): number {
+    return nextPowerOfTwo(events + spread);
+  }
+
   /** Memory for at least the last `events` events, written by appliers up to `spread` events apart. */
   static create(events: number, spread = 0): SharedArrayBuffer {
-    return new SharedArrayBuffer(nextPowerOfTwo(events + spread));
+    return new SharedArrayBuffer(OutcomeWindow.bytes(events, spread));
   }
 
   /** Events that it tells apart: at least OUTCOME_WINDOW. */

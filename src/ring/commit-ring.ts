@@ -65,10 +65,14 @@ export class CommitRing {
     this.routes = new Uint16Array(buffer, slotsByte + this.capacity * SLOT_BYTES, this.capacity);
   }
 
+  /** What a ring of at least `slots` slots takes. */
+  static bytes(slots: number, appliers: number): number {
+    return commitCursor(appliers) * 4 + nextPowerOfTwo(slots) * CAPACITY_BYTES;
+  }
+
   /** Makes an empty ring of at least `slots` slots; all cursors start at `firstCursor`. */
   static create(slots: number, appliers: number, firstCursor = 0): CommitRing {
-    const bytes = commitCursor(appliers) * 4 + nextPowerOfTwo(slots) * CAPACITY_BYTES;
-    const ring = new CommitRing(new SharedArrayBuffer(bytes), appliers);
+    const ring = new CommitRing(new SharedArrayBuffer(CommitRing.bytes(slots, appliers)), appliers);
     ring.cursors[COMMIT_HEAD] = firstCursor;
     for (let i = 0; i < appliers; i++) ring.cursors[commitCursor(i)] = firstCursor;
     return ring;

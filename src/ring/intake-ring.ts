@@ -55,14 +55,17 @@ export class IntakeRing {
     this.slots = new SlotViews(buffer, SLOTS_BYTE, this.capacity);
   }
 
+  /** What a ring for at least `slots` slots takes. */
+  static bytes(slots: number): number {
+    return SLOTS_BYTE + nextPowerOfTwo(slots) * SLOT_BYTES;
+  }
+
   /**
    * Makes an empty ring for at least `slots` slots. `firstCursor` is where both cursors start:
    * tests put it just below the 32-bit wrap.
    */
   static create(slots: number, firstCursor = 0): IntakeRing {
-    const ring = new IntakeRing(
-      new SharedArrayBuffer(SLOTS_BYTE + nextPowerOfTwo(slots) * SLOT_BYTES),
-    );
+    const ring = new IntakeRing(new SharedArrayBuffer(IntakeRing.bytes(slots)));
     ring.cursors[INTAKE_HEAD] = firstCursor;
     ring.cursors[INTAKE_TAIL] = firstCursor;
     return ring;

@@ -3,12 +3,7 @@
  * short-input PRF", 2012; the 32-bit variant of the reference code). Ids come from outside and the
  * key is random per start, so nobody can choose ids that collide. Any thread; pure.
  */
-
-/** Two 32-bit words of secret. */
-export interface HashKey {
-  readonly k0: number;
-  readonly k1: number;
-}
+import type { HashKey } from '../threads/shared-memory.ts';
 
 /**
  * Hashes the `bytes` bytes (0 … 255) that start at word `at` of `words`. The id must be zero-padded

@@ -62,8 +62,13 @@ export class RestoreBoard {
   }
 
   static create(shards: number): SharedArrayBuffer {
+    return new SharedArrayBuffer(RestoreBoard.bytes(shards));
+  }
+
+  /** What `create` allocates. */
+  static bytes(shards: number): number {
     const even = shards + (shards & 1);
-    return new SharedArrayBuffer(CLAIMS * 4 + even * 12);
+    return CLAIMS * 4 + even * 12;
   }
 
   /** Whether there may be something to help with. */

@@ -13,7 +13,12 @@ export class RestoredBefore {
   }
 
   static create(shards: number): SharedArrayBuffer {
-    return new SharedArrayBuffer(shards * 8);
+    return new SharedArrayBuffer(RestoredBefore.bytes(shards));
+  }
+
+  /** What `create` allocates. */
+  static bytes(shards: number): number {
+    return shards * 8;
   }
 
   /** Whether the event with this seq is in the restored state of `shard`. */

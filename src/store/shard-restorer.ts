@@ -17,7 +17,8 @@
  */
 import assert from 'node:assert/strict';
 import { SLOT_WORDS, type SlotViews } from '../ring/slot.ts';
-import { type HashKey, hashId } from './id-hash.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
+import { hashId } from './id-hash.ts';
 import { NoRoomError } from './no-room-error.ts';
 import {
   ENTRY_HASH,

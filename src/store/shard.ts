@@ -111,11 +111,13 @@ export class Shard {
     this.entriesAt = this.cellsAt + Math.max(this.cells, ENTRY_WORDS);
   }
 
+  /** What a shard of this size takes. */
+  static bytes({ cells, entries }: ShardSize): number {
+    return SHARD_HEADER_BYTES + Math.max(cells * 4, ENTRY_BYTES) + entries * ENTRY_BYTES;
+  }
+
   static create(size: ShardSize): Shard {
-    const cellsBytes = Math.max(size.cells * 4, ENTRY_BYTES);
-    const buffer = new SharedArrayBuffer(
-      SHARD_HEADER_BYTES + cellsBytes + size.entries * ENTRY_BYTES,
-    );
+    const buffer = new SharedArrayBuffer(Shard.bytes(size));
     const header = new Int32Array(buffer);
     header[SHARD_CELLS] = size.cells;
     header[SHARD_ENTRIES] = size.entries;

@@ -3,8 +3,9 @@
  * Implements the two seams to the data: one product by its id, and all of them in turn.
  */
 import { ID_WORDS } from '../ring/slot.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
 import { EntryReader } from './entry-reader.ts';
-import { type HashKey, hashId } from './id-hash.ts';
+import { hashId } from './id-hash.ts';
 import type { CataloguePlace, CatalogueWalk, ProductCatalogue } from './product-catalogue.ts';
 import { encodeProductIdWords, type IdMemory } from './product-id.ts';
 import type { ProductRepository, ProductState, ReadResult } from './product-repository.ts';

@@ -4,13 +4,13 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { AppliedWatermark } from '../../src/apply/applied-watermark.ts';
-import { LogProgress, PROGRESS_BYTES } from '../../src/log/progress.ts';
 import {
   COMMIT_BELL_BACK,
   COMMIT_HEAD,
   CommitRing,
   commitCursor,
 } from '../../src/ring/commit-ring.ts';
+import { LogProgress, OWN_DOUBLES, PROGRESS_BYTES } from '../../src/ring/progress.ts';
 import { polled } from '../helpers/bounded.ts';
 
 /** A ring whose slot at `firstCursor` holds seq 1, with `published` events, none applied. */
@@ -24,8 +24,7 @@ function setup(firstCursor: number, published: number) {
     commitHead: head,
     liveTail: 0,
     bulkTail: 0,
-    segment: { firstSeq: 1, nonce: Buffer.alloc(16), endBytes: 128, chain: 0 },
-    previous: undefined,
+    own: new Float64Array(OWN_DOUBLES),
   });
   const apply = (applier: number, count: number) => {
     Atomics.store(ring.cursors, commitCursor(applier), (firstCursor + count) | 0);

@@ -164,12 +164,51 @@ t.test('reads batches without an event', async (t) => {
   t.equal(state, 'done');
 });
 
+t.test('passes over byte order marks before a body, and before any line', async (t) => {
+  const bom = '\ufeff';
+  const files = [`${bom}${event(1)}\n`, bom, `${bom}${event(2)}\r\n`, `${bom}\n`];
+  for (const body of [files.join(''), `${files.join('')}${bom}${bom} ${event(4)}`]) {
+    const { told, state } = readEveryWay(t, 'ndjson', body);
+    t.equal(state, 'done');
+    t.strictSame(told, ['1,p1,1,1', '2,p2,2,2', '4,p4,4,4'].slice(0, body.includes('p4') ? 3 : 2));
+  }
+  t.strictSame(readEveryWay(t, 'ndjson', bom).told, []);
+  const { told } = readEveryWay(t, 'array', `${bom} [${event(1)}]`);
+  t.strictSame(told, ['1,p1,1,1']);
+  // Inside a line, behind a blank, in part: it is no mark there.
+  for (const line of [
+    ` ${bom}${event(1)}`,
+    `${event(1)}${bom}`,
+    Buffer.from(`${bom}${event(1)}`).subarray(1),
+    Buffer.from(bom).subarray(0, 2),
+  ]) {
+    const { told } = readEveryWay(t, 'ndjson', line);
+    t.match(told, [/^1 The event is not valid/]);
+    t.equal(told.length, 1);
+  }
+  const part = readEveryWay(t, 'array', Buffer.from(bom).subarray(0, 2));
+  t.match(part.malformation, /must be a JSON array/);
+});
+
+t.test('takes a longest line behind a byte order mark', async (t) => {
+  const { told } = readAll(
+    READERS.ndjson(),
+    Buffer.from(`\ufeff${long(EVENT_BYTES_MAX)}`),
+    random,
+    5000,
+  );
+  t.strictSame(told, ['1,p1,1,1']);
+});
+
 t.test('says why a body is no array, after what came before', async (t) => {
   const cases: [string, number, RegExp][] = [
     ['', 0, /ends too early/],
     ['  ', 0, /ends too early/],
     ['{}', 0, /must be a JSON array/],
-    ['\ufeff[]', 0, /must be a JSON array/],
+    [' \ufeff[]', 0, /must be a JSON array/],
+    ['\ufeff\ufeff[]', 0, /must be a JSON array/],
+    ['\ufeff', 0, /ends too early/],
+    [`[\ufeff${event(1)}]`, 1, /behind event 1/],
     ['[', 0, /ends too early/],
     [`[${event(1)}`, 1, /ends too early/],
     [`[${event(1)},`, 1, /ends too early/],

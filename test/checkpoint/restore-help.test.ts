@@ -9,7 +9,7 @@ import { RestoreBoard } from '../../src/store/restore-board.ts';
 import { Shard } from '../../src/store/shard.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
 import { planStore } from '../../src/store/sizing.ts';
-import { createSharedMemory } from '../../src/threads/shared-memory.ts';
+import { createSharedMemory } from '../../src/write-path/memory.ts';
 import { BUILT_KEY, BUILT_SET, BuiltData, namesOf } from '../helpers/built-data.ts';
 import { readProduct } from '../helpers/product-model.ts';
 import { Random, testSeed } from '../helpers/random.ts';

@@ -6,11 +6,11 @@ import { checkCheckpoint, readCheckpoint } from '../../src/checkpoint/reader.ts'
 import type { CheckpointWindows, OutcomesSource } from '../../src/checkpoint/windows.ts';
 import { writeWindowsPart } from '../../src/checkpoint/windows-writer.ts';
 import { DedupeWindow, KEY_UNKNOWN } from '../../src/dedupe/dedupe-window.ts';
-import { fingerprintKey } from '../../src/dedupe/fingerprint.ts';
+import { fingerprintKey } from '../../src/event/fingerprint.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
 import { NodeFileSystem } from '../../src/log/file-system.ts';
-import { Replay } from '../../src/log/replay.ts';
 import { OutcomeWindow } from '../../src/outcome/outcome-window.ts';
+import { Replay } from '../../src/recovery/replay.ts';
 import { CommitRing } from '../../src/ring/commit-ring.ts';
 import { IntakeRing } from '../../src/ring/intake-ring.ts';
 import { tempDir } from '../helpers/temp-dir.ts';

@@ -97,7 +97,7 @@ export interface paths {
         };
         /**
          * Products by id, page by page, or all in one stream
-         * @description With `id`, those products. Otherwise a page: every product that was there when the first page was read is on exactly one page, whatever is written meanwhile. With `Accept: application/x-ndjson`, all products in one stream, one JSON object a line; `x-resume-seq` names the seq from which the change feed goes on without a gap.
+         * @description With `id`, those products. Otherwise a page: every product that was there when the first page was read is on exactly one page, whatever is written meanwhile. With `Accept: application/x-ndjson` (or application/ndjson), all products in one stream, one JSON object a line; `x-resume-seq` names the seq from which the change feed goes on without a gap.
          */
         get: operations["getProducts"];
         put?: never;
@@ -117,7 +117,7 @@ export interface paths {
         };
         /**
          * What changed since a seq
-         * @description As server-sent events, one for each event that changed a product, in the order of seq (`id`), with the state of the product at that seq or newer: whoever keeps the last one of each product has exactly what the service has. `event: reset` says that the log does not reach back: export the products, the stream goes on by itself. A last `event: dropped` (too slow), `stopping` or `failed` ends it; resume with Last-Event-ID. With `limit`, or `Accept: application/json`, one page as JSON.
+         * @description As server-sent events, one for each event that changed a product, in the order of seq (`id`), with the state of the product at that seq or newer: whoever keeps the last one of each product has exactly what the service has. `event: reset` says that the log does not reach back: export the products, the stream goes on by itself. A last `event: dropped` (too slow), `stopping` or `failed` ends it; resume with Last-Event-ID. `event: position` says where the stream is. Who names text/event-stream in Accept is held while the service starts, and otherwise turned away by a stream that says why (`too-many-followers`, `stopping`) and ends, not by a status. With `limit`, or `Accept: application/json`, one page as JSON.
          */
         get: operations["getChanges"];
         put?: never;
@@ -2311,8 +2311,10 @@ export interface operations {
             /** @description The selection, the page or the stream. */
             200: {
                 headers: {
-                    /** @description With application/x-ndjson only: the since of the change feed. */
+                    /** @description Of the stream only: the since of the change feed. */
                     "x-resume-seq"?: number;
+                    /** @description Of a long answer, as Accept-Encoding takes it. */
+                    "content-encoding"?: "zstd" | "br" | "gzip";
                     [name: string]: unknown;
                 };
                 content: {
@@ -2341,6 +2343,8 @@ export interface operations {
                     };
                     /** @example {"id":"abc123","price":49.99,"stock":100} */
                     "application/x-ndjson": string;
+                    /** @example {"id":"abc123","price":49.99,"stock":100} */
+                    "application/ndjson": string;
                 };
             };
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
@@ -2544,15 +2548,17 @@ export interface operations {
             200: {
                 headers: {
                     /** @description Of the stream. */
-                    "cache-control"?: "no-store";
+                    "cache-control"?: "no-store, no-transform";
                     /** @description Of the stream. */
                     "x-accel-buffering"?: "no";
+                    /** @description Of a long answer, as Accept-Encoding takes it. */
+                    "content-encoding"?: "zstd" | "br" | "gzip";
                     [name: string]: unknown;
                 };
                 content: {
                     /**
-                     * @example id: 17
-                     *     data: {"seq":17,"product_id":"abc123","changed":["price","stock"],"occurred_at":"2026-01-01T00:00:00.000Z","deleted":false,"price":49.99,"stock":100,"version":17}
+                     * @example data: {"seq":17,"product_id":"abc123","changed":["price","stock"],"occurred_at":"2026-01-01T00:00:00.000Z","deleted":false,"price":49.99,"stock":100,"version":17}
+                     *     id: 17
                      */
                     "text/event-stream": string;
                     /**

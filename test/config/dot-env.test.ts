@@ -26,6 +26,58 @@ t.test('comments, blanks, quotes and export are understood', (t) => {
   t.end();
 });
 
+t.test('a byte order mark, as editors on Windows write one, is no part of the first name', (t) => {
+  t.strictSame(readDotEnv(dotEnv(t, '\ufeffPORT=9000\r\nWORKERS=2\r\n')), {
+    PORT: '9000',
+    WORKERS: '2',
+  });
+  t.end();
+});
+
+t.test('what all readers of such files agree on is read', (t) => {
+  const values = {
+    './d2': './d2',
+    "'./d 2'  # here": './d 2',
+    '"./d 2"': './d 2',
+    './d 2 # here': './d 2',
+    './d\t#here': './d',
+    "'./d#1'": './d#1',
+    "'$HOME'": '$HOME',
+    "'C:\\d'": 'C:\\d',
+    a$: 'a$',
+    "it's": "it's",
+    '# nothing': '',
+    "''": '',
+  };
+  for (const [text, DATA_DIR] of Object.entries(values)) {
+    t.strictSame(readDotEnv(dotEnv(t, `DATA_DIR=${text}\n`)), { DATA_DIR }, text);
+  }
+  t.end();
+});
+
+t.test('what they read differently is an error', (t) => {
+  const faults = {
+    '"./d2': 'has no closing quote on its line',
+    "'./d2": 'has no closing quote on its line',
+    '"./d" 2': 'goes on behind its closing quote',
+    '"./d"#2': 'needs a blank before the #',
+    './d#1': 'has a # without a blank before it; put it in single quotes',
+    $HOME: 'has a $, which is not replaced here; write it out, or use single quotes',
+    '"$(pwd)/d"': 'has a $, which is not replaced here; write it out, or use single quotes',
+    '"C:\\d"': 'has a backslash in double quotes; use single quotes',
+    '`./d`': 'stands in backticks; use single quotes',
+  };
+  for (const [text, fault] of Object.entries(faults)) {
+    const path = dotEnv(t, `WORKERS=2\nDATA_DIR=${text}\n`);
+    const message = `${path}:2 sets DATA_DIR, but the value ${fault}`;
+    t.throws(() => readDotEnv(path), { name: 'ConfigError', message }, text);
+  }
+  t.throws(() => loadConfig(readDotEnv(dotEnv(t, 'DATA_DIR=~/d3\n'))), {
+    message: /^DATA_DIR="~\/d3" must be a path, written out/,
+  });
+  t.end();
+});
+
 t.test('the real environment wins over the file', (t) => {
   const path = dotEnv(t, 'PORT=9000\nWORKERS=2\n');
   const config = loadConfig({ ...readDotEnv(path), ...{ PORT: '9001' } });

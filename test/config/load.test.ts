@@ -1,5 +1,6 @@
 /** From environment to configuration: defaults, ranges taken from the schema, relations, messages. */
 import t from 'tap';
+import { hostInUrl } from '../../src/config/host.ts';
 import { ConfigError, type Environment, loadConfig } from '../../src/config/load.ts';
 import { formatBytes } from '../../src/config/quantity.ts';
 import { CONFIG_KEYS, rangeOf, variableOf } from '../../src/config/schema.ts';
@@ -136,10 +137,10 @@ t.test('an empty variable is refused, an undefined one takes the default', (t) =
 });
 
 t.test('one step beyond either end of a range is refused', (t) => {
-  const unitOf = { integer: '', bytes: 'B', duration: 'ms', choice: '', text: '' };
+  const unitOf = { integer: '', bytes: 'B', duration: 'ms', choice: '', text: '', host: '' };
   for (const key of CONFIG_KEYS) {
     const { env, kind } = variableOf(key);
-    if (kind === 'choice' || kind === 'text') continue;
+    if (kind === 'choice' || kind === 'text' || kind === 'host') continue;
     const { minimum, maximum } = rangeOf(key);
     for (const outside of [minimum - 1, maximum + 1]) {
       t.match(faultsOf({ [env]: `${outside}${unitOf[kind]}` }), [new RegExp(`^${env}="`)]);
@@ -148,6 +149,50 @@ t.test('one step beyond either end of a range is refused', (t) => {
       const faults = faultsOf({ [env]: `${inside}${unitOf[kind]}` });
       t.notMatch(faults.join(), `${env}="`, `${env}=${inside} is in range, whatever its relations`);
     }
+  }
+  t.end();
+});
+
+t.test('HOST is an address or a name, and IPv6 may stand in brackets', (t) => {
+  const hosts = {
+    '::': '::',
+    '[::]': '::',
+    '[::1]': '::1',
+    'fe80::1%eth0': 'fe80::1%eth0',
+    '0.0.0.0': '0.0.0.0',
+    localhost: 'localhost',
+    'db-1.example.com.': 'db-1.example.com.',
+    my_host: 'my_host',
+  };
+  for (const [HOST, host] of Object.entries(hosts)) t.equal(loadConfig({ HOST }).host, host, HOST);
+  t.equal(hostInUrl('::1'), '[::1]');
+  t.equal(hostInUrl('0.0.0.0'), '0.0.0.0');
+  t.equal(hostInUrl('localhost'), 'localhost');
+  const wrong = [
+    'localhost:8080',
+    '127.0.0.1:8080',
+    '[::1]:8080',
+    '[::1',
+    '[127.0.0.1]',
+    ':::',
+    '127.0.0.256',
+    'a..b',
+    '-a',
+    `${'a'.repeat(64)}.b`,
+    'a b',
+  ];
+  for (const HOST of wrong) {
+    t.match(faultsOf({ HOST }), [/ must be an IP address or a host name, without a port$/], HOST);
+  }
+  t.end();
+});
+
+t.test('DATA_DIR is refused where only a shell would have made it a path', (t) => {
+  for (const DATA_DIR of ['~/d', '~', '"./d"', "'./d'", ['$', '{HOME}/d'].join(''), 'a/$(pwd)']) {
+    t.match(faultsOf({ DATA_DIR }), [/ must be a path, written out/], DATA_DIR);
+  }
+  for (const DATA_DIR of ['./~d', "it's", './d#1', 'a b', 'a$']) {
+    t.equal(loadConfig({ DATA_DIR }).dataDir, DATA_DIR);
   }
   t.end();
 });

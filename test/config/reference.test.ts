@@ -15,9 +15,9 @@ function repositoryFile(name: string): string {
   return readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
 }
 
-t.test("README.md's table is the schema's", (t) => {
-  const readme = repositoryFile('README.md');
-  t.equal(readme, withConfigTable(readme), REWRITE);
+t.test("docs/configuration.md's table is the schema's", (t) => {
+  const page = repositoryFile('docs/configuration.md');
+  t.equal(page, withConfigTable(page), REWRITE);
   t.end();
 });
 

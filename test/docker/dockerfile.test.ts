@@ -62,7 +62,8 @@ t.test('it asks for huge pages, as npm start and the benches do', (t) => {
 
 t.test('SIGTERM reaches Node, not a shell', (t) => {
   t.equal(only(image, 'STOPSIGNAL')?.rest, 'SIGTERM');
-  t.same(execForm(only(image, 'CMD')?.rest ?? ''), ['node', 'src/main.ts']);
+  const command = execForm(only(image, 'CMD')?.rest ?? '');
+  t.same(command, ['node', '--disable-sigusr1', 'src/main.ts']);
   t.equal(only(image, 'ENTRYPOINT'), undefined);
   t.end();
 });

@@ -2,7 +2,7 @@
  * What the log thread does in shared memory, step by step, with a thread that may die before or
  * after each step, as it may at each call of the disk. Tests only.
  */
-import { LogProgress, type Progress } from '../../src/log/progress.ts';
+import { LogProgress, type Progress } from '../../src/ring/progress.ts';
 import { SLOT_DOUBLES, SLOT_SEQ, type SlotViews } from '../../src/ring/slot.ts';
 import type { FaultyFiles } from './faulty-files.ts';
 import { Applying, type RecoveredState } from './recovered-state.ts';

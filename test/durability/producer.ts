@@ -9,7 +9,7 @@ import {
   SLOT_SEQ,
   SLOT_WORDS,
 } from '../../src/ring/slot.ts';
-import type { HashKey } from '../../src/store/id-hash.ts';
+import type { HashKey } from '../../src/threads/shared-memory.ts';
 import { type PlainEvent, putEvent } from '../helpers/plain-event.ts';
 
 /** An event and what its slot says of it. */

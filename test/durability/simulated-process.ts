@@ -4,15 +4,15 @@
  * call, and so may its log thread, which is then replaced as the supervisor does it. Tests only.
  */
 import assert from 'node:assert/strict';
+import type { CheckpointMessage } from '../../src/checkpoint/checkpoint-messages.ts';
 import { runCheckpoint } from '../../src/checkpoint/checkpoint-thread.ts';
 import type { LogRetention } from '../../src/checkpoint/retention.ts';
 import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
-import { takeOver } from '../../src/log/log-thread.ts';
-import { LogProgress } from '../../src/log/progress.ts';
-import { StopRequested } from '../../src/log/replay.ts';
 import { type LogTail, Sequencer } from '../../src/log/sequencer.ts';
+import { StopRequested } from '../../src/recovery/replay.ts';
 import { INTAKE_STOP } from '../../src/ring/intake-ring.ts';
-import type { CheckpointMessage } from '../../src/threads/shared-memory.ts';
+import { LogProgress } from '../../src/ring/progress.ts';
+import { takeOver } from '../../src/write-path/log-thread.ts';
 import type { PlainEvent } from '../helpers/plain-event.ts';
 import type { ExpectedLog, Handed } from './expected-log.ts';
 import { Ended, FaultyFiles, type FaultyProcess } from './faulty-files.ts';

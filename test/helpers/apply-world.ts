@@ -19,7 +19,7 @@ import {
 } from '../../src/store/shard.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
 import { planStore } from '../../src/store/sizing.ts';
-import { createSharedMemory } from '../../src/threads/shared-memory.ts';
+import { createSharedMemory } from '../../src/write-path/memory.ts';
 import { SCRIPT_WORDS, SCRIPTED_APPLIER } from './applier-script.ts';
 import { bounded } from './bounded.ts';
 import { type PlainEvent, putEvent } from './plain-event.ts';

@@ -15,7 +15,7 @@ import {
   SLOT_SEQ,
   SLOT_WORDS,
 } from '../../src/ring/slot.ts';
-import type { HashKey } from '../../src/store/id-hash.ts';
+import type { HashKey } from '../../src/threads/shared-memory.ts';
 import { type PlainEvent, putEvent } from './plain-event.ts';
 
 export interface BulkFate {

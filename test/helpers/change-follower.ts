@@ -29,8 +29,9 @@ export class ChangeFollower {
   readonly last = new Map<string, ToldChange>();
   /** Every seq that was told, over all connections. */
   readonly seqs = new Set<number>();
-  /** Names of the events other than changes, in order. */
+  /** Names of the events other than changes and positions, in order. */
   readonly events: { readonly name: string; readonly seq: number }[] = [];
+  /** Positions that came after the first event of a connection. */
   heartbeats = 0;
   lastEventId: number | undefined;
   fault: Error | undefined;
@@ -40,6 +41,7 @@ export class ChangeFollower {
   #response: IncomingMessage | undefined;
   #text = '';
   #seqOnConnection = 0;
+  #hasBegun = false;
   #looks = new Set<() => void>();
 
   constructor({ port, lastEventId, query = '' }: FollowOptions) {
@@ -55,6 +57,7 @@ export class ChangeFollower {
     if (lastEventId !== undefined) headers['last-event-id'] = String(lastEventId);
     this.#text = '';
     this.#seqOnConnection = lastEventId ?? 0;
+    this.#hasBegun = false;
     this.isEnded = false;
     const path = `/api/v1/changes${this.#query}`;
     this.#request = get({ port, host: '127.0.0.1', path, headers, agent: false });
@@ -121,14 +124,17 @@ export class ChangeFollower {
       if (line.startsWith('id: ')) id = Number(line.slice(4));
       else if (line.startsWith('event: ')) name = line.slice(7);
       else if (line.startsWith('data: ')) data = line.slice(6);
-      else if (line.startsWith(': ')) this.heartbeats++;
-      else if (!line.startsWith('retry: ')) throw new Error(`unknown line ${line}`);
+      else if (!/^(: |retry: \d+$)/.test(line)) throw new Error(`unknown line ${line}`);
     }
+    // Clients hand on events without data as if they had some, or lose their id.
+    if (data === undefined) throw new Error(`an event without data: ${text}`);
     if (id !== undefined) this.lastEventId = id;
-    if (data === undefined) return;
     const value = JSON.parse(data);
     if (name === 'message') this.#change(value, id);
-    else this.events.push({ name, seq: value.seq });
+    else if (name !== 'position') this.events.push({ name, seq: value.seq });
+    else if (value.seq !== id) throw new Error(`id ${id} on the position ${value.seq}`);
+    else if (this.#hasBegun) this.heartbeats++;
+    this.#hasBegun = true;
   }
 
   #change(change: ToldChange, id: number | undefined): void {

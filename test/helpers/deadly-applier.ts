@@ -4,8 +4,8 @@
  */
 import { getEnvironmentData } from 'node:worker_threads';
 import { runApplier } from '../../src/apply/applier.ts';
+import type { ApplierEnd, ApplierTask } from '../../src/apply/applier-task.ts';
 import { SLOT_DOUBLES, SLOT_PRICE } from '../../src/ring/slot.ts';
-import type { ApplierEnd, ApplierTask } from '../../src/threads/shared-memory.ts';
 import { DEADLY_ALWAYS, DEADLY_ONCE, DEATHS_KEY } from './deadly-prices.ts';
 
 export default function applier(task: ApplierTask): ApplierEnd {

@@ -6,6 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
+import { brotliDecompressSync, constants, gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import type { FastifyInstance } from 'fastify';
@@ -37,7 +38,7 @@ const DOCUMENT_ID = 'openapi.json';
 const PROBLEM_TYPE = 'application/problem+json';
 const PROBLEM_POINTER = '/components/schemas/Problem';
 /** Streams are checked up to here; they repeat themselves. */
-const CHECKED_CHARACTERS_MAX = 200_000;
+const CHECKED_BYTES_MAX = 200_000;
 
 /** What HTTP itself adds, or says of any representation. */
 const COMMON_HEADERS = new Set([
@@ -143,11 +144,11 @@ function bodyFaults(seen: Seen, { content }: DescribedAnswer, pointer: string): 
 
 /** The JSON texts in a stream, without the last where it may be cut. */
 function itemsOf({ text }: Seen, type: string): string[] {
-  if (type === 'application/x-ndjson') return text.split('\n').slice(0, -1);
+  if (/^application\/(x-)?ndjson$/.test(type)) return text.split('\n').slice(0, -1);
   return text
     .split('\n\n')
     .slice(0, -1)
-    .filter((event) => !/^event: /m.test(event)) // reset and the final ones carry a seq only
+    .filter((event) => !/^event: /m.test(event)) // position, reset and the final ones carry a seq only
     .flatMap((event) => /^data: (.*)$/m.exec(event)?.[1] ?? []);
 }
 
@@ -193,15 +194,21 @@ function watch(
   response: ServerResponse,
   onAnswer: (answer: Omit<Seen, 'method' | 'url'>) => void,
 ): void {
-  let text = '';
+  const chunks: Buffer[] = [];
+  let bytes = 0;
   let isWhole = true;
   let isEnded = false;
-  const decoder = new TextDecoder();
   const take = (chunk: unknown) => {
     // The end of an injected request's response writes, too.
     if (isEnded || (typeof chunk !== 'string' && !(chunk instanceof Uint8Array))) return;
-    if (text.length > CHECKED_CHARACTERS_MAX) isWhole = false;
-    else text += typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true });
+    if (bytes > CHECKED_BYTES_MAX) {
+      isWhole = false;
+      return;
+    }
+    // A copy: whoever compresses uses his buffers again.
+    const copy = typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.copyBytesFrom(chunk);
+    chunks.push(copy);
+    bytes += copy.length;
   };
   let given: OutgoingHttpHeaders = {};
   const writeHead = response.writeHead.bind(response) as (...args: unknown[]) => ServerResponse;
@@ -223,7 +230,21 @@ function watch(
     const { statusCode: status } = response;
     const headers = { ...response.getHeaders(), ...given };
     // Thrown where no caller can catch it.
-    queueMicrotask(() => onAnswer({ status, headers, text, isWhole }));
+    queueMicrotask(() => {
+      const text = decoded(Buffer.concat(chunks), headers['content-encoding'], isWhole);
+      onAnswer({ status, headers, text, isWhole });
+    });
     return end(...args);
   }) as typeof response.end;
+}
+
+/** The text of a body in the coding that its headers say; its beginning if it isn't whole. */
+function decoded(bytes: Buffer, coding: unknown, isWhole: boolean): string {
+  if (bytes.length === 0 || coding === undefined) return bytes.toString();
+  const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH, ZSTD_e_flush } = constants;
+  const flush = (finishFlush: number) => (isWhole ? {} : { finishFlush });
+  if (coding === 'gzip') return gunzipSync(bytes, flush(Z_SYNC_FLUSH)).toString();
+  if (coding === 'br') return brotliDecompressSync(bytes, flush(BROTLI_OPERATION_FLUSH)).toString();
+  if (coding === 'zstd') return zstdDecompressSync(bytes, flush(ZSTD_e_flush)).toString();
+  throw new Error(`content-encoding is ${coding}`);
 }

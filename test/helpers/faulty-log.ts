@@ -4,8 +4,8 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type FileHandle, NodeFileSystem } from '../../src/log/file-system.ts';
-import { runLogThread } from '../../src/log/log-thread.ts';
-import type { LogThreadData } from '../../src/threads/shared-memory.ts';
+import type { LogThreadData } from '../../src/write-path/log-messages.ts';
+import { runLogThread } from '../../src/write-path/log-thread.ts';
 
 const { faults } = (workerData as { memory: { faults: Int32Array } }).memory;
 

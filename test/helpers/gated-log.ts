@@ -1,8 +1,8 @@
 /** Entry of a log thread whose disk waits at gates, and fails when told; see `log-gates.ts`. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type FileHandle, NodeFileSystem } from '../../src/log/file-system.ts';
-import { runLogThread } from '../../src/log/log-thread.ts';
-import type { LogThreadData } from '../../src/threads/shared-memory.ts';
+import type { LogThreadData } from '../../src/write-path/log-messages.ts';
+import { runLogThread } from '../../src/write-path/log-thread.ts';
 import { receivedGates } from './log-gates.ts';
 
 class GatedFileSystem extends NodeFileSystem {

@@ -4,22 +4,18 @@
  */
 import { pino } from 'pino';
 import type { AppliedWaiter } from '../../src/apply/applied-watermark.ts';
+import { SetAsideSearch } from '../../src/apply/set-aside-search.ts';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
+import type { ProductEvent } from '../../src/event/product-event.ts';
 import { type AppDeps, buildApp } from '../../src/http/app.ts';
 import type { AppliedEvents } from '../../src/http/applied-events.ts';
-import type { AppliedProgress } from '../../src/http/applied-gate.ts';
+import type { AppliedProgress } from '../../src/http/guards/applied-gate.ts';
 import type { Changes } from '../../src/http/routes/changes.ts';
 import { BulkIntake } from '../../src/intake/bulk-intake.ts';
-import type {
-  EventIntake,
-  EventWaiter,
-  Offer,
-  ProductEvent,
-} from '../../src/intake/event-intake.ts';
+import type { EventIntake, EventWaiter, Offer } from '../../src/intake/event-intake.ts';
 import { SlotAdmission } from '../../src/intake/slot-admission.ts';
 import type { Phase } from '../../src/lifecycle.ts';
 import type { EventOutcome } from '../../src/outcome/outcome-window.ts';
-import { SetAsideSearch } from '../../src/outcome/set-aside-search.ts';
 import { IntakeRing } from '../../src/ring/intake-ring.ts';
 import { Admission } from '../../src/store/admission.ts';
 import type {

@@ -3,7 +3,7 @@
  * `node keyed-process.ts <data folder> <first key> <last key> <key to repeat> …`. A line of its
  * output: `<key> <seq> <new|replayed>`. Its write path is the real one, without HTTP. Tests only.
  */
-import { fingerprintKey } from '../../src/dedupe/fingerprint.ts';
+import { fingerprintKey } from '../../src/event/fingerprint.ts';
 import { Pipeline } from './pipeline.ts';
 
 const [dataDir = '', first, last, ...repeated] = process.argv.slice(2);

@@ -5,8 +5,8 @@
 import { workerData } from 'node:worker_threads';
 import { BATCH_SLOTS_MAX } from '../../src/log/batch.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
-import { LogProgress } from '../../src/log/progress.ts';
 import { COMMIT_CLOSED, CommitRing, commitCursor } from '../../src/ring/commit-ring.ts';
+import { LogProgress, OWN_DOUBLES } from '../../src/ring/progress.ts';
 import {
   FLAG_HAS_PRICE,
   KIND_UPSERT,
@@ -31,7 +31,7 @@ function run({ commit, progress: progressBuffer }: LappingLogData): void {
   const progress = new LogProgress(progressBuffer);
   const commits = new CommitPublisher(ring);
   const frame = new SlotViews(new ArrayBuffer(BATCH_SLOTS_MAX * SLOT_BYTES), 0, BATCH_SLOTS_MAX);
-  const segment = { firstSeq: 1, nonce: Buffer.alloc(16), endBytes: 0, chain: 0 };
+  const own = new Float64Array(OWN_DOUBLES);
   let nextSeq = 1;
   for (let n = 0; Atomics.load(ring.cursors, COMMIT_CLOSED) === 0; n++) {
     const count = n % 2 === 0 ? BATCH_SLOTS_MAX : 1 + (n % 100);
@@ -44,7 +44,7 @@ function run({ commit, progress: progressBuffer }: LappingLogData): void {
     nextSeq += count;
     const commitHead = commits.head;
     const tails = { liveTail: 0, bulkTail: 0 };
-    progress.store({ nextSeq, commitHead, ...tails, segment, previous: undefined });
+    progress.store({ nextSeq, commitHead, ...tails, own });
     commits.publish();
     Atomics.store(ring.cursors, commitCursor(0), commitHead);
   }

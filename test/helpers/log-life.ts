@@ -7,13 +7,13 @@ import { join } from 'node:path';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
 import { type FileSystem, NodeFileSystem } from '../../src/log/file-system.ts';
-import { LogProgress, PROGRESS_BYTES } from '../../src/log/progress.ts';
-import { recover } from '../../src/log/recovery.ts';
 import { Sequencer } from '../../src/log/sequencer.ts';
+import { recover } from '../../src/recovery/recovery.ts';
 import { CommitRing } from '../../src/ring/commit-ring.ts';
 import { INTAKE_HEAD, INTAKE_STOP, IntakeRing } from '../../src/ring/intake-ring.ts';
+import { LogProgress, PROGRESS_BYTES } from '../../src/ring/progress.ts';
 import { describeSlot, type SlotContent } from '../../src/ring/slot.ts';
-import type { LogThreadMessage } from '../../src/threads/shared-memory.ts';
+import type { LogThreadMessage } from '../../src/write-path/log-messages.ts';
 import { type PlainEvent, putEvent } from './plain-event.ts';
 
 const SLOTS = 256;

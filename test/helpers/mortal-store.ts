@@ -4,7 +4,6 @@
  * state. Tests only.
  */
 import { SLOT_BYTES, SlotViews } from '../../src/ring/slot.ts';
-import type { HashKey } from '../../src/store/id-hash.ts';
 import {
   ENTRY_VERSION,
   ENTRY_WORDS,
@@ -15,6 +14,7 @@ import {
 } from '../../src/store/shard.ts';
 import { ShardWriter, UNDO_BYTES } from '../../src/store/shard-writer.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
+import type { HashKey } from '../../src/threads/shared-memory.ts';
 import { DyingWrites } from './dying-writes.ts';
 import { type PlainEvent, putEvent } from './plain-event.ts';
 

@@ -5,19 +5,19 @@
 import { pino } from 'pino';
 import type { Test } from 'tap';
 import { ApplierPool } from '../../src/apply/applier-pool.ts';
-import type { ProductEvent } from '../../src/intake/event-intake.ts';
+import type { ProductEvent } from '../../src/event/product-event.ts';
 import { RingIntake } from '../../src/intake/ring-intake.ts';
 import { DataDir } from '../../src/log/data-dir.ts';
-import { LogSupervisor } from '../../src/log/log-supervisor.ts';
-import { LogProgress } from '../../src/log/progress.ts';
 import { COMMIT_HEAD, CommitRing } from '../../src/ring/commit-ring.ts';
 import { IntakeRing, type IntakeRings } from '../../src/ring/intake-ring.ts';
+import { LogProgress } from '../../src/ring/progress.ts';
 import { Admission } from '../../src/store/admission.ts';
-import type { HashKey } from '../../src/store/id-hash.ts';
 import { Shard } from '../../src/store/shard.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
 import { planStore } from '../../src/store/sizing.ts';
-import { createSharedMemory } from '../../src/threads/shared-memory.ts';
+import type { HashKey } from '../../src/threads/shared-memory.ts';
+import { LogSupervisor } from '../../src/write-path/log-supervisor.ts';
+import { createSharedMemory } from '../../src/write-path/memory.ts';
 import { bounded } from './bounded.ts';
 
 const QUEUE_SIZE = 500;

@@ -1,7 +1,7 @@
 /**
  * Events as plain objects, put into slots the way the intake does it. Tests only.
  */
-import { fingerprintKey, putFingerprint } from '../../src/dedupe/fingerprint.ts';
+import { fingerprintKey, putFingerprint } from '../../src/event/fingerprint.ts';
 import {
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
@@ -23,8 +23,9 @@ import {
   SLOT_WORDS,
   type SlotViews,
 } from '../../src/ring/slot.ts';
-import { type HashKey, hashId } from '../../src/store/id-hash.ts';
+import { hashId } from '../../src/store/id-hash.ts';
 import { encodeProductId } from '../../src/store/product-id.ts';
+import type { HashKey } from '../../src/threads/shared-memory.ts';
 
 export interface PlainEvent {
   readonly seq: number;

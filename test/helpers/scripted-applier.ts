@@ -1,7 +1,7 @@
 /** Entry of an applier whose thread dies where a script says; see `applier-script.ts`. */
 import { runApplier } from '../../src/apply/applier.ts';
+import type { ApplierEnd, ApplierTask } from '../../src/apply/applier-task.ts';
 import { SLOT_DOUBLES, SLOT_PRICE } from '../../src/ring/slot.ts';
-import type { ApplierEnd, ApplierTask } from '../../src/threads/shared-memory.ts';
 import {
   ARM_AFTER,
   ARM_OPS,

@@ -38,14 +38,18 @@ export interface ProcessOptions {
    * keeps away what tap puts into its children, so that all the system calls are the service's.
    */
   readonly under?: readonly string[];
+  /** Descriptor for its standard output, which the test reads itself, if at all, and hands to `took`. */
+  readonly stdout?: number;
 }
+
+type Child = ChildProcessByStdio<null, Readable | null, Readable>;
 
 const { NODE_COMPILE_CACHE } = process.env;
 const COMPILE_CACHE = NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
 
 export class ServiceProcess {
   readonly exited: Promise<Exit>;
-  readonly #child: ChildProcessByStdio<null, Readable, Readable>;
+  readonly #child: Child;
   readonly #port = Promise.withResolvers<number>();
   #stdout = '';
   #stderr = '';
@@ -59,8 +63,9 @@ export class ServiceProcess {
     const pairs = Object.entries(env).map(([name, value]) => `${name}=${value}`);
     const [program = '', ...rest] =
       under === undefined ? command : ['/usr/bin/env', '-i', ...pairs, ...under, ...command];
-    this.#child = spawn(program, rest, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => this.#read(text));
+    const stdio = ['ignore', options.stdout ?? 'pipe', 'pipe'] as const;
+    this.#child = spawn(program, rest, { cwd, env, stdio: [...stdio] }) as Child;
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => this.took(text));
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr += text;
       this.#wake();
@@ -158,7 +163,8 @@ export class ServiceProcess {
     await this.exit();
   }
 
-  #read(text: string): void {
+  /** Text of its standard output, where the test reads that. */
+  took(text: string): void {
     this.#stdout += text;
     const port = /"msg":"ready on http:\/\/[^"]*:(\d+)"/.exec(this.#stdout)?.[1];
     if (port !== undefined) this.#port.resolve(Number(port));

@@ -1,7 +1,6 @@
 /** A thread that stores the log's progress as fast as it can, each field the same number. Tests only. */
 import { workerData } from 'node:worker_threads';
-import { NONCE_BYTES } from '../../src/log/format.ts';
-import { LogProgress, type Progress } from '../../src/log/progress.ts';
+import { LogProgress, OWN_DOUBLES, type Progress } from '../../src/ring/progress.ts';
 
 export interface StoringProgressData {
   readonly progress: SharedArrayBuffer;
@@ -11,8 +10,13 @@ export interface StoringProgressData {
 
 /** A record of the number `n`. */
 export function progressOf(n: number): Progress {
-  const segment = { firstSeq: n, endBytes: n, chain: n, nonce: Buffer.alloc(NONCE_BYTES, n) };
-  return { nextSeq: n, commitHead: n, liveTail: n, bulkTail: n, segment, previous: segment };
+  return {
+    nextSeq: n,
+    commitHead: n,
+    liveTail: n,
+    bulkTail: n,
+    own: new Float64Array(OWN_DOUBLES).fill(n),
+  };
 }
 
 function run({ progress, stop }: StoringProgressData): void {

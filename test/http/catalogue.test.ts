@@ -75,7 +75,7 @@ t.test('an empty catalogue is one empty page', async (t) => {
   const response = await get('');
   t.equal(response.body, '{"products":[],"next":null}');
   t.equal(response.headers['content-type'], 'application/json; charset=utf-8');
-  t.equal(response.headers.vary, 'accept');
+  t.equal(response.headers.vary, 'accept, accept-encoding');
 });
 
 t.test('a page ends early where thousands of products are not listed', async (t) => {
@@ -275,13 +275,13 @@ t.test('the Accept header decides between page and stream', async (t) => {
     const response = await get('', accept);
     t.equal(response.statusCode, 200, accept);
     t.equal(response.headers['content-type'], type, accept);
-    t.equal(response.headers.vary, 'accept');
+    t.equal(response.headers.vary, 'accept, accept-encoding');
   }
   for (const accept of ['text/html', 'application/json;q=0', 'application/xml, text/*', ',']) {
     const response = await get('', accept);
     t.equal(response.statusCode, 406, accept);
     t.match(response.json(), { code: 'not-acceptable', detail: /json or application\/x-ndjson/ });
-    t.equal(response.headers.vary, 'accept');
+    t.equal(response.headers.vary, 'accept, accept-encoding');
   }
   t.equal((await get('?id=a', 'application/json, application/x-ndjson')).statusCode, 200);
 });

@@ -1,7 +1,7 @@
 /** The documentation is made for the first who asks, once, and again if that failed. */
 import Fastify from 'fastify';
 import t from 'tap';
-import { docsRoutes } from '../../src/http/docs-routes.ts';
+import { docsRoutes } from '../../src/http/documentation/docs-routes.ts';
 
 const DEPS = { nextRequestId: () => '1', handleError: () => undefined };
 

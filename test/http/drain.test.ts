@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
-import { ConnectionDrain } from '../../src/http/drain.ts';
+import { ConnectionDrain } from '../../src/http/connection/drain.ts';
 import { fakeApp } from '../helpers/http-fakes.ts';
 import { GET_HEALTH, postEvent, RawClient } from '../helpers/raw-client.ts';
 

@@ -1,6 +1,6 @@
 /** Which bodies `POST /api/v1/events` takes, and what it says of the others. */
 import t, { type Test } from 'tap';
-import { FAULTS_LISTED_MAX } from '../../src/http/schemas/event-faults.ts';
+import { FAULTS_LISTED_MAX } from '../../src/event/event-faults.ts';
 import { fakeApp, TEST_LIMITS } from '../helpers/http-fakes.ts';
 
 const VALID = { product_id: 'p', price: 1.5, stock: 2 };
@@ -181,7 +181,9 @@ t.test('refuses what is not JSON, says where, and quotes nothing', async (t) => 
     ['{"a":secret}', /^The body is not valid JSON/],
     ['{"a":1}x', /at character 7,/],
     ['{"product_id":"p"', /at character 17,/],
-    ['\ufeff{}', /^The body is not valid JSON/],
+    ['\ufeff\ufeff{}', /^The body is not valid JSON/],
+    [' \ufeff{}', /^The body is not valid JSON/],
+    ['\ufeff{"a":1', /at character 6,/],
     [' ', /ends too early/],
     ["{'a':1}", /at character 1,/],
     ['{"a":1,}', /at character 7,/],
@@ -193,6 +195,14 @@ t.test('refuses what is not JSON, says where, and quotes nothing', async (t) => 
     t.notMatch(response.body, /secret|Unexpected|token/);
   }
   t.equal(intake.offers.length, 0);
+});
+
+t.test('passes over a byte order mark before the event', async (t) => {
+  const { post, intake } = setup(t);
+  t.equal((await post(`\ufeff${JSON.stringify(VALID)}`)).statusCode, 202);
+  t.match(intake.offers.at(-1)?.event, { productId: 'p', price: 1.5, stock: 2 });
+  t.equal((await post('\ufeff')).json().code, 'empty-body');
+  t.equal(intake.offers.length, 1);
 });
 
 t.test('refuses bodies that are not UTF-8', async (t) => {

@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import t, { type Test } from 'tap';
-import { ConnectionDrain } from '../../src/http/drain.ts';
+import { ConnectionDrain } from '../../src/http/connection/drain.ts';
 import { fakeApp } from '../helpers/http-fakes.ts';
 import { names, OwnedStore } from '../helpers/owned-store.ts';
 import { RawClient } from '../helpers/raw-client.ts';
@@ -67,7 +67,7 @@ t.test('has every product once, and says from where to follow', async (t) => {
   const response = await fetch(`${url}/api/v1/products`, LINES);
   t.equal(response.status, 200);
   t.equal(response.headers.get('content-type'), 'application/x-ndjson');
-  t.equal(response.headers.get('vary'), 'accept');
+  t.equal(response.headers.get('vary'), 'accept, accept-encoding');
   t.equal(response.headers.get('x-resume-seq'), '41');
   const ids = linesOf(await response.text()).map(({ id }) => id);
   t.same(ids.toSorted(), names(1000).toSorted());

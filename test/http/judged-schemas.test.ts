@@ -1,7 +1,7 @@
 /** Every schema that the service compiles is one: it does not ask the meta-schema by itself. */
 import { Ajv } from 'ajv';
 import t from 'tap';
-import { ajv, ajvOptions } from '../../src/http/schemas/ajv.ts';
+import { ajv, ajvOptions } from '../../src/event/ajv.ts';
 
 const compiled: object[] = [];
 const { compile } = ajv;

@@ -6,7 +6,7 @@ import spectralRulesets from '@stoplight/spectral-rulesets';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import t, { type Test } from 'tap';
 import { PROBLEMS } from '../../src/errors/problems.ts';
-import { ajvOptions } from '../../src/http/schemas/ajv.ts';
+import { ajvOptions } from '../../src/event/ajv.ts';
 import { ANY_PROBLEMS } from '../../src/http/schemas/problem.ts';
 import { CORPUS } from '../bulk/json-corpus.ts';
 import { apiDocument, clientTypes } from '../helpers/api-document.ts';

@@ -31,6 +31,7 @@ t.test('PATCH offers what is given and leaves the rest out', async (t) => {
       { ...rest, productId: 'a/b é', price: 0, stock: 0 },
     ],
     ['p', '{"price":-0}', { ...rest, productId: 'p', price: 0 }],
+    ['p', '\ufeff{"price":2}', { ...rest, productId: 'p', price: 2 }],
   ] as const) {
     const response = await send('PATCH', id, body);
     t.equal(response.statusCode, 202, body);

@@ -1,7 +1,7 @@
 /** What real sockets see: malformed HTTP, slow clients, Host, bodies too large, connections. */
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
-import type { HttpLimits } from '../../src/http/server.ts';
+import type { HttpLimits } from '../../src/http/connection/server.ts';
 import { fakeApp, TEST_LIMITS } from '../helpers/http-fakes.ts';
 import { GET_HEALTH, postEvent, RawClient } from '../helpers/raw-client.ts';
 
@@ -199,7 +199,7 @@ t.test('answers an expectation it does not know with 417', async (t) => {
   checkProblem(t, await client.end(), 417, 'expectation-failed');
 });
 
-t.test('meets 100-continue', async (t) => {
+t.test('meets 100-continue, once', async (t) => {
   const { connect } = await listening(t);
   const client = await connect();
   const [head, body] = postEvent('p').split('\r\n\r\n');
@@ -207,7 +207,58 @@ t.test('meets 100-continue', async (t) => {
   await client.until(/^HTTP\/1\.1 100 /);
   client.send(body);
   await client.until(/202 Accepted[\s\S]*"durable"/);
-  t.pass();
+  t.equal(client.received.match(/100 Continue/g)?.length, 1);
+  client.send(postEvent('q'));
+  await client.until(/"product_id":"q"/);
+});
+
+/** The head of a request that asks before it sends its body. */
+const asking = (target: string, headers: readonly string[]) =>
+  [`${target} HTTP/1.1`, 'host: a', 'expect: 100-continue', ...headers, '', ''].join('\r\n');
+
+t.test('refuses by the headers alone before any body is asked for', async (t) => {
+  const { connect, intake, lifecycle } = await listening(t, { bodyBytesMax: 1000 });
+  const json = 'content-type: application/json';
+  const tooLong = `content-length: ${TEST_LIMITS.batchBytesMax + 1}`;
+  const cases: [string, readonly string[], number, string][] = [
+    ['POST /api/v1/events', [json, 'content-length: 1001'], 413, 'body-too-large'],
+    ['PATCH /api/v1/products/p', [json, 'content-length: 1001'], 413, 'body-too-large'],
+    ['POST /api/v1/events/batch', [json, tooLong], 413, 'body-too-large'],
+    ['POST /api/v1/events/batch?on_error=reject', [json, tooLong], 413, 'body-too-large'],
+    ['POST /api/v1/events/batch?on_error=maybe', [json, tooLong], 400, 'invalid-parameter'],
+    ['POST /api/v1/events', ['content-type: text/plain', 'content-length: 9'], 415, ''],
+    ['POST /api/v1/events/batch', ['content-type: text/plain', 'content-length: 9'], 415, ''],
+    ['POST /api/v1/events', [json, 'content-encoding: gzip', 'content-length: 9'], 415, ''],
+    ['DELETE /api/v1/products/p', [json, 'content-length: 9'], 400, 'bad-request'],
+    ['POST /nope', [json, 'content-length: 9'], 404, 'route-not-found'],
+    ['PUT /api/v1/events', [json, 'content-length: 9'], 405, 'method-not-allowed'],
+  ];
+  for (const [target, headers, status, code] of cases) {
+    const client = await connect();
+    client.send(asking(target, headers));
+    const head = checkProblem(t, await client.end(), status, code || 'unsupported-media-type');
+    t.match(head, /^connection: close$/im, target);
+    t.equal(client.errorCode, undefined);
+  }
+  lifecycle.phase = 'stopping';
+  const late = await connect();
+  late.send(asking('POST /api/v1/events', [json, 'content-length: 9']));
+  checkProblem(t, await late.end(), 503, 'stopping');
+  t.equal(intake.offers.length, 0);
+});
+
+t.test('a client that does not wait until it is asked gets its refusal, too', async (t) => {
+  const { connect } = await listening(t, { bodyBytesMax: 1000 });
+  const bytes = 3_000_000;
+  const client = await connect();
+  client.send(
+    asking('POST /api/v1/events', ['content-type: application/json', `content-length: ${bytes}`]) +
+      'x'.repeat(bytes),
+  );
+  checkProblem(t, await client.end(), 413, 'body-too-large');
+  client.socket.end();
+  await client.closed();
+  t.equal(client.errorCode, undefined, 'no reset');
 });
 
 t.test('takes connectionsMax connections and drops the next', async (t) => {

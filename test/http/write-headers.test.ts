@@ -1,7 +1,7 @@
 /** Idempotency-Key, event_id and If-Match on the routes that write one event. */
 import t, { type Test } from 'tap';
-import { fingerprintKey } from '../../src/dedupe/fingerprint.ts';
-import { EXPECTED_NEVER } from '../../src/http/if-match.ts';
+import { fingerprintKey } from '../../src/event/fingerprint.ts';
+import { EXPECTED_NEVER } from '../../src/http/requests/if-match.ts';
 import type { EventOutcome } from '../../src/outcome/outcome-window.ts';
 import { EXPECTED_ANY } from '../../src/ring/slot.ts';
 import { fakeApp } from '../helpers/http-fakes.ts';

@@ -3,8 +3,9 @@
  * (Over 300 lines: all of it drives the one bench at its top.)
  */
 import t, { type Test } from 'tap';
-import { fingerprintKey } from '../../src/dedupe/fingerprint.ts';
-import type { EventWaiter, ProductEvent } from '../../src/intake/event-intake.ts';
+import { fingerprintKey } from '../../src/event/fingerprint.ts';
+import type { ProductEvent } from '../../src/event/product-event.ts';
+import type { EventWaiter } from '../../src/intake/event-intake.ts';
 import { RingIntake } from '../../src/intake/ring-intake.ts';
 import {
   INTAKE_DOORBELL,

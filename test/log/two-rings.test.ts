@@ -3,7 +3,7 @@
  * whichever ring its repetitions come through.
  */
 import t from 'tap';
-import { fingerprintKey } from '../../src/dedupe/fingerprint.ts';
+import { fingerprintKey } from '../../src/event/fingerprint.ts';
 import { BulkProducer } from '../helpers/bulk-producer.ts';
 import { recovered } from '../helpers/log-life.ts';
 import { Pipeline } from '../helpers/pipeline.ts';

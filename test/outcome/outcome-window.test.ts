@@ -3,7 +3,6 @@
  * wrote; nothing for those above it, beyond the log, or older than the window.
  */
 import t from 'tap';
-import { LogProgress, PROGRESS_BYTES } from '../../src/log/progress.ts';
 import {
   OUTCOME_APPLIED,
   OUTCOME_DEAD,
@@ -12,6 +11,7 @@ import {
   OutcomeReader,
   OutcomeWindow,
 } from '../../src/outcome/outcome-window.ts';
+import { LogProgress, OWN_DOUBLES, PROGRESS_BYTES } from '../../src/ring/progress.ts';
 
 const EVENTS = 6;
 
@@ -21,14 +21,12 @@ function world() {
   const applied = { seq: 0 };
   const reader = new OutcomeReader({ window, events: EVENTS, progress, applied });
   const commit = (nextSeq: number) => {
-    const segment = { firstSeq: 1, nonce: Buffer.alloc(16), endBytes: 128, chain: 0 };
     progress.store({
       nextSeq,
       commitHead: 0,
       liveTail: 0,
       bulkTail: 0,
-      segment,
-      previous: undefined,
+      own: new Float64Array(OWN_DOUBLES),
     });
   };
   return { window, applied, reader, commit };

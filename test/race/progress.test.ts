@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
-import { LogProgress, PROGRESS_BYTES } from '../../src/log/progress.ts';
+import { LogProgress, PROGRESS_BYTES } from '../../src/ring/progress.ts';
 import { scaled } from '../helpers/race-scale.ts';
 import { progressOf, type StoringProgressData } from '../helpers/storing-progress.ts';
 

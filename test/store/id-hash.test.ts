@@ -1,7 +1,8 @@
 /** The keyed hash is HalfSipHash-1-3 and no look-alike. */
 import { crc32 } from 'node:zlib';
 import t from 'tap';
-import { type HashKey, hashId } from '../../src/store/id-hash.ts';
+import { hashId } from '../../src/store/id-hash.ts';
+import type { HashKey } from '../../src/threads/shared-memory.ts';
 import { Random, testSeed } from '../helpers/random.ts';
 
 const MASK = 0xffff_ffffn;

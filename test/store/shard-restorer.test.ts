@@ -4,7 +4,7 @@
  */
 import t, { type Test } from 'tap';
 import { SLOT_BYTES, SlotViews } from '../../src/ring/slot.ts';
-import { type HashKey, hashId } from '../../src/store/id-hash.ts';
+import { hashId } from '../../src/store/id-hash.ts';
 import { NoRoomError } from '../../src/store/no-room-error.ts';
 import {
   ENTRY_BYTES,
@@ -17,6 +17,7 @@ import {
 import { ShardRestorer } from '../../src/store/shard-restorer.ts';
 import { ShardWriter, UNDO_BYTES } from '../../src/store/shard-writer.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
+import type { HashKey } from '../../src/threads/shared-memory.ts';
 import { idsOf, names, OwnedStore } from '../helpers/owned-store.ts';
 import { putEvent } from '../helpers/plain-event.ts';
 import { readProduct } from '../helpers/product-model.ts';

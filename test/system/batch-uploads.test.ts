@@ -1,7 +1,9 @@
 /** Batches that take long: those that keep coming are taken, those that stand still are closed. */
+import { zstdCompressSync } from 'node:zlib';
 import t from 'tap';
 import { ApiClient } from '../helpers/api-client.ts';
 import { lines, openBatch } from '../helpers/batch-client.ts';
+import { skippableFrame } from '../helpers/frames.ts';
 import { RawConnection } from '../helpers/raw-connection.ts';
 import { ServiceProcess } from '../helpers/service-process.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
@@ -34,6 +36,23 @@ for (const query of ['', '?on_error=continue']) {
     const { status, body } = await answered;
     t.equal(status, 202);
     t.equal(body.accepted, 100 * PIECES);
+  });
+
+  t.test(`a batch${query} that keeps coming with metadata may, too`, async (t) => {
+    const headers = { 'content-encoding': 'zstd' };
+    const { call, answered } = openBatch(port, { query, headers });
+    call.write(zstdCompressSync(lines(1)));
+    let pieces = 0;
+    const sending = setInterval(() => {
+      call.write(skippableFrame(10_000));
+      if (++pieces < PIECES) return;
+      clearInterval(sending);
+      call.end(zstdCompressSync(lines(100)));
+    }, PIECE_MS);
+    t.teardown(() => clearInterval(sending));
+    const { status, body } = await answered;
+    t.equal(status, 202);
+    t.equal(body.accepted, 101);
   });
 
   t.test(`a batch${query} that stands still is answered, and closed`, async (t) => {

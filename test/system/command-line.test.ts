@@ -1,8 +1,11 @@
 /** The process as an operator meets it: arguments, configuration, refusals, signals, exit codes. */
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { CHECKPOINT_FORMAT } from '../../src/checkpoint/format.ts';
 import { CONFIG_KEYS, variableOf } from '../../src/config/schema.ts';
+import { FORMAT_VERSION } from '../../src/log/format.ts';
 import { polled } from '../helpers/bounded.ts';
 import { eventHead, RawConnection } from '../helpers/raw-connection.ts';
 import { type ProcessOptions, ServiceProcess } from '../helpers/service-process.ts';
@@ -42,6 +45,68 @@ t.test('--check-config validates and starts nothing', async (t) => {
   t.strictSame(readdirSync(cwd), [], 'no data folder was made');
 });
 
+t.test('--check-config also refuses what does not fit the machine, as a start does', async (t) => {
+  const env = { MAX_MEMORY_USAGE: '2TB', SHARDS: '1024' };
+  const checked = await run(t, { env, args: ['--check-config'] });
+  t.equal(checked.code, 2);
+  t.match(checked.stderr, ONE_LINE);
+  t.match(checked.stderr, /MAX_MEMORY_USAGE=2TB makes .*: MAX_MEMORY_USAGE=\d+MB fits\n$/);
+  const cwd = tempDir(t);
+  t.strictSame(await run(t, { cwd, env }), checked, 'without a line of a log');
+  t.strictSame(readdirSync(cwd), [], 'no data folder was made');
+});
+
+t.test('--version and the first line of the log say what runs', async (t) => {
+  const { version } = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  );
+  const { code, stdout, stderr } = await run(t, { args: ['--version'] });
+  t.strictSame({ code, stderr }, { code: 0, stderr: '' });
+  t.equal(
+    stdout,
+    `product-service ${version} (Node ${process.version}; data formats: log ${FORMAT_VERSION}, checkpoint ${CHECKPOINT_FORMAT})\n`,
+  );
+  const cwd = tempDir(t);
+  const service = await ServiceProcess.start(t, { cwd, env: { DATA_DIR: './d 1' } });
+  const dataDir = join(cwd, 'd 1');
+  t.match(service.log[0], {
+    version,
+    node: process.version,
+    pid: service.pid,
+    dataDir,
+    msg: `product-service ${version} on Node ${process.version}, process ${service.pid}, data in ${dataDir}`,
+  });
+  t.strictSame(await service.stop(), { code: 0, signal: null });
+});
+
+/** A container may be without IPv6; what is made of such a HOST is test/config's in any case. */
+const HAS_IPV6 = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ address }) => address === '::1'),
+);
+
+for (const HOST of HAS_IPV6 ? ['::', '[::1]'] : []) {
+  t.test(`HOST=${HOST} is listened on, and logged as a URL`, async (t) => {
+    const service = await ServiceProcess.start(t, { cwd: tempDir(t), env: { HOST } });
+    const { msg } = await service.logged('ready on');
+    const url = new URL(msg.replace('ready on ', ''));
+    t.equal(url.hostname, HOST === '::' ? '[::]' : HOST);
+    t.equal(Number(url.port), await service.ready());
+    const answer = await fetch(`http://[::1]:${url.port}/livez`);
+    t.equal(answer.status, 200);
+    await answer.arrayBuffer();
+    t.strictSame(await service.stop(), { code: 0, signal: null });
+  });
+}
+
+t.test('HOST with a port is refused before anything is opened', async (t) => {
+  const { code, stderr } = await run(t, {
+    args: ['--check-config'],
+    env: { HOST: 'localhost:8080' },
+  });
+  t.equal(code, 2);
+  t.match(stderr, 'HOST="localhost:8080" must be an IP address or a host name, without a port');
+});
+
 t.test('a wrong value is named with what is allowed, in one line', async (t) => {
   const { code, stdout, stderr } = await run(t, {
     env: { QUEUE_SIZE: 'many', SHUTDOWN_TIMEOUT: '10 parsecs' },
@@ -65,7 +130,7 @@ t.test('an unknown option is refused in one line', async (t) => {
 
 t.test('.env is read from the working folder, and the environment wins over it', async (t) => {
   const cwd = tempDir(t);
-  writeFileSync(join(cwd, '.env'), 'QUEUE_SIZE=0\nDATA_DIR=./from-file\nHOST=127.0.0.1\n');
+  writeFileSync(join(cwd, '.env'), '\ufeffQUEUE_SIZE=0\nDATA_DIR=./from-file\nHOST=127.0.0.1\n');
   const refused = await run(t, { cwd });
   t.equal(refused.code, 2, 'a wrong value in the file stops the start');
   t.match(refused.stderr, /QUEUE_SIZE="0"/);

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
-import { commandsOf } from '../../.ci/readme-commands.ts';
+import { commandsOf, examplesOf as statusExamplesOf } from '../../.ci/readme-commands.ts';
 import { lines, sendBatch } from '../helpers/batch-client.ts';
 import { bounded } from '../helpers/bounded.ts';
 import { startReadyService } from '../helpers/service-in-process.ts';
@@ -22,6 +22,8 @@ interface Example {
   /** What the page shows; '' = nothing. */
   readonly shown: string;
 }
+
+type Five = [Example, Example, Example, Example, Example];
 
 /** Output stands in a comment behind its command, or in a block of its own behind the last one. */
 function examplesOf(page: string): Example[] {
@@ -67,6 +69,19 @@ async function run(t: Test, cwd: string, command: string, until: string): Promis
   return output.trimEnd();
 }
 
+t.test('docs/api.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
+  const { port } = await startReadyService(t, { DATA_DIR: tempDir(t) });
+  const address = `127.0.0.1:${port}`;
+  const examples = statusExamplesOf(commandsOf(exampleText('api.md')));
+  t.ok(examples.length >= 20);
+  for (const { command, status } of examples) {
+    const asked = command
+      .replaceAll('localhost:8080', address)
+      .replace(/^curl /, "curl -o /dev/null -w '%{http_code}' ");
+    t.equal(await run(t, tempDir(t), asked, ''), String(status), command);
+  }
+});
+
 t.test('docs/batches.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
   const { cwd, examples, run } = await setup(t, 'batches.md');
   t.equal(examples.length, 2);
@@ -87,8 +102,8 @@ t.test('docs/batches.md', { skip: !hasCurl && 'curl is missing' }, async (t) => 
 
 t.test('docs/reading.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
   const { post, examples, run } = await setup(t, 'reading.md');
-  t.equal(examples.length, 4);
-  const [byId, page, all, written] = examples as [Example, Example, Example, Example];
+  t.equal(examples.length, 5);
+  const [byId, page, all, compressed, written] = examples as Five;
   const shown = JSON.parse(page.shown);
   // One more than the page takes.
   const products = [...shown.products, { id: 'abc125', price: 1, stock: 1 }];
@@ -106,6 +121,7 @@ t.test('docs/reading.md', { skip: !hasCurl && 'curl is missing' }, async (t) => 
   t.strictSame(onPages.sort(byIdOf), products, 'the order means nothing');
   const lines = (await run(all.command)).split('\n').map((line) => JSON.parse(line));
   t.strictSame(lines.sort(byIdOf), products);
+  t.equal(await run(compressed.command), await run(all.command));
   await post(JSON.stringify({ product_id: 'abc123', price: 50, stock: 1 }).concat('\n').repeat(14));
   t.match(JSON.parse(await run(written.command)), { id: 'abc123', price: 50 });
 });
@@ -122,7 +138,7 @@ t.test('docs/changes.md', { skip: !hasCurl && 'curl is missing' }, async (t) => 
 t.test('no other page has examples', (t) => {
   const pages = readdirSync(DOCS).filter((name) => commandsOf(exampleText(name)).length > 0);
   // Those of durability.md are run by test/maintenance/durability-page.test.ts.
-  t.strictSame(pages.sort(), ['batches.md', 'changes.md', 'durability.md', 'reading.md']);
+  t.strictSame(pages.sort(), ['api.md', 'batches.md', 'changes.md', 'durability.md', 'reading.md']);
   t.end();
 });
 

@@ -3,7 +3,7 @@
  * expected state, because each of the two keeps its own event time.
  */
 import t from 'tap';
-import type { ProductEvent } from '../../src/intake/event-intake.ts';
+import type { ProductEvent } from '../../src/event/product-event.ts';
 import type { SharedProductStore } from '../../src/store/shared-product-store.ts';
 import { ApiClient, type EventBody } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';

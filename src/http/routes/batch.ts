@@ -12,17 +12,18 @@ import { BatchKeys } from '../../bulk/batch-keys.ts';
 import { bodyTooLong, StagedImport } from '../../bulk/staged-import.ts';
 import { StreamImport } from '../../bulk/stream-import.ts';
 import type { DedupeWindow } from '../../dedupe/dedupe-window.ts';
+import { BodyRefused } from '../../errors/body-refused.ts';
 import type { BatchProgress, ProblemExtras } from '../../errors/problems.ts';
 import type { Batch } from '../../intake/batch.ts';
 import type { BulkIntake } from '../../intake/bulk-intake.ts';
 import type { AckLevel } from '../../intake/event-intake.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
+import { EVENTS_PATH, isGone, sendJson, sendProblem } from '../answers/respond.ts';
 import type { AppliedEvents } from '../applied-events.ts';
-import { codingOf, readerFor, refusedBatchMedia } from '../batch-media.ts';
-import { idempotencyKeyOf, refusedIdempotencyKey } from '../idempotency-key.ts';
-import { BodyRefused } from '../json-body.ts';
-import { refusedWrite, sendClosed } from '../phase-guard.ts';
-import { EVENTS_PATH, isGone, sendJson, sendProblem } from '../respond.ts';
+import { refusedWrite, sendClosed } from '../guards/phase-guard.ts';
+import { codingOf, readerFor, refusedBatchMedia } from '../requests/batch-media.ts';
+import { idempotencyKeyOf, refusedIdempotencyKey } from '../requests/idempotency-key.ts';
+import { Upload } from '../requests/upload.ts';
 import {
   type BatchAnswer,
   batchAnswers,
@@ -30,11 +31,10 @@ import {
   batchQuery,
   parseBatchQuery,
 } from '../schemas/batch.ts';
-import { BATCH_TYPES, batchBody } from '../schemas/batch-event.ts';
+import { BATCH_TYPES, batchBody } from '../schemas/batch-body.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { BODY_PROBLEMS, problemResponses, WRITE_PROBLEMS } from '../schemas/problem.ts';
 import type { RawQuery } from '../schemas/query-reader.ts';
-import { Upload } from '../upload.ts';
 
 const STOPPING_RETRY_AFTER_SECONDS = 1;
 

@@ -2,20 +2,23 @@
  * `GET` and `HEAD /api/v1/products`: many products, in one of three ways: those named by id, a page,
  * or, as application/x-ndjson, all of them in one stream. Main thread.
  */
+
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { retryOnLaterTurns } from '../../later-turns.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { CatalogueWalk, ProductCatalogue } from '../../store/product-catalogue.ts';
 import type { ProductRepository } from '../../store/product-repository.ts';
-import { preferredType } from '../accept.ts';
-import type { AppliedGate, AppliedProgress } from '../applied-gate.ts';
-import { CatalogueExport } from '../catalogue-export.ts';
-import { CataloguePage } from '../catalogue-page.ts';
-import { retryOnLaterTurns } from '../later-turns.ts';
-import { PageCursors } from '../page-cursor.ts';
-import { refusedRead, refusedWait } from '../phase-guard.ts';
-import { ProductSelection } from '../product-selection.ts';
-import { isGone, sendJson, sendProblem } from '../respond.ts';
+import { CatalogueExport } from '../answers/catalogue-export.ts';
+import { CataloguePage } from '../answers/catalogue-page.ts';
+import { sendLongJson, streamBody, streamCoding } from '../answers/long-answer.ts';
+import { ProductSelection } from '../answers/product-selection.ts';
+import { isGone, sendProblem } from '../answers/respond.ts';
+import { SliceQueue } from '../answers/slice-queue.ts';
+import type { AppliedGate, AppliedProgress } from '../guards/applied-gate.ts';
+import { refusedRead, refusedWait } from '../guards/phase-guard.ts';
+import { preferredType } from '../requests/accept.ts';
+import { PageCursors } from '../requests/page-cursor.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import { productPage, productSelection } from '../schemas/product.ts';
@@ -26,8 +29,7 @@ import {
   productsQuery,
 } from '../schemas/product-query.ts';
 import type { RawQuery } from '../schemas/query-reader.ts';
-import { streamText } from '../schemas/response.ts';
-import { SliceQueue } from '../slice-queue.ts';
+import { encodingHeader, streamText } from '../schemas/response.ts';
 import { CONTENTION_RETRY_AFTER_SECONDS } from './products.ts';
 
 export interface CatalogueRouteDeps {
@@ -40,7 +42,15 @@ export interface CatalogueRouteDeps {
 
 const JSON_FORM = 'application/json';
 const LINES_FORM = 'application/x-ndjson';
-const FORMS = [JSON_FORM, LINES_FORM] as const;
+/** The same by the name that many use; what is asked for is what the answer is called. */
+const LINES_FORM_TOO = 'application/ndjson';
+const FORMS = [JSON_FORM, LINES_FORM, LINES_FORM_TOO] as const;
+type LinesForm = typeof LINES_FORM | typeof LINES_FORM_TOO;
+
+const LINES = {
+  schema: streamText('Product', 'One product a line.'),
+  example: '{"id":"abc123","price":49.99,"stock":100}\n',
+};
 
 export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps): void {
   const { products, catalogue, applied, gate, lifecycle } = deps;
@@ -57,7 +67,8 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
       description:
         'With `id`, those products. Otherwise a page: every product that was there when the first ' +
         'page was read is on exactly one page, whatever is written meanwhile. With ' +
-        '`Accept: application/x-ndjson`, all products in one stream, one JSON object a line; ' +
+        '`Accept: application/x-ndjson` (or application/ndjson), all products in one stream, one ' +
+        'JSON object a line; ' +
         '`x-resume-seq` names the seq from which the change feed goes on without a gap.',
       tags: ['Products'],
       querystring: productsQuery,
@@ -67,18 +78,17 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
           headers: {
             'x-resume-seq': Type.Integer({
               minimum: 0,
-              description: 'With application/x-ndjson only: the since of the change feed.',
+              description: 'Of the stream only: the since of the change feed.',
             }),
+            ...encodingHeader,
           },
           content: {
             [JSON_FORM]: {
               schema: Type.Union([productPage, productSelection]),
               example: { products: [{ id: 'abc123', price: 49.99, stock: 100 }], next: null },
             },
-            [LINES_FORM]: {
-              schema: streamText('Product', 'One product a line.'),
-              example: '{"id":"abc123","price":49.99,"stock":100}\n',
-            },
+            [LINES_FORM]: LINES,
+            [LINES_FORM_TOO]: LINES,
           },
         },
         ...problemResponses(
@@ -93,7 +103,7 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
     },
     handler: (request, reply) => {
       if (refusedRead(lifecycle, reply)) return;
-      reply.raw.setHeader('vary', 'accept');
+      reply.raw.setHeader('vary', 'accept, accept-encoding');
       const form = preferredType(request.headers.accept, FORMS);
       if (form === undefined) {
         const detail = `This path answers with ${FORMS.join(' or ')}.`;
@@ -102,7 +112,7 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
       const parsed = parseProductsQuery(request.query);
       if ('fault' in parsed) return refuseParameter(reply, parsed.fault);
       const { query } = parsed;
-      if (form === LINES_FORM) sendAll(query, reply);
+      if (form !== JSON_FORM) sendAll(query, form, reply);
       else if (query.ids.length > 0) sendSelection(query, reply);
       else sendPage(query, reply);
     },
@@ -144,9 +154,9 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
     return typeof place === 'string' ? place : (catalogue.walkFrom(place) ?? 'invalid');
   }
 
-  function sendAll(query: ProductsQuery, reply: FastifyReply): void {
+  function sendAll(query: ProductsQuery, form: LinesForm, reply: FastifyReply): void {
     if (query.ids.length > 0 || query.limit !== undefined || query.cursor !== undefined) {
-      const detail = `id, limit and cursor don't go with ${LINES_FORM}, which has all products.`;
+      const detail = `id, limit and cursor don't go with ${form}, which has all products.`;
       refuseParameter(reply, detail);
       return;
     }
@@ -154,15 +164,17 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
     gate.pass(query, reply, () => {
       reply.hijack();
       const response = reply.raw;
+      const coding = streamCoding(reply, 'accept');
       // Taken before the first entry is read: what is applied later, the change feed tells.
-      const headers = { 'content-type': LINES_FORM, 'x-resume-seq': String(applied.seq) };
+      const headers = { 'content-type': form, 'x-resume-seq': String(applied.seq) };
       response.writeHead(200, headers);
       if (reply.request.method === 'HEAD') {
         response.end();
         return;
       }
       const { isFull } = query;
-      CatalogueExport.start({ walk: catalogue.walk(), isFull, response, slices, lifecycle });
+      const body = streamBody(response, coding);
+      CatalogueExport.start({ walk: catalogue.walk(), isFull, response, body, slices, lifecycle });
     });
   }
 }
@@ -172,7 +184,7 @@ function sendWhenRead(reply: FastifyReply, read: () => boolean, json: () => stri
   const attempt = (): boolean => {
     if (isGone(reply)) return true;
     if (!read()) return false;
-    sendJson(reply, 200, json());
+    sendLongJson(reply, json(), 'accept');
     return true;
   };
   if (attempt()) return;

@@ -2,14 +2,23 @@
  * `GET /api/v1/changes`: what changed since a seq, as a stream of server-sent events or as one page of
  * JSON. Main thread. Where Accept takes both (curl's does), `limit` asks for the page and its absence
  * for the stream.
+ *
+ * An EventSource is closed for good by any status but 200, and comes back after a stream that ended.
+ * So who names text/event-stream in Accept (every EventSource does) and can't be served now is held
+ * until the service has started, or else is given a stream that says why and ends. All others get 503.
  */
+
+import type { ServerResponse } from 'node:http';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ChangeFeed, ChangePage } from '../../changes/change-feed.ts';
+import { turnedAway } from '../../changes/follower.ts';
+import type { ProblemCode } from '../../errors/problems.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
-import { preferredType } from '../accept.ts';
-import { refusedWait } from '../phase-guard.ts';
-import { isGone, sendJson, sendProblem } from '../respond.ts';
+import { sendLongJson } from '../answers/long-answer.ts';
+import { isGone, sendProblem } from '../answers/respond.ts';
+import { isStopping, refusedWait } from '../guards/phase-guard.ts';
+import { namesType, preferredType } from '../requests/accept.ts';
 import {
   CHANGES_LIMIT_DEFAULT,
   type ChangesQuery,
@@ -23,7 +32,7 @@ import {
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import type { RawQuery } from '../schemas/query-reader.ts';
-import { streamText } from '../schemas/response.ts';
+import { encodingHeader, streamText } from '../schemas/response.ts';
 
 /** What the route needs of the feed. */
 export type Changes = Pick<ChangeFeed, 'follow' | 'page' | 'hasRoom'>;
@@ -39,6 +48,7 @@ const FORMS = [STREAM_FORM, PAGE_FORM] as const;
 const FORMS_WITH_LIMIT = [PAGE_FORM, STREAM_FORM] as const;
 
 const FULL_RETRY_AFTER_SECONDS = 5;
+const STOPPING_RETRY_MS = 2000;
 
 const EXAMPLE = {
   seq: 17,
@@ -53,7 +63,8 @@ const EXAMPLE = {
 
 const STREAM_HEADERS = {
   'content-type': STREAM_FORM,
-  'cache-control': 'no-store',
+  // no-transform: a proxy that compresses holds events back.
+  'cache-control': 'no-store, no-transform',
   // Asks nginx not to hold events back.
   'x-accel-buffering': 'no',
   vary: 'accept',
@@ -74,8 +85,11 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
         '(`id`), with the state of the product at that seq or newer: whoever keeps the last one of ' +
         'each product has exactly what the service has. `event: reset` says that the log does not ' +
         'reach back: export the products, the stream goes on by itself. A last `event: dropped` ' +
-        '(too slow), `stopping` or `failed` ends it; resume with Last-Event-ID. With `limit`, or ' +
-        '`Accept: application/json`, one page as JSON.',
+        '(too slow), `stopping` or `failed` ends it; resume with Last-Event-ID. `event: position` says ' +
+        'where the stream is. Who names text/event-stream in Accept is held while the service ' +
+        'starts, and otherwise turned away by a stream that says why (`too-many-followers`, ' +
+        '`stopping`) and ends, not by a status. With `limit`, or `Accept: application/json`, one ' +
+        'page as JSON.',
       tags: ['Changes'],
       querystring: changesQuery,
       headers: changesHeaders,
@@ -83,13 +97,16 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
         200: {
           description: 'The stream, or the page.',
           headers: {
-            'cache-control': Type.Literal('no-store', { description: 'Of the stream.' }),
+            'cache-control': Type.Literal('no-store, no-transform', {
+              description: 'Of the stream.',
+            }),
             'x-accel-buffering': Type.Literal('no', { description: 'Of the stream.' }),
+            ...encodingHeader,
           },
           content: {
             [STREAM_FORM]: {
               schema: streamText('Change', 'Each event carries one change as its data.'),
-              example: `id: 17\ndata: ${JSON.stringify(EXAMPLE)}\n\n`,
+              example: `data: ${JSON.stringify(EXAMPLE)}\nid: 17\n\n`,
             },
             [PAGE_FORM]: {
               schema: changePage,
@@ -107,7 +124,6 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
       },
     },
     handler: (request, reply) => {
-      if (refusedWait(lifecycle, reply)) return;
       const parsed = parseChangesQuery(request.query);
       if ('fault' in parsed) return refuseParameter(reply, parsed.fault);
       const last = parseLastEventId(request.headers['last-event-id']);
@@ -116,40 +132,59 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
       }
       // It counts before since: a browser that reconnects sends both, and the older since.
       const query = { ...parsed.query, since: last ?? parsed.query.since };
-      const forms = query.limit === undefined ? FORMS : FORMS_WITH_LIMIT;
-      const form = preferredType(request.headers.accept, forms);
+      const { accept } = request.headers;
+      const form = preferredType(accept, query.limit === undefined ? FORMS : FORMS_WITH_LIMIT);
       if (form === undefined) {
         const detail = `This path answers with ${FORMS.join(' or ')}.`;
         return sendProblem(reply, 'not-acceptable', { detail });
       }
-      if (form === PAGE_FORM) sendPage(query, reply);
-      else if (query.limit === undefined) follow(query, reply);
-      else refuseParameter(reply, `limit goes with ${PAGE_FORM}; a stream has no end.`);
+      if (form === STREAM_FORM && query.limit !== undefined) {
+        return refuseParameter(reply, `limit goes with ${PAGE_FORM}; a stream has no end.`);
+      }
+      if (form === STREAM_FORM && namesType(accept, STREAM_FORM)) followOrTurnAway(query, reply);
+      else if (refusedWait(lifecycle, reply)) return;
+      else if (form === PAGE_FORM) sendPage(query, reply);
+      else if (changes.hasRoom) follow(query, reply);
+      else sendProblem(reply, 'too-many-followers', undefined, FULL_RETRY_AFTER_SECONDS);
     },
   });
 
+  /** Of a client for whom any status but 200 is the end. */
+  function followOrTurnAway(query: ChangesQuery, reply: FastifyReply): void {
+    if (isStopping(lifecycle)) turnAway('stopping', query, STOPPING_RETRY_MS, reply);
+    else if (changes.hasRoom) follow(query, reply);
+    else turnAway('too-many-followers', query, FULL_RETRY_AFTER_SECONDS * 1000, reply);
+  }
+
   function follow({ since }: ChangesQuery, reply: FastifyReply): void {
-    if (!changes.hasRoom) {
-      sendProblem(reply, 'too-many-followers', undefined, FULL_RETRY_AFTER_SECONDS);
-      return;
-    }
     if (isGone(reply)) return;
-    reply.hijack();
-    const response = reply.raw;
-    response.writeHead(200, STREAM_HEADERS);
+    const response = streamHead(reply);
     if (reply.request.method === 'HEAD') response.end();
     else changes.follow(response, since);
   }
 
+  function turnAway(
+    reason: ProblemCode,
+    { since }: ChangesQuery,
+    retryMs: number,
+    reply: FastifyReply,
+  ): void {
+    if (!isGone(reply)) streamHead(reply).end(turnedAway(reason, since, retryMs));
+  }
+
   function sendPage({ since, limit = CHANGES_LIMIT_DEFAULT }: ChangesQuery, reply: FastifyReply) {
-    reply.raw.setHeader('vary', 'accept');
     changes.page(since, limit).then(
       (page) => {
-        if (!isGone(reply)) sendJson(reply, 200, pageJson(page));
+        if (!isGone(reply)) sendLongJson(reply, pageJson(page), 'accept');
       },
       (error) => reply.send(error),
     );
   }
+}
+
+function streamHead(reply: FastifyReply): ServerResponse {
+  reply.hijack();
+  return reply.raw.writeHead(200, STREAM_HEADERS);
 }
 
 function pageJson({ changes, nextSince, isReset }: ChangePage): string {

@@ -4,19 +4,19 @@
  */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance } from 'fastify';
+import { eventFaults, futureFaults, isTooFarAhead } from '../../event/event-faults.ts';
+import { productEventBody, toProductEvent } from '../../event/product-event-body.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
+import { sendProblem } from '../answers/respond.ts';
 import type { EventOffers } from '../event-offers.ts';
-import { acceptJson, JSON_TYPES, refusedMedia } from '../json-body.ts';
-import { refusedWrite } from '../phase-guard.ts';
-import { sendProblem } from '../respond.ts';
-import { eventFaults, futureFaults, isTooFarAhead } from '../schemas/event-faults.ts';
+import { refusedWrite } from '../guards/phase-guard.ts';
+import { acceptJson, JSON_TYPES, refusedMedia } from '../requests/json-body.ts';
 import {
   BODY_PROBLEMS,
   EVENT_PROBLEMS,
   WRITE_PROBLEMS,
   writeProblemResponses,
 } from '../schemas/problem.ts';
-import { productEventBody, toProductEvent } from '../schemas/product-event.ts';
 import { writeAnswers, writeHeaders } from '../schemas/write-answer.ts';
 import { queryFault, writeQuery } from '../schemas/write-query.ts';
 

@@ -1,7 +1,7 @@
 /** `GET /health`: says that the process answers, and nothing more. Main thread. */
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { sendJson } from '../respond.ts';
+import { sendJson } from '../answers/respond.ts';
 import { ANY_PROBLEMS, problemResponses } from '../schemas/problem.ts';
 import { jsonResponse } from '../schemas/response.ts';
 

@@ -8,20 +8,20 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { futureFaults, isTooFarAhead } from '../../event/event-faults.ts';
+import { isProductId, productIdFaults } from '../../event/product-id.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
+import { sendProblem } from '../answers/respond.ts';
 import type { EventOffers } from '../event-offers.ts';
-import { acceptJson, MERGE_PATCH_TYPE, refusedMedia } from '../json-body.ts';
-import { refusedWrite } from '../phase-guard.ts';
-import { sendProblem } from '../respond.ts';
+import { refusedWrite } from '../guards/phase-guard.ts';
+import { acceptJson, MERGE_PATCH_TYPE, refusedMedia } from '../requests/json-body.ts';
 import { judgedBody } from '../schemas/described-only.ts';
-import { futureFaults, isTooFarAhead } from '../schemas/event-faults.ts';
 import {
   BODY_PROBLEMS,
   EVENT_PROBLEMS,
   WRITE_PROBLEMS,
   writeProblemResponses,
 } from '../schemas/problem.ts';
-import { isProductId, productIdFaults } from '../schemas/product-id.ts';
 import { judgePatch, productPatchBody } from '../schemas/product-patch.ts';
 import { writeAnswers, writeHeaders } from '../schemas/write-answer.ts';
 import {

@@ -5,14 +5,14 @@
  */
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { retryOnLaterTurns } from '../../later-turns.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { isListed, type ProductRepository } from '../../store/product-repository.ts';
-import type { AppliedGate } from '../applied-gate.ts';
-import { matchesEtag } from '../etag.ts';
-import { retryOnLaterTurns } from '../later-turns.ts';
-import { refusedRead } from '../phase-guard.ts';
-import { productJson } from '../product-json.ts';
-import { isGone, sendJson, sendProblem } from '../respond.ts';
+import { productJson } from '../answers/product-json.ts';
+import { isGone, sendJson, sendProblem } from '../answers/respond.ts';
+import type { AppliedGate } from '../guards/applied-gate.ts';
+import { refusedRead } from '../guards/phase-guard.ts';
+import { matchesEtag } from '../requests/etag.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import { productParams } from '../schemas/product.ts';

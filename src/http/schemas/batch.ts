@@ -1,11 +1,11 @@
 /**
  * What `POST /api/v1/events/batch` may be asked in its URL, and what it answers. The bodies are
- * described by `batch-event.ts`. Main thread.
+ * described by `batch-body.ts`. Main thread.
  */
 import { type Static, Type } from '@sinclair/typebox';
+import { SET_ASIDE_LISTED_MAX } from '../../apply/set-aside-search.ts';
 import { BATCH_FAULTS_MAX } from '../../bulk/fault-list.ts';
 import { ACK_LEVELS, type AckLevel } from '../../intake/event-intake.ts';
-import { SET_ASIDE_LISTED_MAX } from '../../outcome/set-aside-search.ts';
 import { oneOf } from './one-of.ts';
 import { type Parsed, QueryReader, type RawQuery } from './query-reader.ts';
 import { eventHeaders, jsonResponse } from './response.ts';

@@ -3,7 +3,7 @@
  * run: its handler reads what came by hand. Main thread.
  */
 import type { FastifySchemaCompiler } from 'fastify';
-import { compileSchema } from './ajv.ts';
+import { compileSchema } from '../../event/ajv.ts';
 
 // No function at all: Fastify then passes over validation, where one that takes anything would be
 // called for each part of each request.

@@ -5,11 +5,16 @@
  */
 import { type Static, Type } from '@sinclair/typebox';
 import type { BodyFault } from '../../errors/problems.ts';
-import { ajv } from './ajv.ts';
-import { futureFaults, isTooFarAhead } from './event-faults.ts';
-import { eventTimeMs } from './event-time.ts';
-import { type JudgedEvent, partialEvent, partialFaults, setsField } from './partial-event.ts';
-import { productEventBody } from './product-event.ts';
+import { ajv } from '../../event/ajv.ts';
+import { futureFaults, isTooFarAhead } from '../../event/event-faults.ts';
+import { eventTimeMs } from '../../event/event-time.ts';
+import {
+  type JudgedEvent,
+  partialEvent,
+  partialFaults,
+  setsField,
+} from '../../event/partial-event.ts';
+import { productEventBody } from '../../event/product-event-body.ts';
 
 const { occurred_at, event_id } = productEventBody.properties;
 const patch = partialEvent({ occurred_at, event_id });

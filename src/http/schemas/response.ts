@@ -3,7 +3,7 @@
  * that come with it. Main thread, constants only.
  */
 import { type TSchema, Type } from '@sinclair/typebox';
-import { EVENTS_PATH } from '../respond.ts';
+import { EVENTS_PATH } from '../answers/respond.ts';
 
 export type ResponseHeaders = Readonly<Record<string, TSchema>>;
 
@@ -36,6 +36,14 @@ export const retryAfterHeader: ResponseHeaders = {
   'retry-after': Type.Integer({
     minimum: 1,
     description: 'Seconds after which a retry is worth it, where that is known.',
+  }),
+};
+
+/** Long answers are compressed for who takes that. */
+export const encodingHeader: ResponseHeaders = {
+  'content-encoding': Type.String({
+    enum: ['zstd', 'br', 'gzip'],
+    description: 'Of a long answer, as Accept-Encoding takes it.',
   }),
 };
 

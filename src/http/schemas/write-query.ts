@@ -4,8 +4,8 @@
  */
 import { type TObject, Type } from '@sinclair/typebox';
 import type { FastifySchemaValidationError } from 'fastify';
+import { EVENT_TIME_MS_MIN, eventTimeMs, isEventTime } from '../../event/event-time.ts';
 import { ACK_LEVELS } from '../../intake/event-intake.ts';
-import { EVENT_TIME_MS_MIN, eventTimeMs, isEventTime } from './event-time.ts';
 import { oneOf } from './one-of.ts';
 
 /** What `?ack=` may say, of every write. */

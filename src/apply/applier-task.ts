@@ -1,0 +1,18 @@
+/** What an applier's thread is given, and how it ends. Survives structured cloning. */
+import type { SharedMemory } from '../threads/shared-memory.ts';
+
+/** What a Piscina task that runs an applier is given. */
+export interface ApplierTask {
+  readonly memory: SharedMemory;
+  /** Which applier, 0 …; it owns the shards whose number leaves this remainder. */
+  readonly index: number;
+  /** Folder of the checkpoints, whose restoring it helps with; `undefined` = it does not. */
+  readonly checkpoints?: string | undefined;
+}
+
+/**
+ * How an applier's task ends when it does not die:
+ * - `closed`: the ring was closed and everything in it is applied.
+ * - `no-room`: a replayed product did not fit; MAX_MEMORY_USAGE is smaller than the data.
+ */
+export type ApplierEnd = 'closed' | 'no-room';

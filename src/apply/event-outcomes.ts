@@ -1,0 +1,53 @@
+/**
+ * What becomes of durable events, from the appliers, the watermark and the outcome window together:
+ * whether they are applied by now, how they ended, which of a batch were set aside. Main thread.
+ */
+
+import type { EventOutcome, OutcomeReader } from '../outcome/outcome-window.ts';
+import type { AppliedWatermark } from './applied-watermark.ts';
+import { type SetAsideIn, SetAsideSearch } from './set-aside-search.ts';
+
+export interface EventOutcomesOptions {
+  readonly watermark: AppliedWatermark;
+  readonly outcomes: OutcomeReader;
+  /** Of the events that were applied since the start. */
+  readonly setAsideIn: SetAsideIn;
+}
+
+export class EventOutcomes {
+  readonly #options: EventOutcomesOptions;
+  /** Of the last event that was there at the start. */
+  #replayedSeq = 0;
+
+  constructor(options: EventOutcomesOptions) {
+    this.#options = options;
+  }
+
+  /** The events up to this one were there at the start. */
+  set replayedSeq(seq: number) {
+    this.#replayedSeq = seq;
+  }
+
+  /** Calls `onApplied` once the durable event `seq` is applied; before this returns if it is. */
+  whenApplied(seq: number, onApplied: () => void): void {
+    this.#options.watermark.whenApplied(seq, onApplied);
+  }
+
+  outcomeOf(seq: number): EventOutcome {
+    return this.#options.outcomes.outcomeOf(seq);
+  }
+
+  /** Begins to look for the events of a batch that are set aside. */
+  searchSetAside(): SetAsideSearch {
+    return new SetAsideSearch(this.#options.watermark, (from, to) => this.#setAsideIn(from, to));
+  }
+
+  /** Those of a run before, repeated now, are known as long as their outcomes. */
+  *#setAsideIn(from: number, to: number): Iterable<number> {
+    const { setAsideIn, outcomes } = this.#options;
+    yield* setAsideIn(from, to);
+    for (let seq = from; seq <= Math.min(to, this.#replayedSeq); seq++) {
+      if (outcomes.outcomeOfApplied(seq) === 'dead') yield seq;
+    }
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * An event that may set price or stock alone. Two schemas of the same thing: the API's description
+ * says which fields must be there, as a union, for which Ajv would report each branch that failed;
+ * so faults are found by a form without it, and `setsField`. Main thread.
+ */
+import { type TProperties, Type } from '@sinclair/typebox';
+import type { ErrorObject } from 'ajv';
+import type { FastifySchemaValidationError } from 'fastify';
+import type { BodyFault } from '../errors/problems.ts';
+import { eventFaults } from './event-faults.ts';
+import type { ProductEvent } from './product-event.ts';
+import { productEventBody } from './product-event-body.ts';
+
+const { price, stock } = productEventBody.properties;
+const CLOSED = { additionalProperties: false };
+
+/** A valid event, or everything that is wrong with it. */
+export type JudgedEvent =
+  | { readonly event: ProductEvent; readonly eventId: string | undefined }
+  | { readonly faults: readonly BodyFault[] };
+
+/** Both schemas of an object of `members` and a field or two. */
+export function partialEvent<M extends TProperties>(members: M) {
+  const mayHavePrice = Type.Optional(price);
+  const mayHaveStock = Type.Optional(stock);
+  return {
+    described: [
+      Type.Object({ ...members, price, stock: mayHaveStock }, CLOSED),
+      Type.Object({ ...members, price: mayHavePrice, stock }, CLOSED),
+    ],
+    judged: Type.Object({ ...members, price: mayHavePrice, stock: mayHaveStock }, CLOSED),
+  } as const;
+}
+
+/** Lists what is wrong with `body`, which broke the judging form with `errors`, or sets nothing. */
+export function partialFaults(
+  body: unknown,
+  errors: readonly ErrorObject[] | null | undefined,
+  nowMs: number,
+  noField: string,
+): readonly BodyFault[] {
+  const faults = eventFaults(body, (errors ?? []) as FastifySchemaValidationError[], nowMs);
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return faults;
+  if (Object.hasOwn(body, 'price') || Object.hasOwn(body, 'stock')) return faults;
+  return [...faults, { pointer: '', detail: noField }];
+}
+
+/** Tells whether what the judging form found valid sets anything. */
+export function setsField(body: { readonly price?: number; readonly stock?: number }): boolean {
+  return body.price !== undefined || body.stock !== undefined;
+}

@@ -1,0 +1,55 @@
+/**
+ * The body of `POST /api/v1/events`: one closed TypeBox schema, and the step from a valid body to
+ * a ProductEvent. Main thread.
+ */
+import { type Static, Type } from '@sinclair/typebox';
+import { EVENT_TIME_MS_MIN, eventTimeMs } from './event-time.ts';
+import type { FullEvent } from './product-event.ts';
+
+export const productEventBody = Type.Object(
+  {
+    product_id: Type.String({
+      format: 'product-id',
+      description: '1 to 64 bytes of UTF-8 without control characters.',
+    }),
+    price: Type.Number({ minimum: 0 }),
+    stock: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+    // One schema with two types, not a union: an anyOf reports each branch that failed.
+    occurred_at: Type.Optional(
+      Type.Unsafe<string | number>({
+        type: ['string', 'integer'],
+        format: 'event-time',
+        minimum: EVENT_TIME_MS_MIN,
+        description:
+          'When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 ' +
+          'minutes ahead. Without it, when it arrived.',
+      }),
+    ),
+    event_id: Type.Optional(
+      Type.String({
+        format: 'event-id',
+        description:
+          '1 to 128 bytes of UTF-8 without control characters. The same id again with the same ' +
+          'content is the same event; with other content it is refused.',
+      }),
+    ),
+  },
+  {
+    additionalProperties: false,
+    examples: [
+      { product_id: 'abc123', price: 49.99, stock: 100, occurred_at: '2026-01-01T00:00:00Z' },
+    ],
+  },
+);
+
+export type ProductEventBody = Static<typeof productEventBody>;
+
+/** Converts a body that the schema found valid. Adding 0 turns −0, which JSON can say, into 0. */
+export function toProductEvent(body: ProductEventBody): FullEvent {
+  return {
+    productId: body.product_id,
+    price: body.price + 0,
+    stock: body.stock + 0,
+    occurredAtMs: body.occurred_at === undefined ? undefined : eventTimeMs(body.occurred_at),
+  };
+}

@@ -1,0 +1,95 @@
+/**
+ * Replies that wait for the fate of their event: one small object each, no promise. Main thread.
+ */
+import type { FastifyReply } from 'fastify';
+import type { ProductEvent } from '../../event/product-event.ts';
+import type { AckLevel, EventIntake, EventWaiter } from '../../intake/event-intake.ts';
+import type { AppliedEvents } from '../applied-events.ts';
+import { isGone, noteEvent, sendAck, sendProblem } from './respond.ts';
+
+/** Waits for the log thread: 202 once the event is durable. */
+export class PendingAck implements EventWaiter {
+  protected readonly reply: FastifyReply;
+  readonly #productId: string;
+  readonly #intake: EventIntake;
+
+  constructor(reply: FastifyReply, productId: string, intake: EventIntake) {
+    this.reply = reply;
+    this.#productId = productId;
+    this.#intake = intake;
+  }
+
+  durable(seq: number, isReplayed = false): void {
+    if (!isGone(this.reply)) sendAck(this.reply, 202, this.json('durable', seq), seq, isReplayed);
+  }
+
+  protected json(level: AckLevel, seq: number): string {
+    return `{"status":"${level}","product_id":${JSON.stringify(this.#productId)},"seq":${seq}}`;
+  }
+
+  conflict(): void {
+    if (!isGone(this.reply)) sendProblem(this.reply, 'idempotency-conflict', { outcome: 'none' });
+  }
+
+  failed(outcome: 'none' | 'unknown'): void {
+    if (isGone(this.reply)) return;
+    const seconds = this.#intake.retryAfterSeconds();
+    sendProblem(this.reply, 'storage-unavailable', { outcome }, seconds);
+  }
+}
+
+/** Waits for the appliers, too, and tells what they made of the event. */
+export class PendingApplied extends PendingAck {
+  readonly #event: ProductEvent;
+  readonly #applied: AppliedEvents;
+
+  constructor(
+    reply: FastifyReply,
+    event: ProductEvent,
+    intake: EventIntake,
+    applied: AppliedEvents,
+  ) {
+    super(reply, event.productId, intake);
+    this.#event = event;
+    this.#applied = applied;
+  }
+
+  override durable(seq: number, isReplayed = false): void {
+    this.#applied.whenApplied(seq, () => {
+      if (!isGone(this.reply)) this.#answer(seq, isReplayed);
+    });
+  }
+
+  #answer(seq: number, isReplayed: boolean): void {
+    const { reply } = this;
+    const outcome = this.#applied.outcomeOf(seq);
+    if (outcome === 'applied') {
+      // A delist leaves nothing behind that could have a tag.
+      const etag = this.#event.isDelete === true ? undefined : `"${seq}"`;
+      sendAck(reply, 200, this.json('applied', seq), seq, isReplayed, etag);
+    } else if (outcome === 'refused') {
+      this.#refuse('precondition-failed', seq, isReplayed);
+    } else if (outcome === 'dead') {
+      this.#refuse('event-set-aside', seq, isReplayed);
+    } else if (outcome === 'expired' && this.#event.expectedSeq !== undefined) {
+      // A repetition so late that nobody knows any more whether the condition held.
+      this.#refuse('outcome-expired', seq, isReplayed);
+    } else {
+      const json = `${this.json('applied', seq).slice(0, -1)},"outcome":"${outcome}"}`;
+      sendAck(reply, 200, json, seq, isReplayed);
+    }
+  }
+
+  #refuse(code: keyof typeof DETAILS, seq: number, isReplayed: boolean): void {
+    noteEvent(this.reply, seq, isReplayed);
+    sendProblem(this.reply, code, {
+      detail: `The event is durable as seq ${seq}, ${DETAILS[code]}`,
+    });
+  }
+}
+
+const DETAILS = {
+  'precondition-failed': 'but its If-Match did not hold, so it changed nothing.',
+  'event-set-aside': 'but it could not be applied.',
+  'outcome-expired': 'but whether its If-Match held is no longer known; read the product.',
+} as const;

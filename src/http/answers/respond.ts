@@ -1,0 +1,83 @@
+/**
+ * The forms of answer: JSON that is already text, with or without an event to point at, and a
+ * problem from the registry. Main thread. Every route answers through here, so content types are
+ * said once.
+ */
+import { Buffer } from 'node:buffer';
+import type { OutgoingHttpHeaders } from 'node:http';
+import type { FastifyReply } from 'fastify';
+import {
+  PROBLEMS,
+  type ProblemCode,
+  type ProblemExtras,
+  problemBody,
+} from '../../errors/problems.ts';
+
+export const JSON_TYPE = 'application/json; charset=utf-8';
+export const PROBLEM_TYPE = 'application/problem+json';
+/** Before an event's number: where its outcome is. */
+export const EVENTS_PATH = '/api/v1/events/';
+
+/**
+ * Sends `json`, a complete JSON text, with an ETag where given. Writes past Fastify's header map and
+ * onSend hooks: this is every answer of the hot paths (onResponse hooks still run).
+ */
+export function sendJson(reply: FastifyReply, status: number, json: string, etag?: string): void {
+  reply.hijack();
+  const length = Buffer.byteLength(json);
+  const headers: OutgoingHttpHeaders =
+    etag === undefined
+      ? { 'content-type': JSON_TYPE, 'content-length': length }
+      : { etag, 'content-type': JSON_TYPE, 'content-length': length };
+  reply.raw.writeHead(status, headers).end(json);
+}
+
+/**
+ * Sends `json` in answer to a write that is on record as event `seq`. `etag` is the tag that it gave
+ * its product; `isReplayed` says that it was on record before. On the hot path, as `sendJson` is.
+ */
+export function sendAck(
+  reply: FastifyReply,
+  status: number,
+  json: string,
+  seq: number,
+  isReplayed: boolean,
+  etag?: string,
+): void {
+  reply.hijack();
+  const headers: OutgoingHttpHeaders = {
+    location: `${EVENTS_PATH}${seq}`,
+    'content-type': JSON_TYPE,
+    'content-length': Buffer.byteLength(json),
+  };
+  if (isReplayed) headers['idempotency-replayed'] = 'true';
+  if (etag !== undefined) headers.etag = etag;
+  reply.raw.writeHead(status, headers).end(json);
+}
+
+/** Adds to a problem that is about to be sent what `sendAck` adds to an answer. */
+export function noteEvent(reply: FastifyReply, seq: number, isReplayed: boolean): void {
+  reply.header('location', `${EVENTS_PATH}${seq}`);
+  if (isReplayed) reply.header('idempotency-replayed', 'true');
+}
+
+/** Sends the problem `code`; with `retryAfterSeconds` (whole, ≥ 1) as `Retry-After` where given. */
+export function sendProblem(
+  reply: FastifyReply,
+  code: ProblemCode,
+  extras?: ProblemExtras,
+  retryAfterSeconds?: number,
+): void {
+  if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
+  const body = problemBody(code, String(reply.request.id), extras);
+  // A Buffer, because to a string of a JSON type Fastify adds a charset, which RFC 9457 has not.
+  reply
+    .code(PROBLEMS[code].status)
+    .type(PROBLEM_TYPE)
+    .send(Buffer.from(JSON.stringify(body)));
+}
+
+/** True when nobody is left to answer: the client went away or was answered already. */
+export function isGone(reply: FastifyReply): boolean {
+  return reply.sent || reply.raw.destroyed;
+}

@@ -1,0 +1,159 @@
+/**
+ * The body of a request as it arrives, decoded, of any length: read no faster than it is asked for.
+ * What a slow, silent or deceitful client can hold up is bounded here. Main thread.
+ *
+ * A body of any length has no time in which it must be there whole; instead it must keep coming. Each
+ * kilobyte buys a second of patience, up to REQUEST_TIMEOUT of it, and time in which nobody asks for
+ * more costs none.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { ByteSource } from '../../bulk/byte-source.ts';
+import { BodyRefused } from '../../errors/body-refused.ts';
+import { PROBLEMS, type ProblemCode } from '../../errors/problems.ts';
+import { ContentDecoder } from './content-decoder.ts';
+
+/** The slowest that a client may send on average. */
+const BYTES_PER_SECOND_MIN = 1024;
+
+/** How far a body may expand beyond the first `plainBytes` of it; events expand 5 to 30 times. */
+const EXPANSION_MAX = 100;
+
+/**
+ * What each frame beyond the first thousand counts for, whatever is in it: a decoder takes about as
+ * long to make as that to decode. So a flood of empty frames expands, too; one event has enough to go on.
+ */
+const FRAME_BYTES = 2048;
+const FRAMES_FREE = 1000;
+
+export interface UploadOptions {
+  /** `identity` or another coding that `isKnownCoding`. */
+  readonly coding: string;
+  /** How long it may stand still. */
+  readonly patienceMs: number;
+  /** As much may come out of a compressed body however short it is. */
+  readonly plainBytes: number;
+  /** Told of the socket while its request must not be timed as a whole; see protocol-errors.ts. */
+  readonly untimed: WeakSet<Socket>;
+}
+
+export class Upload implements ByteSource {
+  readonly #request: IncomingMessage;
+  readonly #options: UploadOptions;
+  readonly #decoder: ContentDecoder | undefined;
+  readonly #wake = () => this.#onMove?.();
+  #onMove: (() => void) | undefined;
+  #failure: BodyRefused | undefined;
+  #isEnded = false;
+  #patienceMs: number;
+  #wireBytes = 0;
+  #decodedBytes = 0;
+
+  constructor(request: IncomingMessage, options: UploadOptions) {
+    this.#request = request;
+    this.#options = options;
+    this.#patienceMs = options.patienceMs;
+    options.untimed.add(request.socket);
+    request.on('error', () => this.#fail('bad-request', 'The body ended before it was complete.'));
+    if (options.coding !== 'identity') {
+      this.#decoder = new ContentDecoder(request, options.coding, this.#wake);
+      return;
+    }
+    request.on('readable', this.#wake).once('end', () => {
+      this.#isEnded = true;
+      this.#wake();
+    });
+  }
+
+  async next(): Promise<Uint8Array | undefined> {
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure;
+      const chunk =
+        this.#decoder === undefined ? this.#readPlain() : this.#readCoded(this.#decoder);
+      if (chunk !== null) return chunk;
+      if (this.#isEnded) return undefined;
+      await this.#moved();
+    }
+  }
+
+  /** No more is read: whoever waits for bytes is told that the service stops. */
+  interrupt(): void {
+    this.#fail('stopping', PROBLEMS.stopping.detail);
+  }
+
+  /**
+   * Nobody asks any more: reads away what is left of the body, so that the answer can arrive and the
+   * connection go on, but for no longer than the patience lasts.
+   */
+  release(): void {
+    const { untimed, patienceMs } = this.#options;
+    const request = this.#request;
+    const { socket } = request;
+    this.#onMove = undefined;
+    request.off('readable', this.#wake);
+    this.#decoder?.destroy();
+    if (request.complete || request.destroyed) {
+      untimed.delete(socket);
+      request.resume();
+      return;
+    }
+    const cutOff = setTimeout(() => socket.destroy(), patienceMs);
+    request.once('close', () => {
+      clearTimeout(cutOff);
+      untimed.delete(socket);
+    });
+    // Node notes on the next tick that nobody listens to `readable` any more.
+    setImmediate(() => request.resume());
+  }
+
+  /** Resolves when something has changed, or patience is at its end. */
+  #moved(): Promise<void> {
+    return new Promise((resolve) => {
+      const sinceMs = performance.now();
+      const timer = setTimeout(
+        () => this.#fail('request-timeout', 'The body did not go on within the time allowed.'),
+        this.#patienceMs,
+      );
+      this.#onMove = () => {
+        this.#onMove = undefined;
+        clearTimeout(timer);
+        this.#patienceMs -= performance.now() - sinceMs;
+        resolve();
+      };
+    });
+  }
+
+  #readPlain(): Buffer | null {
+    const chunk: Buffer | null = this.#request.read();
+    if (chunk !== null) this.#arrived(this.#wireBytes + chunk.length);
+    return chunk;
+  }
+
+  #readCoded(decoder: ContentDecoder): Buffer | null {
+    const chunk = decoder.read();
+    this.#isEnded = decoder.isEnded;
+    this.#decodedBytes += chunk?.length ?? 0;
+    this.#arrived(decoder.wireBytes);
+    const forFrames = Math.max(0, decoder.frames - FRAMES_FREE) * FRAME_BYTES;
+    const bytesMax = this.#options.plainBytes + this.#wireBytes * EXPANSION_MAX;
+    if (this.#decodedBytes + forFrames > bytesMax) {
+      throw new BodyRefused(
+        'body-too-large',
+        `The body expands to more than ${EXPANSION_MAX} times its length.`,
+      );
+    }
+    return chunk;
+  }
+
+  /** So much of the body is there by now, whether it says something or not. */
+  #arrived(wireBytes: number): void {
+    const boughtMs = ((wireBytes - this.#wireBytes) / BYTES_PER_SECOND_MIN) * 1000;
+    this.#patienceMs = Math.min(this.#options.patienceMs, this.#patienceMs + boughtMs);
+    this.#wireBytes = wireBytes;
+  }
+
+  #fail(code: ProblemCode, detail: string): void {
+    this.#failure ??= new BodyRefused(code, detail);
+    this.#wake();
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * What the file log keeps in the progress record (`ring/progress.ts`): where its segment ends, and the
+ * one before it. The log thread writes; any thread reads.
+ *
+ *   double 0–6   the segment's end, 7–13 that of the one before it:
+ *                first seq (0 = none), end bytes, chain, nonce as four 32-bit numbers
+ */
+import { OWN_DOUBLES } from '../ring/progress.ts';
+import { NONCE_BYTES, type SegmentEnd } from './format.ts';
+
+const PREVIOUS_AT = 3 + NONCE_BYTES / 4;
+
+export interface SegmentEnds {
+  readonly segment: SegmentEnd;
+  readonly previous: SegmentEnd | undefined;
+}
+
+/** Writes the ends to `own`, or to a fresh record of the log's own numbers; returns that. */
+export function packSegmentEnds(
+  { segment, previous }: SegmentEnds,
+  own = new Float64Array(OWN_DOUBLES),
+): Float64Array {
+  storeEnd(own, 0, segment);
+  storeEnd(own, PREVIOUS_AT, previous);
+  return own;
+}
+
+export function unpackSegmentEnds(own: Float64Array): SegmentEnds {
+  return { segment: loadEnd(own, 0) as SegmentEnd, previous: loadEnd(own, PREVIOUS_AT) };
+}
+
+/** The first seq of the segment that the log writes to, cheaper than all of it. */
+export function segmentFirstSeq(own: Float64Array): number {
+  return own[0] as number;
+}
+
+function storeEnd(record: Float64Array, at: number, end: SegmentEnd | undefined): void {
+  record[at] = end?.firstSeq ?? 0;
+  if (end === undefined) return;
+  record[at + 1] = end.endBytes;
+  record[at + 2] = end.chain;
+  for (let i = 0; i < NONCE_BYTES / 4; i++) record[at + 3 + i] = end.nonce.readUInt32LE(i * 4);
+}
+
+function loadEnd(record: Float64Array, at: number): SegmentEnd | undefined {
+  if (record[at] === 0) return undefined;
+  const nonce = Buffer.alloc(NONCE_BYTES);
+  for (let i = 0; i < NONCE_BYTES / 4; i++)
+    nonce.writeUInt32LE(record[at + 3 + i] as number, i * 4);
+  return {
+    firstSeq: record[at] as number,
+    endBytes: record[at + 1] as number,
+    chain: record[at + 2] as number,
+    nonce,
+  };
+}

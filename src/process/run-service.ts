@@ -1,0 +1,150 @@
+/**
+ * The service as a process: its log, its limits, its signals, its end. Main thread. What a service is
+ * and how it stops is service.ts's.
+ *
+ * The end, whatever asks for it: Service.stop() has SHUTDOWN_TIMEOUT from the signal on, a timer ends
+ * the process if that doesn't come back, and the exit flushes the log's last lines for as long as
+ * somebody reads them. No step of it waits for a write.
+ */
+import { flushCompileCache } from 'node:module';
+import { resolve } from 'node:path';
+import type { Logger } from 'pino';
+import { hostInUrl } from '../config/host.ts';
+import type { Config } from '../config/schema.ts';
+import { Service } from '../service.ts';
+import { fitOf } from './limits.ts';
+import { LogOutput } from './log-output.ts';
+import { readMachine } from './machine.ts';
+import type { Signals } from './signals.ts';
+import { FORMATS, VERSION } from './version.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+export async function runService(config: Config, signals: Signals): Promise<void> {
+  const output = new LogOutput();
+  const logger = output.logger(config.logLevel);
+  endOnUncaught(logger, output);
+  const { faults, warnings, connectionsMax, memoryBytes } = fitOf(config, readMachine());
+  if (faults.length > 0) return quit(output, EXIT_USAGE, faults.join('; '));
+  const dataDir = resolve(config.dataDir);
+  logger.info(
+    { version: VERSION, node: process.version, dataDir, formats: FORMATS, memoryBytes },
+    `product-service ${VERSION} on Node ${process.version}, process ${process.pid}, data in ${dataDir}`,
+  );
+  for (const warning of warnings) logger.warn(warning);
+  await new ServiceProcess({ ...config, connectionsMax }, logger, output).run(signals);
+}
+
+class ServiceProcess {
+  readonly #config: Config;
+  readonly #logger: Logger;
+  readonly #output: LogOutput;
+  #service: Service | undefined;
+  /** When the service must have stopped, once somebody wants it to. */
+  #untilMs: number | undefined;
+
+  constructor(config: Config, logger: Logger, output: LogOutput) {
+    this.#config = config;
+    this.#logger = logger;
+    this.#output = output;
+  }
+
+  async run(signals: Signals): Promise<void> {
+    const logger = this.#logger;
+    signals.handle({
+      stop: (signal, atMs) => {
+        logger.info({ signal }, 'stopping');
+        this.#expectEnd(atMs);
+        // Else it stops as soon as it has started.
+        if (this.#service !== undefined) void this.#stop(this.#service, 0);
+      },
+      again: (signal) => logger.warn({ signal }, 'second signal: exiting at once'),
+      ignored: (signal) => logger.info({ signal }, `${signal} changes nothing`),
+    });
+    if (signals.isStopping) {
+      logger.info('stopped');
+      process.exit(0);
+    }
+    let service: Service;
+    try {
+      service = await Service.start({ config: this.#config, logger });
+    } catch (error) {
+      return quit(this.#output, EXIT_FAILED, message(error));
+    }
+    this.#service = service;
+    if (signals.isStopping) return this.#stop(service, 0);
+    await this.#serve(service);
+  }
+
+  async #serve(service: Service): Promise<void> {
+    const logger = this.#logger;
+    try {
+      await service.ready();
+    } catch (error) {
+      if (service.phase !== 'starting') return;
+      this.#expectEnd(performance.now());
+      this.#output.say(await withRoomNeeded(this.#config, message(error)));
+      return this.#stop(service, EXIT_FAILED);
+    }
+    if (service.phase !== 'ready') return;
+    logger.info(`ready on http://${hostInUrl(this.#config.host)}:${service.port}`);
+    // At the exit comes too late for a process that is killed; the threads do the same.
+    flushCompileCache();
+    const reason = await service.failed;
+    logger.fatal({ reason }, 'the service can not go on');
+    this.#expectEnd(performance.now());
+    return this.#stop(service, EXIT_FAILED);
+  }
+
+  /** service.stop keeps to the same time; this is for a service that can't. */
+  #expectEnd(fromMs: number): void {
+    if (this.#untilMs !== undefined) return;
+    this.#untilMs = fromMs + this.#config.shutdownTimeoutMs;
+    this.#output.untilMs = this.#untilMs;
+    setTimeout(() => {
+      this.#logger.fatal('stopping took longer than SHUTDOWN_TIMEOUT');
+      process.exit(EXIT_FAILED);
+    }, this.#untilMs - performance.now()).unref();
+  }
+
+  async #stop(service: Service, codeIfClean: number): Promise<void> {
+    const isClean = await service.stop();
+    const { abandoned, wasReady } = service;
+    const logger = this.#logger;
+    if (abandoned > 0)
+      logger.error(
+        { events: abandoned },
+        'stopped, but not all events that were claimed could be stored',
+      );
+    else if (!isClean && wasReady) logger.warn('stopped, but the log could not be closed in order');
+    else logger.info('stopped');
+    process.exit(isClean ? codeIfClean : EXIT_FAILED);
+  }
+}
+
+/** What nobody expected ends the process at once, as Node would, but with a line where lines go. */
+function endOnUncaught(logger: Logger, output: LogOutput): void {
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ err: error }, 'uncaught error: exiting at once');
+    output.say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    process.exit(EXIT_FAILED);
+  });
+  // Node's own listener writes to standard error, and waits there.
+  process.removeAllListeners('warning');
+  process.on('warning', (warning) => logger.warn({ err: warning }, 'warning of Node'));
+}
+
+function quit(output: LogOutput, code: number, reason: string): never {
+  output.say(reason);
+  process.exit(code);
+}
+
+/** Loaded only for a start that is refused. */
+async function withRoomNeeded(config: Config, reason: string): Promise<string> {
+  return (await import('./room-needed.ts')).roomNeeded(config, reason);
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

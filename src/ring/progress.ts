@@ -1,0 +1,116 @@
+/**
+ * The log thread's progress in shared memory: what its successor needs if it dies, and what tells
+ * every other thread which seq stands at which cursor of the commit ring. Two records, and a count
+ * that says which one holds; so everything in a record changes in one step. The log thread writes.
+ *
+ *   byte   0  stored  i32  how often a record was stored; 0 = none yet. Odd: record 1 holds, even: 2
+ *         64  record 1, 192 bytes; 256 record 2, 192 bytes. A record, in doubles:
+ *             0 next seq · 1 commit ring head · 2 live ring tail · 3 bulk ring tail
+ *             4–23 what the log itself needs to go on; only it knows what stands there
+ */
+
+const RECORD_DOUBLES = 24;
+const OWN_AT = 4;
+/** How many numbers a log may keep of its own. */
+export const OWN_DOUBLES = RECORD_DOUBLES - OWN_AT;
+const RECORDS_BYTE = 64;
+export const PROGRESS_BYTES = RECORDS_BYTE + 2 * RECORD_DOUBLES * 8;
+const STORED = 0;
+
+export interface Progress {
+  readonly nextSeq: number;
+  readonly commitHead: number;
+  readonly liveTail: number;
+  readonly bulkTail: number;
+  /** The log's own, OWN_DOUBLES numbers. */
+  readonly own: Float64Array;
+}
+
+export class LogProgress {
+  readonly #stored: Int32Array;
+  readonly #records: readonly Float64Array[];
+  /** The same records, as readers see them. */
+  readonly #words: readonly Int32Array[];
+  /** What was read last. */
+  readonly #read = new Float64Array(RECORD_DOUBLES);
+  readonly #readWords = new Int32Array(this.#read.buffer);
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.#stored = new Int32Array(buffer, 0, 1);
+    this.#records = [0, 1].map(
+      (i) => new Float64Array(buffer, RECORDS_BYTE + i * RECORD_DOUBLES * 8, RECORD_DOUBLES),
+    );
+    this.#words = this.#records.map((r) => new Int32Array(buffer, r.byteOffset, r.length * 2));
+  }
+
+  /** The one step in which a batch becomes committed: before it none of it counts, after it all. */
+  store(progress: Progress): void {
+    const next = nextCount(Atomics.load(this.#stored, STORED));
+    const record = this.#records[indexOf(next)] as Float64Array;
+    record[0] = progress.nextSeq;
+    record[1] = progress.commitHead;
+    record[2] = progress.liveTail;
+    record[3] = progress.bulkTail;
+    record.set(progress.own, OWN_AT);
+    // Pairs with the two loads in load(), before and after it reads the record.
+    Atomics.store(this.#stored, STORED, next);
+  }
+
+  /** The last record stored, or `undefined` when the log was never opened. Any thread. */
+  load(): Progress | undefined {
+    return this.#load(RECORD_DOUBLES) ? unpack(this.#read) : undefined;
+  }
+
+  /** The next seq alone, cheaper; 1 when the log was never opened. Any thread. */
+  loadNextSeq(): number {
+    return this.#load(1) ? (this.#read[0] as number) : 1;
+  }
+
+  /** Where the log stands in the commit ring, cheaper than all of it. Any thread. */
+  loadPlace(): Place | undefined {
+    if (!this.#load(2)) return undefined;
+    return { nextSeq: this.#read[0] as number, commitHead: this.#read[1] as number };
+  }
+
+  /** Reads the first `doubles` of the record that holds; false when there is none yet. */
+  #load(doubles: number): boolean {
+    for (;;) {
+      const stored = Atomics.load(this.#stored, STORED);
+      if (stored === 0) return false;
+      const words = this.#words[indexOf(stored)] as Int32Array;
+      // Atomics, so that no load moves behind the one that tells whether all of them count.
+      for (let i = 0; i < doubles * 2; i++) this.#readWords[i] = Atomics.load(words, i);
+      // A record is overwritten by the next store but one: then at least one came in between.
+      if (Atomics.load(this.#stored, STORED) === stored) return true;
+    }
+  }
+}
+
+/** Which record holds after so many stores. */
+function indexOf(stored: number): number {
+  return (stored & 1) ^ 1;
+}
+
+/** Which seq comes next, and at which cursor of the commit ring it will stand. */
+export type Place = Pick<Progress, 'nextSeq' | 'commitHead'>;
+
+/** The seq of the slot at `cursor` of the commit ring (or of the one that will stand there). */
+export function seqAtCursor({ nextSeq, commitHead }: Place, cursor: number): number {
+  return nextSeq + ((cursor - commitHead) | 0);
+}
+
+/** Counts on, past 0 when the Int32 wraps, and changes its last bit every time. */
+function nextCount(stored: number): number {
+  const next = (stored + 1) | 0;
+  return next === 0 ? 2 : next;
+}
+
+function unpack(record: Float64Array): Progress {
+  return {
+    nextSeq: record[0] as number,
+    commitHead: record[1] as number,
+    liveTail: record[2] as number,
+    bulkTail: record[3] as number,
+    own: record.slice(OWN_AT),
+  };
+}

@@ -1,0 +1,25 @@
+/** What the log thread is given, and what it reports. Survives structured cloning. */
+import type { RecoveryMessage } from '../recovery/recovery-messages.ts';
+import type { SharedMemory } from '../threads/shared-memory.ts';
+
+/** What the log thread is started with. */
+export interface LogThreadData {
+  readonly memory: SharedMemory;
+  /** Folder of the segments; it exists. */
+  readonly folder: string;
+  /** Folder of the checkpoints; it exists. */
+  readonly checkpoints: string;
+  readonly segmentBytesMax: number;
+}
+
+/** What the log thread reports to the main thread. */
+export type LogThreadMessage =
+  | RecoveryMessage
+  /** The intake is being served; said again by a successor. */
+  | { readonly type: 'serving'; readonly nextSeq: number }
+  /** The log can't be written any more, or can again. */
+  | { readonly type: 'storage'; readonly available: boolean; readonly reason: string }
+  /** The start is refused; the thread ends. One line, meant for the operator. */
+  | { readonly type: 'refused'; readonly reason: string }
+  /** Asked to stop, and done; `clean` unless events were given up on because of a failing disk. */
+  | { readonly type: 'closed'; readonly clean: boolean };

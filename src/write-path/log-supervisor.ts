@@ -1,0 +1,178 @@
+/**
+ * Supervises the log thread: starts it, replaces it when it dies, passes on what it tells. The
+ * successor goes on from the shared progress record; nothing that was claimed is lost. Main thread.
+ */
+import { Worker } from 'node:worker_threads';
+import type { Logger } from 'pino';
+import { INTAKE_DOORBELL, INTAKE_STOP, IntakeRing } from '../ring/intake-ring.ts';
+import { LogProgress } from '../ring/progress.ts';
+import type { LogThreadData, LogThreadMessage } from './log-messages.ts';
+
+/** Deaths at the same event after which restarting is given up. */
+const DEATHS_MAX = 5;
+
+export interface LogSupervisorOptions {
+  readonly data: LogThreadData;
+  /** Module of the thread; workers/log.ts but in tests. */
+  readonly entry: URL;
+  readonly logger: Logger;
+  readonly onStorage: (available: boolean, reason: string) => void;
+  /** How far a long start has come. */
+  readonly onProgress: (doneBytes: number, totalBytes: number) => void;
+  /** Something of this name among the checkpoints was found damaged and passed over. */
+  readonly onDamagedCheckpoint: (name: string) => void;
+  /** The log can't go on while the service runs: the process must stop. Called at most once. */
+  readonly onFatal: (reason: string) => void;
+}
+
+export class LogSupervisor {
+  readonly #options: LogSupervisorOptions;
+  readonly #intake: IntakeRing;
+  readonly #serving = Promise.withResolvers<void>();
+  readonly #closed = Promise.withResolvers<boolean>();
+  #worker: Worker;
+  #done = false;
+  #served = false;
+  #isAvailable = true;
+  #deaths = 0;
+  #deathSeq = 0;
+  #replayedFrom = 1;
+  #isConverted = false;
+
+  /** Starts the thread. */
+  constructor(options: LogSupervisorOptions) {
+    this.#options = options;
+    this.#intake = new IntakeRing(options.data.memory.intake);
+    // A start that fails is told through `serving`; nobody has to listen to it, though.
+    this.#serving.promise.catch(() => undefined);
+    this.#worker = this.#spawn();
+  }
+
+  /** Seq from which the log was replayed: the restored checkpoint's, or 1. */
+  get replayedFrom(): number {
+    return this.#replayedFrom;
+  }
+
+  /** Whether some products came from checkpoints of another form, key or number of shards. */
+  get isConverted(): boolean {
+    return this.#isConverted;
+  }
+
+  /** Resolves when the log is replayed and serves; rejects, with one line, when it refuses. */
+  get serving(): Promise<void> {
+    return this.#serving.promise;
+  }
+
+  /**
+   * Asks the thread to finish: make durable what is claimed, seal the log, close the commit ring.
+   * Resolves when it has; false if it had to give up on claimed events.
+   */
+  stop(): Promise<boolean> {
+    const { cursors } = this.#intake;
+    Atomics.store(cursors, INTAKE_STOP, 1);
+    Atomics.add(cursors, INTAKE_DOORBELL, 1);
+    Atomics.notify(cursors, INTAKE_DOORBELL);
+    return this.#closed.promise;
+  }
+
+  /** Ends the thread wherever it is, for good. */
+  async terminate(): Promise<void> {
+    this.#done = true;
+    await this.#worker.terminate();
+    this.#closed.resolve(false);
+  }
+
+  /** Kills the thread, as a crash would; for tests. */
+  async killThread(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #spawn(): Worker {
+    const worker = new Worker(this.#options.entry, { workerData: this.#options.data });
+    let cause: unknown;
+    worker.on('message', (message: LogThreadMessage) => this.#told(message));
+    worker.on('error', (error) => {
+      cause = error;
+    });
+    worker.on('exit', (code) => {
+      if (!this.#done) this.#died(cause ?? new Error(`log thread exited with code ${code}`));
+    });
+    return worker;
+  }
+
+  #told(message: LogThreadMessage): void {
+    const { logger, onStorage } = this.#options;
+    switch (message.type) {
+      case 'torn-tail': {
+        const { type: _, ...tail } = message;
+        logger.warn(tail, `log: cut a torn tail of ${tail.bytes} bytes (${tail.reason})`);
+        break;
+      }
+      case 'progress': {
+        const { type: _, ...progress } = message;
+        logger.info(progress, `log: replayed ${percent(message)} %`);
+        this.#options.onProgress(message.doneBytes, message.totalBytes);
+        break;
+      }
+      case 'checkpoint-damaged': {
+        const { type: _, ...fault } = message;
+        logger.error(fault, 'checkpoint is damaged, using an older one or the whole log');
+        this.#options.onDamagedCheckpoint(message.name);
+        break;
+      }
+      case 'replayed': {
+        const { type: _, ...replay } = message;
+        this.#replayedFrom = replay.replayFrom;
+        this.#isConverted = replay.converted > 0;
+        logger.info(
+          replay,
+          `log: restored ${replay.products} products and replayed ${replay.events} events`,
+        );
+        break;
+      }
+      case 'serving':
+        this.#served = true;
+        this.#serving.resolve();
+        break;
+      case 'storage':
+        if (message.available === this.#isAvailable) break;
+        this.#isAvailable = message.available;
+        if (message.available) logger.info('log: storage is available again');
+        else logger.error({ reason: message.reason }, 'log: storage unavailable, retrying');
+        onStorage(message.available, message.reason);
+        break;
+      case 'refused':
+        this.#end(message.reason);
+        break;
+      case 'closed':
+        this.#done = true;
+        this.#serving.reject(new Error('stopped before the log was replayed'));
+        this.#closed.resolve(message.clean);
+        break;
+    }
+  }
+
+  #died(cause: unknown): void {
+    const { data, logger } = this.#options;
+    logger.error({ err: cause }, 'log thread died');
+    const seq = new LogProgress(data.memory.progress).load()?.nextSeq ?? 0;
+    this.#deaths = seq === this.#deathSeq ? this.#deaths + 1 : 1;
+    this.#deathSeq = seq;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    if (!this.#served) this.#end(`the log thread died at start: ${reason}`);
+    else if (this.#deaths >= DEATHS_MAX)
+      this.#end(`the log thread dies again and again: ${reason}`);
+    else this.#worker = this.#spawn();
+  }
+
+  #end(reason: string): void {
+    this.#done = true;
+    this.#closed.resolve(false);
+    if (this.#served) this.#options.onFatal(reason);
+    else this.#serving.reject(new Error(reason));
+  }
+}
+
+function percent({ doneBytes, totalBytes }: { doneBytes: number; totalBytes: number }): number {
+  return totalBytes === 0 ? 100 : Math.floor((doneBytes / totalBytes) * 100);
+}

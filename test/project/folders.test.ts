@@ -1,0 +1,152 @@
+/** The folders of src point at each other one way only, as listed here, and ARCHITECTURE tells of each. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+
+const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
+const SRC = join(REPOSITORY, 'src');
+const IMPORT = /(?:\bfrom|\bimport\()\s*'(\.[^']+)'/g;
+
+/** What each folder, or file beside the folders, may import. From the ground up. */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  config: [],
+  'deadline.ts': [],
+  errors: [],
+  'later-turns.ts': [],
+  'lifecycle.ts': [],
+  ring: [],
+  threads: [],
+  event: ['errors', 'ring'],
+  outcome: ['ring'],
+  store: ['ring', 'threads'],
+  apply: ['ring', 'threads', 'outcome', 'store'],
+  dedupe: ['ring', 'threads', 'store'],
+  intake: ['ring', 'threads', 'event', 'store'],
+  bulk: ['errors', 'later-turns.ts', 'ring', 'event', 'store', 'dedupe', 'intake'],
+  log: ['ring', 'dedupe'],
+  changes: ['deadline.ts', 'ring', 'threads', 'outcome', 'store', 'apply', 'log'],
+  checkpoint: ['config', 'ring', 'threads', 'outcome', 'store', 'dedupe', 'log'],
+  http: [
+    'config',
+    'errors',
+    'later-turns.ts',
+    'lifecycle.ts',
+    'ring',
+    'event',
+    'outcome',
+    'store',
+    'apply',
+    'dedupe',
+    'intake',
+    'bulk',
+    'changes',
+  ],
+  recovery: ['ring', 'threads', 'outcome', 'store', 'dedupe', 'log', 'checkpoint'],
+  'write-path': ['ring', 'threads', 'outcome', 'store', 'apply', 'dedupe', 'log', 'recovery'],
+  'assembly.ts': [
+    'config',
+    'ring',
+    'outcome',
+    'store',
+    'apply',
+    'dedupe',
+    'intake',
+    'log',
+    'changes',
+    'checkpoint',
+    'write-path',
+  ],
+  maintenance: [
+    'config',
+    'ring',
+    'threads',
+    'outcome',
+    'store',
+    'dedupe',
+    'log',
+    'checkpoint',
+    'recovery',
+    'write-path',
+  ],
+  'service.ts': [
+    'deadline.ts',
+    'lifecycle.ts',
+    'outcome',
+    'store',
+    'apply',
+    'intake',
+    'log',
+    'changes',
+    'checkpoint',
+    'http',
+    'write-path',
+    'assembly.ts',
+  ],
+  process: [
+    'config',
+    'ring',
+    'store',
+    'log',
+    'checkpoint',
+    'recovery',
+    'write-path',
+    'maintenance',
+    'service.ts',
+  ],
+  'main.ts': ['process'],
+};
+
+/** The folder of a source file, or its own name if it stands beside them. */
+function placeOf(file: string): string {
+  return relative(SRC, file).split('/')[0] as string;
+}
+
+function sourceFiles(): string[] {
+  return readdirSync(SRC, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** Which places each place imports, each with one file that does. */
+function arrows(): Map<string, Map<string, string>> {
+  const found = new Map<string, Map<string, string>>();
+  for (const file of sourceFiles()) {
+    const from = placeOf(file);
+    const targets = found.get(from) ?? new Map<string, string>();
+    found.set(from, targets);
+    for (const [, path = ''] of readFileSync(file, 'utf8').matchAll(IMPORT)) {
+      const to = placeOf(resolve(dirname(file), path));
+      if (to !== from) targets.set(to, relative(REPOSITORY, file));
+    }
+  }
+  return found;
+}
+
+t.test('each arrow between folders is a listed one, and each listed one is there', (t) => {
+  const found = arrows();
+  t.strictSame([...found.keys()].sort(), Object.keys(ARROWS).sort());
+  for (const [from, targets] of found) {
+    for (const [to, file] of targets) {
+      t.ok(ARROWS[from]?.includes(to), `${from} may import ${to}, as ${file} does`);
+    }
+    for (const to of ARROWS[from] ?? []) t.ok(targets.has(to), `${from} imports ${to}`);
+  }
+  t.end();
+});
+
+t.test('the listed arrows go round in no circle', (t) => {
+  const done = new Set<string>();
+  for (const [place, targets] of Object.entries(ARROWS)) {
+    for (const to of targets) t.ok(done.has(to), `${to} stands before ${place}`);
+    done.add(place);
+  }
+  t.end();
+});
+
+t.test("ARCHITECTURE's code map has a row for each folder, and no other", (t) => {
+  const architecture = readFileSync(join(REPOSITORY, 'ARCHITECTURE.md'), 'utf8');
+  const rows = [...architecture.matchAll(/^\| `src\/([^`]+?)\/?` \|/gm)].map(([, name]) => name);
+  t.strictSame(rows.toSorted(), readdirSync(SRC).toSorted());
+  t.end();
+});

@@ -1,0 +1,77 @@
+/**
+ * Standard output in a file on a disk that is full, while the data's disk is fine: the service serves,
+ * stops and starts, and goes on logging as soon as there is room.
+ */
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import t from 'tap';
+import { ApiClient } from '../helpers/api-client.ts';
+import { polled } from '../helpers/bounded.ts';
+import { ServiceProcess } from '../helpers/service-process.ts';
+import { SmallDisk } from '../helpers/small-disk.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+const MB = 1 << 20;
+const WAIT_MS_MAX = 60_000;
+
+/** A port that was free a moment ago: what it is can't be read from a log that is full. */
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0));
+    });
+  });
+}
+
+t.test('a full log disk', async (t) => {
+  const disk = new SmallDisk(t, MB);
+  const file = join(disk.path, 'service.log');
+  const stdout = openSync(file, 'a');
+  t.teardown(() => closeSync(stdout));
+  const cwd = tempDir(t);
+  const port = await freePort();
+  const env = { MAX_MEMORY_USAGE: '16MB', WORKERS: '2', PORT: `${port}` };
+  const start = () => ServiceProcess.spawn(t, { cwd, env, under: [], stdout });
+  const client = new ApiClient(port);
+  t.teardown(() => client.close());
+  const isReady = async () => {
+    const { status } = await client.get('/readyz').catch(() => ({ status: 0 }));
+    return status === 200 || undefined;
+  };
+  const writes = async (price: number) => {
+    t.equal((await client.post({ product_id: 'p', price, stock: 1 })).status, 202);
+    await client.visible('p', price);
+  };
+
+  const first = start();
+  await polled(isReady, WAIT_MS_MAX, 'it to be ready');
+  disk.leave(0);
+  // More lines than the file's last page has room for.
+  const beforeBytes = readFileSync(file).length;
+  for (let n = 0; n < 60; n++) {
+    first.kill('SIGHUP');
+    await writes(n + 1);
+  }
+  t.ok(readFileSync(file).length - beforeBytes < 4096, 'the disk took no more');
+  disk.free();
+  const lines = () => {
+    const text = readFileSync(file, 'utf8');
+    const whole = text.slice(0, text.lastIndexOf('\n'));
+    return whole.split('\n').map((line) => JSON.parse(line));
+  };
+  await polled(
+    () => lines().filter(({ msg }) => msg === 'SIGHUP changes nothing').length >= 50 || undefined,
+    WAIT_MS_MAX,
+    'the lines, when there is room: each is JSON',
+  );
+  disk.leave(0);
+  t.strictSame(await first.stop(), { code: 0, signal: null }, 'it stops cleanly on the full disk');
+  t.equal(first.stderr, '');
+
+  const second = start();
+  await polled(isReady, WAIT_MS_MAX, 'it to start on the full disk');
+  await writes(100);
+  t.strictSame(await second.stop(), { code: 0, signal: null });
+});

@@ -10,7 +10,7 @@
  *         32  expected seq   f64  conditional write: the seq that the product must have; 0 = none,
  *                                 −1 = any, as long as the product is listed
  *         40  meta           u32  kind (bits 0–7) · flags (8–23) · id length in bytes (24–31)
- *         44  hash           u32  of the id under this start's key; meaningless on disk
+ *         44  hash           u32  of the id under the data folder's key; 0 on disk
  *         48  fingerprint    16 B of the event id; zeros = none
  *         64  product id     64 B UTF-8, zero-padded
  */

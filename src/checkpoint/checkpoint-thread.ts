@@ -139,8 +139,10 @@ class Round {
   run(): void {
     for (let next = this.#pending[0]; next !== undefined; next = this.#pending[0]) {
       const replayFrom = this.#events.appliedBefore();
-      // Nothing more is applied than what it has.
-      if (next.replayFrom < replayFrom) this.#write(next, replayFrom);
+      // Nothing more is applied than what it has, and so what the others have. Going on with them would
+      // upset the order in which parts are written, on which it hangs that two of them tell an outcome.
+      if (next.replayFrom >= replayFrom) break;
+      this.#write(next, replayFrom);
       this.#pending.shift();
       if (performance.now() - this.#retentionMs >= RETENTION_EVERY_MS) this.#applyRetention();
     }

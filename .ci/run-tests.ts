@@ -20,6 +20,8 @@ const PACKAGES = {
   faketime: '/usr/bin/faketime',
   'nginx-light': '/usr/sbin/nginx',
   pigz: '/usr/bin/pigz',
+  'python3-httpx': '/usr/lib/python3/dist-packages/httpx/__init__.py',
+  'python3-requests': '/usr/lib/python3/dist-packages/requests/__init__.py',
   zstd: '/usr/bin/zstd',
 };
 /** What each folder that needs more than Node tests, and why it can't be run here, if it can't. */

@@ -20,7 +20,7 @@ const app = Fastify({ ajv: ajvOptions }).withTypeProvider<TypeBoxTypeProvider>()
 
 app.post(
   '/api/v1/events',
-  { schema: { body: productEventBody, response: { 202: accepted } } },
+  { schema: { body: productEventBody(0), response: { 202: accepted } } },
   (request, reply) => {
     const event = toProductEvent(request.body);
     products.set(event.productId, event);

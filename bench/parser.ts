@@ -8,6 +8,7 @@
 import { Buffer } from 'node:buffer';
 import type { EventSink } from '../src/bulk/batch-reader.ts';
 import { NdjsonReader } from '../src/bulk/ndjson-reader.ts';
+import { batchEvents } from '../src/event/batch-event.ts';
 import { SLOT_DOUBLES, SLOT_PRICE, SlotViews } from '../src/ring/slot.ts';
 import { figure, median, type Report } from './report.ts';
 import { type BenchSize, runBench } from './run-bench.ts';
@@ -16,6 +17,7 @@ const LINES = 20_000;
 const CHUNK_BYTES = 64 * 1024;
 const ROUNDS = { full: 60, smoke: 2 } as const;
 const NS_PER_LINE_WANTED = 250;
+const EVENTS = batchEvents(0);
 const NOW_MS = 1_800_000_000_000;
 
 const FORMS: readonly (readonly [string, (i: number) => string])[] = [
@@ -56,7 +58,7 @@ class Sum implements EventSink {
 
 function readAll(body: Buffer): number {
   const sum = new Sum();
-  const reader = new NdjsonReader();
+  const reader = new NdjsonReader(EVENTS);
   for (let at = 0; at < body.length; at += CHUNK_BYTES) {
     const chunk = body.subarray(at, at + CHUNK_BYTES);
     for (let from = 0; from < chunk.length; ) {

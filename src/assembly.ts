@@ -17,12 +17,14 @@ import { readHashKey } from './checkpoint/part-files.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { DedupeWindow } from './dedupe/dedupe-window.ts';
+import { ReceiptWindow } from './dedupe/receipt-window.ts';
+import { FolderKeeper } from './folder/folder-keeper.ts';
 import { BulkIntake } from './intake/bulk-intake.ts';
 import { RingIntake } from './intake/ring-intake.ts';
 import { SlotAdmission } from './intake/slot-admission.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
-import { NodeFileSystem } from './log/file-system.ts';
+import { HeldFiles, heldPath } from './log/held-files.ts';
 import { OutcomeReader, OutcomeWindow } from './outcome/outcome-window.ts';
 import { CommitRing } from './ring/commit-ring.ts';
 import { IntakeRing } from './ring/intake-ring.ts';
@@ -31,6 +33,7 @@ import { Admission } from './store/admission.ts';
 import { Shard } from './store/shard.ts';
 import { SharedProductStore } from './store/shared-product-store.ts';
 import { planStore } from './store/sizing.ts';
+import { ClockWatch } from './time/clock-watch.ts';
 import { LogSupervisor } from './write-path/log-supervisor.ts';
 import { createSharedMemory } from './write-path/memory.ts';
 import { memoryOptionsOf } from './write-path/memory-options.ts';
@@ -48,6 +51,10 @@ export interface ServiceOptions {
 export interface AssemblyListener {
   /** Whether the log can be written. */
   readonly onStorage: (available: boolean) => void;
+  /** The data folder was made anew, perhaps as another one: lays claim to it as well. */
+  readonly onRemade: () => Promise<void>;
+  /** Whether the files of what was acknowledged are still there. */
+  readonly onWhole: (isWhole: boolean) => void;
   /** Whether the disk has more room than DISK_RESERVE. */
   readonly onRoom: (enough: boolean) => void;
   /** How much of the log is replayed. */
@@ -62,6 +69,8 @@ export interface Assembly {
   readonly bulk: BulkIntake;
   /** The keys known to the sequencer. */
   readonly known: DedupeWindow;
+  /** The receipts of batches known to it. */
+  readonly receipts: ReceiptWindow;
   readonly progress: LogProgress;
   readonly watermark: AppliedWatermark;
   readonly outcomes: OutcomeReader;
@@ -71,6 +80,8 @@ export interface Assembly {
   readonly log: LogSupervisor;
   readonly checkpoints: Checkpointer;
   readonly diskWatch: DiskWatch;
+  readonly folderKeeper: FolderKeeper;
+  readonly clockWatch: ClockWatch;
 }
 
 const APPLIER_ENTRY = new URL('../workers/applier.ts', import.meta.url);
@@ -83,8 +94,8 @@ export function assemble(
   listener: AssemblyListener,
 ): Assembly {
   const { config, logger, firstCursor, threads } = options;
-  const { logFolder } = dataDir;
-  const { onStorage, onRoom, onReplayed, onFatal } = listener;
+  const { logFolder, held } = dataDir;
+  const { onStorage, onRemade, onWhole, onRoom, onReplayed, onFatal } = listener;
   const plan = planStore(config.storeBytesMax, config.shards);
   logger.info(
     { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
@@ -94,7 +105,7 @@ export function assemble(
   const memory = createSharedMemory({
     ...memoryOptionsOf(config, plan),
     // With it, what the checkpoint has can lie in memory as it is.
-    hashKey: readHashKey(new NodeFileSystem(), dataDir.checkpointFolder),
+    hashKey: readHashKey(new HeldFiles(held), dataDir.checkpointFolder),
     ...(firstCursor === undefined ? {} : { firstCursor }),
   });
   const shards = memory.shards.map((buffer) => new Shard(buffer));
@@ -128,7 +139,13 @@ export function assemble(
   const changes = new ChangeFeed({
     history: changeHistory(
       new RingHistory(commits, progress),
-      new LogHistory({ folder: logFolder, progress, hashKey: memory.hashKey }),
+      new LogHistory({
+        get folder() {
+          return heldPath(held, logFolder);
+        },
+        progress,
+        hashKey: memory.hashKey,
+      }),
       new ChangeTeller(store, outcomes),
     ),
     progress,
@@ -140,6 +157,7 @@ export function assemble(
     memory,
     entry: threads?.applier ?? APPLIER_ENTRY,
     checkpoints: dataDir.checkpointFolder,
+    held,
     logger,
     onFatal,
   });
@@ -154,6 +172,7 @@ export function assemble(
       folder: logFolder,
       checkpoints: dataDir.checkpointFolder,
       segmentBytesMax: config.segmentBytesMax,
+      held,
     },
     entry: threads?.log ?? LOG_ENTRY,
     logger,
@@ -166,6 +185,7 @@ export function assemble(
     memory,
     folder: dataDir.checkpointFolder,
     logFolder,
+    held,
     everyBytes: config.checkpointBytes,
     retention: parseRetention(config.logRetention),
     logger,
@@ -179,11 +199,24 @@ export function assemble(
       else logger.error({ freeBytes }, 'disk: less room than DISK_RESERVE, refusing writes');
     },
   });
+  const folderKeeper = new FolderKeeper({
+    dataDir,
+    progress,
+    checkpoints,
+    logger,
+    wakeLog: () => log.wake(),
+    whenAppliedBefore: (seq) =>
+      new Promise((resolve) => void watermark.whenApplied(seq - 1, resolve)),
+    onRemade,
+    onWhole,
+    onFatal,
+  });
   return {
     store,
     intake,
     bulk,
     known: new DedupeWindow(memory.dedupe, memory.hashKey),
+    receipts: new ReceiptWindow(memory.receipts, memory.hashKey),
     progress,
     watermark,
     outcomes,
@@ -193,5 +226,7 @@ export function assemble(
     log,
     checkpoints,
     diskWatch,
+    folderKeeper,
+    clockWatch: new ClockWatch(logger),
   };
 }

@@ -9,6 +9,7 @@ import { type Assembly, assemble, type ServiceOptions } from './assembly.ts';
 import type { ChangeFeed } from './changes/change-feed.ts';
 import type { Checkpointer } from './checkpoint/checkpointer.ts';
 import { afterMs, within } from './deadline.ts';
+import { FolderClaim } from './folder/folder-claim.ts';
 import type { AppDeps } from './http/app.ts';
 import { HttpSide } from './http/http-side.ts';
 import type { RingIntake } from './intake/ring-intake.ts';
@@ -31,12 +32,14 @@ export class Service implements Lifecycle {
   readonly changes: ChangeFeed;
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
+  readonly #claim: FolderClaim;
   readonly #parts: Assembly;
   readonly #failed = Promise.withResolvers<string>();
   #phase: Phase = 'starting';
   #wasReady = false;
   #logAvailable = true;
   #diskHasRoom = true;
+  #folderIsWhole = true;
   #replayedPercent: number | undefined;
   #stopping: Promise<boolean> | undefined;
   #isBroken = false;
@@ -44,12 +47,18 @@ export class Service implements Lifecycle {
   /** None while `start` loads it, and for good if that fails. */
   #http: HttpSide | undefined;
 
-  private constructor(options: ServiceOptions, dataDir: DataDir) {
+  private constructor(options: ServiceOptions, dataDir: DataDir, claim: FolderClaim) {
     this.#options = options;
     this.#dataDir = dataDir;
+    this.#claim = claim;
     const parts = assemble(options, dataDir, {
+      onRemade: () => claim.take(dataDir.root),
       onStorage: (available) => {
         this.#logAvailable = available;
+        this.#tellIntake();
+      },
+      onWhole: (isWhole) => {
+        this.#folderIsWhole = isWhole;
         this.#tellIntake();
       },
       onRoom: (enough) => {
@@ -78,10 +87,13 @@ export class Service implements Lifecycle {
    */
   static async start(options: ServiceOptions): Promise<Service> {
     const dataDir = DataDir.open(options.config.dataDir);
+    const claim = new FolderClaim();
     let service: Service;
     try {
-      service = new Service(options, dataDir);
+      await claim.take(dataDir.root);
+      service = new Service(options, dataDir, claim);
     } catch (error) {
+      claim.release();
       dataDir.close();
       throw error;
     }
@@ -101,11 +113,12 @@ export class Service implements Lifecycle {
 
   #httpDeps(): AppDeps {
     const { config, logger } = this.#options;
-    const { bulk, known, events, watermark } = this.#parts;
+    const { bulk, known, receipts, events, watermark } = this.#parts;
     return {
       intake: this.intake,
       bulk,
       known,
+      receipts,
       applied: events,
       watermark,
       products: this.store,
@@ -127,7 +140,8 @@ export class Service implements Lifecycle {
   }
 
   get storageAvailable(): boolean {
-    return this.#logAvailable && this.#diskHasRoom && !this.#isBroken;
+    const isWritable = this.#logAvailable && this.#diskHasRoom && this.#folderIsWhole;
+    return isWritable && !this.#isBroken;
   }
 
   get replayedPercent(): number | undefined {
@@ -158,6 +172,7 @@ export class Service implements Lifecycle {
     this.intake.open();
     this.#parts.bulk.open();
     this.checkpoints.start(this.log.replayedFrom, this.log.isConverted);
+    this.#parts.folderKeeper.start();
   }
 
   /** Calls `onApplied` once the event `seq` is applied. */
@@ -187,7 +202,8 @@ export class Service implements Lifecycle {
 
   async #stop(): Promise<boolean> {
     const { config, logger } = this.#options;
-    const { intake, bulk, appliers, log, checkpoints, changes, watermark, diskWatch } = this.#parts;
+    const { intake, bulk, appliers, log, checkpoints, changes, watermark, diskWatch, clockWatch } =
+      this.#parts;
     const http = this.#http;
     const deadlineMs = performance.now() + config.shutdownTimeoutMs;
     const leftMs = (share: number) =>
@@ -201,6 +217,8 @@ export class Service implements Lifecycle {
     if (this.#phase === 'starting' && this.#isBroken) await log.terminate();
     this.#phase = 'stopping';
     diskWatch.stop();
+    await this.#parts.folderKeeper.stop(leftMs(CLOSING_SHARE));
+    clockWatch.stop();
     await checkpoints.stop();
     http?.beginDrain();
     changes.closeHeld();
@@ -235,6 +253,7 @@ export class Service implements Lifecycle {
     bulk.dispose();
     watermark.dispose();
     await http?.close();
+    this.#claim.release();
     this.#dataDir.close();
     this.#phase = 'stopped';
     return isClean && inTime !== undefined;

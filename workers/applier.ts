@@ -8,8 +8,8 @@ export default async function applier(task: ApplierTask): Promise<ApplierEnd> {
   if (new RestoreBoard(task.memory.board).isOpen) {
     // Loaded only where there is something to restore.
     const { helpRestore } = await import('../src/checkpoint/restore-help.ts');
-    const { NodeFileSystem } = await import('../src/log/file-system.ts');
-    helpRestore(task, new NodeFileSystem());
+    const { filesOf } = await import('../src/log/held-files.ts');
+    helpRestore(task, filesOf(task.held));
   }
   // Now: this thread is not asked again before it is ended.
   flushCompileCache();

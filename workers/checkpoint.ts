@@ -6,6 +6,6 @@ import { lowerPriority } from '../src/checkpoint/pace.ts';
 const data: CheckpointThreadData = workerData;
 if (data.isPaced) lowerPriority();
 const { runCheckpoint } = await import('../src/checkpoint/checkpoint-thread.ts');
-const { NodeFileSystem } = await import('../src/log/file-system.ts');
+const { filesOf } = await import('../src/log/held-files.ts');
 
-runCheckpoint(data, new NodeFileSystem(), (message) => parentPort?.postMessage(message));
+runCheckpoint(data, filesOf(data.held), (message) => parentPort?.postMessage(message));

@@ -1,4 +1,5 @@
 /** What an applier's thread is given, and how it ends. Survives structured cloning. */
+import type { HeldFolder } from '../log/held-files.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 
 /** What a Piscina task that runs an applier is given. */
@@ -8,6 +9,8 @@ export interface ApplierTask {
   readonly index: number;
   /** Folder of the checkpoints, whose restoring it helps with; `undefined` = it does not. */
   readonly checkpoints?: string | undefined;
+  /** The data folder that it lies in, where it is held and looked after. */
+  readonly held?: HeldFolder | undefined;
 }
 
 /**

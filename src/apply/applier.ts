@@ -6,6 +6,7 @@
 import {
   OUTCOME_APPLIED,
   OUTCOME_DEAD,
+  OUTCOME_RECEIPT,
   OUTCOME_REFUSED,
   OUTCOME_STALE,
   OUTCOME_UNKNOWN,
@@ -37,6 +38,7 @@ export const OUTCOME_OF: Readonly<Record<Exclude<ApplyResult, 'no-room'>, number
   // Only at a replay, after which the checkpoint says what it was (checkpoint/windows.ts). The place
   // in the window may hold the outcome of a much earlier event, which is not this one's.
   overtaken: OUTCOME_UNKNOWN,
+  receipt: OUTCOME_RECEIPT,
 };
 
 /** Which applier owns a shard. */

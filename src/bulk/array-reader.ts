@@ -3,7 +3,9 @@
  * elements is judged here; a fault there makes the whole body no JSON. A byte order mark before all of
  * it is passed over. Main thread.
  */
+
 import { BodyRefused } from '../errors/body-refused.ts';
+import type { BatchEvents } from '../event/batch-event.ts';
 import { BatchReader, EVENT_BYTES_MAX, type EventSink, type ReadState } from './batch-reader.ts';
 import { ElementScanner, isSpace } from './element-scanner.ts';
 
@@ -20,8 +22,8 @@ export class ArrayReader extends BatchReader {
   /** The rest of an element that is too long is passed over. */
   #isSkipping = false;
 
-  constructor() {
-    super(true);
+  constructor(events: BatchEvents) {
+    super(true, events);
   }
 
   protected override readOn(sink: EventSink): ReadState {
@@ -93,6 +95,7 @@ export class ArrayReader extends BatchReader {
     this.number++;
     this.start = end;
     this.#expected = 'comma';
+    this.noteEnd();
   }
 
   /** False when the element that is too long goes on. */

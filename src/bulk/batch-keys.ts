@@ -8,9 +8,9 @@ import type { SlotViews } from '../ring/slot.ts';
 export class BatchKeys {
   readonly #base: Int32Array | undefined;
 
-  /** `requestKey`: the request's Idempotency-Key. */
-  constructor(requestKey: string | undefined) {
-    this.#base = requestKey === undefined ? undefined : fingerprintKey('request', requestKey);
+  /** `requestKey`: of the request's Idempotency-Key, three Int32s. */
+  constructor(requestKey: Int32Array | undefined) {
+    this.#base = requestKey;
   }
 
   /**

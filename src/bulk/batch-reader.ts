@@ -7,9 +7,12 @@
  *                                           └ END_OF_BYTES
  */
 import { Buffer } from 'node:buffer';
+import type { BodyPart } from '../dedupe/batch-receipt.ts';
 import type { BodyRefused } from '../errors/body-refused.ts';
 import type { BodyFault } from '../errors/problems.ts';
+import type { BatchEvents } from '../event/batch-event.ts';
 import type { SlotViews } from '../ring/slot.ts';
+import { BodyDigest } from './body-digest.ts';
 import { EventJudge } from './event-judge.ts';
 import { END_OF_BYTES, HotParser, type ParseOptions } from './hot-parser.ts';
 
@@ -21,6 +24,9 @@ export const SLICE_BYTES = 64 * 1024;
 
 /** Events that one `read` judges the long way; each costs as much as a dozen or more hot ones. */
 const LONG_WAYS_MAX = 64;
+
+/** Of a body of which nothing is read. */
+export const NOTHING: BodyPart = { events: 0, bytes: 0, crc: 0 };
 
 const TOO_LONG: BodyFault = {
   pointer: '',
@@ -68,13 +74,15 @@ export abstract class BatchReader {
   /** The number of the event that is read next, as the client counts. */
   protected number = 1;
   readonly #hot = new HotParser();
-  readonly #judge = new EventJudge();
+  readonly #judge: EventJudge;
   #options: ParseOptions;
   #order = 0;
+  #digest: BodyDigest | undefined;
   #longWays = 0;
 
-  constructor(spansLines: boolean) {
-    this.#options = { spansLines, nowMs: 0, latestMs: 0 };
+  constructor(spansLines: boolean, events: BatchEvents) {
+    this.#judge = new EventJudge(events);
+    this.#options = { spansLines, stockMin: events.stockMin, nowMs: 0, latestMs: 0 };
   }
 
   /** Events seen so far, faulty ones included. */
@@ -82,9 +90,25 @@ export abstract class BatchReader {
     return this.#order;
   }
 
+  /** Asks it to keep a digest of what it reads, before it reads anything. */
+  keepDigest(): void {
+    this.#digest = new BodyDigest();
+  }
+
+  /** What was read of the body, up to the last event that has ended; `keepDigest` comes first. */
+  get part(): BodyPart {
+    return this.#digest?.part(this.bytes) ?? NOTHING;
+  }
+
+  /** Events that have ended: `part.events`, at no cost. */
+  get ended(): number {
+    return this.#digest?.events ?? 0;
+  }
+
   /** Takes in as much of `chunk` from `from` on as there is room for; returns how many bytes. */
   fill(chunk: Uint8Array, from: number): number {
     const left = this.dataEnd - this.start;
+    if (this.start > 0) this.#digest?.moving(this.bytes, this.start);
     if (this.start > 0) this.bytes.copyWithin(0, this.start, this.dataEnd);
     const count = Math.min(chunk.length - from, EVENT_BYTES_MAX + SLICE_BYTES - left);
     this.bytes.set(chunk.subarray(from, from + count), left);
@@ -97,6 +121,11 @@ export abstract class BatchReader {
   /** Nothing more will come. */
   end(): void {
     this.isEnded = true;
+  }
+
+  /** After `done`: an event that was too long and never ended has ended with the body. */
+  close(): void {
+    this.noteEnd();
   }
 
   /** Reads on, as far as bytes and sink allow, for a bounded time. `nowMs` is the wall clock. */
@@ -155,6 +184,11 @@ export abstract class BatchReader {
 
   protected refuseTooLong(sink: EventSink): void {
     this.#refuse(sink, [TOO_LONG]);
+  }
+
+  /** What was taken or refused last has been passed: the next byte is at `start`. */
+  protected noteEnd(): void {
+    this.#digest?.ended(this.#order, this.start);
   }
 
   #take(sink: EventSink, eventId: string | undefined): boolean {

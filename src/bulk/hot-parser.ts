@@ -1,14 +1,16 @@
 /**
  * The hot form of an event, from bytes straight into a slot: no string, no object. Hot are the known
- * members, each once and in any order, ids of printable ASCII without escapes, plain numbers that are
- * not negative, and times of the shape in hot-time.ts. Everything else, what is wrong included, is
+ * members, each once and in any order, ids of printable ASCII without escapes, plain numbers that fit a
+ * double, only stock with a minus, and times of the shape in hot-time.ts. Everything else, what is wrong included, is
  * left to JSON.parse and the schema (event-judge.ts), which say the same about the hot form too:
  * test/bulk/agreement.test.ts holds one to the other, bit by bit. Main thread.
  *
  * The bytes must end in a byte that stands in no event (END_OF_BYTES), so that nothing here has to
  * ask where they end. (Over 300 lines: one state machine over one cursor.)
  */
+
 import { EVENT_ID_BYTES_MAX } from '../event/event-id.ts';
+import { isExact } from '../event/exact-number.ts';
 import {
   FLAG_ARRIVAL_TIME,
   FLAG_HAS_PRICE,
@@ -28,6 +30,7 @@ import {
   SLOT_WORDS,
   type SlotViews,
 } from '../ring/slot.ts';
+import { SECONDS_END, SECONDS_MIN } from '../time/epoch-unit.ts';
 import { HotTime } from './hot-time.ts';
 
 /** The byte behind the last one: stands in no JSON but as a fault. */
@@ -39,6 +42,7 @@ const RETURN = 0x0d;
 const SPACE = 0x20;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
+const MINUS = 0x2d;
 const POINT = 0x2e;
 const ZERO = 0x30;
 const COLON = 0x3a;
@@ -71,6 +75,8 @@ const PARTIAL = 32;
 export interface ParseOptions {
   /** Whether a newline is white space, as inside a JSON array, or ends the event. */
   readonly spansLines: boolean;
+  /** The least stock, 0 or less. */
+  readonly stockMin: number;
   /** What the slot gets where the event has no time: now. */
   readonly nowMs: number;
   /** An event with a later time is not hot. */
@@ -95,7 +101,7 @@ export class HotParser {
     at: number,
     slots: SlotViews,
     index: number,
-    { spansLines, nowMs, latestMs }: ParseOptions,
+    { spansLines, stockMin, nowMs, latestMs }: ParseOptions,
   ): number {
     const newline = spansLines ? NEWLINE : SPACE;
     let price = Number.NaN;
@@ -125,7 +131,11 @@ export class HotParser {
         p = this.#end;
       } else if (member === STOCK) {
         stock = this.#number(bytes, p);
-        if (!Number.isSafeInteger(stock)) return -1;
+        if (!Number.isSafeInteger(stock)) {
+          if (bytes[p] !== MINUS) return -1;
+          stock = 0 - this.#number(bytes, p + 1); // and so −0 is 0
+          if (!(Number.isSafeInteger(stock) && stock >= stockMin)) return -1;
+        }
         p = this.#end;
       } else if (member === OCCURRED_AT) {
         if (bytes[p] === QUOTE) {
@@ -135,6 +145,7 @@ export class HotParser {
         } else {
           occurredAtMs = this.#number(bytes, p);
           if (!Number.isSafeInteger(occurredAtMs)) return -1;
+          if (occurredAtMs >= SECONDS_MIN && occurredAtMs < SECONDS_END) return -1;
           p = this.#end;
         }
         if (occurredAtMs > latestMs) return -1;
@@ -197,6 +208,8 @@ export class HotParser {
       }
     }
     if (at === start) return -1;
+    // `.` and `..`
+    if (at - start <= 2 && bytes[start] === POINT && bytes[at - 1] === POINT) return -1;
     if (w < end) words[w++] = word;
     while (w < end) words[w++] = 0;
     this.#end = at + 1;
@@ -248,7 +261,9 @@ export class HotParser {
     }
     if (end - start > NUMBER_BYTES_MAX) return Number.NaN;
     this.#end = end;
-    return Number(String.fromCharCode(...bytes.subarray(start, end)));
+    const source = String.fromCharCode(...bytes.subarray(start, end));
+    const value = Number(source);
+    return isExact(source, value) ? value : Number.NaN;
   }
 }
 

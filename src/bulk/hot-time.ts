@@ -1,9 +1,12 @@
 /**
- * RFC 3339 date-times from bytes, in the form that programs write: from 1970 on, T and Z in capitals,
- * with or without a fraction of up to nine digits, zone as Z or ±hh:mm. Anything else (leap seconds,
- * dates that do not exist) is for http/schemas/event-time.ts to judge. Main thread.
+ * RFC 3339 date-times from bytes, in the form that programs write: from 1970 on, T (or a space) and Z
+ * in capitals, with or without a fraction of up to nine digits, zone as Z or ±hh:mm. Anything else (leap seconds,
+ * dates that do not exist) is for event/event-time.ts to judge. Main thread.
  */
+import { daysIn, midnightMs } from '../time/calendar.ts';
+import { withMicros } from '../time/microseconds.ts';
 
+const SPACE = 0x20;
 const QUOTE = 0x22;
 const PLUS = 0x2b;
 const MINUS = 0x2d;
@@ -16,18 +19,12 @@ const UPPER_Z = 0x5a;
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
-const DAY_MS = 24 * HOUR_MS;
 const FRACTION_DIGITS_MAX = 9;
 
-/** Days of the months before each month, in a year that is no leap year; index 1 … 12. */
-const DAYS_BEFORE = Int32Array.of(0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334);
-const DAYS_IN = Int32Array.of(0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31);
 const FIRST_YEAR = 1970;
-/** Leap days before 1970-01-01, counted from year 0. */
-const LEAP_DAYS_BEFORE = leapDaysBefore(FIRST_YEAR);
 
 export class HotTime {
-  /** The time parsed last, whole milliseconds since the epoch; finer parts are cut off. */
+  /** The time parsed last, as time/microseconds.ts has it; finer parts are cut off. */
   ms = 0;
 
   /**
@@ -44,21 +41,23 @@ export class HotTime {
     // A pair that is no digits counts so much that one of these fails.
     if (!(year >= FIRST_YEAR && year <= 9999 && month >= 1 && month <= 12)) return -1;
     if (hour > 23 || minute > 59 || second > 59) return -1;
-    const isLeapYear = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
-    const days = (DAYS_IN[month] as number) + (isLeapYear && month === 2 ? 1 : 0);
-    if (day < 1 || day > days) return -1;
-    if (b[p + 4] !== MINUS || b[p + 7] !== MINUS || b[p + 10] !== UPPER_T) return -1;
+    if (day < 1 || day > daysIn(year, month)) return -1;
+    if (b[p + 4] !== MINUS || b[p + 7] !== MINUS) return -1;
+    if (b[p + 10] !== UPPER_T && b[p + 10] !== SPACE) return -1;
     if (b[p + 13] !== COLON || b[p + 16] !== COLON) return -1;
 
     let at = p + 19;
     let ms = 0;
+    let micros = 0;
     if (b[at] === POINT) {
       const start = ++at;
-      let unit = 100;
+      let unit = 100_000;
       for (let digit = b[at] - ZERO; digit >>> 0 <= 9; digit = b[++at] - ZERO) {
-        ms += digit * unit;
+        micros += digit * unit;
         unit = (unit / 10) | 0;
       }
+      ms = (micros / 1000) | 0;
+      micros -= ms * 1000;
       if (at === start || at - start > FRACTION_DIGITS_MAX) return -1;
     }
     const zone = b[at];
@@ -73,10 +72,8 @@ export class HotTime {
     else return -1;
     if (b[at] !== QUOTE) return -1;
 
-    const dayOfYear = (DAYS_BEFORE[month] as number) + day - 1 + (isLeapYear && month > 2 ? 1 : 0);
-    const daysSince =
-      (year - FIRST_YEAR) * 365 + leapDaysBefore(year) - LEAP_DAYS_BEFORE + dayOfYear;
-    this.ms = daysSince * DAY_MS + hour * HOUR_MS + minute * MINUTE_MS + second * SECOND_MS + ms;
+    const clockMs = hour * HOUR_MS + minute * MINUTE_MS + second * SECOND_MS + ms;
+    this.ms = withMicros(midnightMs(year, month, day) + clockMs, micros);
     return at + 1;
   }
 }
@@ -86,10 +83,4 @@ function twoDigits(b: Uint8Array, p: number): number {
   const tens = b[p] - ZERO;
   const ones = b[p + 1] - ZERO;
   return tens >>> 0 > 9 || ones >>> 0 > 9 ? 10_000 : tens * 10 + ones;
-}
-
-/** Leap days in the years 1 … year − 1 of the Gregorian calendar. */
-function leapDaysBefore(year: number): number {
-  const y = year - 1;
-  return ((y / 4) | 0) - ((y / 100) | 0) + ((y / 400) | 0);
 }

@@ -3,6 +3,7 @@
  * likes; blank ones are passed over, and so are byte order marks before a line: files that begin with
  * one may have been put together. Main thread.
  */
+import type { BatchEvents } from '../event/batch-event.ts';
 import { BatchReader, EVENT_BYTES_MAX, type EventSink, type ReadState } from './batch-reader.ts';
 import { NEWLINE } from './hot-parser.ts';
 
@@ -14,8 +15,8 @@ export class NdjsonReader extends BatchReader {
   /** The rest of a line that is too long is passed over. */
   #isSkipping = false;
 
-  constructor() {
-    super(false);
+  constructor(events: BatchEvents) {
+    super(false, events);
   }
 
   protected override readOn(sink: EventSink): ReadState {
@@ -59,6 +60,7 @@ export class NdjsonReader extends BatchReader {
   #next(end: number): void {
     this.number++;
     this.start = Math.min(end + 1, this.dataEnd);
+    this.noteEnd();
   }
 
   /** False when the line that is too long goes on. */

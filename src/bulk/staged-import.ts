@@ -5,10 +5,9 @@
  * which was never acknowledged, and the same batch sent again completes it. Main thread.
  */
 import { Buffer } from 'node:buffer';
-import { type DedupeWindow, KEY_CONFLICT } from '../dedupe/dedupe-window.ts';
+import { type BodyPart, RECEIPT_EVENTS } from '../dedupe/batch-receipt.ts';
+import { KEY_CONFLICT } from '../dedupe/dedupe-window.ts';
 import { BodyRefused } from '../errors/body-refused.ts';
-import type { Batch } from '../intake/batch.ts';
-import type { BulkIntake } from '../intake/bulk-intake.ts';
 import { type StagedBlock, Staging } from '../intake/staging.ts';
 import { RETRY_MS_MAX } from '../later-turns.ts';
 import {
@@ -21,11 +20,10 @@ import {
   type SlotViews,
 } from '../ring/slot.ts';
 import type { Reservation } from '../store/admission.ts';
-import { BatchImport, type ImportEnd } from './batch-import.ts';
-import type { BatchKeys } from './batch-keys.ts';
-import type { BatchReader } from './batch-reader.ts';
+import { BatchImport, type BatchImportOptions, CONFLICT, type ImportEnd } from './batch-import.ts';
+import { NOTHING } from './batch-reader.ts';
+import type { BatchReceipts } from './batch-receipts.ts';
 import type { ByteSource } from './byte-source.ts';
-import { CONFLICT } from './stream-import.ts';
 
 /** Slots worked on in one turn of the event loop. */
 const SLOTS_A_TURN = 2048;
@@ -38,13 +36,7 @@ export function bodyTooLong(bytesMax: number): BodyRefused {
   return new BodyRefused('body-too-large', detail);
 }
 
-export interface StagedImportOptions {
-  readonly intake: BulkIntake;
-  readonly batch: Batch;
-  readonly reader: BatchReader;
-  readonly keys: BatchKeys;
-  /** The keys known to the sequencer. */
-  readonly known: DedupeWindow;
+export interface StagedImportOptions extends BatchImportOptions {
   /** The longest body, decoded. */
   readonly bytesMax: number;
 }
@@ -52,8 +44,8 @@ export interface StagedImportOptions {
 export class StagedImport extends BatchImport {
   readonly #staging = new Staging();
   readonly #bytesMax: number;
-  readonly #keys: BatchKeys;
-  readonly #known: DedupeWindow;
+  /** What was read when every RECEIPT_EVENTS events had ended, in order. */
+  readonly #parts: BodyPart[] = [];
   #block = this.#staging.next();
   #hasKeys = false;
   /** Reservations taken one by one, none of which is given back before all are there. */
@@ -62,18 +54,17 @@ export class StagedImport extends BatchImport {
   #queued = 0;
 
   constructor(options: StagedImportOptions) {
-    const { intake, batch, reader, keys, known, bytesMax } = options;
-    super(intake, batch, reader);
-    this.#keys = keys;
-    this.#known = known;
-    this.#bytesMax = bytesMax;
-    batch.onConflict = (number) => this.refuse(number, [CONFLICT]);
+    super(options);
+    this.#bytesMax = options.bytesMax;
+    options.batch.onConflict = (number) => this.refuse(number, [CONFLICT]);
   }
 
   override async run(source: ByteSource): Promise<ImportEnd> {
     const end = await this.readAll(new LimitedSource(source, this.#bytesMax));
     if (end !== 'done') return end;
-    if (this.faults.events > 0) return 'faulty';
+    if (this.faults.events > 0) {
+      return this.faults.events > this.conflicts ? 'faulty' : 'conflict';
+    }
     if (this.#hasKeys && (await this.#hasConflicts())) return 'conflict';
     const refused = await this.#reserveAll();
     return refused ?? this.#queueAll();
@@ -83,14 +74,27 @@ export class StagedImport extends BatchImport {
     return this.#block.slots;
   }
 
+  /** A conflict that only the sequencer saw is looked at again when the batch comes again. */
+  protected override get isWhole(): boolean {
+    return this.faults.events === 0;
+  }
+
   override nextSlot(): number {
+    if (this.receipts !== undefined) {
+      if (!this.isSameBody()) return -1;
+      const { ended } = this;
+      if (ended === (this.#parts.length + 1) * RECEIPT_EVENTS) this.#parts.push(this.part);
+    }
     this.#block = this.#staging.next();
     return this.#block.count;
   }
 
   override take(number: number, order: number, eventId: string | undefined): boolean {
     const { slots, numbers, count } = this.#block;
-    if (this.#keys.put(slots, count, order, eventId)) this.#hasKeys = true;
+    const isKeyed = this.keys.put(slots, count, order, eventId);
+    if (this.passesOver(slots, count, number, order, eventId)) return true;
+    if (this.receipts?.isComplete) return this.isRefused('other-body');
+    if (isKeyed) this.#hasKeys = true;
     this.intake.admission.hash(slots, count);
     numbers[count] = number;
     this.#block.count++;
@@ -125,7 +129,7 @@ export class StagedImport extends BatchImport {
   }
 
   #isConflict({ words }: SlotViews, index: number): boolean {
-    return this.#known.seqOf(words, index * SLOT_WORDS + SLOT_FINGERPRINT) === KEY_CONFLICT;
+    return this.known.seqOf(words, index * SLOT_WORDS + SLOT_FINGERPRINT) === KEY_CONFLICT;
   }
 
   /** Reserves room for all that may be new; if there is not enough, says so and keeps none of it. */
@@ -193,10 +197,16 @@ export class StagedImport extends BatchImport {
   }
 
   async #queueAll(): Promise<'queued' | 'failed'> {
+    const { receipts } = this;
     for (const block of this.#staging.blocks) {
       for (let from = 0; from < block.count; ) {
         await this.intake.turns.next();
         if (this.batch.hasFailed) return this.#giveBack('failed');
+        if (receipts !== undefined && this.#isReceiptDue(receipts)) {
+          if (this.intake.room() > 0) receipts.note(this.#partBefore(receipts), this.rejected);
+          else await this.intake.whenRoom(this.batch, false);
+          continue;
+        }
         const count = this.#queue(block, from);
         this.intake.publish();
         from += count;
@@ -207,9 +217,35 @@ export class StagedImport extends BatchImport {
     return 'queued';
   }
 
+  /** The first one comes before all events, and then one behind every RECEIPT_EVENTS of the body. */
+  #isReceiptDue(receipts: BatchReceipts): boolean {
+    return (
+      !receipts.isOpen || (this.#untilReceipt() === RECEIPT_EVENTS && receipts.events < this.#place)
+    );
+  }
+
+  /** What of the body is queued, or on record, where a receipt is due. */
+  #partBefore({ isOpen, passedOver, found }: BatchReceipts): BodyPart {
+    if (isOpen) return this.#parts[this.#place / RECEIPT_EVENTS - 1] as BodyPart;
+    const { bytes, crc } = found ?? NOTHING;
+    return { events: passedOver, bytes, crc };
+  }
+
+  /** Events of the body before the next one to be queued. */
+  get #place(): number {
+    return (this.receipts?.passedOver ?? 0) + this.#queued;
+  }
+
+  /** Events to be queued before a receipt is due. */
+  #untilReceipt(): number {
+    if (this.receipts === undefined) return Number.POSITIVE_INFINITY;
+    return RECEIPT_EVENTS - (this.#place % RECEIPT_EVENTS);
+  }
+
   /** Queues one turn's share of what there is room for; returns how many events that is. */
   #queue({ slots, numbers, count }: StagedBlock, from: number): number {
-    const end = Math.min(count, from + SLOTS_A_TURN, from + this.intake.room());
+    const most = Math.min(SLOTS_A_TURN, this.intake.room(), this.#untilReceipt());
+    const end = Math.min(count, from + most);
     for (let start = from; start < end; ) {
       const number = numbers[start] as number;
       let next = start + 1;

@@ -3,33 +3,25 @@
  * into the ring, the others onto the list of faults. Reads no faster than the log takes, so its
  * memory is that of one slice. Main thread.
  */
+import { KEY_CONFLICT } from '../dedupe/dedupe-window.ts';
 import { type BodyFault, PROBLEMS } from '../errors/problems.ts';
-import type { Batch } from '../intake/batch.ts';
-import type { BulkIntake } from '../intake/bulk-intake.ts';
 import { RETRY_MS_MAX } from '../later-turns.ts';
-import type { SlotViews } from '../ring/slot.ts';
-import { BatchImport, type ImportEnd } from './batch-import.ts';
-import type { BatchKeys } from './batch-keys.ts';
-import type { BatchReader } from './batch-reader.ts';
+import { SLOT_FINGERPRINT, SLOT_WORDS, type SlotViews } from '../ring/slot.ts';
+import { BatchImport, type BatchImportOptions, CONFLICT, type ImportEnd } from './batch-import.ts';
+import type { BatchReceipts } from './batch-receipts.ts';
 import type { ByteSource } from './byte-source.ts';
 
 const STORE_FULL: BodyFault = { pointer: '/product_id', detail: PROBLEMS['store-full'].detail };
-export const CONFLICT: BodyFault = {
-  pointer: '/event_id',
-  detail: PROBLEMS['idempotency-conflict'].detail,
-};
-
 export class StreamImport extends BatchImport {
   readonly slots: SlotViews;
-  readonly #keys: BatchKeys;
   /** The slot that `nextSlot` gave last. */
   #index = 0;
   /** Since when the present event waits for a decision on its room; 0 = it does not. */
   #undecidedSinceMs = 0;
 
-  constructor(intake: BulkIntake, batch: Batch, reader: BatchReader, keys: BatchKeys) {
-    super(intake, batch, reader);
-    this.#keys = keys;
+  constructor(options: BatchImportOptions) {
+    super(options);
+    const { intake, batch } = options;
     this.slots = intake.slots;
     batch.onConflict = (number) => this.refuse(number, [CONFLICT]);
   }
@@ -39,21 +31,58 @@ export class StreamImport extends BatchImport {
     return end === 'done' ? 'queued' : end;
   }
 
+  /** With faulty events, too: they were told, and are as faulty the next time. */
+  protected override get isWhole(): boolean {
+    return true;
+  }
+
   override nextSlot(): number {
-    this.#index = this.intake.nextSlot();
+    const { intake, receipts } = this;
+    if (receipts !== undefined) {
+      if (!this.isSameBody() || intake.room() === 0) return -1;
+      if (receipts.isDue(this.ended)) receipts.note(this.part, this.rejectedOfPart);
+    }
+    this.#index = intake.nextSlot();
     return this.#index;
   }
 
   override take(number: number, order: number, eventId: string | undefined): boolean {
     const { admission } = this.intake;
-    const isKeyed = this.#keys.put(this.slots, this.#index, order, eventId);
+    const isKeyed = this.keys.put(this.slots, this.#index, order, eventId);
+    if (this.receipts !== undefined) {
+      if (this.passesOver(this.slots, this.#index, number, order, eventId)) return true;
+      if (!this.#isBegun(this.receipts, number, order, eventId)) return false;
+    }
     admission.hash(this.slots, this.#index);
     const reservation = admission.admit(this.slots, this.#index);
     if (reservation === 'undecided' && !this.#hasWaitedEnough()) return false;
     this.#undecidedSinceMs = 0;
     if (reservation === 'reserved') this.intake.claim(this.batch, number, isKeyed);
-    else this.refuse(number, [STORE_FULL]);
+    else {
+      this.receipts?.freeze(this.part, this.rejectedOfPart);
+      this.refuse(number, [STORE_FULL]);
+    }
     return true;
+  }
+
+  /** Whether new events may be queued; else it begins the batch, in the slot of the present event. */
+  #isBegun(
+    receipts: BatchReceipts,
+    number: number,
+    order: number,
+    eventId: string | undefined,
+  ): boolean {
+    if (receipts.isOpen) return true;
+    if (receipts.isComplete) return this.isRefused('other-body');
+    const at = this.#index * SLOT_WORDS + SLOT_FINGERPRINT;
+    const isFirst = order === 0 && eventId === undefined;
+    if (isFirst && this.known.seqOf(this.slots.words, at) === KEY_CONFLICT) {
+      // Not a batch, but a single event came under this key.
+      this.refuse(number, [CONFLICT]);
+      return this.isRefused('conflict');
+    }
+    receipts.note(this.part, this.rejectedOfPart);
+    return false;
   }
 
   #hasWaitedEnough(): boolean {

@@ -11,6 +11,7 @@
  */
 import type { OutcomeReader } from '../outcome/outcome-window.ts';
 import {
+  FLAG_ARRIVAL_TIME,
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
   KIND_DELETE,
@@ -27,6 +28,7 @@ import {
   SLOT_WORDS,
 } from '../ring/slot.ts';
 import { isListed, type ProductState, type ReadResult } from '../store/product-repository.ts';
+import { timeText } from '../time/microseconds.ts';
 import type { EventBatch } from './event-batch.ts';
 
 /** The seam to the store: a product by its id as it stands in a slot. */
@@ -71,7 +73,7 @@ export class ChangeTeller {
     return (
       `{"seq":${seq},"product_id":${JSON.stringify(productId)}` +
       `,"changed":${changed(meta, seq, occurredAtMs, state)}` +
-      `,"occurred_at":"${new Date(occurredAtMs).toISOString()}"` +
+      `,"occurred_at":"${timeText(occurredAtMs)}"` +
       `,"deleted":${!isListed(state)},"price":${json(state.price)},"stock":${json(state.stock)}` +
       `,"version":${state.seq}}`
     );
@@ -86,10 +88,11 @@ export class ChangeTeller {
 /** The fields that the event wrote, without those known to have been newer. */
 function changed(meta: number, seq: number, occurredAtMs: number, state: ProductState): string {
   const isDelete = metaKind(meta) === KIND_DELETE;
-  // A newer state has the times of later events; its own has the event's where it took effect.
-  const isOwn = state.seq === seq;
+  // A newer state has the times of later events; its own has the event's where it took effect. One
+  // without a time of its own always does.
+  const isKnown = state.seq === seq && (meta & FLAG_ARRIVAL_TIME) === 0;
   const took = (flag: number, fieldAtMs: number) =>
-    (isDelete || (meta & flag) !== 0) && !(isOwn && fieldAtMs !== occurredAtMs);
+    (isDelete || (meta & flag) !== 0) && !(isKnown && fieldAtMs !== occurredAtMs);
   const price = took(FLAG_HAS_PRICE, state.priceAtMs);
   const stock = took(FLAG_HAS_STOCK, state.stockAtMs);
   if (price && stock) return PRICE_AND_STOCK;

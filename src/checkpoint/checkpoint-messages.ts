@@ -1,4 +1,5 @@
 /** What a checkpoint's thread is given, and what it reports. Survives structured cloning. */
+import type { HeldFolder } from '../log/held-files.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 import type { LogRetention, Removed } from './retention.ts';
 
@@ -8,6 +9,8 @@ export interface CheckpointThreadData {
   /** Folder of the checkpoints. */
   readonly folder: string;
   readonly logFolder: string;
+  /** The data folder that both lie in, where it is held and looked after. */
+  readonly held?: HeldFolder | undefined;
   readonly retention: LogRetention;
   /** Names of what is known to be damaged. */
   readonly damaged: readonly string[];

@@ -5,6 +5,7 @@
  * one goes on with the others. The thread lives only as long as a round takes.
  */
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import type { FileSystem } from '../log/file-system.ts';
 import { readIdentity } from '../log/log-identity.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
@@ -64,6 +65,7 @@ class Round {
   readonly #shards: readonly Shard[];
   readonly #keyName: string;
   readonly #dedupe: DedupeWindow;
+  readonly #receipts: ReceiptWindow;
   readonly #outcomes: OutcomesSource;
   readonly #startedMs = performance.now();
   readonly #positions: readonly Position[];
@@ -103,6 +105,7 @@ class Round {
     this.#shards = memory.shards.map((buffer) => new Shard(buffer));
     this.#keyName = keyNameOf(memory.hashKey);
     this.#dedupe = new DedupeWindow(memory.dedupe, memory.hashKey);
+    this.#receipts = new ReceiptWindow(memory.receipts, memory.hashKey);
     this.#outcomes = {
       window: new OutcomeWindow(memory.outcomes),
       nextSeq: () => events.nextSeq(),
@@ -141,12 +144,17 @@ class Round {
       const replayFrom = this.#events.appliedBefore();
       // Nothing more is applied than what it has, and so what the others have. Going on with them would
       // upset the order in which parts are written, on which it hangs that two of them tell an outcome.
-      if (next.replayFrom >= replayFrom) break;
+      if (next.replayFrom >= replayFrom && !this.#isForced) break;
       this.#write(next, replayFrom);
       this.#pending.shift();
       if (performance.now() - this.#retentionMs >= RETENTION_EVERY_MS) this.#applyRetention();
     }
     this.#applyRetention();
+  }
+
+  /** Whether everything is written, because files were lost: then the log need not reach back before it. */
+  get #isForced(): boolean {
+    return this.#data.goal === Number.POSITIVE_INFINITY;
   }
 
   get #set() {
@@ -174,7 +182,11 @@ class Round {
     const common = { files, folder, replayFrom, nowMs: Date.now(), log };
     this.#partBytesDone = 0;
     if (shard < 0) {
-      const windows = { dedupe: this.#dedupe, outcomes: this.#outcomes };
+      const windows = {
+        dedupe: this.#dedupe,
+        receipts: this.#receipts,
+        outcomes: this.#outcomes,
+      };
       const pause = () => this.#pace.restOrThrow();
       const { bytes, outcomesEnd } = writeWindowsPart({ ...common, windows, pause });
       this.#noteEnd(outcomesEnd);
@@ -249,11 +261,12 @@ class Round {
 
   #applyRetention(): void {
     const { folder, logFolder, retention } = this.#data;
-    const { checkpoints, segments } = applyRetention({
+    const { checkpoints, segments, ...rest } = applyRetention({
       files: this.#files,
       logFolder,
       checkpointFolder: folder,
       set: this.#set,
+      kept: this.#isForced && this.#pending.length === 0 ? 1 : undefined,
       retention,
       damaged: this.#damaged,
       nowMs: Date.now(),
@@ -262,6 +275,7 @@ class Round {
     this.#removed = {
       checkpoints: this.#removed.checkpoints + checkpoints,
       segments: this.#removed.segments + segments,
+      ...rest,
     };
     this.#retentionMs = performance.now();
   }

@@ -10,6 +10,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
+import type { HeldFolder } from '../log/held-files.ts';
 import { LogProgress } from '../ring/progress.ts';
 import { SLOT_BYTES } from '../ring/slot.ts';
 import { ENTRY_BYTES, SHARD_USED } from '../store/shard.ts';
@@ -31,11 +32,15 @@ const ROUND_SHARE = 0.5;
 /** The bound counts as missed beyond this, and is reported that often. */
 const MISSED_SHARE = 1.5;
 const MISSED_EVERY_MS = 60_000;
+/** A goal that every part is behind. */
+const FORCED = Number.POSITIVE_INFINITY;
 
 export interface CheckpointerOptions {
   readonly memory: SharedMemory;
   readonly folder: string;
   readonly logFolder: string;
+  /** The data folder that both lie in. */
+  readonly held?: HeldFolder;
   /** Log written between two states of a part. */
   readonly everyBytes: number;
   readonly retention: LogRetention;
@@ -92,13 +97,13 @@ export class Checkpointer {
   }
 
   /**
-   * Writes all parts that are not of this moment, at full speed or paced; false if that failed or was
-   * given up. Then what was finished counts all the same.
+   * Writes all parts that are not of this moment, at full speed or paced; if forced, whatever is there.
+   * False if that failed or was given up; then what was finished counts all the same.
    */
-  async take(isPaced: boolean): Promise<boolean> {
+  async take(isPaced: boolean, isForced = false): Promise<boolean> {
     while (this.#running !== undefined) await this.#running.ended;
-    if (this.unsavedEvents <= 0 && !this.#isConverting) return true;
-    return await this.#begin(isPaced, this.#progress.loadNextSeq());
+    if (!isForced && this.unsavedEvents <= 0 && !this.#isConverting) return true;
+    return await this.#begin(isPaced, isForced ? FORCED : this.#progress.loadNextSeq());
   }
 
   /** Takes no more by itself, and gives up a round that is under way. */
@@ -167,11 +172,12 @@ export class Checkpointer {
   }
 
   async #run(cancel: Int32Array, isPaced: boolean, goal: number): Promise<boolean> {
-    const { memory, folder, logFolder, everyBytes, retention, logger } = this.#options;
+    const { memory, folder, logFolder, held, everyBytes, retention, logger } = this.#options;
     const workerData: CheckpointThreadData = {
       memory,
       folder,
       logFolder,
+      held,
       retention,
       damaged: this.#damaged,
       goal,
@@ -197,6 +203,14 @@ export class Checkpointer {
         done,
         `checkpoint: ${message.entries} products in ${message.parts} parts, replay from ${message.replayFrom}`,
       );
+      const { futureSegments = 0 } = message.removed;
+      if (futureSegments > 0) {
+        logger.warn(
+          { futureSegments },
+          `clock: ${futureSegments} segments of the log come from its future; LOG_RETENTION takes ` +
+            'each for as old as the next one that does not',
+        );
+      }
       return true;
     }
     if (message.type === 'failed') {

@@ -7,6 +7,7 @@
  *   checkpoint/0000000000001234/           the same with products
  *     shard-0000.ckp …             one file for each shard of the process that wrote it; format 1
  *     dedupe.ckp                   keys of events before the replay seq (dedupe/dedupe-window.ts)
+ *     receipts.ckp                 receipts of batches (dedupe/receipt-window.ts)
  *     outcomes.ckp                 what became of the last events (outcome/outcome-window.ts)
  *     manifest.json                written last; says what all the others must be
  *
@@ -23,11 +24,13 @@
  *               1  entries of the dedupe window, 24 bytes each, oldest first; each frame ends in
  *                  zeros, and seq 0 is no entry
  *               2  outcomes, a byte each, seqs rising; the last slot ends in zeros
+ *               3  receipts (dedupe/batch-receipt.ts), those of the oldest keys first
  *         40  zeros
  *
  * The manifest: one line of JSON, then a line with the CRC-32 of that line in hexadecimal. The first
  * program that wrote format 1 knew neither the two windows nor `log`: without them the keys and
- * outcomes before the replay seq are not known, and whose log it is can't be told.
+ * outcomes before the replay seq are not known, and whose log it is can't be told. Later ones had no
+ * receipts: without a file of them there are none before the replay seq.
  */
 import { crc32 } from 'node:zlib';
 import { FORMAT_VERSION, NONCE_BYTES, otherVersion } from '../log/format.ts';
@@ -97,6 +100,9 @@ export const DEDUPE_KIND: FileKind = Object.freeze({ content: 1, shard: 0 });
 export const OUTCOMES_FILE_NAME = 'outcomes.ckp';
 export const OUTCOMES_KIND: FileKind = Object.freeze({ content: 2, shard: 0 });
 
+export const RECEIPTS_FILE_NAME = 'receipts.ckp';
+export const RECEIPTS_KIND: FileKind = Object.freeze({ content: 3, shard: 0 });
+
 export function shardKind(shard: number): FileKind {
   return { content: 0, shard };
 }
@@ -149,15 +155,17 @@ export interface Manifest {
   /** The log that it was taken beside; not there in a repaired copy, whose log is yet to begin. */
   readonly log?: LogIdentity | undefined;
   readonly dedupe?: ManifestFile | undefined;
+  readonly receipts?: ManifestFile | undefined;
   readonly outcomes?: OutcomesFile | undefined;
 }
 
 /** All files that the manifest vouches for, and what is in them. */
 export function filesOf(manifest: Manifest): (ManifestFile & { readonly kind: FileKind })[] {
-  const { files, dedupe, outcomes } = manifest;
+  const { files, dedupe, receipts, outcomes } = manifest;
   return [
     ...files.map((file, shard) => ({ ...file, kind: shardKind(shard) })),
     ...(dedupe === undefined ? [] : [{ ...dedupe, kind: DEDUPE_KIND }]),
+    ...(receipts === undefined ? [] : [{ ...receipts, kind: RECEIPTS_KIND }]),
     ...(outcomes === undefined ? [] : [{ ...outcomes, kind: OUTCOMES_KIND }]),
   ];
 }

@@ -20,7 +20,7 @@
  *         36  entries in a block u32 · 40 replay seq f64 · 48 last seq f64: of all entries
  *         56  written at f64, ms · 64 the log's identity: first seq f64 (0 = none), nonce 16 B
  *         88  outcomes from f64 · 96 outcomes end f64 · 104 CRC-32 of checksums and outcomes, u32
- *        108  zeros
+ *        112  last update f64, ms: the latest of all entries · 120 zeros
  *
  * Why the key may lie here: whoever can read it can read every product beside it. It is random for each
  * data folder, and never leaves it.
@@ -41,7 +41,7 @@ export const BLOCK_ENTRIES = 8192;
 export const PART_MODE = 0o600;
 
 const MAGIC = Buffer.from('PSVCPART', 'latin1');
-const USED_BYTES = 108;
+const USED_BYTES = 120;
 
 assert.ok(USED_BYTES <= PART_HEADER_BYTES);
 
@@ -65,6 +65,8 @@ export interface PartHeader {
   /** The highest seq that an entry knows; 0 = none. */
   readonly lastSeq: number;
   readonly createdAtMs: number;
+  /** The latest commit time that an entry knows; 0 = none. */
+  readonly lastTimeMs: number;
   /** The log that it was taken beside; not there in a repaired copy, whose log is yet to begin. */
   readonly log: LogIdentity | undefined;
   /** The outcomes of the events from `outcomesFrom` to before `outcomesEnd`; that one was given by then. */
@@ -135,6 +137,7 @@ export function packPartHeader(header: PartHeader): Buffer {
   bytes.writeDoubleLE(header.outcomesFrom, 88);
   bytes.writeDoubleLE(header.outcomesEnd, 96);
   bytes.writeUInt32LE(header.tailCrc, 104);
+  bytes.writeDoubleLE(header.lastTimeMs, 112);
   bytes.writeUInt32LE(headerCrc(bytes), 12);
   return bytes;
 }
@@ -165,6 +168,7 @@ export function unpackPartHeader(bytes: Buffer): PartHeader | string {
     outcomesFrom: bytes.readDoubleLE(88),
     outcomesEnd: bytes.readDoubleLE(96),
     tailCrc: bytes.readUInt32LE(104),
+    lastTimeMs: bytes.readDoubleLE(112),
   };
 }
 

@@ -113,6 +113,7 @@ function writeAll(options: PartOptions, file: FileHandle): WrittenPart {
     replayFrom,
     lastSeq: copier.lastSeq,
     createdAtMs: nowMs,
+    lastTimeMs: copier.lastTimeMs,
     log,
     outcomesFrom: firstSeq,
     outcomesEnd: firstSeq + outcomes.length,

@@ -21,6 +21,7 @@ import {
   OUTCOMES_KIND,
   parseCheckpointName,
   parseWindowsName,
+  RECEIPTS_KIND,
   unpackManifest,
 } from './format.ts';
 import { keysIn, outcomesIn } from './windows.ts';
@@ -51,6 +52,8 @@ export interface CheckpointVisitor {
    * seq. The memory is reused.
    */
   readonly keys: (entries: Int32Array, count: number) => void;
+  /** For runs of receipts, those of the oldest keys first. The memory is reused. */
+  readonly receipts: (slots: SlotViews, first: number, count: number) => void;
   /** For runs of outcomes: of the events from `firstSeq` on, a byte each. */
   readonly outcomes: (firstSeq: number, bytes: Uint8Array) => void;
 }
@@ -111,6 +114,8 @@ export function readCheckpoint(
     if (content === DEDUPE_KIND.content) {
       const { entries, count } = keysIn(slots, first, frame.count);
       visitor.keys(entries, count);
+    } else if (content === RECEIPTS_KIND.content) {
+      visitor.receipts(slots, first, frame.count);
     } else if (content === OUTCOMES_KIND.content) {
       const from = firstSeq + frame.firstSeq * SLOT_BYTES;
       visitor.outcomes(from, outcomesIn(slots, first, frame.count, endSeq - from));

@@ -19,7 +19,7 @@ import type { LogIdentity } from '../log/log-identity.ts';
 import { SLOT_BYTES, SlotViews } from '../ring/slot.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
 import type { RestoreBoard, TakenShard } from '../store/restore-board.ts';
-import { ENTRY_BYTES, type Shard } from '../store/shard.ts';
+import { ENTRY_BYTES, ENTRY_UPDATED_AT, ENTRY_WORDS, type Shard } from '../store/shard.ts';
 import { clearImage, imageMemory, indexImage } from '../store/shard-image.ts';
 import type { HashKey } from '../threads/shared-memory.ts';
 import { checkpointName, windowsName } from './format.ts';
@@ -63,7 +63,10 @@ export interface RestoreOptions {
   readonly folder: string;
   /** `undefined` = everything entry by entry. */
   readonly image: ImageTarget | undefined;
-  readonly visitor: Pick<CheckpointVisitor, 'entries' | 'keys'>;
+  readonly visitor: Pick<CheckpointVisitor, 'entries' | 'keys' | 'receipts'> & {
+    /** Keys and receipts of all events before `seq` were handed out. */
+    readonly windowsBefore?: (seq: number) => void;
+  };
   /** Something is damaged, and something older serves instead. */
   readonly onDamaged: (name: string, replayFrom: number, fault: CheckpointFault) => void;
   /** That much was read. */
@@ -85,6 +88,8 @@ export interface Restored {
   readonly converted: number;
   /** The highest seq that is known of: the log must have it. */
   readonly lastSeq: number;
+  /** The latest commit time of all entries, ms; 0 = none. */
+  readonly lastTimeMs: number;
   readonly outcomes: readonly KnownOutcomes[];
   /** The first damage found, if something is missing because of it. */
   readonly damage: CheckpointFault | undefined;
@@ -169,6 +174,18 @@ function readImage(
   return read;
 }
 
+const NO_WINDOWS = { keys: () => undefined, receipts: () => undefined };
+
+/** The latest commit time among `count` entries from index `first` on. */
+function lastTimeOf({ doubles }: SlotViews, first: number, count: number): number {
+  let last = 0;
+  for (let i = first; i < first + count; i++) {
+    const at = doubles[(i * ENTRY_WORDS + ENTRY_UPDATED_AT) >> 1] as number;
+    if (at > last) last = at;
+  }
+  return last;
+}
+
 class Restorer {
   readonly #options: RestoreOptions;
   readonly #sets: readonly PartSet[];
@@ -177,6 +194,7 @@ class Restorer {
   #products = 0;
   #converted = 0;
   #lastSeq = 0;
+  #lastTimeMs = 0;
   #damage: CheckpointFault | undefined;
 
   constructor(options: RestoreOptions) {
@@ -197,6 +215,7 @@ class Restorer {
       products: this.#products,
       converted: this.#converted,
       lastSeq: this.#lastSeq,
+      lastTimeMs: this.#lastTimeMs,
       outcomes: this.#outcomes,
       damage: hasBase ? undefined : this.#damage,
     };
@@ -263,7 +282,7 @@ class Restorer {
       const checked = checkCheckpoint(files, folder, replayFrom, name);
       if ('reason' in checked) this.#noteDamage(name, replayFrom, checked);
       else {
-        this.#readChecked(checked, (entries, count) => visitor.keys(entries, count));
+        this.#readChecked(checked, visitor);
         return true;
       }
     }
@@ -289,10 +308,8 @@ class Restorer {
             this.#noteDamage(checkpointName(replayFrom), replayFrom, checked);
             return false;
           }
-          // Newer windows have all of its keys that count.
-          this.#readChecked(checked, (entries, count) => {
-            if (!hasWindows) visitor.keys(entries, count);
-          });
+          // Newer windows have all of its keys and receipts that count.
+          this.#readChecked(checked, hasWindows ? NO_WINDOWS : visitor);
           return true;
         },
       })),
@@ -324,22 +341,28 @@ class Restorer {
     return true;
   }
 
-  #readChecked(checked: ValidCheckpoint, keys: (entries: Int32Array, count: number) => void): void {
+  #readChecked(
+    checked: ValidCheckpoint,
+    windows: Pick<RestoreOptions['visitor'], 'keys' | 'receipts' | 'windowsBefore'>,
+  ): void {
     const { files, visitor, onBytes } = this.#options;
     const { manifest } = checked;
     readCheckpoint(files, checked, {
       entries: (entries, first, count) => {
         this.#lastSeq = Math.max(this.#lastSeq, lastSeqOf(entries, first, count));
+        this.#lastTimeMs = Math.max(this.#lastTimeMs, lastTimeOf(entries, first, count));
         visitor.entries(entries, first, count);
         onBytes(count * ENTRY_BYTES);
       },
-      keys,
+      keys: (entries, count) => windows.keys(entries, count),
+      receipts: (slots, first, count) => windows.receipts(slots, first, count),
       outcomes: (firstSeq, bytes) => this.#outcomes.push({ firstSeq, bytes }),
     });
     this.#products += manifest.entries;
     this.#converted += manifest.entries;
     this.#lastSeq = Math.max(this.#lastSeq, (manifest.outcomes?.endSeq ?? 1) - 1);
     this.#used.push({ replayFrom: manifest.replayFrom, log: manifest.log });
+    windows.windowsBefore?.(manifest.replayFrom);
   }
 
   /** All parts tell of outcomes, also those that were not needed otherwise. */
@@ -353,10 +376,11 @@ class Restorer {
   }
 
   #notePart({ header }: ReadPart): void {
-    const { replayFrom, log, lastSeq, outcomesEnd, entries } = header;
+    const { replayFrom, log, lastSeq, lastTimeMs, outcomesEnd, entries } = header;
     this.#used.push({ replayFrom, log });
     this.#products += entries;
     this.#lastSeq = Math.max(this.#lastSeq, lastSeq, outcomesEnd - 1);
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, lastTimeMs);
   }
 
   #noteDamage(name: string, replayFrom: number, fault: CheckpointFault): void {

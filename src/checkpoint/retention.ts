@@ -37,6 +37,8 @@ export interface RetentionOptions {
   readonly logFolder: string;
   readonly checkpointFolder: string;
   readonly set: PresentSet;
+  /** How many states of each are kept, if not two: one, when all was written anew because files were lost. */
+  readonly kept?: number | undefined;
   readonly retention: LogRetention;
   /** Names of what is known to be damaged; it covers nothing. */
   readonly damaged: readonly string[];
@@ -49,6 +51,8 @@ export interface Removed {
   /** Parts, windows, and whole checkpoints of format 1. */
   readonly checkpoints: number;
   readonly segments: number;
+  /** Segments from the future of the clock, while it decides by age; only there where some are. */
+  readonly futureSegments?: number;
 }
 
 /** Removes what may go. Throws what the file system throws; a second call goes on from there. */
@@ -67,7 +71,7 @@ export function applyRetention(options: RetentionOptions): Removed {
     if (!goOn()) return { checkpoints, segments: 0 };
   }
   if (covered === undefined) return { checkpoints, segments: 0 };
-  return { checkpoints, segments: removeSegments(options, covered) };
+  return { checkpoints, ...removeSegments(options, covered) };
 }
 
 interface Superseded {
@@ -78,10 +82,11 @@ interface Superseded {
 /**
  * What may go of the checkpoints, and the seq before which the log may; `undefined` = none of it may.
  */
-function whatIsCovered({ files, checkpointFolder: folder, set, damaged }: RetentionOptions): {
+function whatIsCovered(options: RetentionOptions): {
   readonly superseded: readonly Superseded[];
   readonly covered: number | undefined;
 } {
+  const { files, checkpointFolder: folder, set, damaged, kept = KEPT } = options;
   const isGood = ({ name }: Superseded) => !damaged.includes(name);
   const windows = listWindows(files, folder);
   // One series for each shard, and one for the windows, each newest first.
@@ -91,11 +96,11 @@ function whatIsCovered({ files, checkpointFolder: folder, set, damaged }: Retent
       ofShard.map((part) => ({ name: partFileName(part), isFolder: false, ...part })),
     ),
   ];
-  const second = series.map((all) => all.filter(isGood)[KEPT - 1]?.replayFrom);
+  const oldest = series.map((all) => all.filter(isGood)[kept - 1]?.replayFrom);
   const superseded: Superseded[] = series.flatMap((all, i) =>
-    all.filter(({ replayFrom }) => replayFrom < (second[i] ?? 0)),
+    all.filter(({ replayFrom }) => replayFrom < (oldest[i] ?? 0)),
   );
-  const reach = Math.min(...second.map((seq) => seq ?? 0));
+  const reach = Math.min(...oldest.map((seq) => seq ?? 0));
   if (reach === 0) return { superseded, covered: undefined };
   const foreign = listParts(files, folder).filter(
     ({ keyName, shards }) => keyName !== set.keyName || shards !== set.shards,
@@ -122,10 +127,11 @@ export function removeFolderOf(files: FileSystem, folder: string, name: string):
   files.removeFolder(join(folder, removed));
 }
 
-function removeSegments(options: RetentionOptions, covered: number): number {
-  const { files, logFolder, goOn } = options;
+function removeSegments(options: RetentionOptions, covered: number): Omit<Removed, 'checkpoints'> {
+  const { files, logFolder, goOn, retention } = options;
   const segments = listSegments(files, logFolder);
-  const keep = segments.findIndex((_, i) => !isRemovable(options, segments, i, covered));
+  const ages = 'bytes' in retention ? undefined : createdTimes(options, segments);
+  const keep = segments.findIndex((_, i) => !isRemovable(options, segments, ages, i, covered));
   let removed = 0;
   // Oldest first, so that what is left is always without gaps.
   for (const firstSeq of segments.slice(0, keep)) {
@@ -134,13 +140,15 @@ function removeSegments(options: RetentionOptions, covered: number): number {
     removed++;
     if (!goOn()) break;
   }
-  return removed;
+  const futureSegments = ages?.future ?? 0;
+  return { segments: removed, ...(futureSegments > 0 ? { futureSegments } : {}) };
 }
 
 /** Whether segment `i` may go, provided that all before it may. The newest never may. */
 function isRemovable(
   { files, logFolder, retention, nowMs }: RetentionOptions,
   segments: readonly number[],
+  ages: CreatedTimes | undefined,
   i: number,
   covered: number,
 ): boolean {
@@ -151,7 +159,35 @@ function isRemovable(
     return behind >= retention.bytes;
   }
   // All events of a segment are older than the next one.
-  return readSegmentHeader(files, logFolder, next).createdAtMs <= nowMs - retention.ageMs;
+  return (ages?.createdAtMs[i + 1] ?? nowMs) <= nowMs - retention.ageMs;
+}
+
+interface CreatedTimes {
+  /** When each segment was created, at the latest. */
+  readonly createdAtMs: readonly number[];
+  /** How many say that they were in the future. */
+  readonly future: number;
+}
+
+/**
+ * When the segments were created, as far as that can be believed. One from the future of the clock was
+ * made while the clock was wrong: it is older than the next one that is not, or than now. And none is
+ * older than one before it, whatever a clock that was behind has written.
+ */
+function createdTimes(
+  { files, logFolder, nowMs }: RetentionOptions,
+  segments: readonly number[],
+): CreatedTimes {
+  const said = segments.map((seq) => readSegmentHeader(files, logFolder, seq).createdAtMs);
+  const createdAtMs = [...said];
+  for (let i = said.length - 1, nextMs = nowMs; i >= 0; i--) {
+    if ((said[i] as number) <= nowMs) nextMs = said[i] as number;
+    createdAtMs[i] = nextMs;
+  }
+  for (let i = 1; i < said.length; i++) {
+    createdAtMs[i] = Math.max(createdAtMs[i] as number, createdAtMs[i - 1] as number);
+  }
+  return { createdAtMs, future: said.filter((ms) => ms > nowMs).length };
 }
 
 function size(files: FileSystem, folder: string, firstSeq: number): number {

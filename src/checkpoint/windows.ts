@@ -1,9 +1,13 @@
 /**
- * The two windows on the last events in a checkpoint: which keys are known (dedupe.ckp) and what
- * became of events (outcomes.ckp). Writing and reading; checkpoint thread, log thread at start, tools.
+ * The windows on the last events in a checkpoint: which keys are known (dedupe.ckp), the receipts of
+ * batches (receipts.ckp) and what became of events (outcomes.ckp). Writing and reading; checkpoint thread, log thread at start, tools.
  *
  * Keys: those of events before the windows' replay seq. The replay adds the others from the log; so it
  * starts no later than there, as if they were one more shard.
+ *
+ * Receipts: all that there are. Those that the log has from the windows' replay seq on, it brings again,
+ * in order. They are in the window before the appliers see anything of their batch, so none before
+ * that seq is missing; and before `end` below is taken, so that the log must reach up to them.
  *
  * Outcomes: an entry that was copied may hold events from its part's replay seq on, and those before it
  * in the entry's product can't be judged again at the replay; nor can those before the replay seq, which
@@ -23,6 +27,7 @@ import {
   DEDUPE_ENTRY_WORDS,
   type DedupeWindow,
 } from '../dedupe/dedupe-window.ts';
+import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { FRAME_HEADER_BYTES } from '../log/format.ts';
 import type { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { SLOT_BYTES, SLOT_WORDS, type SlotViews } from '../ring/slot.ts';
@@ -34,6 +39,8 @@ import {
   OUTCOMES_FILE_NAME,
   OUTCOMES_KIND,
   type OutcomesFile,
+  RECEIPTS_FILE_NAME,
+  RECEIPTS_KIND,
 } from './format.ts';
 import { type FrameFileOptions, type FrameSink, writeFrameFile } from './frame-file.ts';
 
@@ -43,6 +50,8 @@ const FRAME_BYTES = FRAME_SLOTS * SLOT_BYTES;
 
 export interface CheckpointWindows {
   readonly dedupe: DedupeWindow;
+  /** `undefined` = none are known. */
+  readonly receipts: ReceiptWindow | undefined;
   /** `undefined` = none are known. */
   readonly outcomes: OutcomesSource | undefined;
 }
@@ -61,14 +70,15 @@ export interface KnownOutcomes {
   readonly bytes: Uint8Array;
 }
 
-/** Writes both files. Throws what the file system, the rests and the wait throw. */
+/** Writes the files. Throws what the file system, the rests and the wait throw. */
 export function writeWindows(
   file: FrameFileOptions,
-  { dedupe, outcomes }: CheckpointWindows,
+  { dedupe, receipts, outcomes }: CheckpointWindows,
   replayFrom: number,
-): Pick<Manifest, 'dedupe' | 'outcomes'> {
+): Pick<Manifest, 'dedupe' | 'receipts' | 'outcomes'> {
   return {
     dedupe: writeKeys(file, dedupe, replayFrom),
+    receipts: receipts === undefined ? undefined : writeReceipts(file, receipts),
     outcomes: outcomes === undefined ? undefined : writeOutcomes(file, copyOutcomes(outcomes, 1)),
   };
 }
@@ -81,6 +91,21 @@ function writeKeys(file: FrameFileOptions, window: DedupeWindow, replayFrom: num
     for (const count of window.entriesBefore(replayFrom, entries)) {
       appendBytes(append, frame, count * DEDUPE_ENTRY_BYTES);
     }
+  });
+}
+
+function writeReceipts(file: FrameFileOptions, window: ReceiptWindow): ManifestFile {
+  const memory = new ArrayBuffer(FRAME_HEADER_BYTES + FRAME_BYTES);
+  const frame = Buffer.from(memory);
+  return writeFrameFile(file, RECEIPTS_FILE_NAME, RECEIPTS_KIND, (append) => {
+    let count = 0;
+    for (const { bytes } of window.all()) {
+      frame.set(bytes, FRAME_HEADER_BYTES + count * SLOT_BYTES);
+      if (++count < FRAME_SLOTS) continue;
+      append(frame, count);
+      count = 0;
+    }
+    if (count > 0) append(frame, count);
   });
 }
 

@@ -11,7 +11,7 @@ import {
   formatDuration,
   parseBytes,
   parseDuration,
-  parseInteger,
+  parseSignedInteger,
 } from './quantity.ts';
 import {
   CONFIG_KEYS,
@@ -65,7 +65,7 @@ export function loadConfig(env: Environment): Config {
 function parse(kind: VariableKind, text: string): string | number | undefined {
   switch (kind) {
     case 'integer':
-      return parseInteger(text);
+      return parseSignedInteger(text);
     case 'bytes':
       return parseBytes(text);
     case 'duration':

@@ -1,6 +1,6 @@
 /**
  * The grammar of the numbers in the configuration: integers, sizes in bytes and durations.
- * Pure text functions, any thread. Strict on purpose: no signs, fractions, exponents, leading
+ * Pure text functions, any thread. Strict on purpose: no signs (but for integers that may be negative), fractions, exponents, leading
  * zeros, spaces or other spellings of a unit, so that a value never means something else than it
  * seems to. KB, MB, GB and TB are powers of 1024, like KiB, MiB, GiB and TiB.
  */
@@ -29,6 +29,13 @@ const WHOLE_NUMBER = /^(0|[1-9][0-9]*)([A-Za-z]*)$/;
 /** Reads digits alone, `0` … 2^53−1; `undefined` for any other text. */
 export function parseInteger(text: string): number | undefined {
   return parseScaled(text, (unit) => (unit === '' ? 1 : undefined));
+}
+
+/** Reads digits alone, or behind a minus: −2^53+1 … 2^53−1, without `-0`; `undefined` for any other text. */
+export function parseSignedInteger(text: string): number | undefined {
+  if (!text.startsWith('-')) return parseInteger(text);
+  const value = parseInteger(text.slice(1));
+  return value === undefined || value === 0 ? undefined : -value;
 }
 
 /** Reads `4096`, `4096B`, `64KB`, `64KiB` … `1TB` into bytes; `undefined` for any other text. */

@@ -111,6 +111,14 @@ export const ConfigSchema = Type.Object({
     description:
       'When a POST is answered if it does not say: accepted (in memory), durable (flushed to disk) or applied (durable, and every read shows it)',
   }),
+  stockMin: integer({
+    env: 'STOCK_MIN',
+    defaultText: '0',
+    minimum: -Number.MAX_SAFE_INTEGER,
+    maximum: 0,
+    description:
+      'The least stock that an event may set; below zero where a shop has backorders or oversells',
+  }),
   logLevel: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
     env: 'LOG_LEVEL',
     defaultText: 'info',
@@ -191,7 +199,7 @@ export const ConfigSchema = Type.Object({
     minimum: 1_000,
     maximum: 100_000_000,
     description:
-      'Events with an Idempotency-Key or event_id whose repetition is known, at least; takes 32 bytes × the next power of two from 8,192 more than this (32 MB for the default)',
+      'Events with an Idempotency-Key or event_id whose repetition is known, at least; takes 32 bytes × the next power of two from 8,192 more than this (32 MB for the default), and 160 bytes for each batch whose key is remembered: as many, but 1,024 to 65,536',
   }),
   changesHeartbeatMs: duration({
     env: 'CHANGES_HEARTBEAT',

@@ -3,6 +3,7 @@
  * it survives the log thread. The log thread writes; the checkpoint's thread reads the entries.
  *
  *   byte   0  oldest   i32  position of the oldest entry
+ *          4  gaps     i32  1 = entries were removed, or were left out by a checkpoint
  *         64  added    i32  position behind the newest entry
  *        128  rewound  i32  how often a successor took entries back
  *        192  entries  capacity × 24 bytes, the one at a position at `position & mask`:
@@ -40,6 +41,7 @@ const SEQ = 4;
 
 const LINE_WORDS = 16;
 const OLDEST = 0;
+const GAPS = 1;
 const ADDED = LINE_WORDS;
 const REWOUND = 2 * LINE_WORDS;
 const ENTRIES_BYTE = 3 * LINE_WORDS * 4;
@@ -109,6 +111,28 @@ export class DedupeWindow {
     return (Atomics.load(this.#cursors, ADDED) - Atomics.load(this.#cursors, OLDEST)) | 0;
   }
 
+  /** Seq of the newest entry; 0 = there is none. Log thread; for others, a guess. */
+  get newestSeq(): number {
+    if (this.size === 0) return 0;
+    return this.#seqAt(((this.#cursors[ADDED] as number) - 1) & this.#mask);
+  }
+
+  /**
+   * The seq from which on every keyed event is known; those before it may have been forgotten. Any
+   * thread.
+   */
+  get knownFrom(): number {
+    for (;;) {
+      const oldest = Atomics.load(this.#cursors, OLDEST);
+      if (Atomics.load(this.#cursors, GAPS) === 0) return 0;
+      // Entries were removed, so there is one. Pairs with the removal in `add`, before it overwrites.
+      const e = (oldest & this.#mask) * DEDUPE_ENTRY_WORDS;
+      const words = [0, 1].map((i) => Atomics.load(this.#entries, e + SEQ + i));
+      if (Atomics.load(this.#cursors, OLDEST) !== oldest) continue;
+      return new Float64Array(Int32Array.from(words).buffer)[0] as number;
+    }
+  }
+
   /**
    * The seq of the event with this fingerprint (four words of `words` from `at`), KEY_UNKNOWN, or
    * KEY_CONFLICT when the key is known with another content. Log thread.
@@ -141,9 +165,10 @@ export class DedupeWindow {
 
   /**
    * Adds `count` ≥ 1 entries of a checkpoint, oldest first, as `entriesBefore` gave them; returns the
-   * last one's seq. Log thread.
+   * last one's seq. What came before them may have been forgotten by then. Log thread.
    */
   restore(entries: Int32Array, count: number): number {
+    Atomics.store(this.#cursors, GAPS, 1);
     for (let e = 0; e < count * DEDUPE_ENTRY_WORDS; e += DEDUPE_ENTRY_WORDS) {
       this.#seqWords[0] = entries[e + SEQ] as number;
       this.#seqWords[1] = entries[e + SEQ + 1] as number;
@@ -221,6 +246,7 @@ export class DedupeWindow {
     while (this.#index[cell] !== place + 1 && this.#index[cell] !== 0)
       cell = (cell + 1) & this.#cellMask;
     if (this.#index[cell] !== 0) this.#empty(cell);
+    Atomics.store(this.#cursors, GAPS, 1);
     Atomics.store(this.#cursors, OLDEST, (position + 1) | 0);
   }
 

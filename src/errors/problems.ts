@@ -90,7 +90,18 @@ export const PROBLEMS = {
   'precondition-failed': {
     status: 412,
     title: 'Precondition failed',
-    detail: 'The product does not have the version that If-Match names.',
+    detail: 'The product is not as If-Match or If-None-Match asks for.',
+  },
+  'idempotency-in-progress': {
+    status: 409,
+    title: 'Idempotency in progress',
+    detail: 'A request with this Idempotency-Key is still being taken; retry when it is over.',
+  },
+  'idempotency-expired': {
+    status: 409,
+    title: 'Idempotency expired',
+    detail:
+      'The batch under this Idempotency-Key was not finished, and which of its events were taken is no longer known. Compare, and send what is missing under a new key.',
   },
   'cursor-expired': {
     status: 410,

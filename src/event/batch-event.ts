@@ -5,47 +5,69 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifySchemaValidationError } from 'fastify';
 import { ajv } from './ajv.ts';
-import { eventFaults, futureFaults, isTooFarAhead } from './event-faults.ts';
+import { eventFaults } from './event-faults.ts';
 import { eventTimeMs } from './event-time.ts';
+import { futureFault, isTooFarAhead } from './event-time-faults.ts';
 import { type JudgedEvent, partialEvent, partialFaults, setsField } from './partial-event.ts';
 import { productEventBody } from './product-event-body.ts';
 
-const { price, stock, ...members } = productEventBody.properties;
+/** The judge of a batch's events, by the rules of one configuration. */
+export interface BatchEvents {
+  /** The least stock that they may set. */
+  readonly stockMin: number;
+  /** Judges one parsed event at the time `nowMs`. */
+  judge(value: unknown, nowMs: number): JudgedEvent;
+}
 
-const fullEvent = Type.Object(
-  { ...members, price, stock, partial: Type.Optional(Type.Literal(false)) },
-  { additionalProperties: false },
-);
-const partial = partialEvent({ ...members, partial: Type.Literal(true) });
+function schemasOf(stockMin: number) {
+  const { price, stock, ...members } = productEventBody(stockMin).properties;
+  return {
+    full: Type.Object(
+      { ...members, price, stock, partial: Type.Optional(Type.Literal(false)) },
+      { additionalProperties: false },
+    ),
+    partial: partialEvent({ ...members, partial: Type.Literal(true) }, stockMin),
+  };
+}
+
+type Schemas = ReturnType<typeof schemasOf>;
+type BatchEvent = Static<Schemas['full']> | Static<Schemas['partial']['judged']>;
 
 /** One event of a batch, as the API's description shows it. */
-export const batchEventSchema = Type.Union([fullEvent, ...partial.described], {
-  $id: 'BatchEvent',
-  description: 'With "partial": true, either price or stock may be missing.',
-});
-
-type BatchEvent = Static<typeof fullEvent> | Static<typeof partial.judged>;
-
-const isFull = ajv.compile<BatchEvent>(fullEvent);
-const isPartial = ajv.compile<BatchEvent>(partial.judged);
+export function batchEventSchema(stockMin: number) {
+  const { full, partial } = schemasOf(stockMin);
+  return Type.Union([full, ...partial.described], {
+    $id: 'BatchEvent',
+    description: 'With "partial": true, either price or stock may be missing.',
+  });
+}
 
 const NO_FIELD = 'A partial event needs price or stock.';
 
-/** Judges one parsed event at the time `nowMs`. */
-export function judgeBatchEvent(value: unknown, nowMs: number): JudgedEvent {
-  if (saysPartial(value)) {
-    if (!isPartial(value) || !setsField(value)) {
-      return { faults: partialFaults(value, isPartial.errors, nowMs, NO_FIELD) };
+/** Compiles the schemas, which takes some milliseconds: once for a service. */
+export function batchEvents(stockMin: number): BatchEvents {
+  const { full, partial } = schemasOf(stockMin);
+  const isFull = ajv.compile<BatchEvent>(full);
+  const isPartial = ajv.compile<BatchEvent>(partial.judged);
+
+  function judge(value: unknown, nowMs: number): JudgedEvent {
+    if (saysPartial(value)) {
+      if (!isPartial(value) || !setsField(value)) {
+        const rules = { nowMs, stockMin, noField: NO_FIELD };
+        return { faults: partialFaults(value, isPartial.errors, rules) };
+      }
+    } else if (!isFull(value)) {
+      const errors = isFull.errors as FastifySchemaValidationError[];
+      return { faults: eventFaults(value, errors, { nowMs, stockMin }) };
     }
-  } else if (!isFull(value)) {
-    return { faults: eventFaults(value, isFull.errors as FastifySchemaValidationError[], nowMs) };
+    const { product_id: productId, price, stock, occurred_at, event_id: eventId } = value;
+    const occurredAtMs = occurred_at === undefined ? undefined : eventTimeMs(occurred_at);
+    if (occurredAtMs !== undefined && isTooFarAhead(occurredAtMs, nowMs)) {
+      return { faults: [futureFault(occurredAtMs, nowMs)] };
+    }
+    return { event: { productId, price, stock, occurredAtMs }, eventId };
   }
-  const occurredAtMs = value.occurred_at === undefined ? undefined : eventTimeMs(value.occurred_at);
-  if (isTooFarAhead(occurredAtMs, nowMs)) return { faults: futureFaults() };
-  return {
-    event: { productId: value.product_id, price: value.price, stock: value.stock, occurredAtMs },
-    eventId: value.event_id,
-  };
+  return { stockMin, judge };
 }
 
 function saysPartial(value: unknown): boolean {

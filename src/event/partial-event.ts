@@ -11,7 +11,6 @@ import { eventFaults } from './event-faults.ts';
 import type { ProductEvent } from './product-event.ts';
 import { productEventBody } from './product-event-body.ts';
 
-const { price, stock } = productEventBody.properties;
 const CLOSED = { additionalProperties: false };
 
 /** A valid event, or everything that is wrong with it. */
@@ -19,8 +18,9 @@ export type JudgedEvent =
   | { readonly event: ProductEvent; readonly eventId: string | undefined }
   | { readonly faults: readonly BodyFault[] };
 
-/** Both schemas of an object of `members` and a field or two. */
-export function partialEvent<M extends TProperties>(members: M) {
+/** Both schemas of an object of `members` and a field or two, stock from `stockMin` on. */
+export function partialEvent<M extends TProperties>(members: M, stockMin: number) {
+  const { price, stock } = productEventBody(stockMin).properties;
   const mayHavePrice = Type.Optional(price);
   const mayHaveStock = Type.Optional(stock);
   return {
@@ -36,10 +36,12 @@ export function partialEvent<M extends TProperties>(members: M) {
 export function partialFaults(
   body: unknown,
   errors: readonly ErrorObject[] | null | undefined,
-  nowMs: number,
-  noField: string,
+  { nowMs, stockMin, noField }: { nowMs: number; stockMin: number; noField: string },
 ): readonly BodyFault[] {
-  const faults = eventFaults(body, (errors ?? []) as FastifySchemaValidationError[], nowMs);
+  const faults = eventFaults(body, (errors ?? []) as FastifySchemaValidationError[], {
+    nowMs,
+    stockMin,
+  });
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return faults;
   if (Object.hasOwn(body, 'price') || Object.hasOwn(body, 'stock')) return faults;
   return [...faults, { pointer: '', detail: noField }];

@@ -6,13 +6,13 @@ export interface ProductEvent {
   readonly productId: string;
   /** Finite, ≥ 0; `undefined` leaves it as it is. */
   readonly price: number | undefined;
-  /** Integer, 0 … 2^53−1; `undefined` leaves it as it is. */
+  /** Integer, −2^53+1 … 2^53−1 (STOCK_MIN is for the schemas to hold); `undefined` leaves it as it is. */
   readonly stock: number | undefined;
   /** Milliseconds since the epoch; `undefined` means the time of arrival. */
   readonly occurredAtMs: number | undefined;
   /** Delists the product; price and stock are `undefined` then. Without it, one of them is not. */
   readonly isDelete?: boolean | undefined;
-  /** The seq that the product must have when this is applied, or EXPECTED_ANY; else it is refused. */
+  /** The seq that the product must have when this is applied, EXPECTED_ANY or EXPECTED_UNLISTED. */
   readonly expectedSeq?: number | undefined;
   /** What makes a repetition known: three Int32s, see event/fingerprint.ts. */
   readonly key?: Int32Array | undefined;

@@ -1,6 +1,9 @@
 /**
- * What may be a product id: 1–64 bytes of UTF-8, no control characters, no lone surrogates.
- * Main thread; pure functions.
+ * What may be a product id: 1–64 bytes of UTF-8, no control characters, no lone surrogates, and neither
+ * `.` nor `..`: in a URL these are steps, written %2E too (WHATWG URL, RFC 3986 section 5.2.4), so that
+ * browsers, fetch, requests and curl turn /products/.. into another path before they send it. All other
+ * ids come through those unchanged, percent-encoded (test/http/ids-in-urls.test.ts). Main thread; pure
+ * functions.
  */
 import { Buffer } from 'node:buffer';
 
@@ -18,7 +21,12 @@ export function isProductId(id: string): boolean {
     if (unit > 0x7e) return productIdFaults(id).length === 0;
     if (unit < 0x20) return false;
   }
-  return true;
+  return !isDots(id);
+}
+
+/** Whether URLs take `id` for a step. */
+function isDots(id: string): boolean {
+  return id === '.' || id === '..';
 }
 
 /** Lists every rule that `id` breaks, one sentence each; empty for a valid id. */
@@ -30,5 +38,8 @@ export function productIdFaults(id: string): string[] {
   }
   if (CONTROL.test(id)) faults.push('product_id must not contain control characters.');
   if (!id.isWellFormed()) faults.push('product_id must not contain lone surrogates.');
+  if (isDots(id)) {
+    faults.push('product_id must not be . or .., which URLs can not carry.');
+  }
   return faults;
 }

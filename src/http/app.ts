@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { compilersFactory } from '../event/ajv.ts';
 import type { BulkIntake } from '../intake/bulk-intake.ts';
 import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
@@ -21,6 +22,7 @@ import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connectio
 import { docsRoutes } from './documentation/docs-routes.ts';
 import { EventOffers } from './event-offers.ts';
 import { askForBodiesLate } from './expect-continue.ts';
+import { FutureEvents } from './future-events.ts';
 import { AppliedGate, type AppliedProgress } from './guards/applied-gate.ts';
 import { RouteGuard } from './guards/route-guard.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
@@ -39,6 +41,8 @@ export interface AppDeps {
   readonly bulk: BulkIntake;
   /** The keys known to the sequencer. */
   readonly known: DedupeWindow;
+  /** The receipts of batches known to it. */
+  readonly receipts: ReceiptWindow;
   readonly applied: AppliedEvents;
   readonly watermark: AppliedProgress;
   readonly products: ProductRepository;
@@ -59,7 +63,7 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  * under load is `ConnectionDrain`'s part, before `close`.
  */
 export function buildApp(deps: AppDeps): FastifyInstance {
-  const { intake, bulk, known, applied, watermark, products, catalogue, changes } = deps;
+  const { intake, bulk, known, receipts, applied, watermark, products, catalogue, changes } = deps;
   const { lifecycle, limits, ackDefault, logger } = deps;
   const nextRequestId = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
@@ -87,14 +91,26 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
   guard.watch(app);
-  docsRoutes(app, { nextRequestId, handleError });
-  const offers = new EventOffers({ intake, lifecycle, applied, ackDefault });
-  app.register(async (scope) => eventRoutes(scope, { offers, lifecycle }));
+  const { stockMin } = limits;
+  docsRoutes(app, { nextRequestId, handleError, stockMin });
+  const future = new FutureEvents(logger);
+  const offers = new EventOffers({ intake, receipts, lifecycle, applied, ackDefault });
+  app.register(async (scope) => eventRoutes(scope, { offers, lifecycle, stockMin, future }));
   app.register(async (scope) =>
-    batchRoute(scope, { intake: bulk, known, lifecycle, applied, ackDefault, limits, untimed }),
+    batchRoute(scope, {
+      intake: bulk,
+      known,
+      receipts,
+      lifecycle,
+      applied,
+      ackDefault,
+      limits,
+      untimed,
+      future,
+    }),
   );
-  app.register(async (scope) => productPatchRoute(scope, { offers, lifecycle }));
-  app.register(async (scope) => productDelistRoute(scope, { offers, lifecycle }));
+  app.register(async (scope) => productPatchRoute(scope, { offers, lifecycle, stockMin, future }));
+  app.register(async (scope) => productDelistRoute(scope, { offers, lifecycle, future }));
   // Behind the scopes above, so that the document shows writes first. As a plugin like them: what is
   // thrown among these routes is thrown by `listen`.
   app.register(async () => {

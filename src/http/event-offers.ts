@@ -2,22 +2,31 @@
  * Offers the single event of a request to the intake and answers what is decided at once; the rest
  * its waiter answers. All routes that write one event share this. Main thread; the hot path.
  */
+
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import type { ProblemCode } from '../errors/problems.ts';
 import { fingerprintKey } from '../event/fingerprint.ts';
 import type { ProductEvent } from '../event/product-event.ts';
 import type { AckLevel, EventIntake, EventWaiter, Offer } from '../intake/event-intake.ts';
 import { retryOnLaterTurns } from '../later-turns.ts';
 import type { Lifecycle } from '../lifecycle.ts';
-import { PendingAck, PendingApplied } from './answers/pending-ack.ts';
+import { type AckRaisedBy, PendingAck, PendingApplied } from './answers/pending-ack.ts';
 import { isGone, sendJson, sendProblem } from './answers/respond.ts';
 import type { AppliedEvents } from './applied-events.ts';
 import { sendClosed } from './guards/phase-guard.ts';
+import {
+  conditionName,
+  expectedSeqOf,
+  hasCondition,
+  refusedCondition,
+} from './requests/conditions.ts';
 import { idempotencyKeyOf, refusedIdempotencyKey } from './requests/idempotency-key.ts';
-import { expectedSeqOf, refusedIfMatch } from './requests/if-match.ts';
 
 export interface EventOfferDeps {
   readonly intake: EventIntake;
+  /** The keys of batches, which no single event may come under. */
+  readonly receipts: ReceiptWindow;
   readonly lifecycle: Lifecycle;
   readonly applied: AppliedEvents;
   /** What a write is answered with when the request does not ask. */
@@ -48,40 +57,62 @@ export class EventOffers {
     if (
       eventId === undefined &&
       headers['idempotency-key'] === undefined &&
-      headers['if-match'] === undefined
+      !hasCondition(headers)
     ) {
       this.#offer(event, ack ?? ackDefault, reply);
       return;
     }
-    if (refusedIdempotencyKey(request, reply) || refusedIfMatch(request, reply)) return;
+    if (refusedIdempotencyKey(request, reply) || refusedCondition(request, reply)) return;
     const expectedSeq = expectedSeqOf(request);
     const requestKey = idempotencyKeyOf(request);
     let key: Int32Array | undefined;
     if (eventId !== undefined) key = fingerprintKey('event', eventId);
-    else if (requestKey !== undefined) key = fingerprintKey('request', requestKey);
+    else if (requestKey !== undefined) {
+      key = fingerprintKey('request', requestKey);
+      if (this.#deps.receipts.find(key) !== undefined) {
+        const detail = 'A batch came before under this Idempotency-Key.';
+        sendProblem(reply, 'idempotency-conflict', { detail, outcome: 'none' });
+        return;
+      }
+    }
 
     if (expectedSeq !== undefined && (ack ?? 'applied') !== 'applied') {
-      const detail = 'With If-Match, ack must be applied or left out: only then it is decided.';
+      const name = conditionName(expectedSeq);
+      const detail = `With ${name}, ack must be applied or left out: only then it is decided.`;
       sendProblem(reply, 'invalid-parameter', { detail, outcome: 'none' });
       return;
     }
     let level = expectedSeq === undefined ? (ack ?? ackDefault) : 'applied';
     // Whether it is a repetition is known when it is durable, and not before.
-    if (key !== undefined && level === 'accepted') level = 'durable';
-    this.#offer({ ...event, expectedSeq, key }, level, reply);
+    let raisedBy: AckRaisedBy | undefined;
+    if (key !== undefined && level === 'accepted') {
+      level = 'durable';
+      raisedBy = eventId === undefined ? 'idempotency-key' : 'event_id';
+    }
+    this.#offer({ ...event, expectedSeq, key }, level, reply, raisedBy);
   }
 
-  #offer(event: ProductEvent, level: AckLevel, reply: FastifyReply): void {
-    const waiter = this.#waiterFor(level, reply, event);
+  #offer(
+    event: ProductEvent,
+    level: AckLevel,
+    reply: FastifyReply,
+    raisedBy?: AckRaisedBy | undefined,
+  ): void {
+    const waiter = this.#waiterFor(level, reply, event, raisedBy);
     const answer = this.#deps.intake.offer(event, waiter);
     if (answer === 'queued' && waiter !== undefined) return;
     if (answer === 'undecided') this.#offerAgain(event, waiter, reply);
     else this.#settle(answer, event, waiter, reply);
   }
 
-  #waiterFor(level: AckLevel, reply: FastifyReply, event: ProductEvent): EventWaiter | undefined {
+  #waiterFor(
+    level: AckLevel,
+    reply: FastifyReply,
+    event: ProductEvent,
+    raisedBy: AckRaisedBy | undefined,
+  ): EventWaiter | undefined {
     const { intake, applied } = this.#deps;
-    if (level === 'durable') return new PendingAck(reply, event.productId, intake);
+    if (level === 'durable') return new PendingAck(reply, event.productId, intake, raisedBy);
     if (level === 'applied') return new PendingApplied(reply, event, intake, applied);
     return undefined;
   }

@@ -13,6 +13,8 @@ export class Batch {
   onSeqs: ((from: number, to: number) => void) | undefined;
   /** Events queued and not yet settled. */
   inFlight = 0;
+  /** Receipts of it that are queued and not yet settled. */
+  receiptsInFlight = 0;
   /** Events that are durable now and were not before. */
   accepted = 0;
   /** Events that were known already, under the same key. */
@@ -27,6 +29,11 @@ export class Batch {
     return this.#hasFailed;
   }
 
+  /** Whether nothing of it is on its way. */
+  get isSettled(): boolean {
+    return this.inFlight + this.receiptsInFlight === 0;
+  }
+
   fail(): void {
     if (this.#hasFailed) return;
     this.#hasFailed = true;
@@ -36,6 +43,13 @@ export class Batch {
   /** Whether anything of it was ever queued. */
   get isEmpty(): boolean {
     return this.inFlight + this.accepted + this.duplicates === 0;
+  }
+
+  /** `count` events are on record from before, between these two seqs (0 = not known). */
+  noteKnown(count: number, firstSeq: number, lastSeq: number): void {
+    this.duplicates += count;
+    if (firstSeq > 0 && (this.firstSeq === 0 || firstSeq < this.firstSeq)) this.firstSeq = firstSeq;
+    if (lastSeq > this.lastSeq) this.lastSeq = lastSeq;
   }
 
   /** The events with the seqs `from` to `to` are durable, as of now or from before. */

@@ -209,6 +209,19 @@ export class BulkIntake {
     this.#claimed = (this.#claimed + count) | 0;
   }
 
+  /**
+   * Queues a receipt of the batch, behind all that is queued of it by now: `write` is given the slot.
+   * There must be room.
+   */
+  claimReceipt(batch: Batch, write: (slots: SlotViews, index: number) => void): void {
+    const index = this.nextSlot();
+    assert.ok(index >= 0);
+    write(this.#ring.slots, index);
+    this.#runs.addReceipt(batch);
+    if (this.inFlight === 0) this.#rate.started(performance.now());
+    this.#claimed = (this.#claimed + 1) | 0;
+  }
+
   /** Hands everything claimed to the log thread, and counts what it has settled by now. */
   publish(): void {
     this.#lookAtLive();
@@ -227,7 +240,7 @@ export class BulkIntake {
 
   /** Resolves when all of the batch that is queued is settled, or the batch has failed. */
   whenSettled(batch: Batch): Promise<void> {
-    return this.#when(batch, () => batch.inFlight === 0);
+    return this.#when(batch, () => batch.isSettled);
   }
 
   #when(batch: Batch, isDue: () => boolean): Promise<void> {
@@ -293,7 +306,7 @@ export class BulkIntake {
     const before = performance.now() - this.#options.storageTimeoutMs;
     this.#runs.failQueuedBefore(before);
     for (const { batch, sinceMs } of this.#waiting) {
-      if (batch.inFlight === 0 && sinceMs <= before) batch.fail();
+      if (batch.isSettled && sinceMs <= before) batch.fail();
     }
     this.#wakeDue();
   }

@@ -25,12 +25,13 @@ import {
   publishHead,
 } from '../ring/intake-ring.ts';
 import {
-  EXPECTED_ANY,
+  EXPECTED_UNLISTED,
   FLAG_ARRIVAL_TIME,
   FLAG_CONFLICT,
   FLAG_DUPLICATE,
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
+  FLAG_IF_UNLISTED,
   FLAG_RESERVED,
   KIND_DELETE,
   KIND_UPSERT,
@@ -194,11 +195,11 @@ export class RingIntake implements EventIntake {
     if (idBytes < 0) throw new TypeError('product id out of range');
     if (price !== undefined && !(price >= 0 && price < Infinity))
       throw new TypeError('price out of range');
-    if (stock !== undefined && !(Number.isSafeInteger(stock) && stock >= 0))
+    if (stock !== undefined && !Number.isSafeInteger(stock))
       throw new TypeError('stock out of range');
     if ((price === undefined && stock === undefined) !== isDelete)
       throw new TypeError('a delete has no fields, and everything else has one');
-    if (!Number.isSafeInteger(expectedSeq) || expectedSeq < EXPECTED_ANY)
+    if (!Number.isSafeInteger(expectedSeq) || expectedSeq < EXPECTED_UNLISTED)
       throw new TypeError('expected seq out of range');
     // A product whose times were once NaN would take no event any more.
     if (event.occurredAtMs !== undefined && !Number.isFinite(event.occurredAtMs))
@@ -217,6 +218,7 @@ export class RingIntake implements EventIntake {
       flags |= FLAG_RESERVED;
     }
     if (event.occurredAtMs === undefined) flags |= FLAG_ARRIVAL_TIME;
+    if (expectedSeq === EXPECTED_UNLISTED) flags |= FLAG_IF_UNLISTED;
     doubles[d + SLOT_SEQ] = 0;
     doubles[d + SLOT_OCCURRED_AT] = event.occurredAtMs ?? Date.now();
     // −0 and 0 are one price; the sum makes them one bit pattern.

@@ -25,6 +25,8 @@ interface Run {
   readonly batch: Batch;
   /** Whether any of them has a key, so that the sequencer may have dropped it. */
   readonly isKeyed: boolean;
+  /** Whether these are no events, but the batch's receipts. */
+  readonly isReceipts: boolean;
   /** Number of the run's first unsettled event. */
   number: number;
   /** Unsettled events. */
@@ -62,19 +64,26 @@ export class SlotRuns {
       mayExtend &&
       last.batch === batch &&
       last.isKeyed === isKeyed &&
+      !last.isReceipts &&
       last.number + last.count === number
     ) {
       last.count++;
     } else {
-      this.#runs.push({ batch, isKeyed, number, count: 1, queuedAtMs: performance.now() });
+      this.#push({ batch, isKeyed, number }, 1, false);
     }
     batch.inFlight++;
   }
 
   /** Adds the next `count` slots. */
-  addRun({ batch, isKeyed, number }: NewRun, count: number): void {
-    this.#runs.push({ batch, isKeyed, number, count, queuedAtMs: performance.now() });
-    batch.inFlight += count;
+  addRun(run: NewRun, count: number): void {
+    this.#push(run, count, false);
+    run.batch.inFlight += count;
+  }
+
+  /** Adds the next slot: a receipt of `batch`. */
+  addReceipt(batch: Batch): void {
+    this.#push({ batch, isKeyed: false, number: 0 }, 1, true);
+    batch.receiptsInFlight++;
   }
 
   /**
@@ -108,15 +117,24 @@ export class SlotRuns {
     }
   }
 
+  #push({ batch, isKeyed, number }: NewRun, count: number, isReceipts: boolean): void {
+    const queuedAtMs = performance.now();
+    this.#runs.push({ batch, isKeyed, isReceipts, number, count, queuedAtMs });
+  }
+
   /** Settles the run's next `count` slots, from the cursor `from` on. */
   #settleRun(run: Run, from: number, count: number): void {
     const { batch, number } = run;
+    run.number += count;
+    run.count -= count;
+    if (run.isReceipts) {
+      batch.receiptsInFlight -= count;
+      return;
+    }
     batch.accepted += run.isKeyed
       ? this.#settleKeyed(batch, number, from, count)
       : this.#settlePlain(batch, from, count);
     batch.inFlight -= count;
-    run.number += count;
-    run.count -= count;
   }
 
   /**

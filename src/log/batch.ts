@@ -7,7 +7,7 @@
  *   bulk  ───┼────── batch ───────┼──────── pending ────────┼──▶     seq behind those
  *
  * A slot whose key is in the dedupe window is dropped: it gets the seq of the first and no place in
- * the frame. Everything else is kept and numbered.
+ * the frame. Everything else is kept and numbered, receipts of batches (dedupe/batch-receipt.ts) too.
  *
  * Fairness: an event of the live ring is in the next frame, whatever the bulk ring holds, so it
  * waits for the flush of one frame and for its own. While live events keep coming, frames are kept
@@ -15,12 +15,14 @@
  * the commit ring: a live event never waits for the appliers because of bulk.
  */
 import assert from 'node:assert/strict';
+import { isReceipt } from '../dedupe/batch-receipt.ts';
 import {
   type DedupeWindow,
   KEY_CONFLICT,
   KEY_UNKNOWN,
   UNCOMMITTED_MAX,
 } from '../dedupe/dedupe-window.ts';
+import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import {
   INTAKE_HEAD,
   INTAKE_TAIL,
@@ -30,11 +32,13 @@ import {
 } from '../ring/intake-ring.ts';
 import {
   copySlots,
+  FLAG_ARRIVAL_TIME,
   FLAG_CONFLICT,
   FLAG_DUPLICATE,
   SLOT_DOUBLES,
   SLOT_FINGERPRINT,
   SLOT_META,
+  SLOT_OCCURRED_AT,
   SLOT_SEQ,
   SLOT_WORDS,
   type SlotViews,
@@ -106,6 +110,22 @@ export class Batch {
     return kept + this.#bulk.take(bulk, nextSeq + kept, this.#window);
   }
 
+  /** Gives the events kept that have no time of their own `timeMs`, the log's, as their arrival. */
+  stampArrivals(timeMs: number): void {
+    for (const end of [this.#live, this.#bulk]) {
+      const { slots, mask } = end.ring;
+      const { words, doubles } = slots;
+      end.eachRun((cursor, count) => {
+        for (let i = 0; i < count; i++) {
+          const index = (cursor + i) & mask;
+          if (((words[index * SLOT_WORDS + SLOT_META] as number) & FLAG_ARRIVAL_TIME) === 0)
+            continue;
+          doubles[index * SLOT_DOUBLES + SLOT_OCCURRED_AT] = timeMs;
+        }
+      });
+    }
+  }
+
   /** Copies the slots kept to a plain stretch. */
   copyTo(frame: SlotViews): void {
     let to = 0;
@@ -127,6 +147,12 @@ export class Batch {
     }
   }
 
+  /** Notes the receipts among the slots passed, which are committed. */
+  noteReceipts(window: ReceiptWindow): void {
+    const { ring, tail, taken, receipts } = this.#bulk;
+    for (const i of receipts) window.put(ring.slots, (tail - taken + i) & ring.mask);
+  }
+
   /** Settles the slots taken for the main thread. */
   settle(): void {
     for (const { ring, tail, taken } of [this.#live, this.#bulk]) {
@@ -144,6 +170,8 @@ class IntakeEnd {
   readonly ring: IntakeRing;
   tail: number;
   taken = 0;
+  /** Those of them that are receipts, counted from the tail, in order. */
+  readonly receipts: number[] = [];
   /** Slots taken and not kept, counted from the tail, in order. */
   readonly #dropped: Int32Array;
   #drops = 0;
@@ -165,14 +193,19 @@ class IntakeEnd {
     const { tail } = this;
     this.taken = count;
     this.#drops = 0;
+    this.receipts.length = 0;
     let seq = nextSeq;
     for (let i = 0; i < count; i++) {
       const index = (tail + i) & mask;
-      if (isKeyed(words, index) && !isNew(slots, index, seq, window)) {
-        this.#dropped[this.#drops++] = i;
-      } else {
-        doubles[index * SLOT_DOUBLES + SLOT_SEQ] = seq++;
+      // A receipt has a key, so that nothing without one is asked what it is.
+      if (isKeyed(words, index)) {
+        if (isReceipt(words, index)) this.receipts.push(i);
+        else if (!isNew(slots, index, seq, window)) {
+          this.#dropped[this.#drops++] = i;
+          continue;
+        }
       }
+      doubles[index * SLOT_DOUBLES + SLOT_SEQ] = seq++;
     }
     return seq - nextSeq;
   }

@@ -1,19 +1,34 @@
 /**
- * The data folder: made, and held by one process at a time. Main thread.
- *
- * The hold is the exclusive lock of an SQLite file, because Node has no file locks of its own and
- * SQLite (built into Node) takes the kernel's: it ends with the process, however that ends, and it
- * can't be confused by a reused process id or by containers that share the volume.
+ * The data folder: made, and held by one process at a time, through its locks (folder-lock.ts) and
+ * through open descriptors (held-files.ts). Main thread.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { isAccessError, ownerHint } from './access.ts';
 import { type FileSystem, NodeFileSystem } from './file-system.ts';
+import {
+  FolderGuard,
+  HELD_CHECKPOINT,
+  HELD_LOG,
+  HELD_ROOT,
+  type HeldIndex,
+} from './folder-guard.ts';
+import { FolderLock, identityOf, isHeldByOther, lockPaths } from './folder-lock.ts';
+import { canGoByDescriptor, type HeldFolder, heldPath } from './held-files.ts';
 
 export const LOG_FOLDER = 'log';
 export const CHECKPOINT_FOLDER = 'checkpoint';
-export const LOCK_NAME = 'lock';
 export const HOLDER_NAME = 'holder.json';
 
 /** Another process holds the folder, or it can't be used. One line, meant for the operator. */
@@ -21,33 +36,151 @@ export class DataDirError extends Error {
   override readonly name = 'DataDirError';
 }
 
+/** How a folder that was opened stands now. */
+export type FolderState =
+  /** It is where it was. */
+  | 'there'
+  /** It, or the way to it, was removed, and nothing or an empty folder stands in its place. */
+  | 'removed'
+  /** It was renamed, covered by a mount or replaced by another one with files in it. */
+  | 'elsewhere';
+
 export class DataDir {
+  readonly root: string;
   /** Folder of the log's segments. */
   readonly logFolder: string;
   /** Folder of the checkpoints. */
   readonly checkpointFolder: string;
-  readonly #lock: DatabaseSync;
+  readonly guard: FolderGuard;
+  /** For the threads. */
+  readonly held: HeldFolder;
+  #locks: FolderLock[] = [];
+  /** Descriptors of all folders that were ever held: threads may be using them. */
+  readonly #descriptors: number[] = [];
+  #open: { readonly descriptor: number; readonly identity: string }[] = [];
 
-  private constructor(root: string, lock: DatabaseSync) {
+  private constructor(root: string) {
+    this.root = root;
     this.logFolder = join(root, LOG_FOLDER);
     this.checkpointFolder = join(root, CHECKPOINT_FOLDER);
-    this.#lock = lock;
+    const guard = FolderGuard.create();
+    this.guard = new FolderGuard(guard);
+    this.held = { root, log: this.logFolder, checkpoint: this.checkpointFolder, guard };
   }
 
   /** Makes the folder if need be and takes hold of it. Throws DataDirError. */
   static open(path: string): DataDir {
     const root = resolve(path);
+    const dataDir = new DataDir(root);
     try {
-      makeDurably(new NodeFileSystem(), root);
+      dataDir.take();
     } catch (error) {
-      throw new DataDirError(`can't use DATA_DIR ${root}: ${(error as Error).message}`);
+      dataDir.close();
+      if (error instanceof DataDirError) throw error;
+      const { message, path: at = root } = error as NodeJS.ErrnoException;
+      const hint = isAccessError(error) ? ownerHint(at) : '';
+      throw new DataDirError(`can't use DATA_DIR ${root}: ${message}${hint}`);
     }
-    return new DataDir(root, takeLock(root));
+    return dataDir;
+  }
+
+  /** Makes what is missing of the folder and takes hold of it, also again when it was removed. */
+  take(): void {
+    const { root, logFolder, checkpointFolder } = this;
+    makeDurably(new NodeFileSystem(), root);
+    // SQLite says no more than that a file can't be opened.
+    for (const path of [root, logFolder, checkpointFolder, ...lockPaths(root, logFolder)]) {
+      if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK);
+    }
+    const locks = this.#locks;
+    this.#locks = [];
+    try {
+      this.#lockAll(locks);
+    } finally {
+      for (const lock of locks) if (!this.#locks.includes(lock)) lock.release();
+    }
+    this.#hold(HELD_ROOT, root);
+    this.#hold(HELD_LOG, this.logFolder);
+    this.#hold(HELD_CHECKPOINT, this.checkpointFolder);
+  }
+
+  /**
+   * Takes the locks whose files were removed or replaced; returns their paths. Throws DataDirError
+   * when another process was faster.
+   */
+  lockAgain(): string[] {
+    const gone = this.#locks.filter((lock) => !lock.isThere);
+    const locks = this.#locks;
+    if (gone.length === 0) return [];
+    this.#locks = [];
+    this.#lockAll(locks);
+    for (const lock of gone) lock.release();
+    return gone.map(({ path }) => path);
+  }
+
+  /** Where the folder and its two parts stand, the worst first met; what the system says, if it can't be told. */
+  state(): { readonly state: FolderState; readonly path: string } {
+    for (const [index, path] of [this.root, this.logFolder, this.checkpointFolder].entries()) {
+      const open = this.#open[index];
+      const identity = identityOf(path);
+      if (open === undefined || identity === open.identity) continue;
+      const isEmpty = identity === undefined || isUnused(path);
+      // The root is moved with what is in it; a part that is moved away is missing where it belongs.
+      const isMoved = index === HELD_ROOT && fstatSync(open.descriptor).nlink > 0;
+      const hasLog =
+        isMoved && identityOf(heldPath(this.held, join(this.root, LOG_FOLDER))) !== undefined;
+      return { state: hasLog || !isEmpty ? 'elsewhere' : 'removed', path };
+    }
+    return { state: 'there', path: this.root };
   }
 
   /** Lets go of it. */
   close(): void {
-    this.#lock.close();
+    for (const lock of this.#locks) lock.release();
+    for (const index of [HELD_ROOT, HELD_LOG, HELD_CHECKPOINT] as const) this.guard.hold(index, 0);
+    for (const descriptor of this.#descriptors) closeSync(descriptor);
+    this.#locks = [];
+    this.#descriptors.length = 0;
+  }
+
+  /** Takes all locks but those of `before` that hold still. */
+  #lockAll(before: readonly FolderLock[]): void {
+    const { root, logFolder } = this;
+    for (const path of lockPaths(root, logFolder)) {
+      const still = before.find((lock) => lock.path === path && lock.isThere);
+      this.#locks.push(still ?? this.#lock(path));
+    }
+    writeFileSync(join(root, HOLDER_NAME), `${JSON.stringify(holderNow())}\n`);
+  }
+
+  #lock(path: string): FolderLock {
+    const { root } = this;
+    try {
+      return new FolderLock(path);
+    } catch (error) {
+      if (!isHeldByOther(error)) {
+        throw new DataDirError(`can't lock DATA_DIR ${root}: ${path}: ${(error as Error).message}`);
+      }
+      throw new DataDirError(`DATA_DIR ${root} is held by ${readHolder(join(root, HOLDER_NAME))}`);
+    }
+  }
+
+  #hold(index: HeldIndex, path: string): void {
+    if (this.#open[index]?.identity === identityOf(path)) return;
+    const descriptor = openSync(path, 'r');
+    this.#descriptors.push(descriptor);
+    const { dev, ino } = fstatSync(descriptor, { bigint: true });
+    this.#open[index] = { descriptor, identity: `${dev}:${ino}` };
+    this.guard.hold(index, canGoByDescriptor(descriptor) ? descriptor : 0);
+  }
+}
+
+/** Whether the folder has nothing of a data folder in it. */
+function isUnused(path: string): boolean {
+  try {
+    return readdirSync(path).length === 0;
+  } catch {
+    return false;
   }
 }
 
@@ -70,29 +203,29 @@ export function makeDurably(files: FileSystem, root: string): void {
   }
 }
 
-function takeLock(root: string): DatabaseSync {
-  const holder = join(root, HOLDER_NAME);
-  let lock: DatabaseSync | undefined;
-  try {
-    lock = new DatabaseSync(join(root, LOCK_NAME));
-    // Not 0: `verify` looks at the lock for a moment, and that must not refuse a start.
-    lock.exec('PRAGMA journal_mode = MEMORY; PRAGMA busy_timeout = 100; BEGIN EXCLUSIVE');
-  } catch (error) {
-    lock?.close();
-    if (!/locked|busy/.test((error as Error).message)) {
-      throw new DataDirError(`can't lock DATA_DIR ${root}: ${(error as Error).message}`);
-    }
-    throw new DataDirError(`DATA_DIR ${root} is held by ${readHolder(holder)}`);
-  }
-  const started = new Date().toISOString();
-  writeFileSync(holder, `${JSON.stringify({ pid: process.pid, host: hostname(), started })}\n`);
-  return lock;
+/** This process, as it says to others who it is. */
+export function holderNow(): {
+  readonly pid: number;
+  readonly host: string;
+  readonly started: string;
+} {
+  const started = new Date(performance.timeOrigin).toISOString();
+  return { pid: process.pid, host: hostname(), started };
 }
 
 /** Who wrote the holder's file at `path`, in words. */
 export function readHolder(path: string): string {
   try {
-    const { pid, host, started } = JSON.parse(readFileSync(path, 'utf8'));
+    return holderText(readFileSync(path, 'utf8'));
+  } catch {
+    return holderText('');
+  }
+}
+
+/** What a holder says of itself, in words. */
+export function holderText(json: string): string {
+  try {
+    const { pid, host, started } = JSON.parse(json);
     return `process ${pid} on ${host}, started ${started}`;
   } catch {
     return 'another process';

@@ -4,6 +4,7 @@
  */
 import {
   closeSync,
+  existsSync,
   fdatasyncSync,
   fstatSync,
   fsyncSync,
@@ -14,9 +15,11 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 
 /** An open file; a number only its own file system understands. */
 export type FileHandle = number;
@@ -55,29 +58,59 @@ export interface FileSystem {
 }
 
 export class NodeFileSystem implements FileSystem {
+  /** Of the open files, because the system's errors about an open file don't say which. */
+  readonly #paths = new Map<FileHandle, string>();
+
+  /**
+   * Step by step: Node's own `recursive` asks for parent and child in turns for ever where a folder is
+   * there and nothing can be made in it (/proc; a bind mount whose source was removed; Node 24.21).
+   */
   makeFolder(path: string): void {
-    mkdirSync(path, { recursive: true });
+    const missing: string[] = [];
+    for (let at = resolve(path); !existsSync(at); at = dirname(at)) missing.push(at);
+    for (const folder of missing.reverse()) {
+      try {
+        mkdirSync(folder);
+      } catch (error) {
+        // Somebody else made it meanwhile, or it is a link to nowhere.
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !existsSync(folder)) throw error;
+      }
+    }
+    if (!statSync(path).isDirectory()) {
+      throw Object.assign(new Error(`ENOTDIR: not a directory, mkdir '${path}'`), {
+        code: 'ENOTDIR',
+      });
+    }
   }
   list(folder: string): string[] {
     return readdirSync(folder);
   }
   open(path: string): FileHandle {
-    return openSync(path, 'r+');
+    return this.#opened(path, 'r+');
   }
   openForReading(path: string): FileHandle {
-    return openSync(path, 'r');
+    return this.#opened(path, 'r');
   }
   create(path: string, mode = 0o640): FileHandle {
-    return openSync(path, 'w+', mode);
+    return this.#opened(path, 'w+', mode);
   }
   close(file: FileHandle): void {
+    this.#paths.delete(file);
     closeSync(file);
   }
   size(file: FileHandle): number {
-    return fstatSync(file).size;
+    try {
+      return fstatSync(file).size;
+    } catch (error) {
+      throw this.#placed(error, file);
+    }
   }
   read(file: FileHandle, buffer: Uint8Array, at: number, length: number, position: number): number {
-    return readSync(file, buffer, at, length, position);
+    try {
+      return readSync(file, buffer, at, length, position);
+    } catch (error) {
+      throw this.#placed(error, file);
+    }
   }
   write(
     file: FileHandle,
@@ -86,13 +119,25 @@ export class NodeFileSystem implements FileSystem {
     length: number,
     position: number,
   ): number {
-    return writeSync(file, buffer, at, length, position);
+    try {
+      return writeSync(file, buffer, at, length, position);
+    } catch (error) {
+      throw this.#placed(error, file);
+    }
   }
   truncate(file: FileHandle, length: number): void {
-    ftruncateSync(file, length);
+    try {
+      ftruncateSync(file, length);
+    } catch (error) {
+      throw this.#placed(error, file);
+    }
   }
   syncData(file: FileHandle): void {
-    fdatasyncSync(file);
+    try {
+      fdatasyncSync(file);
+    } catch (error) {
+      throw this.#placed(error, file);
+    }
   }
   rename(from: string, to: string): void {
     renameSync(from, to);
@@ -110,6 +155,24 @@ export class NodeFileSystem implements FileSystem {
     } finally {
       closeSync(handle);
     }
+  }
+
+  /** What errors call the open file. */
+  protected named(file: FileHandle, path: string): void {
+    this.#paths.set(file, path);
+  }
+
+  #opened(path: string, flags: string, mode = 0o640): FileHandle {
+    const file = openSync(path, flags, mode);
+    this.named(file, path);
+    return file;
+  }
+
+  /** The error with its place: "ENOSPC: no space left on device, write '/backup/log/…'". */
+  #placed(error: unknown, file: FileHandle): unknown {
+    const path = this.#paths.get(file);
+    if (error instanceof Error && path !== undefined) error.message += ` '${path}'`;
+    return error;
   }
 }
 

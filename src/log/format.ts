@@ -27,6 +27,10 @@
  *         32  nonce            16 B of the segment
  *         48  offset           f64  of this frame in the file
  *         56  zeros
+ * What an older program would take for something else is no new version of the format, which refused
+ * logs that don't hold it as well: it is a kind or a flag of the slot that the older one does not know
+ * (isMetaValid in ring/slot.ts), so that it refuses the log, with the event's seq.
+ *
  * Nonce and offset prove that a frame belongs to this file and this place, the chain that none is
  * missing before it. A frame is written only after the one before it was flushed: a bad frame with
  * a good one behind it is damage, a bad one with nothing good behind it is a torn, unacknowledged

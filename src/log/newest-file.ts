@@ -8,18 +8,18 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { type FileSystem, readFully, writeFully } from './file-system.ts';
 
-const NAME = 'newest';
+export const NEWEST_NAME = 'newest';
 const TEMPORARY_NAME = 'newest.tmp';
 /** More than its one line ever has. */
 const BYTES_MAX = 64;
 
 export function newestPath(folder: string): string {
-  return join(folder, NAME);
+  return join(folder, NEWEST_NAME);
 }
 
 /** First seq of the newest segment, `undefined` without the file, or what is wrong with it. */
 export function readNewest(files: FileSystem, folder: string): number | string | undefined {
-  if (!files.list(folder).includes(NAME)) return undefined;
+  if (!files.list(folder).includes(NEWEST_NAME)) return undefined;
   const bytes = Buffer.alloc(BYTES_MAX);
   const file = files.openForReading(newestPath(folder));
   let got: number;

@@ -46,6 +46,8 @@ export interface LogEnd {
   readonly lastFrameBytes: number;
   readonly tornTail: TornTail | undefined;
   readonly segments: number;
+  /** Commit time of the last frame or seal that was read; 0 = there was none. */
+  readonly lastTimeMs: number;
 }
 
 /** What a checkpoint knows of the log at the seq from which its replay must start. */
@@ -92,6 +94,7 @@ export function readLog(
   let end: SegmentEnd | undefined;
   let previous: SegmentEnd | undefined;
   let lastFrameBytes = 0;
+  let lastTimeMs = 0;
   let tornTail: TornTail | undefined;
 
   // A segment's header says how far the one before it counts, so headers are read one ahead.
@@ -115,6 +118,7 @@ export function readLog(
     end = scan.end;
     nextSeq = scan.nextSeq;
     lastFrameBytes = scan.lastFrameBytes;
+    if (lastFrameBytes > 0) lastTimeMs = scan.lastTimeMs;
     tornTail = scan.tornTail;
   }
   const last = Math.max(from, ...known.map(({ replayFrom }) => replayFrom));
@@ -125,7 +129,8 @@ export function readLog(
       `the log ends before seq ${nextSeq}, but a checkpoint holds all events before ${last}`,
     );
   }
-  return { nextSeq, segment: end, previous, lastFrameBytes, tornTail, segments: names.length };
+  const segments = names.length;
+  return { nextSeq, segment: end, previous, lastFrameBytes, tornTail, segments, lastTimeMs };
 }
 
 /** The checkpoint was taken beside the segment of this header, or beside another. */
@@ -158,6 +163,7 @@ interface Scan {
   readonly lastFrameBytes: number;
   readonly nextSeq: number;
   readonly tornTail: TornTail | undefined;
+  readonly lastTimeMs: number;
 }
 
 /** Reads one segment: up to where the next one says (`counted`), or to the end of the log. */
@@ -174,6 +180,7 @@ function scanSegment(
   let chain = header.previous?.chain ?? 0;
   let nextSeq = firstSeq;
   let lastFrameBytes = 0;
+  let lastTimeMs = 0;
   let tornTail: TornTail | undefined;
 
   while (counted === undefined ? at < size : at < counted.endBytes) {
@@ -203,6 +210,7 @@ function scanSegment(
     chain = frame.crc;
     nextSeq += frame.count;
     lastFrameBytes = frame.bytes;
+    lastTimeMs = frame.commitTimeMs;
   }
   if (counted !== undefined && (at !== counted.endBytes || chain !== counted.chain)) {
     throw new LogDamagedError(
@@ -212,5 +220,5 @@ function scanSegment(
     );
   }
   const end = { firstSeq: header.firstSeq, nonce: header.nonce, endBytes: at, chain };
-  return { end, nextSeq, lastFrameBytes, tornTail };
+  return { end, nextSeq, lastFrameBytes, tornTail, lastTimeMs };
 }

@@ -12,7 +12,8 @@
  *  3. The slots are copied behind the head of the commit ring, unseen.
  *  4. The progress record flips: from here on the batch is committed, for a successor too.
  *     A repetition of an event in this batch is settled with it; one of an event committed before
- *     needs no flush, for that one is durable.
+ *     needs no flush, for that one is durable. Receipts in it go into their window now, and before
+ *     the tails move: a successor puts in those of all slots between the tails told and committed.
  *  5. Both tails and the head are published and the bells rung; a successor repeats this harmlessly.
  *
  * When a write or flush fails, the batch stays in the intake rings and is written to a fresh segment
@@ -21,6 +22,7 @@
  */
 import assert from 'node:assert/strict';
 import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { INTAKE_DOORBELL, INTAKE_STOP, type IntakeRings } from '../ring/intake-ring.ts';
 import { type LogProgress, OWN_DOUBLES } from '../ring/progress.ts';
 import {
@@ -34,7 +36,9 @@ import {
 import { Batch } from './batch.ts';
 import type { CommitPublisher } from './commit-publisher.ts';
 import type { FileSystem } from './file-system.ts';
+import { FolderGuard } from './folder-guard.ts';
 import { FRAME_HEADER_BYTES, type SegmentEnd } from './format.ts';
+import { LogClock } from './log-clock.ts';
 import { packSegmentEnds } from './segment-ends.ts';
 import { SegmentWriter } from './segment-writer.ts';
 
@@ -49,15 +53,19 @@ const RETRY_DEFAULT: RetryPauses = { firstMs: 50, maxMs: 2000 };
 export interface SequencerOptions {
   readonly intakes: IntakeRings;
   readonly dedupe: DedupeWindow;
+  readonly receipts: ReceiptWindow;
   readonly commits: CommitPublisher;
   readonly progress: LogProgress;
   readonly files: FileSystem;
   /** Folder of the segments. */
   readonly folder: string;
   readonly segmentBytesMax: number;
+  /** The machine's clock, ms since the epoch; it may go back. */
   readonly nowMs: () => number;
   /** Told when the log can't be written any more (with the reason), and when it can again. */
   readonly onStorage: (available: boolean, reason: string) => void;
+  /** Whether the files that were written to are still there; tests without a folder have none. */
+  readonly guard?: FolderGuard;
   /** Tests on a simulated disk need no pauses. */
   readonly retry?: RetryPauses;
 }
@@ -71,6 +79,8 @@ export interface LogTail {
   readonly lastFrameBytes: number;
   /** A fresh segment even though there is one: its end can't be trusted. */
   readonly fresh: boolean;
+  /** The log's time so far (log-clock.ts); 0 = it has none. */
+  readonly lastTimeMs: number;
 }
 
 export class Sequencer {
@@ -79,6 +89,8 @@ export class Sequencer {
   readonly #frameSlots: SlotViews;
   readonly #batch: Batch;
   readonly #retry: RetryPauses;
+  readonly #guard: FolderGuard;
+  readonly #clock: LogClock;
   #nextSeq: number;
   /** The open segment; `undefined` while the last one failed and no fresh one could be made. */
   #writer: SegmentWriter | undefined;
@@ -96,6 +108,8 @@ export class Sequencer {
   constructor(options: SequencerOptions, tail: LogTail) {
     this.#options = options;
     this.#retry = options.retry ?? RETRY_DEFAULT;
+    this.#guard = options.guard ?? new FolderGuard(FolderGuard.create());
+    this.#clock = new LogClock(options.nowMs, tail.lastTimeMs);
     assert.ok(options.commits.capacity > options.intakes.live.capacity, 'there is room for bulk');
     this.#batch = new Batch(options.intakes, options.dedupe);
     const { slotsMax } = this.#batch;
@@ -136,6 +150,11 @@ export class Sequencer {
       // Bell, then stop, then the heads: what comes after these loads rings the bell.
       const bell = Atomics.load(cursors, INTAKE_DOORBELL);
       const stop = Atomics.load(cursors, INTAKE_STOP) === 1;
+      if (this.#guard.isLost) {
+        if (this.#waitUntilSaved()) continue;
+        commits.close();
+        return false;
+      }
       if (!this.#batch.isPending) {
         if (stop) break;
         if (!this.idle()) continue;
@@ -176,15 +195,17 @@ export class Sequencer {
 
   /** Makes the batch's `count` events durable and passes them on. False when told to stop instead. */
   #commit(count: number): boolean {
-    const { commits, nowMs } = this.#options;
-    const commitTimeMs = nowMs();
+    const { commits } = this.#options;
+    const commitTimeMs = this.#clock.now();
     if (count > 0) {
+      this.#batch.stampArrivals(commitTimeMs);
       this.#fillFrame(count);
       if (!this.#makeDurable(count, commitTimeMs)) return false;
     }
     this.#batch.pass(commits, commitTimeMs);
     this.#nextSeq += count;
     this.#storeProgress();
+    this.#batch.noteReceipts(this.#options.receipts);
     // The reply first: a client that is alone waits for nothing else, and the appliers, once woken,
     // would take the cores from the main thread.
     this.#batch.settle();
@@ -205,9 +226,12 @@ export class Sequencer {
   #makeDurable(count: number, commitTimeMs: number): boolean {
     const { firstMs, maxMs } = this.#retry;
     for (let pauseMs = firstMs; ; pauseMs = Math.min(pauseMs * 2, maxMs)) {
+      if (this.#guard.isLost && !this.#waitUntilSaved()) return false;
       try {
         const writer = this.#writerFor(count);
         writer.append(this.#frame, this.#nextSeq, count, commitTimeMs);
+        // Pairs with lose(), after which nothing from the old segment may be acknowledged.
+        if (this.#guard.isLost) throw new Error('files of the data folder were deleted');
         this.#segment = writer.end;
         this.#recovered();
         return true;
@@ -286,7 +310,7 @@ export class Sequencer {
 
   #seal(): void {
     try {
-      this.#writerFor(0).seal(this.#nextSeq, this.#options.nowMs());
+      this.#writerFor(0).seal(this.#nextSeq, this.#clock.now());
     } catch (error) {
       // All events are durable; the next start finds the log without a seal, as after a crash.
       this.#failed(error);
@@ -305,6 +329,29 @@ export class Sequencer {
     if (!this.#failing) return;
     this.#failing = false;
     this.#options.onStorage(true, '');
+  }
+
+  /**
+   * Files that committed events are in were deleted (folder-guard.ts has the story): goes on in a
+   * fresh segment, and waits until the events before it are saved. False when told to stop instead.
+   */
+  #waitUntilSaved(): boolean {
+    while (this.#guard.isLost) {
+      const { lost, letGo, isDenied } = this.#guard;
+      if (lost !== letGo && !isDenied) {
+        try {
+          this.#writer?.abandon();
+          this.#writer = undefined;
+          this.#openFresh();
+          this.#guard.letGo = lost;
+          this.#recovered();
+        } catch (error) {
+          this.#failed(error);
+        }
+      }
+      if (!this.#pause(this.#retry.firstMs)) return false;
+    }
+    return true;
   }
 
   /** Waits before the next try; false when the service is to stop instead. */
@@ -327,7 +374,14 @@ export class Sequencer {
       commitHead: this.#options.commits.head,
       liveTail: this.#batch.liveTail,
       bulkTail: this.#batch.bulkTail,
-      own: packSegmentEnds({ segment: this.#segment, previous: this.#previous }, this.#own),
+      own: packSegmentEnds(
+        {
+          segment: this.#segment,
+          previous: this.#previous,
+          lastTimeMs: this.#clock.lastMs,
+        },
+        this.#own,
+      ),
     });
   }
 }

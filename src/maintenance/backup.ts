@@ -13,8 +13,8 @@
  *  4. The file `newest` is written anew, for the segments that the copy has.
  *  5. The copy is flushed, verified byte by byte, and renamed.
  */
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { PART_MODE } from '../checkpoint/part-format.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
 import {
@@ -26,6 +26,7 @@ import {
 } from '../log/file-system.ts';
 import { segmentName } from '../log/format.ts';
 import { writeNewest } from '../log/newest-file.ts';
+import { PartialFolder } from './partial-folder.ts';
 import { type PinnedFolder, pinFolder } from './pinned-folder.ts';
 import { ReadOnlyFiles } from './read-only-files.ts';
 import { scanSegment } from './segment-scan.ts';
@@ -54,22 +55,22 @@ export function backup(
   source: FileSystem = new ReadOnlyFiles(),
 ): Verification {
   if (existsSync(to)) throw new BackupError(`${to} exists; --to names a folder that does not`);
-  const temporary = `${to}.partial-${process.pid}`;
+  const partial = new PartialFolder(to);
   try {
-    const copy = copyWhole(source, root, temporary);
-    renameSync(temporary, to);
-    new NodeFileSystem().syncFolder(dirname(to));
+    const copy = copyWhole(source, root, partial);
+    partial.publish();
     return { ...copy, root: to };
   } catch (error) {
-    rmSync(temporary, { recursive: true, force: true });
+    partial.discard();
     throw error;
   }
 }
 
-function copyWhole(source: FileSystem, root: string, to: string): Verification {
+function copyWhole(source: FileSystem, root: string, partial: PartialFolder): Verification {
+  const to = partial.data;
   let reason = '';
   for (let tries = 0; tries < TRIES_MAX; tries++) {
-    rmSync(to, { recursive: true, force: true });
+    partial.empty();
     const pinned = pinIfStill(source, root);
     if (pinned === undefined) continue;
     try {
@@ -108,8 +109,8 @@ function copyPinned(source: FileSystem, pinned: PinnedFolder, to: string): void 
     copyOpenFile(source, from, files, path, mode);
   const checkpointFolder = join(to, CHECKPOINT_FOLDER);
   const logFolder = join(to, LOG_FOLDER);
-  mkdirSync(checkpointFolder, { recursive: true });
-  mkdirSync(logFolder);
+  files.makeFolder(checkpointFolder);
+  files.makeFolder(logFolder);
   for (const { name, file } of parts) copyFile(file, join(checkpointFolder, name), PART_MODE);
   for (const checkpoint of checkpoints) {
     const folder = join(checkpointFolder, checkpoint.name);

@@ -17,6 +17,8 @@ import {
   type ManifestFile,
   OUTCOMES_FILE_NAME,
   OUTCOMES_KIND,
+  RECEIPTS_FILE_NAME,
+  RECEIPTS_KIND,
   shardKind,
   unpackManifest,
   windowsName,
@@ -31,7 +33,7 @@ import type { SlotViews } from '../ring/slot.ts';
 import { walkFrames } from './frame-walk.ts';
 import { type Fault, LoadedFile } from './loaded-file.ts';
 
-export type ScanVisitor = Partial<Pick<CheckpointVisitor, 'entries' | 'keys'>>;
+export type ScanVisitor = Partial<Pick<CheckpointVisitor, 'entries' | 'keys' | 'receipts'>>;
 
 export interface CheckpointScan {
   readonly path: string;
@@ -110,7 +112,8 @@ function scanFolder(
       if (content === DEDUPE_KIND.content) {
         const keys = keysIn(slots, first, count);
         visitor.keys?.(keys.entries, keys.count);
-      } else if (content !== OUTCOMES_KIND.content) {
+      } else if (content === RECEIPTS_KIND.content) visitor.receipts?.(slots, first, count);
+      else if (content !== OUTCOMES_KIND.content) {
         lastSeq = Math.max(lastSeq, lastSeqOf(slots, first, count));
         entries += count;
         visitor.entries?.(slots, first, count);
@@ -152,6 +155,7 @@ type ExpectedFile = (ManifestFile | Pick<ManifestFile, 'name'>) & { readonly kin
 /** What a file is by its name, when there is no manifest to say it. */
 function fileOfName(name: string): ExpectedFile[] {
   if (name === DEDUPE_FILE_NAME) return [{ name, kind: DEDUPE_KIND }];
+  if (name === RECEIPTS_FILE_NAME) return [{ name, kind: RECEIPTS_KIND }];
   if (name === OUTCOMES_FILE_NAME) return [{ name, kind: OUTCOMES_KIND }];
   const shard = /^shard-(\d{4})\.ckp$/.exec(name)?.[1];
   return shard === undefined ? [] : [{ name, kind: shardKind(Number(shard)) }];

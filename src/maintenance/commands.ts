@@ -8,14 +8,19 @@ import type { Config } from '../config/schema.ts';
 import { planStore } from '../store/sizing.ts';
 import { backup } from './backup.ts';
 import { isDataFolder, REPAIR_REPORT_NAME } from './inspection.ts';
+import { removeAbandoned } from './partial-folder.ts';
 import { ReadOnlyFiles } from './read-only-files.ts';
 import { repair } from './repair.ts';
 import { repairText } from './repair-report.ts';
+import { UnreadableError } from './unreadable-error.ts';
 import { verify } from './verify.ts';
 import { summarize, verifyText } from './verify-report.ts';
 
+export { UnreadableError };
+
 export const EXIT_GOOD = 0;
 export const EXIT_FAILED = 1;
+/** Wrong usage, no data folder, or one that can't be read as it is run: nothing was found out. */
 export const EXIT_USAGE = 2;
 /** `repair` only: repaired, but something was lost or may have been. */
 export const EXIT_LOST = 3;
@@ -84,8 +89,9 @@ function runRepair(args: Arguments, readConfig: () => Config): Outcome {
   const now = new Date();
   const to = targetOf(args, root) ?? `${root}.repaired-${timestamp(now)}`;
   const store = planStore(storeBytesMax, shards);
+  const removed = removedText(to);
   const report = repair({ root, to, store, dedupeEvents, now });
-  return { code: report.isComplete ? EXIT_GOOD : EXIT_LOST, text: repairText(report) };
+  return { code: report.isComplete ? EXIT_GOOD : EXIT_LOST, text: removed + repairText(report) };
 }
 
 function runBackup(args: Arguments, readConfig: () => Config): Outcome {
@@ -93,7 +99,14 @@ function runBackup(args: Arguments, readConfig: () => Config): Outcome {
   const root = dataDirOf(args, readConfig);
   const to = targetOf(args, root);
   if (to === undefined) throw new UsageError('backup needs --to DIR');
-  return { code: EXIT_GOOD, text: verifyText(summarize(backup(root, to))) };
+  const removed = removedText(to);
+  return { code: EXIT_GOOD, text: removed + verifyText(summarize(backup(root, to))) };
+}
+
+/** Removes what killed tools left beside the target, and says so. */
+function removedText(to: string): string {
+  const lines = removeAbandoned(to).map((path) => `removed      ${path}: never finished\n`);
+  return lines.join('');
 }
 
 /** The folder that --to names, absolute; `undefined` = none. It does not exist. */

@@ -1,11 +1,13 @@
 /**
- * Whether a running service holds a data folder, asked through the same lock (log/data-dir.ts) but
+ * Whether a running service holds a data folder, asked through the same locks (log/folder-lock.ts) but
  * without writing: works on read-only folders too. Main thread of a tool.
  */
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { HOLDER_NAME, LOCK_NAME, readHolder } from '../log/data-dir.ts';
+import { HOLDER_NAME, LOG_FOLDER, readHolder } from '../log/data-dir.ts';
+import { isHeldByOther, lockPaths } from '../log/folder-lock.ts';
+import { throwIfUnreadable } from './unreadable-error.ts';
 
 /** A shared hold: no service can start on the folder until it is released. */
 export interface SharedHold {
@@ -16,24 +18,29 @@ export interface SharedHold {
 
 /** Takes a shared hold, if nobody runs on the folder. Never waits. */
 export function holdForReading(root: string): SharedHold {
-  const path = join(root, LOCK_NAME);
-  // No service ever ran here (a backup, a repaired folder), so there is nothing to hold either.
-  if (!existsSync(path)) return { heldBy: undefined, release: () => undefined };
-  let lock: DatabaseSync | undefined;
-  try {
-    lock = new DatabaseSync(path, { readOnly: true });
-    lock.exec('PRAGMA busy_timeout = 0; BEGIN');
-    lock.prepare('SELECT count(*) FROM sqlite_master').get();
-    const held = lock;
-    return { heldBy: undefined, release: () => held.close() };
-  } catch (error) {
-    lock?.close();
-    const { message } = error as Error;
-    if (!/locked|busy/.test(message)) {
+  const locks: DatabaseSync[] = [];
+  const release = () => {
+    for (const lock of locks) lock.close();
+  };
+  // Where no service ever ran (a backup, a repaired folder) there is nothing to hold.
+  for (const path of lockPaths(root, join(root, LOG_FOLDER)).filter(existsSync)) {
+    try {
+      accessSync(path, constants.R_OK);
+      const lock = new DatabaseSync(path, { readOnly: true });
+      locks.push(lock);
+      lock.exec('PRAGMA busy_timeout = 0; BEGIN');
+      lock.prepare('SELECT count(*) FROM sqlite_master').get();
+    } catch (error) {
+      release();
+      if (isHeldByOther(error)) {
+        return { heldBy: readHolder(join(root, HOLDER_NAME)), release: () => undefined };
+      }
+      throwIfUnreadable(error, path);
+      const { message } = error as Error;
       throw new Error(`can't tell whether a service runs on ${root}: ${path}: ${message}`);
     }
-    return { heldBy: readHolder(join(root, HOLDER_NAME)), release: () => undefined };
   }
+  return { heldBy: undefined, release };
 }
 
 /** Who runs on the folder now, in words; `undefined` = nobody. */

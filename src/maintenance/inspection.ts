@@ -12,8 +12,9 @@ import {
 import { listParts } from '../checkpoint/part-files.ts';
 import { isTemporaryPart, parsePartName } from '../checkpoint/part-format.ts';
 import { listCheckpoints, listWindows } from '../checkpoint/reader.ts';
-import { CHECKPOINT_FOLDER, HOLDER_NAME, LOCK_NAME, LOG_FOLDER } from '../log/data-dir.ts';
+import { CHECKPOINT_FOLDER, HOLDER_NAME, LOG_FOLDER } from '../log/data-dir.ts';
 import type { FileSystem } from '../log/file-system.ts';
+import { LOCK_NAME } from '../log/folder-lock.ts';
 import { segmentName } from '../log/format.ts';
 import { identityAt } from '../log/log-identity.ts';
 import { basesOf } from './checkpoint-base.ts';

@@ -5,6 +5,7 @@
 import { type FileHandle, type FileSystem, readFully } from '../log/file-system.ts';
 import { FRAME_ALIGN_BYTES } from '../log/format.ts';
 import { SLOT_BYTES, SlotViews } from '../ring/slot.ts';
+import { throwIfUnreadable } from './unreadable-error.ts';
 
 /** What is read, and given up, at a time once a read has failed. */
 const BLOCK_BYTES = 4096;
@@ -41,6 +42,7 @@ export class LoadedFile {
     try {
       file = files.openForReading(path);
     } catch (error) {
+      throwIfUnreadable(error, path);
       const { code, message } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT') return undefined;
       const reason = `can't be opened: ${message}`;

@@ -11,6 +11,7 @@
  */
 import { join } from 'node:path';
 import { type FileHandle, type FileSystem, readFully } from '../log/file-system.ts';
+import { LOCK_NAME } from '../log/folder-lock.ts';
 import {
   parseSegmentName,
   SEGMENT_HEADER_BYTES,
@@ -18,12 +19,14 @@ import {
   segmentName,
   unpackSegmentHeader,
 } from '../log/format.ts';
-import { newestPath, readNewest } from '../log/newest-file.ts';
+import { NEWEST_NAME, newestPath, readNewest } from '../log/newest-file.ts';
 import { listSegments } from '../log/segment-headers.ts';
 import type { TornTail } from '../log/segment-reader.ts';
 import { isTemporary } from '../log/segment-writer.ts';
+import { foreignEvents } from './foreign-events.ts';
 import type { Fault } from './loaded-file.ts';
 import { type EndLookup, type SegmentScan, scanSegment } from './segment-scan.ts';
+import { throwIfUnreadable } from './unreadable-error.ts';
 
 export interface LogScan {
   readonly folder: string;
@@ -55,7 +58,7 @@ export function scanLog(files: FileSystem, folder: string): LogScan {
   const faults = [
     ...newestFaults(folder, newest, all),
     ...all.flatMap((scan) => scan.faults),
-    ...foreign.map(foreignFault),
+    ...foreign.map((scan) => foreignFault(scan, segments)),
     ...segments.flatMap((scan, i) => linkFaults(segments[i - 1], scan)),
   ];
   return {
@@ -67,7 +70,11 @@ export function scanLog(files: FileSystem, folder: string): LogScan {
     tornTail,
     leftovers: names.filter(isTemporary),
     unknown: names.filter(
-      (name) => !isTemporary(name) && name !== 'newest' && parseSegmentName(name) === undefined,
+      (name) =>
+        !isTemporary(name) &&
+        name !== NEWEST_NAME &&
+        name !== LOCK_NAME &&
+        parseSegmentName(name) === undefined,
     ),
   };
 }
@@ -81,6 +88,7 @@ function readNewestQuietly(files: FileSystem, folder: string): number | string |
   try {
     return readNewest(files, folder);
   } catch (error) {
+    throwIfUnreadable(error, newestPath(folder));
     return `can't be read: ${(error as Error).message}`;
   }
 }
@@ -100,7 +108,8 @@ function readPrevious(files: FileSystem, path: string): SegmentEnd | undefined {
   let file: FileHandle;
   try {
     file = files.openForReading(path);
-  } catch {
+  } catch (error) {
+    throwIfUnreadable(error, path);
     return undefined;
   }
   try {
@@ -174,10 +183,16 @@ function newestFaults(
   return fault(join(folder, segmentName(newest)), 'the segment is missing');
 }
 
-function foreignFault({ path, bytes, header }: SegmentScan): Fault {
+function foreignFault(scan: SegmentScan, segments: readonly SegmentScan[]): Fault {
+  const { path, bytes, header } = scan;
   const says = header?.previous;
   const follows = says === undefined ? 'it is the first one ever' : `it follows ${says.firstSeq}`;
-  const reason = `the segment does not belong to this log: it says that ${follows}`;
+  const [events] = foreignEvents({ segments, foreign: [scan] });
+  const twice =
+    events === undefined || events.givenTwice === 0
+      ? ''
+      : `; ${events.givenTwice} seqs from ${events.fromSeq} to ${events.toSeq} were given twice: two services wrote to this folder`;
+  const reason = `the segment does not belong to this log: it says that ${follows}${twice}`;
   return { path, offsetBytes: 48, lengthBytes: bytes, reason };
 }
 

@@ -4,6 +4,7 @@
  * Main thread of a tool.
  */
 import { type FileHandle, NodeFileSystem } from '../log/file-system.ts';
+import { throwIfUnreadable } from './unreadable-error.ts';
 
 export class ReadOnlyFiles extends NodeFileSystem {
   /** A folder that is not there is empty: a start would make it. So is a file in its place. */
@@ -13,6 +14,17 @@ export class ReadOnlyFiles extends NodeFileSystem {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+      throwIfUnreadable(error, folder);
+      throw error;
+    }
+  }
+
+  /** Throws UnreadableError where that is the reader's fault and not the file's. */
+  override openForReading(path: string): FileHandle {
+    try {
+      return super.openForReading(path);
+    } catch (error) {
+      throwIfUnreadable(error, path);
       throw error;
     }
   }

@@ -4,6 +4,7 @@
  * Main thread of a tool.
  */
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { CommitPublisher } from '../log/commit-publisher.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { Replay } from '../recovery/replay.ts';
@@ -26,6 +27,8 @@ export class RebuiltStore {
   readonly replay: Replay;
   /** The keys of the last `dedupeEvents` keyed events that are replayed. */
   readonly dedupe: DedupeWindow;
+  /** The receipts of the last batches. */
+  readonly receipts: ReceiptWindow;
 
   constructor(plan: StorePlan, dedupeEvents = 1, hashKey?: HashKey) {
     const memory = createSharedMemory({
@@ -40,10 +43,12 @@ export class RebuiltStore {
     this.shards = memory.shards.map((buffer) => new Shard(buffer));
     const applier = new InlineApplier(ring, this.shards);
     this.dedupe = new DedupeWindow(memory.dedupe, memory.hashKey);
+    this.receipts = new ReceiptWindow(memory.receipts, memory.hashKey);
     this.replay = new Replay(new IntakeRing(memory.intake), applier, {
       shards: this.shards,
       hashKey: memory.hashKey,
       dedupe: this.dedupe,
+      receipts: this.receipts,
       outcomes: new OutcomeWindow(memory.outcomes),
     });
   }

@@ -3,6 +3,7 @@
  * members are a promise to scripts (docs/durability.md). Pure.
  */
 import type { TornTail } from '../log/segment-reader.ts';
+import { type ForeignEvents, foreignEvents } from './foreign-events.ts';
 import type { Inspection } from './inspection.ts';
 import type { Fault } from './loaded-file.ts';
 import type { RepairPlan, SeqRange } from './repair-plan.ts';
@@ -37,6 +38,8 @@ export interface RepairReport {
   readonly lost: readonly (SeqRange & { readonly events: number })[];
   /** Why events from `fromSeq` on may have existed too; null = they did not. */
   readonly uncertain: { readonly fromSeq: number; readonly reason: string } | null;
+  /** Good events of another log, which can't be merged: left out. */
+  readonly foreign: readonly ForeignEvents[];
   /** Cut as at every start; no acknowledged events. */
   readonly tornTail: TornTail | null;
   readonly faults: readonly Fault[];
@@ -55,11 +58,12 @@ export interface RepairFacts {
 export function reportOf(facts: RepairFacts): RepairReport {
   const { found, plan, kept, products, nextSeq, to, now } = facts;
   const { base, salvaged, lost, unknownTail, knownEndSeq } = plan;
+  const foreign = foreignEvents(found.log);
   return {
     dataDir: found.root,
     repairedTo: to,
     repairedAt: now.toISOString(),
-    isComplete: lost.length === 0 && unknownTail === undefined,
+    isComplete: lost.length === 0 && unknownTail === undefined && foreign.length === 0,
     products,
     nextSeq,
     kept: {
@@ -69,6 +73,7 @@ export function reportOf(facts: RepairFacts): RepairReport {
     },
     lost: lost.map((range) => ({ ...range, events: range.toSeq - range.fromSeq + 1 })),
     uncertain: unknownTail === undefined ? null : { fromSeq: knownEndSeq, reason: unknownTail },
+    foreign,
     tornTail: found.log.tornTail ?? null,
     faults: found.faults,
   };
@@ -76,7 +81,8 @@ export function reportOf(facts: RepairFacts): RepairReport {
 
 /** The report in lines; ends with a newline. */
 export function repairText(report: RepairReport): string {
-  const { dataDir, repairedTo, products, nextSeq, kept, lost, uncertain, tornTail } = report;
+  const { dataDir, repairedTo, products, nextSeq, kept, lost, uncertain, foreign, tornTail } =
+    report;
   const base = kept.checkpoint === null ? 'no checkpoint' : `checkpoint ${kept.checkpoint}`;
   const salvaged = kept.salvagedCheckpoints.map((seq) => `, what is good of checkpoint ${seq}`);
   const lostEvents = lost.reduce((sum, { events }) => sum + events, 0);
@@ -95,6 +101,10 @@ export function repairText(report: RepairReport): string {
     `lost         ${lostEvents === 0 ? 'none' : `${lostEvents} events`}`,
     ...lost.map(
       ({ fromSeq, toSeq, events }) => `             seq ${fromSeq} to ${toSeq}: ${events} events`,
+    ),
+    ...foreign.map(
+      ({ path, fromSeq, toSeq, events, givenTwice }) =>
+        `foreign      ${events} good events of another log, seq ${fromSeq} to ${toSeq} of ${path}, left out${givenTwice === 0 ? '' : `; ${givenTwice} of these seqs were given twice`}`,
     ),
     ...(uncertain === null
       ? []

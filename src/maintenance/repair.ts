@@ -6,8 +6,8 @@
  * checkpoint ends: no gap has to be written down, and the log's rules hold from its first byte.
  * It is built under a temporary name and verified before it gets its own.
  */
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { writePart } from '../checkpoint/part-writer.ts';
 import { writeWindowsPart } from '../checkpoint/windows-writer.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
@@ -19,6 +19,7 @@ import type { StorePlan } from '../store/sizing.ts';
 import { holdForReading } from './folder-hold.ts';
 import { type Inspection, inspect, REPAIR_REPORT_NAME } from './inspection.ts';
 import { LoadedFile } from './loaded-file.ts';
+import { PartialFolder } from './partial-folder.ts';
 import { ReadOnlyFiles } from './read-only-files.ts';
 import { RebuiltStore } from './rebuilt-store.ts';
 import { planRepair, type RepairPlan, SEQ_MARGIN } from './repair-plan.ts';
@@ -72,18 +73,17 @@ function repairHeld({ root, to, store, dedupeEvents, now }: RepairOptions): Repa
   }
   const nextSeq = plan.knownEndSeq + (plan.isLogDamaged ? SEQ_MARGIN : 0);
   const report = reportOf({ found, plan, kept, products: rebuilt.products, nextSeq, to, now });
-  // Beside the target, so that the rename stays on one file system.
-  const temporary = `${to}.partial-${process.pid}`;
+  const partial = new PartialFolder(to);
+  const temporary = partial.data;
   try {
-    writeCopy(temporary, rebuilt, nextSeq, now);
+    writeCopy(temporary, rebuilt, plan, nextSeq, now);
     writeReport(temporary, report);
     const copy = verify(files, temporary);
     const fault = copy.refusal ?? copy.faults[0]?.reason;
     if (fault !== undefined) throw new RepairError(`the copy did not come out whole: ${fault}`);
-    renameSync(temporary, to);
-    new NodeFileSystem().syncFolder(dirname(to));
+    partial.publish();
   } catch (error) {
-    rmSync(temporary, { recursive: true, force: true });
+    partial.discard();
     throw error;
   }
   return report;
@@ -133,12 +133,18 @@ function rebuild(
   return { entries, events };
 }
 
-function writeCopy(folder: string, store: RebuiltStore, nextSeq: number, now: Date): void {
+function writeCopy(
+  folder: string,
+  store: RebuiltStore,
+  { lost, unknownTail }: RepairPlan,
+  nextSeq: number,
+  now: Date,
+): void {
   const files = new NodeFileSystem();
   const log = join(folder, LOG_FOLDER);
   const checkpoints = join(folder, CHECKPOINT_FOLDER);
-  mkdirSync(log, { recursive: true });
-  mkdirSync(checkpoints);
+  files.makeFolder(log);
+  files.makeFolder(checkpoints);
   const common = {
     files,
     folder: checkpoints,
@@ -148,7 +154,10 @@ function writeCopy(folder: string, store: RebuiltStore, nextSeq: number, now: Da
     pause: () => undefined,
   };
   // Outcomes are left out: an event that is judged again beside a gap may not end as it was told.
-  writeWindowsPart({ ...common, windows: { dedupe: store.dedupe, outcomes: undefined } });
+  // So are receipts where events are lost, or may be: a batch that comes again brings those back.
+  const isLossless = lost.length === 0 && unknownTail === undefined;
+  const receipts = isLossless ? store.receipts : undefined;
+  writeWindowsPart({ ...common, windows: { dedupe: store.dedupe, receipts, outcomes: undefined } });
   const { hashKey: key, shards } = store;
   for (let shard = 0; shard < shards.length; shard++) {
     writePart({

@@ -15,6 +15,7 @@ import { type RecoverySink, recover } from '../recovery/recovery.ts';
 import { holderOf } from './folder-hold.ts';
 import { type Inspection, inspect } from './inspection.ts';
 import type { Fault } from './loaded-file.ts';
+import { throwIfUnreadable } from './unreadable-error.ts';
 
 export interface Verification extends Inspection {
   /** Who runs on the folder, in words; `undefined` = nobody, so nothing moved. */
@@ -44,6 +45,7 @@ function isSame(a: Fault): (b: Fault) => boolean {
 const NOWHERE: RecoverySink = {
   entries: () => undefined,
   keys: () => undefined,
+  receipts: () => undefined,
   frame: () => undefined,
   finish: () => undefined,
   outcomes: () => undefined,
@@ -61,6 +63,7 @@ function refusalOf(files: FileSystem, root: string): string | undefined {
     });
     return undefined;
   } catch (error) {
+    throwIfUnreadable(error, root);
     return error instanceof Error ? error.message : String(error);
   }
 }

@@ -4,6 +4,7 @@
  * under the applied watermark is final. Read on the main thread and by the checkpoint.
  *
  *   byte  seq & mask  u8  0 = not known · 1 applied · 2 stale · 3 refused · 4 dead
+ *                         5 no event, but a batch's receipt
  *
  * The buffer is a power of two ≥ OUTCOME_WINDOW + the commit ring's slots; a byte is overwritten by
  * the event one buffer length later, at the earliest when that is committed. The ring's slots are
@@ -19,6 +20,7 @@ export const OUTCOME_APPLIED = 1;
 export const OUTCOME_STALE = 2;
 export const OUTCOME_REFUSED = 3;
 export const OUTCOME_DEAD = 4;
+export const OUTCOME_RECEIPT = 5;
 
 /**
  * - `durable`: on disk, not yet applied.
@@ -26,6 +28,7 @@ export const OUTCOME_DEAD = 4;
  * - `stale`: older (in event time) than what stood; recorded, changed nothing.
  * - `refused`: its condition did not hold; recorded, changed nothing.
  * - `dead`: set aside, because it killed its applier twice.
+ * - `receipt`: no event; the log's own note of how far a batch came.
  * - `unknown`: no event has this seq yet.
  * - `expired`: older than the window, or than what is known since the start.
  */
@@ -35,12 +38,14 @@ export type EventOutcome =
   | 'stale'
   | 'refused'
   | 'dead'
+  | 'receipt'
   | 'unknown'
   | 'expired';
 
-const NAMES = ['expired', 'applied', 'stale', 'refused', 'dead'] as const;
+const NAMES = ['expired', 'applied', 'stale', 'refused', 'dead', 'receipt'] as const;
 
 assert.equal(NAMES[OUTCOME_DEAD], 'dead');
+assert.equal(NAMES[OUTCOME_RECEIPT], 'receipt');
 
 export class OutcomeWindow {
   readonly #bytes: Uint8Array;

@@ -97,14 +97,14 @@ async function checkConfiguration(): Promise<void> {
 }
 
 async function runCommand(command: Command, args: Arguments): Promise<void> {
-  const { UsageError } = await commandTable();
+  const { UsageError, UnreadableError } = await commandTable();
   try {
     const { code, text } = command.run(args, readConfig);
     process.stdout.write(text);
     process.exitCode = code;
   } catch (error) {
     if (error instanceof UsageError) quit(EXIT_USAGE, `${message(error)}; see --help`);
-    quit(EXIT_FAILED, message(error));
+    quit(error instanceof UnreadableError ? EXIT_USAGE : EXIT_FAILED, message(error));
   }
 }
 

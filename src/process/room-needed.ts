@@ -49,6 +49,7 @@ function countProducts(dataDir: string): number {
         }
       },
       keys: () => undefined,
+      receipts: () => undefined,
       outcomes: () => undefined,
       finish: () => undefined,
     },

@@ -38,6 +38,10 @@ export interface RecoverySink {
   readonly frame: (slots: SlotViews, first: number, frame: CheckedFrame, from: number) => void;
   /** Keys of a checkpoint, before any frame: entries of the dedupe window, oldest first. */
   readonly keys: (entries: Int32Array, count: number) => void;
+  /** Receipts of batches in a checkpoint, before any frame: those of the oldest keys first. */
+  readonly receipts: (slots: SlotViews, first: number, count: number) => void;
+  /** Keys and receipts of all events before `seq` were restored; those of later ones are in frames. */
+  readonly windowsBefore?: (seq: number) => void;
   /** No more events come: returns when all of them are in the store. */
   readonly finish: () => void;
   /**
@@ -120,7 +124,8 @@ export function recover(options: RecoveryOptions): LogTail {
     durationMs: nowMs() - startedMs,
   });
   const { nextSeq, segment, previous, lastFrameBytes } = end;
-  return { nextSeq, segment, previous, lastFrameBytes, fresh: false };
+  const lastTimeMs = end.lastTimeMs || restored.lastTimeMs;
+  return { nextSeq, segment, previous, lastFrameBytes, fresh: false, lastTimeMs };
 }
 
 /** What a crash left half-made: never published, so nothing relies on it. */

@@ -1,10 +1,12 @@
 /**
  * The way back into the store at start: parts of a checkpoint lie in the shards as they are, entries of
  * others go straight into them, frames of the log become slots of the commit ring, the same road that
- * live events take, and keys go into the dedupe window. Log thread.
+ * live events take, and keys go into the dedupe window, receipts into theirs. Log thread.
  */
 import type { ImageTarget } from '../checkpoint/restore.ts';
+import { isReceipt } from '../dedupe/batch-receipt.ts';
 import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { isKeyed } from '../log/batch.ts';
 import type { CommitPublisher } from '../log/commit-publisher.ts';
 import type { CheckedFrame } from '../log/format.ts';
@@ -45,6 +47,7 @@ export interface ReplayTarget {
   /** Of the ids in the shards. */
   readonly hashKey: HashKey;
   readonly dedupe: DedupeWindow;
+  readonly receipts: ReceiptWindow;
   readonly outcomes: OutcomeWindow;
   /** What the appliers need not apply, and who helps; without it parts are restored entry by entry. */
   readonly images?: { readonly restored: RestoredBefore; readonly board: RestoreBoard } | undefined;
@@ -59,6 +62,8 @@ export class Replay implements RecoverySink {
   #unpublished = 0;
   /** Events up to it have their keys from a checkpoint. */
   #lastKeySeq = 0;
+  /** Receipts before it are restored: put again, they would come before later ones of other keys. */
+  #windowsBefore = 1;
   /** Free slots of the commit ring that were not used since the appliers were last asked. */
   #room = 0;
 
@@ -87,6 +92,10 @@ export class Replay implements RecoverySink {
       this.#hash(slots, w, metaIdBytes(meta));
       if (!isKeyed(slots.words, first + i)) continue;
       const seq = slots.doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ] as number;
+      if (isReceipt(slots.words, first + i)) {
+        if (seq >= this.#windowsBefore) this.#target.receipts.put(slots, first + i);
+        continue;
+      }
       if (seq > this.#lastKeySeq) this.#target.dedupe.add(slots.words, w + SLOT_FINGERPRINT, seq);
     }
     this.#write(slots, first + skipped, frame.count - skipped, frame.commitTimeMs);
@@ -106,6 +115,14 @@ export class Replay implements RecoverySink {
 
   readonly keys = (entries: Int32Array, count: number): void => {
     this.#lastKeySeq = this.#target.dedupe.restore(entries, count);
+  };
+
+  readonly receipts = (slots: SlotViews, first: number, count: number): void => {
+    for (let i = first; i < first + count; i++) this.#target.receipts.put(slots, i);
+  };
+
+  readonly windowsBefore = (seq: number): void => {
+    this.#windowsBefore = seq;
   };
 
   /** Stores those that the window still has room for: it may be smaller than it was. */

@@ -4,15 +4,19 @@
  * numbered by the log thread, read by the appliers. Changing this layout changes the disk format.
  *
  *   byte   0  seq            f64  the sequencer's number; 0 = not numbered yet
- *          8  occurred_at    f64  ms since the epoch (the arrival time when ARRIVAL_TIME is set)
+ *          8  occurred_at    f64  ms since the epoch, µs behind the point (time/microseconds.ts); with
+ *                                 ARRIVAL_TIME the log's time, which the log thread puts here
  *         16  price          f64  valid when HAS_PRICE is set; NaN in a delete
  *         24  stock          f64  valid when HAS_STOCK is set; NaN in a delete
  *         32  expected seq   f64  conditional write: the seq that the product must have; 0 = none,
- *                                 −1 = any, as long as the product is listed
+ *                                 −1 = any, as long as the product is listed, −2 = it must not be
+ *                                 (and IF_UNLISTED is set)
  *         40  meta           u32  kind (bits 0–7) · flags (8–23) · id length in bytes (24–31)
  *         44  hash           u32  of the id under the data folder's key; 0 on disk
  *         48  fingerprint    16 B of the event id; zeros = none
  *         64  product id     64 B UTF-8, zero-padded
+ *
+ * A batch receipt is a slot, too, with a seq of its own, but no event: dedupe/batch-receipt.ts.
  */
 import assert from 'node:assert/strict';
 import { endianness } from 'node:os';
@@ -47,9 +51,13 @@ export const ID_WORDS = ID_BYTES_MAX / 4;
 export const KIND_UPSERT = 1;
 /** Delists the product: writes "absent" (NaN) to both fields, at the event's time like any value. */
 export const KIND_DELETE = 3;
+/** No event: how far a batch with an Idempotency-Key came. Changes nothing and has no product. */
+export const KIND_BATCH_RECEIPT = 4;
 
 /** Of the expected seq: the product must be listed, whatever its seq. */
 export const EXPECTED_ANY = -1;
+/** Of the expected seq: the product must not be listed. */
+export const EXPECTED_UNLISTED = -2;
 
 export const FLAG_HAS_PRICE = 1 << 8;
 export const FLAG_HAS_STOCK = 1 << 9;
@@ -60,9 +68,15 @@ export const FLAG_RESERVED = 1 << 11;
 export const FLAG_DUPLICATE = 1 << 12;
 /** Likewise: an event with this key and other content is known; nothing was logged. */
 export const FLAG_CONFLICT = 1 << 13;
+/**
+ * Stands with EXPECTED_UNLISTED. Versions that don't know that value would replay the event as refused
+ * and lose what it created; a flag that they don't know makes them refuse the log.
+ */
+export const FLAG_IF_UNLISTED = 1 << 14;
 
 const KIND_MASK = 0xff;
-const FLAGS_DEFINED = FLAG_HAS_PRICE | FLAG_HAS_STOCK | FLAG_ARRIVAL_TIME | FLAG_RESERVED;
+const FLAGS_DEFINED =
+  FLAG_HAS_PRICE | FLAG_HAS_STOCK | FLAG_ARRIVAL_TIME | FLAG_RESERVED | FLAG_IF_UNLISTED;
 const FLAGS_MASK = 0x00ffff00;
 const ID_LENGTH_SHIFT = 24;
 
@@ -86,6 +100,7 @@ export function metaIdBytes(meta: number): number {
 /** Whether `meta` can stand in a slot that this version wrote; the log's reader asks. */
 export function isMetaValid(meta: number): boolean {
   const idBytes = metaIdBytes(meta);
+  if (metaKind(meta) === KIND_BATCH_RECEIPT) return meta === KIND_BATCH_RECEIPT;
   return (
     (metaKind(meta) === KIND_UPSERT || metaKind(meta) === KIND_DELETE) &&
     (meta & FLAGS_MASK & ~FLAGS_DEFINED) === 0 &&

@@ -27,6 +27,7 @@ import {
   ENTRY_SEQ,
   ENTRY_STATE_FIRST,
   ENTRY_STATE_WORDS,
+  ENTRY_UPDATED_AT,
   ENTRY_VERSION,
   ENTRY_WORDS,
   SHARD_USED,
@@ -45,6 +46,8 @@ export class ShardCopier {
   readonly bytes = Buffer.from(new ArrayBuffer(PIECE_ENTRIES * ENTRY_BYTES));
   /** The highest seq of all entries copied since it was set. */
   lastSeq = 0;
+  /** Likewise the latest commit time. */
+  lastTimeMs = 0;
   readonly #words = new Int32Array(this.bytes.buffer);
   readonly #doubles = new Float64Array(this.bytes.buffer);
   readonly #versions = new Int32Array(PIECE_ENTRIES);
@@ -63,6 +66,7 @@ export class ShardCopier {
     to.set(words.subarray(first, first + count * ENTRY_WORDS));
     Atomics.add(this.#fence, 0, 1);
     let last = this.lastSeq;
+    let lastTime = this.lastTimeMs;
     for (let i = 0, w = first, t = 0; i < count; i++, w += ENTRY_WORDS, t += ENTRY_WORDS) {
       const version = versions[i] as number;
       if ((version & 1) !== 0 || words[w + ENTRY_VERSION] !== version) {
@@ -72,8 +76,11 @@ export class ShardCopier {
       to[t + ENTRY_VERSION] = 0;
       const seq = this.#doubles[(t + ENTRY_SEQ) >> 1] as number;
       if (seq > last) last = seq;
+      const time = this.#doubles[(t + ENTRY_UPDATED_AT) >> 1] as number;
+      if (time > lastTime) lastTime = time;
     }
     this.lastSeq = last;
+    this.lastTimeMs = lastTime;
   }
 
   #copyState(words: Int32Array, entry: number, to: number): void {

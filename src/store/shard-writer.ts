@@ -12,15 +12,23 @@
  *     Dead before the cell: `undo` puts `used` back. Dead after: it was applied.
  *  4. The reservation is released last, and `undo` puts its count back, because the slot is about
  *     to be applied again and will release it then. So every slot releases exactly once.
+ *
+ * The merge rule: each field is taken unless it stands with a later event time. An event that has none
+ * of its own (ARRIVAL_TIME) is always taken, and its field then has the later of its arrival and the
+ * time that stood there: so a field never goes back in event time, and the order of such events is that
+ * of the log, whatever clocks did. Both follow from slots and seqs alone, the same at every replay.
  * (Over 300 lines, because every write and what undoes it have to be read together.)
  */
 import assert from 'node:assert/strict';
 import {
   EXPECTED_ANY,
+  EXPECTED_UNLISTED,
+  FLAG_ARRIVAL_TIME,
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
   FLAG_RESERVED,
   ID_WORDS,
+  KIND_BATCH_RECEIPT,
   metaIdBytes,
   SLOT_DOUBLES,
   SLOT_EXPECTED_SEQ,
@@ -84,10 +92,11 @@ const PHASE_RELEASING = 3;
  * - `refused`: its condition on the product's seq did not hold; nothing changed.
  * - `overtaken`: the entry came from a checkpoint and holds a later event; what became of this one
  *   was decided before.
+ * - `receipt`: it is no event, but a batch's receipt (dedupe/batch-receipt.ts).
  * - `no-room`: a new product and no entry left. Admission makes this impossible for live events; at
  *   a replay it means that the store was made smaller than the data.
  */
-export type ApplyResult = 'applied' | 'stale' | 'refused' | 'overtaken' | 'no-room';
+export type ApplyResult = 'applied' | 'stale' | 'refused' | 'overtaken' | 'receipt' | 'no-room';
 
 /** Slots that are prefetched together: enough for all misses that a core can have in flight. */
 export const PREFETCH_SLOTS = 32;
@@ -121,6 +130,7 @@ export class ShardWriter {
     const d = index * SLOT_DOUBLES;
     const hash = slotWords[w + SLOT_HASH] as number;
     const meta = slotWords[w + SLOT_META] as number;
+    if (meta === KIND_BATCH_RECEIPT) return 'receipt';
     const shardIndex = shardOf(hash, this.#shards.length);
     const shard = this.#shards[shardIndex] as Shard;
     this.#time[0] = commitTimeMs;
@@ -136,13 +146,15 @@ export class ShardWriter {
     } else if (found >= 0) {
       const entry = found >> 1;
       const at = slotDoubles[d + SLOT_OCCURRED_AT] as number;
+      // Without a time of its own it is "now, after whatever came before": later than any field.
+      const isArrival = (meta & FLAG_ARRIVAL_TIME) !== 0;
       // An equal time wins: the later seq is the newer word about the same moment.
       const takesPrice =
         (meta & FLAG_HAS_PRICE) !== 0 &&
-        at >= (shard.doubles[entry + (ENTRY_PRICE_AT >> 1)] as number);
+        (isArrival || at >= (shard.doubles[entry + (ENTRY_PRICE_AT >> 1)] as number));
       const takesStock =
         (meta & FLAG_HAS_STOCK) !== 0 &&
-        at >= (shard.doubles[entry + (ENTRY_STOCK_AT >> 1)] as number);
+        (isArrival || at >= (shard.doubles[entry + (ENTRY_STOCK_AT >> 1)] as number));
       if (takesPrice || takesStock) {
         this.#overwrite(cursor, shard, shardIndex, found, w, takesPrice, takesStock);
         result = 'applied';
@@ -191,10 +203,11 @@ export class ShardWriter {
   #holds(shard: Shard, found: number, entrySeq: number, d: number): boolean {
     const expected = this.#slots.doubles[d + SLOT_EXPECTED_SEQ] as number;
     if (expected === 0) return true;
-    if (found < 0) return false;
+    if (found < 0) return expected === EXPECTED_UNLISTED;
     const price = shard.doubles[(found + ENTRY_PRICE) >> 1] as number;
     const stock = shard.doubles[(found + ENTRY_STOCK) >> 1] as number;
     const isListed = !Number.isNaN(price) || !Number.isNaN(stock);
+    if (expected === EXPECTED_UNLISTED) return !isListed;
     return isListed && (expected === EXPECTED_ANY || expected === entrySeq);
   }
 
@@ -259,7 +272,7 @@ export class ShardWriter {
     // Pairs with the reader's two loads of the version around its loads of the state.
     const version = words[entry + ENTRY_VERSION] as number;
     Atomics.store(words, entry + ENTRY_VERSION, (version + 1) | 0);
-    this.#storeState(words, entry, slot, takesPrice, takesStock);
+    this.#storeState(shard, entry, slot, takesPrice, takesStock);
     Atomics.store(words, entry + ENTRY_VERSION, (version + 2) | 0);
   }
 
@@ -295,7 +308,7 @@ export class ShardWriter {
     doubles[pair + (ENTRY_STOCK >> 1)] = Number.NaN;
     doubles[pair + (ENTRY_STOCK_AT >> 1)] = Number.NEGATIVE_INFINITY;
     this.#storeState(
-      words,
+      shard,
       entry,
       slot,
       (meta & FLAG_HAS_PRICE) !== 0,
@@ -308,7 +321,7 @@ export class ShardWriter {
   }
 
   #storeState(
-    words: Int32Array,
+    { words, doubles }: Shard,
     entry: number,
     slot: number,
     takesPrice: boolean,
@@ -316,16 +329,28 @@ export class ShardWriter {
   ): void {
     const from = this.#slots.words;
     const at = slot + SLOT_OCCURRED_AT * 2;
+    const isArrival = ((from[slot + SLOT_META] as number) & FLAG_ARRIVAL_TIME) !== 0;
     storePair(words, entry + ENTRY_SEQ, from, slot + SLOT_SEQ * 2);
+    // A field's time never goes back: one that an arrival follows stays where that is earlier.
     if (takesPrice) {
       storePair(words, entry + ENTRY_PRICE, from, slot + SLOT_PRICE * 2);
-      storePair(words, entry + ENTRY_PRICE_AT, from, at);
+      if (!isArrival || this.#isLater(slot, doubles, entry + ENTRY_PRICE_AT)) {
+        storePair(words, entry + ENTRY_PRICE_AT, from, at);
+      }
     }
     if (takesStock) {
       storePair(words, entry + ENTRY_STOCK, from, slot + SLOT_STOCK * 2);
-      storePair(words, entry + ENTRY_STOCK_AT, from, at);
+      if (!isArrival || this.#isLater(slot, doubles, entry + ENTRY_STOCK_AT)) {
+        storePair(words, entry + ENTRY_STOCK_AT, from, at);
+      }
     }
     storePair(words, entry + ENTRY_UPDATED_AT, this.#timeWords, 0);
+  }
+
+  /** Whether the slot's time is later than the field's at word `fieldAt`. */
+  #isLater(slot: number, doubles: Float64Array, fieldAt: number): boolean {
+    const at = this.#slots.doubles[(slot >> 1) + SLOT_OCCURRED_AT] as number;
+    return at > (doubles[fieldAt >> 1] as number);
   }
 
   /** Counts one settled reservation. Pairs with the admission's load: released first, then used. */

@@ -9,6 +9,12 @@ export interface HashKey {
   readonly k1: number;
 }
 
+/** The window of batches' receipts, and its index. */
+export interface ReceiptMemory {
+  readonly places: SharedArrayBuffer;
+  readonly index: SharedArrayBuffer;
+}
+
 /** Every buffer that threads share; who writes what stands in the layouts. */
 export interface SharedMemory {
   /** ring/intake-ring.ts: the live ring */
@@ -25,6 +31,8 @@ export interface SharedMemory {
   readonly outcomes: SharedArrayBuffer;
   /** dedupe/dedupe-window.ts */
   readonly dedupe: SharedArrayBuffer;
+  /** dedupe/receipt-window.ts */
+  readonly receipts: ReceiptMemory;
   /** ring/progress.ts */
   readonly progress: SharedArrayBuffer;
   /** store/restored-before.ts */

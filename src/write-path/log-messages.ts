@@ -1,4 +1,5 @@
 /** What the log thread is given, and what it reports. Survives structured cloning. */
+import type { HeldFolder } from '../log/held-files.ts';
 import type { RecoveryMessage } from '../recovery/recovery-messages.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 
@@ -10,6 +11,8 @@ export interface LogThreadData {
   /** Folder of the checkpoints; it exists. */
   readonly checkpoints: string;
   readonly segmentBytesMax: number;
+  /** The data folder that both lie in, where it is held and looked after. */
+  readonly held?: HeldFolder | undefined;
 }
 
 /** What the log thread reports to the main thread. */
@@ -17,6 +20,8 @@ export type LogThreadMessage =
   | RecoveryMessage
   /** The intake is being served; said again by a successor. */
   | { readonly type: 'serving'; readonly nextSeq: number }
+  /** The log goes on from a time that the machine's clock has not reached. */
+  | { readonly type: 'clock-behind'; readonly lastTimeMs: number; readonly behindMs: number }
   /** The log can't be written any more, or can again. */
   | { readonly type: 'storage'; readonly available: boolean; readonly reason: string }
   /** The start is refused; the thread ends. One line, meant for the operator. */

@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
+import { TRUSTED_AHEAD_MS } from '../log/log-clock.ts';
 import { INTAKE_DOORBELL, INTAKE_STOP, IntakeRing } from '../ring/intake-ring.ts';
 import { LogProgress } from '../ring/progress.ts';
 import type { LogThreadData, LogThreadMessage } from './log-messages.ts';
@@ -68,11 +69,16 @@ export class LogSupervisor {
    * Resolves when it has; false if it had to give up on claimed events.
    */
   stop(): Promise<boolean> {
+    Atomics.store(this.#intake.cursors, INTAKE_STOP, 1);
+    this.wake();
+    return this.#closed.promise;
+  }
+
+  /** Lets the thread look around although no event came. */
+  wake(): void {
     const { cursors } = this.#intake;
-    Atomics.store(cursors, INTAKE_STOP, 1);
     Atomics.add(cursors, INTAKE_DOORBELL, 1);
     Atomics.notify(cursors, INTAKE_DOORBELL);
-    return this.#closed.promise;
   }
 
   /** Ends the thread wherever it is, for good. */
@@ -130,6 +136,9 @@ export class LogSupervisor {
         );
         break;
       }
+      case 'clock-behind':
+        logger.warn(...behindLine(message.lastTimeMs, message.behindMs));
+        break;
       case 'serving':
         this.#served = true;
         this.#serving.resolve();
@@ -171,6 +180,19 @@ export class LogSupervisor {
     if (this.#served) this.#options.onFatal(reason);
     else this.#serving.reject(new Error(reason));
   }
+}
+
+function behindLine(lastTimeMs: number, behindMs: number): [object, string] {
+  const lastTime = new Date(lastTimeMs).toISOString();
+  const goesOn =
+    behindMs <= TRUSTED_AHEAD_MS
+      ? "the log's time stands still until the clock has caught up"
+      : 'the log goes on with the clock, because it must have been wrong before';
+  const seconds = Math.round(behindMs / 1000);
+  return [
+    { lastTime, behindMs },
+    `clock: it is ${seconds} s behind the log's last event (${lastTime}); ${goesOn}`,
+  ];
 }
 
 function percent({ doneBytes, totalBytes }: { doneBytes: number; totalBytes: number }): number {

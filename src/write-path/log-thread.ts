@@ -2,10 +2,13 @@
  * The log thread from start to end: brings the store back, then serves the intake. A successor of
  * a thread that died only goes on.
  */
-
+import { isReceipt } from '../dedupe/batch-receipt.ts';
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import { ReceiptWindow } from '../dedupe/receipt-window.ts';
+import { isAccessError, ownerHint } from '../log/access.ts';
 import { CommitPublisher } from '../log/commit-publisher.ts';
 import type { FileSystem } from '../log/file-system.ts';
+import { FolderGuard } from '../log/folder-guard.ts';
 import { LogDamagedError } from '../log/log-damaged-error.ts';
 import { unpackSegmentEnds } from '../log/segment-ends.ts';
 import { type LogTail, Sequencer } from '../log/sequencer.ts';
@@ -13,13 +16,16 @@ import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { recover } from '../recovery/recovery.ts';
 import { Replay, StopRequested } from '../recovery/replay.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
-import { IntakeRing, type IntakeRings, publishTail } from '../ring/intake-ring.ts';
+import { INTAKE_TAIL, IntakeRing, type IntakeRings, publishTail } from '../ring/intake-ring.ts';
 import { LogProgress, type Progress } from '../ring/progress.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
 import { RestoreBoard } from '../store/restore-board.ts';
 import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard } from '../store/shard.ts';
 import type { LogThreadData, LogThreadMessage } from './log-messages.ts';
+
+/** A clock that is behind the log by less is not worth a line. */
+const TOLD_BEHIND_MS_MIN = 1000;
 
 /** Runs until the main thread asks to stop. Blocks its thread. Reports through `tell`. */
 export function runLogThread(
@@ -30,6 +36,7 @@ export function runLogThread(
   const { memory, folder, checkpoints, segmentBytesMax } = data;
   const intakes = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
   const dedupe = new DedupeWindow(memory.dedupe, memory.hashKey);
+  const receipts = new ReceiptWindow(memory.receipts, memory.hashKey);
   const commits = new CommitPublisher(new CommitRing(memory.commit, memory.appliers.length));
   const progress = new LogProgress(memory.progress);
   let sequencer: Sequencer;
@@ -42,22 +49,28 @@ export function runLogThread(
       restored: new RestoredBefore(memory.restored),
       board: new RestoreBoard(memory.board),
     };
-    const target = { shards, hashKey, dedupe, outcomes, images };
+    const target = { shards, hashKey, dedupe, receipts, outcomes, images };
     const sink = new Replay(intakes.live, commits, target);
     const tail =
       died === undefined
         ? recover({ files, folder, checkpoints, sink, tell })
-        : takeOver(intakes, dedupe, commits, died);
+        : takeOver({ intakes, dedupe, receipts }, commits, died);
+    const behindMs = tail.lastTimeMs - Date.now();
+    if (died === undefined && behindMs >= TOLD_BEHIND_MS_MIN) {
+      tell({ type: 'clock-behind', lastTimeMs: tail.lastTimeMs, behindMs });
+    }
     sequencer = new Sequencer(
       {
         intakes,
         dedupe,
+        receipts,
         commits,
         progress,
         files,
         folder,
         segmentBytesMax,
         nowMs: Date.now,
+        ...(data.held === undefined ? {} : { guard: new FolderGuard(data.held.guard) }),
         onStorage: (available, reason) => tell({ type: 'storage', available, reason }),
       },
       tail,
@@ -72,23 +85,40 @@ export function runLogThread(
   tell({ type: 'closed', clean: sequencer.run() });
 }
 
+/** What a log thread that died has left in shared memory. */
+export interface LeftBehind {
+  readonly intakes: IntakeRings;
+  readonly dedupe: DedupeWindow;
+  readonly receipts: ReceiptWindow;
+}
+
 /** Goes on where a log thread died: what it committed is published, the rest is done again. */
 export function takeOver(
-  intakes: IntakeRings,
-  dedupe: DedupeWindow,
+  { intakes, dedupe, receipts }: LeftBehind,
   commits: CommitPublisher,
   died: Progress,
 ): LogTail {
   dedupe.takeOver(died.nextSeq);
+  receipts.takeOver(() => putUnsettled(intakes.bulk, died.bulkTail, receipts));
   commits.resume(died.commitHead);
   publishTail(intakes.live, died.liveTail);
   publishTail(intakes.bulk, died.bulkTail);
   // Its last segment may hold a frame that was never committed, so it is not written again.
-  const { segment, previous } = unpackSegmentEnds(died.own);
-  return { nextSeq: died.nextSeq, segment, previous, lastFrameBytes: 0, fresh: true };
+  const { segment, previous, lastTimeMs = 0 } = unpackSegmentEnds(died.own);
+  const { nextSeq } = died;
+  return { nextSeq, segment, previous, lastFrameBytes: 0, fresh: true, lastTimeMs };
+}
+
+/** Puts the receipts in slots that are committed, up to the cursor `tail`, and not settled. */
+function putUnsettled({ slots, cursors, mask }: IntakeRing, tail: number, to: ReceiptWindow): void {
+  for (let c = Atomics.load(cursors, INTAKE_TAIL); c !== tail; c = (c + 1) | 0) {
+    if (isReceipt(slots.words, c & mask)) to.put(slots, c & mask);
+  }
 }
 
 function refusal(error: unknown, folder: string): string {
   if (error instanceof LogDamagedError || error instanceof NoRoomError) return error.message;
-  return `can't open the log in ${folder}: ${error instanceof Error ? error.message : error}`;
+  const { path } = error as NodeJS.ErrnoException;
+  const hint = path !== undefined && isAccessError(error) ? ownerHint(path) : '';
+  return `can't open the log in ${folder}: ${error instanceof Error ? error.message : error}${hint}`;
 }

@@ -4,6 +4,7 @@
 import { getRandomValues } from 'node:crypto';
 import { APPLIER_CONTROL_BYTES } from '../apply/applier-control.ts';
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, nextPowerOfTwo } from '../ring/intake-ring.ts';
@@ -51,6 +52,7 @@ export function sharedMemoryBytes(options: MemoryOptions): number {
     store.shards * Shard.bytes(store.shard) +
     OutcomeWindow.bytes(outcomeEvents, nextPowerOfTwo(commitSlots)) +
     DedupeWindow.bytes(dedupeEvents) +
+    ReceiptWindow.bytes(dedupeEvents) +
     PROGRESS_BYTES +
     RestoredBefore.bytes(store.shards) +
     RestoreBoard.bytes(store.shards)
@@ -70,6 +72,7 @@ export function createSharedMemory(options: MemoryOptions): SharedMemory {
     shards: Array.from({ length: store.shards }, () => Shard.create(store.shard).buffer),
     outcomes: OutcomeWindow.create(outcomeEvents, commit.mask + 1),
     dedupe: DedupeWindow.create(dedupeEvents, firstCursor),
+    receipts: ReceiptWindow.create(dedupeEvents),
     progress: new SharedArrayBuffer(PROGRESS_BYTES),
     restored: RestoredBefore.create(store.shards),
     board: RestoreBoard.create(store.shards),

@@ -10,9 +10,11 @@ import {
 } from '../../src/bulk/batch-reader.ts';
 import { NdjsonReader } from '../../src/bulk/ndjson-reader.ts';
 import type { BodyFault } from '../../src/errors/problems.ts';
+import { batchEvents } from '../../src/event/batch-event.ts';
 import { describeSlot, SlotViews } from '../../src/ring/slot.ts';
 import { Random } from '../helpers/random.ts';
 
+const EVENTS = batchEvents(0);
 const NOW_MS = 1_800_000_000_000;
 
 /** Writes down what comes; takes events as long as `room` lasts, and puts each off `putOff` times. */
@@ -91,7 +93,7 @@ function readAll(
 const random = new Random();
 const event = (n: number) => `{"product_id":"p${n}","price":${n},"stock":${n}}`;
 const long = (bytes: number) => event(1).replace('{', `{${' '.repeat(bytes - event(1).length)}`);
-const READERS = { ndjson: () => new NdjsonReader(), array: () => new ArrayReader() };
+const READERS = { ndjson: () => new NdjsonReader(EVENTS), array: () => new ArrayReader(EVENTS) };
 
 /** Reads it whole, byte by byte and in random pieces; all must be the same. */
 function readEveryWay(t: Tap, form: keyof typeof READERS, body: string | Buffer): Run {
@@ -271,7 +273,7 @@ t.test('takes an event of the longest length and refuses a longer one, in any pl
 });
 
 t.test('does a bounded share of the long ways at a time', async (t) => {
-  const reader = new NdjsonReader();
+  const reader = new NdjsonReader(EVENTS);
   const body = Buffer.from('nonsense\n'.repeat(1000));
   t.equal(reader.fill(body, 0), body.length);
   const sink = new Recorder();

@@ -53,7 +53,7 @@ function start(data: BuiltData) {
           restored[shard] = seq;
         },
       },
-      visitor: { entries: () => undefined, keys: () => undefined },
+      visitor: { entries: () => undefined, keys: () => undefined, receipts: () => undefined },
       onDamaged: (name) => damaged.push(name),
       onBytes: () => undefined,
     });

@@ -116,3 +116,34 @@ t.test('until there are two of each part, nothing goes of what they need beside 
   );
   t.end();
 });
+
+t.test('a segment from the future is as old as the next one that is not, or as now', (t) => {
+  const ageMs = 1000;
+  const nowMs = 1_000_000;
+  const future = nowMs + 1500 * 86_400_000;
+  const kept = (...createdAtMs: number[]) => {
+    const data = new BuiltData(join(tempDir(t), 'data'), new Random(testSeed()));
+    for (const ms of createdAtMs) data.segment(3, ms).checkpoint();
+    data.seal();
+    const { segments, futureSegments } = applyRetention({
+      files: new NodeFileSystem(),
+      logFolder: data.logFolder,
+      checkpointFolder: data.checkpointFolder,
+      set: BUILT_SET,
+      retention: { ageMs },
+      damaged: [],
+      nowMs,
+      goOn: () => true,
+    });
+    t.equal(runCommand('verify', data.root).code, 0);
+    return [segments, futureSegments];
+  };
+  const [old, young] = [nowMs - ageMs, nowMs - ageMs + 1];
+  t.same(kept(future, future, future, old, old), [4, 3], 'all before the one that is known');
+  t.same(kept(future, future, future, young, young), [0, 3]);
+  t.same(kept(old, old, future, future, future), [1, 3], 'the second is known, the third is not');
+  t.same(kept(future, future, future, future), [0, 4], 'they may all be of now');
+  t.same(kept(young, 0, 0, 0, 0), [0, undefined], 'a clock that was behind makes none older');
+  t.same(kept(old, old, old, old), [3, undefined]);
+  t.end();
+});

@@ -6,6 +6,7 @@ import { checkCheckpoint, readCheckpoint } from '../../src/checkpoint/reader.ts'
 import type { CheckpointWindows, OutcomesSource } from '../../src/checkpoint/windows.ts';
 import { writeWindowsPart } from '../../src/checkpoint/windows-writer.ts';
 import { DedupeWindow, KEY_UNKNOWN } from '../../src/dedupe/dedupe-window.ts';
+import { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
 import { fingerprintKey } from '../../src/event/fingerprint.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
 import { NodeFileSystem } from '../../src/log/file-system.ts';
@@ -43,6 +44,7 @@ function wordsOf(seq: number): Int32Array {
 interface Restored {
   readonly outcomes: OutcomeWindow;
   readonly dedupe: DedupeWindow;
+  readonly receipts: ReceiptWindow;
 }
 
 /** Writes a checkpoint without products, and reads it into empty windows of these sizes. */
@@ -58,13 +60,15 @@ function restored(
   writeWindowsPart({ files, folder, replayFrom, windows, ...rest });
   const checked = checkCheckpoint(files, folder, replayFrom, windowsName(replayFrom));
   if ('reason' in checked) throw new Error(checked.reason);
-  const into = { outcomes: outcomeWindow(events), dedupe: dedupeWindow(events) };
+  const receipts = new ReceiptWindow(ReceiptWindow.createFor(4), KEY);
+  const into = { outcomes: outcomeWindow(events), dedupe: dedupeWindow(events), receipts };
   const commits = new CommitPublisher(CommitRing.create(1, 1));
   const target = { ...into, shards: [], hashKey: KEY };
   const replay = new Replay(IntakeRing.create(1), commits, target);
   readCheckpoint(files, checked, {
     entries: () => t.fail('there are none'),
     keys: (entries, count) => replay.keys(entries, count),
+    receipts: (slots, first, count) => replay.receipts(slots, first, count),
     outcomes: (firstSeq, bytes) => replay.outcomes(firstSeq, bytes, nextSeq),
   });
   return into;
@@ -81,7 +85,11 @@ for (const [before, after] of [
     const dedupe = dedupeWindow(before);
     for (let seq = 1; seq < nextSeq; seq++) dedupe.add(wordsOf(seq), 0, seq);
     const replayFrom = nextSeq - 3;
-    const windows = { dedupe, outcomes: settled(outcomeWindow(before), nextSeq) };
+    const windows = {
+      dedupe,
+      receipts: undefined,
+      outcomes: settled(outcomeWindow(before), nextSeq),
+    };
     const known = restored(t, windows, { replayFrom, nextSeq, events: after });
 
     const wrong: number[] = [];
@@ -103,7 +111,11 @@ for (const [before, after] of [
 }
 
 t.test('the log is longer than what the checkpoint knows', (t) => {
-  const windows = { dedupe: dedupeWindow(1), outcomes: settled(outcomeWindow(8), 20) };
+  const windows = {
+    dedupe: dedupeWindow(1),
+    receipts: undefined,
+    outcomes: settled(outcomeWindow(8), 20),
+  };
   const known = restored(t, windows, { replayFrom: 18, nextSeq: 24, events: 8 });
   t.same(
     [16, 17, 18, 19, 20, 21, 22, 23].map((seq) => known.outcomes.load(seq)),
@@ -133,7 +145,7 @@ t.test('outcomes that are overwritten while they are copied are left out', (t) =
   };
   const known = restored(
     t,
-    { dedupe: dedupeWindow(1), outcomes },
+    { dedupe: dedupeWindow(1), receipts: undefined, outcomes },
     { replayFrom: 18, nextSeq: 20, events: 8 },
   );
   t.same(calls, ['next seq', 'wait for 20', 'next seq']);
@@ -153,7 +165,11 @@ t.test('a checkpoint gives up when the appliers stand still', (t) => {
   };
   t.throws(
     () =>
-      restored(t, { dedupe: dedupeWindow(1), outcomes }, { replayFrom: 1, nextSeq: 3, events: 8 }),
+      restored(
+        t,
+        { dedupe: dedupeWindow(1), receipts: undefined, outcomes },
+        { replayFrom: 1, nextSeq: 3, events: 8 },
+      ),
     /they stand still/,
   );
   t.end();

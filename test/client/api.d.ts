@@ -49,7 +49,7 @@ export interface paths {
         };
         /**
          * The current state of one product
-         * @description One committed state, never a mix of two. `ETag` is its version (the seq of the event that last changed it), for `If-None-Match` here and `If-Match` on writes.
+         * @description One committed state, never a mix of two. `ETag` is its version (the seq of the event that last changed it), for `If-None-Match` and `If-Match` here and `If-Match` on writes.
          */
         get: operations["getProduct"];
         put?: never;
@@ -197,7 +197,7 @@ export interface components {
             id: string;
             /** @description null while absent: not set yet, or deleted. */
             price: number | null;
-            /** @description null while absent: not set yet, or deleted. */
+            /** @description null while absent: not set yet, or deleted. Below zero only where STOCK_MIN lets it in. */
             stock: number | null;
             /** @description The event that last changed the product: its version, its ETag. With view=full. */
             seq?: number;
@@ -210,68 +210,6 @@ export interface components {
              * @description When the event that last changed the product was made durable. With view=full.
              */
             updated_at?: string;
-        };
-        /** @description With "partial": true, either price or stock may be missing. */
-        BatchEvent: {
-            /**
-             * Format: product-id
-             * @description 1 to 64 bytes of UTF-8 without control characters.
-             */
-            product_id: string;
-            /**
-             * Format: event-time
-             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
-             */
-            occurred_at?: string | number;
-            /**
-             * Format: event-id
-             * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
-             */
-            event_id?: string;
-            price: number;
-            stock: number;
-            /** @enum {boolean} */
-            partial?: false;
-        } | {
-            /**
-             * Format: product-id
-             * @description 1 to 64 bytes of UTF-8 without control characters.
-             */
-            product_id: string;
-            /**
-             * Format: event-time
-             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
-             */
-            occurred_at?: string | number;
-            /**
-             * Format: event-id
-             * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
-             */
-            event_id?: string;
-            /** @enum {boolean} */
-            partial: true;
-            price: number;
-            stock?: number;
-        } | {
-            /**
-             * Format: product-id
-             * @description 1 to 64 bytes of UTF-8 without control characters.
-             */
-            product_id: string;
-            /**
-             * Format: event-time
-             * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
-             */
-            occurred_at?: string | number;
-            /**
-             * Format: event-id
-             * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
-             */
-            event_id?: string;
-            /** @enum {boolean} */
-            partial: true;
-            price?: number;
-            stock: number;
         };
         /** @description What became of a batch. */
         BatchResult: {
@@ -322,7 +260,7 @@ export interface components {
             /** @description The id of the request. */
             instance: string;
             /** @enum {string} */
-            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "headers-too-large" | "internal" | "event-set-aside" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
+            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "headers-too-large" | "internal" | "event-set-aside" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
             /**
              * @description Of a write. `none`: it was not applied and will not be. `unknown`: a failing disk had been given it, or a part of it. `partial`: of a batch, what is counted was taken and the rest will not be.
              * @enum {string}
@@ -344,6 +282,68 @@ export interface components {
             first_seq?: number | null;
             last_seq?: number | null;
         };
+        /** @description With "partial": true, either price or stock may be missing. */
+        BatchEvent: {
+            /**
+             * Format: product-id
+             * @description 1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.
+             */
+            product_id: string;
+            /**
+             * Format: event-time
+             * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
+             */
+            occurred_at?: string | number;
+            /**
+             * Format: event-id
+             * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
+             */
+            event_id?: string;
+            price: number;
+            stock: number;
+            /** @enum {boolean} */
+            partial?: false;
+        } | {
+            /**
+             * Format: product-id
+             * @description 1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.
+             */
+            product_id: string;
+            /**
+             * Format: event-time
+             * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
+             */
+            occurred_at?: string | number;
+            /**
+             * Format: event-id
+             * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
+             */
+            event_id?: string;
+            /** @enum {boolean} */
+            partial: true;
+            price: number;
+            stock?: number;
+        } | {
+            /**
+             * Format: product-id
+             * @description 1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.
+             */
+            product_id: string;
+            /**
+             * Format: event-time
+             * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
+             */
+            occurred_at?: string | number;
+            /**
+             * Format: event-id
+             * @description 1 to 128 bytes of UTF-8 without control characters. The same id again with the same content is the same event; with other content it is refused.
+             */
+            event_id?: string;
+            /** @enum {boolean} */
+            partial: true;
+            price?: number;
+            stock: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -362,8 +362,13 @@ export interface operations {
             header?: {
                 /** @description 1–255 visible ASCII characters, bare or in quotes. The same key with the same content is answered as the first time, with Idempotency-Replayed: true; with other content, 422. */
                 "idempotency-key"?: string;
-                /** @description The ETag that the product must have when the event is applied, or *: that it is listed. Implies ack=applied; 412 when it does not hold. */
+                /** @description The ETag that the product must have when the event is applied, or *: that it is listed. Implies ack=applied; 412 when it does not hold. A weak tag counts as the strong one. */
                 "if-match"?: string;
+                /**
+                 * @description Only `*`: that the product is not listed. Implies ack=applied; 412 when it is.
+                 * @example *
+                 */
+                "if-none-match"?: string;
             };
             path?: never;
             cookie?: never;
@@ -381,14 +386,14 @@ export interface operations {
                 "application/json": {
                     /**
                      * Format: product-id
-                     * @description 1 to 64 bytes of UTF-8 without control characters.
+                     * @description 1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.
                      */
                     product_id: string;
                     price: number;
                     stock: number;
                     /**
                      * Format: event-time
-                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
                      */
                     occurred_at?: string | number;
                     /**
@@ -455,6 +460,8 @@ export interface operations {
                         product_id: string;
                         /** @description The number of the event. */
                         seq: number;
+                        /** @description Only where ack=accepted was asked for: the key because of which it is durable. Whether an event with a key is new is not known before. */
+                        ack_raised_by?: "event_id" | "idempotency-key";
                     } | {
                         /** @enum {string} */
                         status: "accepted";
@@ -533,7 +540,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `precondition-failed`: The product does not have the version that If-Match names. */
+            /** @description `precondition-failed`: The product is not as If-Match or If-None-Match asks for. */
             412: {
                 headers: {
                     /** @description Where the outcome of the event is, of a batch that of its last one. */
@@ -548,7 +555,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:precondition-failed",
                      *       "title": "Precondition failed",
                      *       "status": 412,
-                     *       "detail": "The product does not have the version that If-Match names.",
+                     *       "detail": "The product is not as If-Match or If-None-Match asks for.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "precondition-failed"
                      *     }
@@ -912,6 +919,30 @@ export interface operations {
                     };
                 };
             };
+            /** @description `idempotency-in-progress`: A request with this Idempotency-Key is still being taken; retry when it is over. `idempotency-expired`: The batch under this Idempotency-Key was not finished, and which of its events were taken is no longer known. Compare, and send what is missing under a new key. */
+            409: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:idempotency-in-progress",
+                     *       "title": "Idempotency in progress",
+                     *       "status": 409,
+                     *       "detail": "A request with this Idempotency-Key is still being taken; retry when it is over.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "idempotency-in-progress"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "idempotency-in-progress" | "idempotency-expired";
+                    };
+                };
+            };
             /** @description `body-too-large`: The body is larger than this service accepts. */
             413: {
                 headers: {
@@ -1105,6 +1136,8 @@ export interface operations {
             header?: {
                 /** @description An ETag that is known; 304 while it is the version. */
                 "if-none-match"?: string;
+                /** @description The ETag that the answer must have; 412 when it is another. */
+                "if-match"?: string;
             };
             path: {
                 /**
@@ -1207,6 +1240,28 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `precondition-failed`: The product is not as If-Match or If-None-Match asks for. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "The product is not as If-Match or If-None-Match asks for.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "precondition-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "precondition-failed";
                     };
                 };
             };
@@ -1313,8 +1368,13 @@ export interface operations {
             header?: {
                 /** @description 1–255 visible ASCII characters, bare or in quotes. The same key with the same content is answered as the first time, with Idempotency-Replayed: true; with other content, 422. */
                 "idempotency-key"?: string;
-                /** @description The ETag that the product must have when the event is applied, or *: that it is listed. Implies ack=applied; 412 when it does not hold. */
+                /** @description The ETag that the product must have when the event is applied, or *: that it is listed. Implies ack=applied; 412 when it does not hold. A weak tag counts as the strong one. */
                 "if-match"?: string;
+                /**
+                 * @description Only `*`: that the product is not listed. Implies ack=applied; 412 when it is.
+                 * @example *
+                 */
+                "if-none-match"?: string;
             };
             path: {
                 /**
@@ -1382,6 +1442,8 @@ export interface operations {
                         product_id: string;
                         /** @description The number of the event. */
                         seq: number;
+                        /** @description Only where ack=accepted was asked for: the key because of which it is durable. Whether an event with a key is new is not known before. */
+                        ack_raised_by?: "event_id" | "idempotency-key";
                     } | {
                         /** @enum {string} */
                         status: "accepted";
@@ -1460,7 +1522,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `precondition-failed`: The product does not have the version that If-Match names. */
+            /** @description `precondition-failed`: The product is not as If-Match or If-None-Match asks for. */
             412: {
                 headers: {
                     /** @description Where the outcome of the event is, of a batch that of its last one. */
@@ -1475,7 +1537,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:precondition-failed",
                      *       "title": "Precondition failed",
                      *       "status": 412,
-                     *       "detail": "The product does not have the version that If-Match names.",
+                     *       "detail": "The product is not as If-Match or If-None-Match asks for.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "precondition-failed"
                      *     }
@@ -1657,8 +1719,13 @@ export interface operations {
             header?: {
                 /** @description 1–255 visible ASCII characters, bare or in quotes. The same key with the same content is answered as the first time, with Idempotency-Replayed: true; with other content, 422. */
                 "idempotency-key"?: string;
-                /** @description The ETag that the product must have when the event is applied, or *: that it is listed. Implies ack=applied; 412 when it does not hold. */
+                /** @description The ETag that the product must have when the event is applied, or *: that it is listed. Implies ack=applied; 412 when it does not hold. A weak tag counts as the strong one. */
                 "if-match"?: string;
+                /**
+                 * @description Only `*`: that the product is not listed. Implies ack=applied; 412 when it is.
+                 * @example *
+                 */
+                "if-none-match"?: string;
             };
             path: {
                 /**
@@ -1679,7 +1746,7 @@ export interface operations {
                 "application/merge-patch+json": {
                     /**
                      * Format: event-time
-                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
                      */
                     occurred_at?: string | number;
                     /**
@@ -1692,7 +1759,7 @@ export interface operations {
                 } | {
                     /**
                      * Format: event-time
-                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
                      */
                     occurred_at?: string | number;
                     /**
@@ -1711,7 +1778,7 @@ export interface operations {
                 "application/json": {
                     /**
                      * Format: event-time
-                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
                      */
                     occurred_at?: string | number;
                     /**
@@ -1724,7 +1791,7 @@ export interface operations {
                 } | {
                     /**
                      * Format: event-time
-                     * @description When it happened: RFC 3339 with a zone, or integer milliseconds since 1970; at most 5 minutes ahead. Without it, when it arrived.
+                     * @description When it happened: RFC 3339 with a zone, kept to the microsecond, or integer milliseconds since 1970 (not seconds: numbers of 9 and 10 digits are refused); at most 5 minutes ahead. Without it, when it arrived, after everything that came before.
                      */
                     occurred_at?: string | number;
                     /**
@@ -1793,6 +1860,8 @@ export interface operations {
                         product_id: string;
                         /** @description The number of the event. */
                         seq: number;
+                        /** @description Only where ack=accepted was asked for: the key because of which it is durable. Whether an event with a key is new is not known before. */
+                        ack_raised_by?: "event_id" | "idempotency-key";
                     } | {
                         /** @enum {string} */
                         status: "accepted";
@@ -1874,7 +1943,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `precondition-failed`: The product does not have the version that If-Match names. */
+            /** @description `precondition-failed`: The product is not as If-Match or If-None-Match asks for. */
             412: {
                 headers: {
                     /** @description Where the outcome of the event is, of a batch that of its last one. */
@@ -1890,7 +1959,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:precondition-failed",
                      *       "title": "Precondition failed",
                      *       "status": 412,
-                     *       "detail": "The product does not have the version that If-Match names.",
+                     *       "detail": "The product is not as If-Match or If-None-Match asks for.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "precondition-failed"
                      *     }
@@ -2123,7 +2192,7 @@ export interface operations {
                     "application/json": {
                         /** @description The number of the event. */
                         seq: number;
-                        /** @description `durable`: on disk, not yet applied. `applied`: it set price, stock or both. `stale`: older in event time than what stood. `refused`: its If-Match did not hold. `dead`: set aside, because applying it killed its worker twice. */
+                        /** @description `durable`: on disk, not yet applied. `applied`: it set price, stock or both. `stale`: older in event time than what stood. `refused`: its condition did not hold. `dead`: set aside, because applying it killed its worker twice. */
                         status: "durable" | "applied" | "stale" | "refused" | "dead";
                     };
                 };
@@ -2191,6 +2260,28 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `precondition-failed`: The product is not as If-Match or If-None-Match asks for. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "The product is not as If-Match or If-None-Match asks for.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "precondition-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "precondition-failed";
                     };
                 };
             };
@@ -2435,6 +2526,28 @@ export interface operations {
                     };
                 };
             };
+            /** @description `precondition-failed`: The product is not as If-Match or If-None-Match asks for. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "The product is not as If-Match or If-None-Match asks for.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "precondition-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "precondition-failed";
+                    };
+                };
+            };
             /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
             417: {
                 headers: {
@@ -2654,6 +2767,28 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `precondition-failed`: The product is not as If-Match or If-None-Match asks for. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "The product is not as If-Match or If-None-Match asks for.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "precondition-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "precondition-failed";
                     };
                 };
             };

@@ -7,6 +7,7 @@ import {
   parseBytes,
   parseDuration,
   parseInteger,
+  parseSignedInteger,
 } from '../../src/config/quantity.ts';
 
 const SEED = 20_261_123;
@@ -59,6 +60,32 @@ t.test('a number that a double does not hold exactly is refused', (t) => {
   t.equal(parseInteger('9007199254740992'), undefined);
   t.equal(parseBytes('8192TB'), undefined);
   t.equal(parseDuration(`${'9'.repeat(400)}ms`), undefined);
+  t.end();
+});
+
+t.test('an integer that may be negative has a minus and nothing else', (t) => {
+  for (const [text, value] of [
+    ['0', 0],
+    ['7', 7],
+    ['-1', -1],
+    ['-9007199254740991', -Number.MAX_SAFE_INTEGER],
+  ] as const) {
+    t.equal(parseSignedInteger(text), value, text);
+  }
+  for (const text of [
+    '-0',
+    '-',
+    '--1',
+    '- 1',
+    '-01',
+    '+1',
+    '-1.5',
+    '−1',
+    '-9007199254740992',
+    '-1B',
+  ]) {
+    t.equal(parseSignedInteger(text), undefined, text);
+  }
   t.end();
 });
 

@@ -25,6 +25,7 @@ const PRODUCTS = 40;
 const LARGE = {
   intakeSlots: 64,
   dedupeEvents: 64,
+  batches: 8,
   outcomeEvents: 1024,
   // As many as the service has: then its parts lie in memory as they are.
   shards: 8,

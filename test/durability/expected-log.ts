@@ -5,6 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
+import type { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
+import { fingerprintKey } from '../../src/event/fingerprint.ts';
 import type { PlainEvent } from '../helpers/plain-event.ts';
 import { ProductModel } from '../helpers/product-model.ts';
 import type { RecoveredState } from './recovered-state.ts';
@@ -32,6 +34,8 @@ export class ExpectedLog {
   #unknown: readonly (readonly PlainEvent[])[] = [];
   /** The promised event of each key: its seq. */
   readonly #keys = new Map<string, number>();
+  /** The newest promised receipt of each batch. */
+  readonly #receipts = new Map<string, { readonly seq: number; readonly events: number }>();
 
   get promised(): number {
     return this.#promised.length;
@@ -45,8 +49,11 @@ export class ExpectedLog {
       assert.equal(first, undefined, `key ${event.key} of seq ${first} is there again as ${seq}`);
       this.#keys.set(event.key, seq);
     }
+    if (event.receipt !== undefined) {
+      this.#receipts.set(event.receipt.key, { seq, events: event.receipt.events });
+    }
     this.#promised.push({ event, commitTimeMs });
-    this.#outcomes.push(this.#model.apply({ ...event, seq }, commitTimeMs));
+    this.#outcomes.push(this.#model.apply(numbered(event, seq, commitTimeMs), commitTimeMs));
   }
 
   /** Somebody was told that `event` is a repetition of the one with this seq. */
@@ -89,7 +96,7 @@ export class ExpectedLog {
       const seq = this.promised + i + 1;
       const commitTimeMs = found.events.get(seq)?.commitTimeMs;
       assert.ok(commitTimeMs !== undefined, `seq ${seq} is in a checkpoint and was not committed`);
-      outcomes.push(model.apply({ ...event, seq }, commitTimeMs));
+      outcomes.push(model.apply(numbered(event, seq, commitTimeMs), commitTimeMs));
       return { event, commitTimeMs };
     });
     found.assertState(model);
@@ -103,6 +110,18 @@ export class ExpectedLog {
       this.promise(this.promised + 1, event, commitTimeMs);
     }
     this.#unknown = [];
+    this.checkReceipts(found.receiptWindow);
+  }
+
+  /** Asserts that the newest receipt of every batch is known, or one that is not promised yet. */
+  checkReceipts(known: ReceiptWindow): void {
+    for (const [key, { seq, events }] of this.#receipts) {
+      const receipt = known.find(fingerprintKey('request', key));
+      assert.ok(receipt !== undefined && receipt !== 'busy', `the receipt of ${key} is ${receipt}`);
+      assert.ok(receipt.seq >= seq, `${key} is known by seq ${receipt.seq}, not by ${seq}`);
+      if (receipt.seq === seq) assert.equal(receipt.events, events);
+      else assert.ok(receipt.seq > this.promised, `seq ${receipt.seq} is no receipt of ${key}`);
+    }
   }
 
   /** Asserts that `found` is exactly what was promised before seq `end`. */
@@ -111,7 +130,7 @@ export class ExpectedLog {
     this.#checkEvents(found, []);
     const model = new ProductModel();
     for (const [i, { event, commitTimeMs }] of this.#promised.slice(0, end - 1).entries()) {
-      model.apply({ ...event, seq: i + 1 }, commitTimeMs);
+      model.apply(numbered(event, i + 1, commitTimeMs), commitTimeMs);
     }
     found.assertState(model);
   }
@@ -120,12 +139,12 @@ export class ExpectedLog {
   #arrived(found: RecoveredState, count: number): readonly PlainEvent[] {
     if (count === 0) return [];
     const candidates = this.#unknown.filter((events) => events.length >= count);
-    const isFound = (event: PlainEvent, i: number) =>
-      i >= count ||
-      isDeepStrictEqual(
-        found.events.get(this.promised + i + 1)?.event,
-        asLogged(event, this.promised + i + 1),
-      );
+    const isFound = (event: PlainEvent, i: number) => {
+      const seq = this.promised + i + 1;
+      const there = found.events.get(seq);
+      const expected = asLogged(event, seq, there?.commitTimeMs ?? 0);
+      return i >= count || isDeepStrictEqual(there?.event, expected);
+    };
     const match = candidates.find((events) => events.every(isFound));
     assert.ok(match !== undefined, `${count} events appeared from nowhere`);
     return match.slice(0, count);
@@ -139,14 +158,20 @@ export class ExpectedLog {
       const promised = this.#promised[seq - 1];
       const expected = promised?.event ?? unknown[seq - 1 - this.promised];
       assert.ok(expected !== undefined, `seq ${seq} is not expected`);
-      assert.deepEqual(event, asLogged(expected, seq), `seq ${seq}`);
+      assert.deepEqual(event, asLogged(expected, seq, commitTimeMs), `seq ${seq}`);
       if (promised !== undefined) assert.equal(commitTimeMs, promised.commitTimeMs);
     }
     if (found.nextSeq > found.replayFrom) assert.equal(before, found.nextSeq - 1);
   }
 }
 
+/** The event as it was committed: one without a time of its own has that of its batch. */
+function numbered(event: PlainEvent, seq: number, commitTimeMs: number): PlainEvent {
+  return event.isArrival ? { ...event, seq, occurredAtMs: commitTimeMs } : { ...event, seq };
+}
+
 /** What a slot of the log says of an event: of its key there is only a fingerprint. */
-function asLogged({ key: _, ...event }: PlainEvent, seq: number): PlainEvent {
-  return { ...event, seq };
+function asLogged(event: PlainEvent, seq: number, commitTimeMs: number): PlainEvent {
+  const { key: _, isArrival: __, receipt: ___, ...logged } = numbered(event, seq, commitTimeMs);
+  return logged;
 }

@@ -12,12 +12,14 @@ import { ExpectedLog } from './expected-log.ts';
 import { Ended, type Fault, FaultyProcess } from './faulty-files.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER, RecoveredState, SMALL } from './recovered-state.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
-import { SimulatedProcess } from './simulated-process.ts';
+import { type RingName, SimulatedProcess } from './simulated-process.ts';
 
 const LIVES_MAX = 5;
 const STEPS_MAX = 20;
 const DAMAGES = 3;
 const PROMISING_CALLS = ['write', 'fdatasync', 'fdatasync', 'rename', 'fsync'] as const;
+/** As many as are remembered. */
+const BATCHES = 8;
 const RINGS = ['live', 'bulk'] as const;
 const IDS = ['a', 'p2', 'sku-3', 'SKU-0004', 'ü5', 'long-'.repeat(12), 'x7', 'x8', 'x9'];
 
@@ -31,6 +33,7 @@ export class History {
   readonly counts: Counts = {};
   #timeMs = 1000;
   #inCheckpoint = false;
+  #receipts = 0;
   /** Events with a key, answered or not; a client may repeat any of them. */
   readonly #keyed: PlainEvent[] = [];
 
@@ -164,7 +167,17 @@ export class History {
 
   #push(life: SimulatedProcess, events: number): void {
     const ring = this.random.pick(RINGS);
-    for (let n = Math.min(events, life.room(ring)); n > 0; n--) life.push(this.#event(), ring);
+    for (let n = Math.min(events, life.room(ring)); n > 0; n--) life.push(this.#slot(ring), ring);
+  }
+
+  /** An event, or where batches come, the receipt of one. */
+  #slot(ring: RingName): PlainEvent {
+    const { random } = this;
+    if (ring === 'live' || random.chance(0.8)) return this.#event();
+    this.#count('receipts');
+    const receipt = { key: `batch ${random.below(BATCHES)}`, events: this.#receipts++ };
+    const nothing = { productId: '', price: undefined, stock: undefined };
+    return { seq: 0, ...nothing, occurredAtMs: this.#timeMs, receipt };
   }
 
   /** A new event, with a key or without; the repetition of one; or another one under its key. */
@@ -195,6 +208,7 @@ export class History {
       price: fields === 0 ? undefined : random.below(10_000) / 100,
       stock: fields === 1 ? undefined : random.below(1000),
       occurredAtMs: this.#timeMs + random.integer(-20, 20),
+      ...(random.chance(0.3) ? { isArrival: true } : {}),
     };
   }
 
@@ -213,7 +227,7 @@ export class History {
     const { random } = this;
     if (life.isStopping) return;
     const ring = random.pick(RINGS);
-    if (random.chance(0.5) && life.room(ring) > 0) life.push(this.#event(), ring);
+    if (random.chance(0.5) && life.room(ring) > 0) life.push(this.#slot(ring), ring);
     else life.state.apply(random.integer(1, 5));
     if (who === 'checkpoint' && this.#inCheckpoint && life.commit()) life.state.apply(2);
   }

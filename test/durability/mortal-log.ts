@@ -2,6 +2,7 @@
  * What the log thread does in shared memory, step by step, with a thread that may die before or
  * after each step, as it may at each call of the disk. Tests only.
  */
+import { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
 import { LogProgress, type Progress } from '../../src/ring/progress.ts';
 import { SLOT_DOUBLES, SLOT_SEQ, type SlotViews } from '../../src/ring/slot.ts';
 import type { FaultyFiles } from './faulty-files.ts';
@@ -18,6 +19,20 @@ export class MortalProgress extends LogProgress {
 
   override store(progress: Progress): void {
     this.#thread.step(() => super.store(progress));
+  }
+}
+
+/** The window of receipts, which a thread may die before or after it puts one in. */
+export class MortalReceipts extends ReceiptWindow {
+  readonly #thread: FaultyFiles;
+
+  constructor({ memory }: RecoveredState, thread: FaultyFiles) {
+    super(memory.receipts, memory.hashKey);
+    this.#thread = thread;
+  }
+
+  override put(slots: SlotViews, index: number): void {
+    this.#thread.step(() => super.put(slots, index));
   }
 }
 

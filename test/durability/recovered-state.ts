@@ -8,6 +8,7 @@ import { OUTCOME_OF } from '../../src/apply/applier.ts';
 import type { EntriesVisitor } from '../../src/checkpoint/reader.ts';
 import type { ImageTarget } from '../../src/checkpoint/restore.ts';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
+import { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
 import type { FileSystem } from '../../src/log/file-system.ts';
 import type { CheckedFrame } from '../../src/log/format.ts';
@@ -35,6 +36,7 @@ export const CHECKPOINT_FOLDER = '/data/checkpoint';
 export interface MemorySize {
   readonly intakeSlots: number;
   readonly dedupeEvents: number;
+  readonly batches: number;
   readonly outcomeEvents: number;
   readonly shards: number;
   readonly shardBytes: number;
@@ -44,6 +46,7 @@ export interface MemorySize {
 export const SMALL: MemorySize = {
   intakeSlots: 16,
   dedupeEvents: 32,
+  batches: 8,
   outcomeEvents: 32,
   shards: 2,
   shardBytes: 4096,
@@ -53,6 +56,7 @@ export class RecoveredState implements RecoverySink {
   readonly memory: SharedMemory;
   readonly intakes: IntakeRings;
   readonly dedupe: DedupeWindow;
+  readonly receiptWindow: ReceiptWindow;
   readonly outcomeWindow: OutcomeWindow;
   readonly ring: CommitRing;
   readonly store: SharedProductStore;
@@ -88,12 +92,14 @@ export class RecoveredState implements RecoverySink {
       shards: shards.map((shard) => shard.buffer),
       outcomes: OutcomeWindow.create(size.outcomeEvents),
       dedupe: DedupeWindow.create(size.dedupeEvents, firstCursor, 2 * size.intakeSlots),
+      receipts: ReceiptWindow.createFor(size.batches),
       progress: new SharedArrayBuffer(PROGRESS_BYTES),
       restored: RestoredBefore.create(size.shards),
       board: RestoreBoard.create(size.shards),
       hashKey,
     };
     this.dedupe = new DedupeWindow(this.memory.dedupe, hashKey);
+    this.receiptWindow = new ReceiptWindow(this.memory.receipts, hashKey);
     this.#restored = new RestoredBefore(this.memory.restored);
     this.outcomeWindow = new OutcomeWindow(this.memory.outcomes);
     this.store = new SharedProductStore(shards, hashKey);
@@ -107,6 +113,7 @@ export class RecoveredState implements RecoverySink {
       shards: this.#shards,
       hashKey: this.memory.hashKey,
       dedupe: this.dedupe,
+      receipts: this.receiptWindow,
       outcomes: this.outcomeWindow,
       images: { restored: this.#restored, board: new RestoreBoard(this.memory.board) },
     });
@@ -133,6 +140,10 @@ export class RecoveredState implements RecoverySink {
 
   keys(entries: Int32Array, count: number): void {
     this.#replay?.keys(entries, count);
+  }
+
+  receipts(slots: SlotViews, first: number, count: number): void {
+    this.#replay?.receipts(slots, first, count);
   }
 
   outcomes(firstSeq: number, bytes: Uint8Array, nextSeq: number): void {
@@ -176,7 +187,10 @@ export class RecoveredState implements RecoverySink {
    * Asserts that what became of the last events is known, as far as the window reaches: `expected`
    * has it of all events, seq 1 first. With `mayForget` some may be unknown.
    */
-  assertOutcomes(expected: readonly ('applied' | 'stale' | 'refused')[], mayForget = false): void {
+  assertOutcomes(
+    expected: readonly ('applied' | 'stale' | 'refused' | 'receipt')[],
+    mayForget = false,
+  ): void {
     for (let seq = this.nextSeq - 1; seq >= 1; seq--) {
       if (seq + this.outcomeWindow.capacity < this.nextSeq) break;
       const outcome = OUTCOME_OF[expected[seq - 1] as 'applied'];

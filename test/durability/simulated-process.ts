@@ -16,7 +16,7 @@ import { takeOver } from '../../src/write-path/log-thread.ts';
 import type { PlainEvent } from '../helpers/plain-event.ts';
 import type { ExpectedLog, Handed } from './expected-log.ts';
 import { Ended, FaultyFiles, type FaultyProcess } from './faulty-files.ts';
-import { MortalProgress, MortalPublisher } from './mortal-log.ts';
+import { MortalProgress, MortalPublisher, MortalReceipts } from './mortal-log.ts';
 import { type Fated, Producer } from './producer.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER, type RecoveredState } from './recovered-state.ts';
 
@@ -204,6 +204,7 @@ export class SimulatedProcess {
       {
         intakes: this.state.intakes,
         dedupe: this.state.dedupe,
+        receipts: new MortalReceipts(this.state, this.#logThread),
         commits,
         progress: new MortalProgress(this.state.memory.progress, this.#logThread),
         files: this.#logThread,
@@ -250,7 +251,8 @@ export class SimulatedProcess {
     this.#producers.bulk.forgetSeqs(died.bulkTail);
     const commits = this.#publisher(true);
     try {
-      this.#open(takeOver(this.state.intakes, this.state.dedupe, commits, died), commits);
+      const { intakes, dedupe, receiptWindow: receipts } = this.state;
+      this.#open(takeOver({ intakes, dedupe, receipts }, commits, died), commits);
     } catch (error) {
       // The supervisor stops the process when a successor can't open the log.
       if (isSystemError(error)) this.#options.process.end();
@@ -279,6 +281,7 @@ export class SimulatedProcess {
       expected.promise(seq, event, commitTimeMs);
       this.#commitTimes.delete(seq);
     }
+    if (this.#sequencer !== undefined) expected.checkReceipts(this.state.receiptWindow);
     // The next batch may be on its way already.
     this.#handed = this.#handed.filter(({ firstSeq }) => firstSeq > expected.promised);
     for (const { fate, seq, event } of settled) {

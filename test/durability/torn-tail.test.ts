@@ -109,7 +109,10 @@ for (const known of ['in an entry', 'as an outcome'] as const) {
       pause: () => undefined,
     };
     const noOutcomes = { firstSeq: 1, bytes: new Uint8Array(0) };
-    writeWindowsPart({ ...common, windows: { dedupe, outcomes: isEntry ? undefined : outcomes } });
+    writeWindowsPart({
+      ...common,
+      windows: { dedupe, receipts: undefined, outcomes: isEntry ? undefined : outcomes },
+    });
     for (let shard = 0; shard < shards.length; shard++) {
       writePart({
         ...common,

@@ -114,7 +114,7 @@ function checkpoint(files: FileSystem, replayFrom: number): void {
     pause: () => undefined,
   };
   const dedupe = new DedupeWindow(DedupeWindow.create(1, 0, 1), KEY);
-  writeWindowsPart({ ...common, windows: { dedupe, outcomes: undefined } });
+  writeWindowsPart({ ...common, windows: { dedupe, receipts: undefined, outcomes: undefined } });
   writePart({
     ...common,
     key: KEY,

@@ -46,6 +46,8 @@ export interface WrittenFrame {
 
 export class BuiltData {
   readonly root: string;
+  /** Whether some of the events are receipts of batches, which are none. */
+  hasReceipts = false;
   readonly events: PlainEvent[] = [];
   readonly frames: WrittenFrame[] = [];
   /** Replay seqs. */
@@ -83,8 +85,8 @@ export class BuiltData {
     return [...new Set(this.frames.map(({ path }) => path))];
   }
 
-  /** A new segment with that many frames of 1 to 5 events. */
-  segment(frames: number): this {
+  /** A new segment with that many frames of 1 to 5 events; created at its first seq, or when it is said. */
+  segment(frames: number, createdAtMs = this.nextSeq): this {
     this.#writer?.abandon();
     const { nextSeq: first } = this;
     this.#writer = SegmentWriter.create(
@@ -93,7 +95,7 @@ export class BuiltData {
       first,
       this.#end,
       SEGMENT_BYTES_MAX,
-      first,
+      createdAtMs,
     );
     for (let i = 0; i < frames; i++) this.#frame(1 + this.#random.below(FRAME_EVENTS_MAX));
     return this;
@@ -121,7 +123,10 @@ export class BuiltData {
       pause: () => undefined,
     };
     const outcomes = this.#outcomes();
-    writeWindowsPart({ ...common, windows: { dedupe: store.dedupe, outcomes } });
+    writeWindowsPart({
+      ...common,
+      windows: { dedupe: store.dedupe, receipts: store.receipts, outcomes },
+    });
     for (let shard = 0; shard < store.shards.length; shard++) {
       writePart({
         ...common,
@@ -188,6 +193,11 @@ export class BuiltData {
 
   #event(seq: number): PlainEvent {
     const random = this.#random;
+    if (this.hasReceipts && seq % 4 === 0) {
+      const receipt = { key: `batch ${random.below(6)}`, events: seq };
+      const nothing = { productId: '', price: undefined, stock: undefined };
+      return { seq, ...nothing, occurredAtMs: seq * 10, receipt };
+    }
     return {
       seq,
       productId: `product ${random.below(this.#products)}`,

@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import type { AppliedWaiter } from '../../src/apply/applied-watermark.ts';
 import { SetAsideSearch } from '../../src/apply/set-aside-search.ts';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
+import { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
 import type { ProductEvent } from '../../src/event/product-event.ts';
 import { type AppDeps, buildApp } from '../../src/http/app.ts';
 import type { AppliedEvents } from '../../src/http/applied-events.ts';
@@ -103,6 +104,7 @@ export class FakeLifecycle {
 }
 
 export const TEST_LIMITS = {
+  stockMin: 0,
   bodyBytesMax: 1024 * 1024,
   batchBytesMax: 1024 * 1024,
   headersTimeoutMs: 60_000,
@@ -214,6 +216,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}) {
     intake,
     bulk: closedBulk(),
     known: new DedupeWindow(DedupeWindow.create(1), { k0: 1, k1: 2 }),
+    receipts: new ReceiptWindow(ReceiptWindow.createFor(1), { k0: 1, k1: 2 }),
     applied,
     watermark,
     products,

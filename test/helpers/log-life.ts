@@ -5,6 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
+import { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
 import { type FileSystem, NodeFileSystem } from '../../src/log/file-system.ts';
 import { Sequencer } from '../../src/log/sequencer.ts';
@@ -49,6 +50,7 @@ function recoverTail(root: string, files: FileSystem) {
     sink: {
       entries: () => undefined,
       keys: () => undefined,
+      receipts: () => undefined,
       outcomes: () => undefined,
       frame: (slots, first, frame) => {
         for (let i = 0; i < frame.count; i++) events.push(describeSlot(slots, first + i));
@@ -82,6 +84,7 @@ export class LogLife {
     const options = {
       intakes: { live: this.#intake, bulk: IntakeRing.create(1) },
       dedupe: new DedupeWindow(DedupeWindow.create(SLOTS), KEY),
+      receipts: new ReceiptWindow(ReceiptWindow.createFor(SLOTS), KEY),
       commits: new CommitPublisher(CommitRing.create(2 * SLOTS, 0)),
       progress: new LogProgress(new SharedArrayBuffer(PROGRESS_BYTES)),
       files,

@@ -8,6 +8,7 @@ import { ApplierPool } from '../../src/apply/applier-pool.ts';
 import type { ProductEvent } from '../../src/event/product-event.ts';
 import { RingIntake } from '../../src/intake/ring-intake.ts';
 import { DataDir } from '../../src/log/data-dir.ts';
+import type { FolderGuard } from '../../src/log/folder-guard.ts';
 import { COMMIT_HEAD, CommitRing } from '../../src/ring/commit-ring.ts';
 import { IntakeRing, type IntakeRings } from '../../src/ring/intake-ring.ts';
 import { LogProgress } from '../../src/ring/progress.ts';
@@ -90,9 +91,9 @@ export class Pipeline {
     const entry = new URL('../../workers/applier.ts', import.meta.url);
     this.appliers = new ApplierPool({ memory, entry, logger, onFatal });
     this.appliers.start();
-    const { logFolder: folder, checkpointFolder: checkpoints } = this.#dataDir;
+    const { logFolder: folder, checkpointFolder: checkpoints, held } = this.#dataDir;
     this.log = new LogSupervisor({
-      data: { memory, folder, checkpoints, segmentBytesMax },
+      data: { memory, folder, checkpoints, segmentBytesMax, held },
       entry: options.logEntry ?? new URL('../../workers/log.ts', import.meta.url),
       logger,
       onStorage: (available) => {
@@ -134,6 +135,11 @@ export class Pipeline {
       if (this.fatal.length > 0) throw new Error(this.fatal[0]);
       await new Promise(setImmediate);
     }
+  }
+
+  /** Says what the keeper of the folder would say to the log thread. */
+  get guard(): FolderGuard {
+    return this.#dataDir.guard;
   }
 
   /** What is durable now; asks whether every applier has passed that. */

@@ -30,25 +30,30 @@ export class ProductModel {
   }
 
   /**
-   * Merges one event, committed at `commitTimeMs`: a field never goes back in event time. Returns
-   * what became of it.
+   * Merges one event, committed at `commitTimeMs`: a field never goes back in event time, and an event
+   * that has only its arrival comes after everything before it. Returns what became of it.
    */
-  apply(event: PlainEvent, commitTimeMs: number): 'applied' | 'stale' | 'refused' {
-    const { productId, isDelete = false, expectedSeq = 0, occurredAtMs: at, seq } = event;
+  apply(event: PlainEvent, commitTimeMs: number): 'applied' | 'stale' | 'refused' | 'receipt' {
+    if (event.receipt !== undefined) return 'receipt';
+    const { productId, isDelete = false, expectedSeq = 0, isArrival = false, seq } = event;
     const price = isDelete ? ABSENT : event.price;
     const stock = isDelete ? ABSENT : event.stock;
     const old = this.products.get(productId);
-    if (expectedSeq !== 0 && !isListed(old)) return 'refused';
+    if (expectedSeq === -2 && isListed(old)) return 'refused';
+    if (expectedSeq !== 0 && expectedSeq !== -2 && !isListed(old)) return 'refused';
     if (expectedSeq > 0 && expectedSeq !== old?.seq) return 'refused';
-    const takesPrice = price !== undefined && at >= (old?.priceAtMs ?? NEVER);
-    const takesStock = stock !== undefined && at >= (old?.stockAtMs ?? NEVER);
+    const { priceAtMs = NEVER, stockAtMs = NEVER } = old ?? {};
+    const atAfter = (beforeMs: number) =>
+      isArrival ? Math.max(event.occurredAtMs, beforeMs) : event.occurredAtMs;
+    const takesPrice = price !== undefined && atAfter(priceAtMs) >= priceAtMs;
+    const takesStock = stock !== undefined && atAfter(stockAtMs) >= stockAtMs;
     if (old !== undefined && !takesPrice && !takesStock) return 'stale';
     this.products.set(productId, {
       seq,
       price: takesPrice ? price : (old?.price ?? ABSENT),
       stock: takesStock ? stock : (old?.stock ?? ABSENT),
-      priceAtMs: takesPrice ? at : (old?.priceAtMs ?? NEVER),
-      stockAtMs: takesStock ? at : (old?.stockAtMs ?? NEVER),
+      priceAtMs: takesPrice ? atAfter(priceAtMs) : priceAtMs,
+      stockAtMs: takesStock ? atAfter(stockAtMs) : stockAtMs,
       updatedAtMs: commitTimeMs,
     });
     return 'applied';

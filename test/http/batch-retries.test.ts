@@ -33,13 +33,25 @@ t.test('a batch that comes again answers with the same seqs, and says so', async
   }
 });
 
-t.test('a batch that was taken in part is completed under its key', async (t) => {
+t.test('a longer or a shorter body under a known key is another one', async (t) => {
   const { port } = await setup(t);
-  await sendBatch(port, lines(100), keyed('k'));
-  const rest = await sendBatch(port, lines(150), keyed('k'));
-  t.strictSame(counts(rest), [50, 0, 100]);
-  t.strictSame(seqs(rest), [1, 150]);
-  t.equal(rest.headers['idempotency-replayed'], undefined);
+  for (const query of ['', '?on_error=continue']) {
+    const options = { query, ...keyed(`import${query}`) };
+    const first = await sendBatch(port, lines(100), options);
+    t.strictSame(counts(first), [100, 0, 0]);
+    for (const body of [lines(150), lines(99), lines(1), lines(100).trimEnd(), lines(100, 1)]) {
+      for (const query of ['', '?on_error=continue']) {
+        const other = await sendBatch(port, body, { ...options, query });
+        t.equal(other.status, 422);
+        t.match(other.body, {
+          code: 'idempotency-conflict',
+          outcome: 'none',
+          detail: /^Another body/,
+        });
+      }
+    }
+    t.strictSame(counts(await sendBatch(port, `${lines(100)}\n\n`, options)), [0, 0, 100]);
+  }
 });
 
 t.test('event ids count for each event, across batches, and before the key', async (t) => {
@@ -48,7 +60,7 @@ t.test('event ids count for each event, across batches, and before the key', asy
   await sendBatch(port, ab, keyed('k-1'));
   const more = await sendBatch(port, withId('c', 3, 'e-3') + ab, keyed('k-2'));
   t.strictSame(counts(more), [1, 0, 2]);
-  t.strictSame(seqs(more), [1, 3]);
+  t.strictSame(seqs(more), [2, 6], 'beside the receipts of both batches');
   const escaped = await sendBatch(port, withId('a', 1, '\\u0065-1'));
   t.strictSame(counts(escaped), [0, 0, 1]);
 });
@@ -58,17 +70,13 @@ t.test('takes nothing of a batch that contradicts what came before', async (t) =
   await sendBatch(port, lines(10), keyed('k'));
   const other = await sendBatch(port, lines(20, 1), keyed('k'));
   t.equal(other.status, 422);
-  t.match(other.body, { code: 'idempotency-conflict', outcome: 'none', rejected: 10 });
-  t.strictSame(
-    other.body.errors.map(({ line }) => line),
-    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
-  );
+  t.match(other.body, { code: 'idempotency-conflict', outcome: 'none' });
   const twice = await sendBatch(port, `${withId('a', 1, 'e')}\n${withId('a', 2, 'e')}`);
   t.match(twice.body, { code: 'idempotency-conflict', outcome: 'none', rejected: 1 });
   t.equal(twice.body.errors[0].line, 3);
   const same = await sendBatch(port, withId('a', 1, 'e') + withId('a', 1, 'e'));
   t.strictSame(counts(same), [1, 0, 1]);
-  t.strictSame(seqs(same), [11, 11], 'nothing was logged in between');
+  t.strictSame(seqs(same), [13, 13], 'nothing was logged in between');
 });
 
 t.test('rejects contradicting events alone with on_error=continue', async (t) => {

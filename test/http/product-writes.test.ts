@@ -163,7 +163,6 @@ t.test('an id that no product can have is refused', async (t) => {
     ['x'.repeat(65), /longer than 64 bytes/],
     ['%C3%A9'.repeat(33), /longer than 64 bytes/],
     ['a%00', /control characters/],
-    ['', /empty/],
   ] as const) {
     for (const response of [await send('PATCH', id, '{"price":1}'), await send('DELETE', id)]) {
       t.equal(response.statusCode, 400, id);

@@ -183,7 +183,16 @@ t.test('If-None-Match gives 304 where it names the version', async (t) => {
   products.put('p', 12, 1, 2);
   const get = (value: string, method: 'GET' | 'HEAD' = 'GET') =>
     app.inject({ method, url: '/api/v1/products/p', headers: { 'if-none-match': value } });
-  for (const value of ['"12"', 'W/"12"', '*', ' * ', '"1", "12"', '"a,b",W/"12"', '"12","13"']) {
+  for (const value of [
+    '"12"',
+    'W/"12"',
+    '*',
+    ' * ',
+    '"1", "12"',
+    '"a,b",W/"12"',
+    '"12","13"',
+    '"12-gzip"',
+  ]) {
     for (const method of ['GET', 'HEAD'] as const) {
       const response = await get(value, method);
       t.equal(response.statusCode, 304, value);
@@ -194,6 +203,45 @@ t.test('If-None-Match gives 304 where it names the version', async (t) => {
   }
   for (const value of ['"1"', '12', '"121"', '"012"', '""', 'w/"12', '"1,12"', '"*"', '']) {
     t.equal((await get(value)).statusCode, 200, value);
+  }
+});
+
+t.test('If-Match gives 412 where it does not name the version', async (t) => {
+  const { app, products } = fakeApp();
+  t.teardown(() => app.close());
+  products.put('p', 12, 1, 2);
+  const get = (headers: Record<string, string>, url = '/api/v1/products/p') =>
+    app.inject({ url, headers });
+  for (const value of ['"12"', 'W/"12"', '*', '"1", "12"', '"12-gzip"']) {
+    t.equal((await get({ 'if-match': value })).statusCode, 200, value);
+    const both = await get({ 'if-match': value, 'if-none-match': '"12"' });
+    t.equal(both.statusCode, 304, value);
+  }
+  for (const value of ['"1"', '"012"', '12', '', '"1", "2"']) {
+    const response = await get({ 'if-match': value, 'if-none-match': '"12"' });
+    t.equal(response.statusCode, 412, value);
+    t.equal(response.json().code, 'precondition-failed');
+    t.equal((await get({ 'if-match': value }, '/api/v1/products/q')).statusCode, 404);
+  }
+});
+
+t.test('a path without a tag has none that If-Match could name', async (t) => {
+  const { app } = fakeApp();
+  t.teardown(() => app.close());
+  for (const url of ['/api/v1/products', '/api/v1/changes?limit=1', '/api/v1/events/1']) {
+    const get = (value: string) => app.inject({ url, headers: { 'if-match': value } });
+    t.equal((await get('"1"')).statusCode, 412, url);
+    t.equal((await get('*')).statusCode, 200, url);
+  }
+});
+
+t.test('dates mean nothing to reads, for no product has one', async (t) => {
+  const { app, products } = fakeApp();
+  t.teardown(() => app.close());
+  products.put('p', 12, 1, 2);
+  for (const header of ['if-modified-since', 'if-unmodified-since', 'if-range']) {
+    const headers = { [header]: 'Sun, 06 Nov 1994 08:49:37 GMT' };
+    t.equal((await app.inject({ url: '/api/v1/products/p', headers })).statusCode, 200, header);
   }
 });
 

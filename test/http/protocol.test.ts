@@ -156,6 +156,64 @@ t.test('refuses two Host headers, or none, with 400', async (t) => {
   t.match(await old.end(), /^HTTP\/1\.1 200 /, 'HTTP/1.0 needs no Host');
 });
 
+t.test('refuses two of a header that can be there only once', async (t) => {
+  const { connect, intake } = await listening(t);
+  const pairs = [
+    ['Content-Type: application/json', 'content-type: text/plain', 'Content-Type'],
+    ['authorization: Bearer a', 'AUTHORIZATION: Bearer b', 'Authorization'],
+    ['content-type: application/json', 'content-type: application/json', 'Content-Type'],
+  ];
+  for (const [one, two, name] of pairs) {
+    const client = await connect();
+    client.send(
+      `POST /api/v1/events HTTP/1.1\r\nhost: a\r\n${one}\r\nx: y\r\n${two}\r\n` +
+        'content-length: 2\r\nconnection: close\r\n\r\n{}',
+    );
+    const text = await client.end();
+    checkProblem(t, text, 400, 'bad-request');
+    t.match(text, `The ${name} header was sent more than once.`);
+  }
+  const lengths = await connect();
+  lengths.send(
+    'POST /api/v1/events HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\n{}',
+  );
+  checkProblem(t, await lengths.end(), 400, 'bad-request');
+  t.equal(intake.offers.length, 0);
+});
+
+t.test('refuses two keys, or places in the feed, on every route that reads them', async (t) => {
+  const { connect, intake } = await listening(t);
+  const json = 'content-type: application/json\r\ncontent-length: 2\r\n';
+  const lines = 'content-type: application/x-ndjson\r\ncontent-length: 2\r\n';
+  const routes = [
+    ['POST /api/v1/events', json, 'Idempotency-Key'],
+    ['POST /api/v1/events/batch', lines, 'Idempotency-Key'],
+    ['PATCH /api/v1/products/p', json, 'Idempotency-Key'],
+    ['DELETE /api/v1/products/p', '', 'Idempotency-Key'],
+    ['GET /api/v1/changes', '', 'Last-Event-ID'],
+  ] as const;
+  for (const [target, more, name] of routes) {
+    for (const [one, two] of [
+      ['1', '2'],
+      ['"1"', '"1"'],
+      ['1', ''],
+    ]) {
+      const client = await connect();
+      const twice = `${name}: ${one}\r\n${name}: ${two}\r\n`;
+      const event = target.startsWith('PATCH')
+        ? '{"price":1}'
+        : '{"product_id":"p","price":1,"stock":1}';
+      const body = more === '' ? '' : event;
+      client.send(
+        `${target} HTTP/1.1\r\nhost: a\r\n${twice}${more.replace(': 2', `: ${body.length}`)}` +
+          `connection: close\r\n\r\n${body}`,
+      );
+      checkProblem(t, await client.end(), 400, 'invalid-header');
+    }
+  }
+  t.equal(intake.offers.length, 0);
+});
+
 t.test('a body too large is answered on a connection that stays usable', async (t) => {
   const { connect } = await listening(t, { bodyBytesMax: 1000 });
   const client = await connect();

@@ -38,6 +38,29 @@ t.test('unknown paths answer 404 whatever the method and body', async (t) => {
   }
 });
 
+t.test('a path below the products names %2F, and one without an id is none', async (t) => {
+  const { app, products } = fakeApp();
+  t.teardown(() => app.close());
+  for (const url of ['gen/1', 'gen/', '', '/', '?limit=5', 'a%2Fb/', 'gen/1?view=full']) {
+    for (const method of methods) {
+      const response = await app.inject({ method, url: `/api/v1/products/${url}` });
+      const label = `${method} ${url}`;
+      t.equal(response.statusCode, 404, label);
+      if (method === ('HEAD' as string)) continue;
+      t.match(response.json(), { code: 'route-not-found', detail: /written as %2F/ }, label);
+    }
+  }
+  for (const url of ['/api/v1/events/', '/api/v1/events/?x=1', '/api/v1/events/1/']) {
+    for (const method of methods) {
+      const response = await app.inject({ method, url });
+      t.equal(response.statusCode, 404, `${method} ${url}`);
+      if (method === ('HEAD' as string)) continue;
+      t.match(response.json(), { code: 'route-not-found', detail: 'No such path exists here.' });
+    }
+  }
+  t.strictSame(products.reads, []);
+});
+
 t.test('known paths answer 405 with Allow to other methods, whatever the body', async (t) => {
   const { app, intake } = fakeApp();
   t.teardown(() => app.close());

@@ -1,9 +1,9 @@
-/** Idempotency-Key, event_id and If-Match on the routes that write one event. */
+/** Idempotency-Key, event_id and conditions on the routes that write one event. */
 import t, { type Test } from 'tap';
 import { fingerprintKey } from '../../src/event/fingerprint.ts';
-import { EXPECTED_NEVER } from '../../src/http/requests/if-match.ts';
+import { EXPECTED_NEVER } from '../../src/http/requests/conditions.ts';
 import type { EventOutcome } from '../../src/outcome/outcome-window.ts';
-import { EXPECTED_ANY } from '../../src/ring/slot.ts';
+import { EXPECTED_ANY, EXPECTED_UNLISTED } from '../../src/ring/slot.ts';
 import { fakeApp } from '../helpers/http-fakes.ts';
 
 const EVENT = { product_id: 'p', price: 1, stock: 2 };
@@ -132,12 +132,16 @@ t.test('other content under the same key answers 422', async (t) => {
 
 t.test('with a key, accepted waits until it is known whether it is a repetition', async (t) => {
   const { post, intake } = setup(t, { ackDefault: 'accepted' });
-  t.match((await post({ 'idempotency-key': 'k' })).json(), { status: 'durable', seq: 1 });
-  t.match((await post({}, { body: { event_id: 'e' } })).json(), { status: 'durable', seq: 2 });
+  const byKey = { status: 'durable', ack_raised_by: 'idempotency-key' };
+  t.match((await post({ 'idempotency-key': 'k' })).json(), { ...byKey, seq: 1 });
+  const withId = await post({}, { body: { event_id: 'e' } });
+  t.match(withId.json(), { status: 'durable', seq: 2, ack_raised_by: 'event_id' });
   const asked = await post({ 'idempotency-key': 'k' }, { query: '?ack=accepted' });
-  t.match(asked.json(), { status: 'durable', seq: 3 });
+  t.match(asked.json(), { ...byKey, seq: 3 });
+  const durable = await post({ 'idempotency-key': 'k' }, { query: '?ack=durable' });
+  t.notOk('ack_raised_by' in durable.json(), 'as it was asked for');
   t.equal((await post({})).json().status, 'accepted');
-  t.equal(intake.offers.length, 4);
+  t.equal(intake.offers.length, 5);
 });
 
 t.test('If-Match becomes the expected version and waits for the appliers', async (t) => {
@@ -146,7 +150,15 @@ t.test('If-Match becomes the expected version and waits for the appliers', async
     for (const [header, expectedSeq] of [
       ['"17"', 17],
       ['*', EXPECTED_ANY],
-      ['W/"17"', EXPECTED_NEVER],
+      // What servers that compress make of a tag: nginx and HAProxy, Apache and Caddy, Jetty.
+      ['W/"17"', 17],
+      ['"17-gzip"', 17],
+      ['W/"17-br"', 17],
+      ['"17-zstd"', 17],
+      ['"17--gzip"', 17],
+      ['"17-1"', EXPECTED_NEVER],
+      ['"17-gzip-gzip"', EXPECTED_NEVER],
+      ['W/"0"', EXPECTED_NEVER],
       ['"0"', EXPECTED_NEVER],
       ['"017"', EXPECTED_NEVER],
       ['"a,b"', EXPECTED_NEVER],
@@ -175,6 +187,77 @@ t.test('an If-Match that is none, or a list, is refused', async (t) => {
     }
   }
   t.equal(intake.offers.length, 0);
+});
+
+t.test(
+  'If-None-Match: * asks for a product that is not listed, and waits for the appliers',
+  async (t) => {
+    const fakes = setup(t);
+    const { all, intake, applied } = fakes;
+    for (const send of all) {
+      const response = await send({ 'if-none-match': '*' });
+      t.equal(response.statusCode, 200);
+      t.equal(response.json().status, 'applied');
+      t.equal(intake.offers.at(-1)?.event.expectedSeq, EXPECTED_UNLISTED);
+      for (const query of ['?ack=durable', '?ack=accepted']) {
+        const early = await send({ 'if-none-match': '*' }, { query });
+        t.match(early.json(), { code: 'invalid-parameter', detail: /^With If-None-Match, ack/ });
+      }
+    }
+    applied.outcomes.set(9, 'refused');
+    decide(fakes, { seq: 9 });
+    const refused = await fakes.post({ 'if-none-match': '*' });
+    t.equal(refused.statusCode, 412);
+    t.match(refused.json(), {
+      code: 'precondition-failed',
+      detail: /seq 9.*If-None-Match did not hold/,
+    });
+  },
+);
+
+t.test('a condition that is not supported is refused, and nothing is taken', async (t) => {
+  const { all, intake } = setup(t);
+  const date = 'Sun, 06 Nov 1994 08:49:37 GMT';
+  for (const send of all) {
+    for (const [headers, detail] of [
+      [{ 'if-none-match': '"1"' }, /^If-None-Match on a write must be \*/],
+      [{ 'if-none-match': '' }, /^If-None-Match on a write must be \*/],
+      [{ 'if-none-match': '*, "1"' }, /^If-None-Match on a write must be \*/],
+      [{ 'if-none-match': '"1", "2"' }, /^If-None-Match on a write must be \*/],
+      [{ 'if-match': '"1"', 'if-none-match': '*' }, /can never both hold/],
+      [{ 'if-match': '*', 'if-none-match': '*' }, /can never both hold/],
+      [{ 'if-unmodified-since': date }, /^If-Unmodified-Since is not supported on writes/],
+      [{ 'if-modified-since': date }, /^If-Modified-Since is not supported on writes/],
+      [{ 'if-range': '"1"' }, /^If-Range is not supported on writes/],
+      [{ 'if-range': date, 'if-match': '"1"' }, /^If-Range is not supported on writes/],
+    ] as const) {
+      const response = await send(headers);
+      t.equal(response.statusCode, 400, JSON.stringify(headers));
+      t.match(response.json(), { code: 'invalid-header', detail, outcome: 'none' });
+    }
+  }
+  t.equal(intake.offers.length, 0);
+});
+
+t.test('a batch takes no condition', async (t) => {
+  const { app } = setup(t);
+  for (const [header, value] of [
+    ['If-Match', '*'],
+    ['If-None-Match', '*'],
+    ['If-Modified-Since', 'Sun, 06 Nov 1994 08:49:37 GMT'],
+    ['If-Unmodified-Since', 'x'],
+    ['If-Range', '"1"'],
+  ] as const) {
+    const response = await app.inject({
+      method: 'POST',
+      url: '/api/v1/events/batch',
+      payload: [EVENT],
+      headers: { [header]: value },
+    });
+    t.equal(response.statusCode, 400, header);
+    const detail = new RegExp(`^${header} is not supported on batches`);
+    t.match(response.json(), { code: 'invalid-header', detail, outcome: 'none' });
+  }
 });
 
 t.test('a condition that did not hold answers 412, with the event on record', async (t) => {

@@ -21,7 +21,7 @@ import { NodeFileSystem } from '../../src/log/file-system.ts';
 import { UsageError } from '../../src/maintenance/commands.ts';
 import { RepairError } from '../../src/maintenance/repair.ts';
 import { SEQ_MARGIN } from '../../src/maintenance/repair-plan.ts';
-import { SLOT_BYTES } from '../../src/ring/slot.ts';
+import { SLOT_BYTES, SLOT_DOUBLES, SLOT_SEQ } from '../../src/ring/slot.ts';
 import {
   BUILT_SET,
   BuiltData,
@@ -47,8 +47,8 @@ function pathIn(data: BuiltData, checkpoint: number, index: number): string {
   return join(data.checkpointFolder, name as string);
 }
 
-/** The seqs of the keys in the checkpoint of a repaired copy. */
-function keysIn(root: string, replayFrom: number): number[] {
+/** The seqs of the keys in the checkpoint of a repaired copy, and those of its receipts. */
+function keysIn(root: string, replayFrom: number, receipts: number[] = []): number[] {
   const files = new NodeFileSystem();
   const name = windowsName(replayFrom);
   const checked = checkCheckpoint(files, join(root, 'checkpoint'), replayFrom, name);
@@ -60,6 +60,11 @@ function keysIn(root: string, replayFrom: number): number[] {
       const bytes = Buffer.from(entries.buffer, entries.byteOffset, entries.byteLength);
       for (let i = 0; i < count; i++) {
         seqs.push(bytes.readDoubleLE(i * DEDUPE_ENTRY_BYTES + DEDUPE_ENTRY_BYTES - 8));
+      }
+    },
+    receipts: ({ doubles }, first, count) => {
+      for (let i = first; i < first + count; i++) {
+        receipts.push(doubles[i * SLOT_DOUBLES + SLOT_SEQ] as number);
       }
     },
     outcomes: () => undefined,
@@ -80,6 +85,33 @@ t.test(`a whole folder is copied and nothing is lost (seed ${seed})`, async (t) 
     'repetitions stay known',
   );
   await serves(t, to, data.model(), data.nextSeq);
+});
+
+t.test('batches stay known by their receipts, but not beside a gap', async (t) => {
+  for (const isDamaged of [false, true]) {
+    const data = build(t);
+    data.hasReceipts = true;
+    data.segment(8).checkpoint(2).segment(8).seal();
+    const newest = new Map<string, number>();
+    for (const { receipt, seq } of data.events) {
+      if (receipt !== undefined) newest.set(receipt.key, seq);
+    }
+    const first = data.frames[0] as WrittenFrame;
+    if (isDamaged) {
+      damage(first.path, first.offsetBytes + 80);
+      for (const name of namesOf(data.checkpoints[0] as number)) {
+        rmSync(join(data.checkpointFolder, name), { recursive: true });
+      }
+    }
+    const { code, to, report } = repair(t, data);
+    t.equal(code, isDamaged ? 3 : 0);
+    const receipts: number[] = [];
+    keysIn(to, report.nextSeq, receipts);
+    const known = receipts.sort((a, b) => a - b);
+    const expected = [...newest.values()].sort((a, b) => a - b);
+    t.ok(expected.length > 0);
+    t.strictSame(known, isDamaged ? [] : expected);
+  }
 });
 
 t.test('a torn tail alone loses nothing', async (t) => {

@@ -20,12 +20,11 @@ function allocated(config: Config): number {
     hashKey: _,
     appliers,
     shards,
+    receipts,
     ...single
   } = createSharedMemory(memoryOptionsOf(config, plan));
-  return [...appliers, ...shards, ...Object.values(single)].reduce(
-    (sum, { byteLength }) => sum + byteLength,
-    0,
-  );
+  const all = [...appliers, ...shards, ...Object.values(receipts), ...Object.values(single)];
+  return all.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 t.test('the shared memory is known to the byte before it is allocated', (t) => {

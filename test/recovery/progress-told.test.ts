@@ -27,6 +27,7 @@ t.test('about once a second, each time further, up to the end', (t) => {
           entries += count;
         },
         keys: () => undefined,
+        receipts: () => undefined,
         outcomes: () => undefined,
         frame: () => {
           toldInEntries ??= told.length;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import t from 'tap';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
+import { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
 import { OutcomeWindow } from '../../src/outcome/outcome-window.ts';
 import { Replay, StopRequested } from '../../src/recovery/replay.ts';
@@ -31,6 +32,7 @@ function setup() {
     shards,
     hashKey,
     dedupe: new DedupeWindow(DedupeWindow.create(1, 0, 1), hashKey),
+    receipts: new ReceiptWindow(ReceiptWindow.createFor(1), hashKey),
     outcomes: new OutcomeWindow(OutcomeWindow.create(1)),
   });
   const store = new SharedProductStore(shards, hashKey);

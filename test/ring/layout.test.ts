@@ -22,6 +22,7 @@ import {
   describeSlot,
   FLAG_ARRIVAL_TIME,
   FLAG_HAS_PRICE,
+  FLAG_IF_UNLISTED,
   ID_BYTES_MAX,
   isMetaValid,
   KIND_UPSERT,
@@ -90,6 +91,7 @@ t.test('meta packs and is checked', (t) => {
   t.notOk(isMetaValid(packMeta(0, 0, 5)));
   t.notOk(isMetaValid(packMeta(2, 0, 5)), 'between the kinds');
   t.notOk(isMetaValid(packMeta(KIND_UPSERT, 1 << 23, 5)));
+  t.ok(isMetaValid(packMeta(KIND_UPSERT, FLAG_IF_UNLISTED, 5)));
   t.end();
 });
 

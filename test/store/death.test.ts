@@ -22,7 +22,7 @@ function randomEvent(random: Random, seq: number): PlainEvent {
     price: fields === 0 || fields === 2 ? undefined : random.below(10_000) / 100,
     stock: fields === 1 || fields === 2 ? undefined : random.below(1000),
     ...(fields === 2 ? { isDelete: true } : {}),
-    ...(fields === 3 ? { expectedSeq: random.pick([-1, seq - 1, 1]) } : {}),
+    ...(fields === 3 ? { expectedSeq: random.pick([-1, -2, seq - 1, 1]) } : {}),
     // A narrow range: older, equal and newer times all come up.
     occurredAtMs: 1000 + random.below(12),
     reserved: random.chance(0.5),

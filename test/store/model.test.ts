@@ -25,7 +25,9 @@ function randomEvent(random: Random, seq: number): PlainEvent {
   const stock = random.chance(0.1) ? random.pick(STOCKS) : random.below(1e4);
   // Around the event's number, so that most are late by a little and some equal.
   const isDelete = random.chance(0.05);
-  const condition = random.chance(0.05) ? { expectedSeq: random.pick([-1, -1, seq - 1, 7]) } : {};
+  const condition = random.chance(0.05)
+    ? { expectedSeq: random.pick([-1, -1, -2, seq - 1, 7]) }
+    : {};
   const near = Math.max(0, Math.floor(seq / 20) + random.below(9) - 4);
   return {
     seq,
@@ -34,6 +36,7 @@ function randomEvent(random: Random, seq: number): PlainEvent {
     stock: fields === 1 || isDelete ? undefined : stock,
     occurredAtMs: random.chance(0.002) ? random.pick(TIMES) : near,
     ...(isDelete ? { isDelete } : {}),
+    ...(random.chance(0.3) ? { isArrival: true } : {}),
     ...condition,
   };
 }
@@ -98,6 +101,45 @@ t.test('an equal event time is taken, an older one is not, each field by itself'
   });
   t.equal(send({ seq: 5, productId, price: 6, stock: 6, occurredAtMs: 300 }), 'applied');
   t.equal(send({ seq: 4, productId, price: 6, stock: 6, occurredAtMs: 300 }), 'overtaken');
+  t.end();
+});
+
+t.test('an event without a time of its own always counts, and no time goes back', (t) => {
+  const memory = new MortalStore({ k0: 1, k1: 2 }, 1, 4096);
+  const productId = 'p';
+  const send = (event: PlainEvent) => {
+    let result = '';
+    memory.put(event.seq, event);
+    memory.writes.run(Infinity, () => {
+      result = memory.freshWriter().apply(event.seq, memory.slotOf(event.seq), event.seq * 10);
+    });
+    return result;
+  };
+  const isArrival = true;
+  const none = undefined;
+  // Five minutes ahead, as a client's clock may be.
+  send({ seq: 1, productId, price: 1, stock: none, occurredAtMs: 400 });
+  t.equal(send({ seq: 2, productId, price: 2, stock: 2, occurredAtMs: 100, isArrival }), 'applied');
+  t.match(readProduct(memory.store, productId), {
+    ...{ seq: 2, price: 2, priceAtMs: 400 },
+    ...{ stock: 2, stockAtMs: 100 },
+  });
+  // A clock that went back: this arrival is earlier than the one before.
+  t.equal(send({ seq: 3, productId, price: 3, stock: 3, occurredAtMs: 50, isArrival }), 'applied');
+  t.match(readProduct(memory.store, productId), {
+    ...{ seq: 3, price: 3, priceAtMs: 400 },
+    ...{ stock: 3, stockAtMs: 100 },
+  });
+  t.equal(send({ seq: 4, productId, price: 4, stock: none, occurredAtMs: 399 }), 'stale');
+  t.equal(send({ seq: 5, productId, price: 5, stock: none, occurredAtMs: 400 }), 'applied');
+  const isDelete = true;
+  const gone = { seq: 6, productId, price: none, stock: none, occurredAtMs: 60, isDelete };
+  t.equal(send({ ...gone, isArrival }), 'applied', 'a delete without a time as well');
+  t.ok(Number.isNaN((readProduct(memory.store, productId) as { price: number }).price));
+  t.equal(send({ seq: 7, productId, price: 7, stock: 7, occurredAtMs: 399 }), 'applied');
+  t.match(readProduct(memory.store, productId), { price: Number.NaN, stock: 7, stockAtMs: 399 });
+  t.equal(send({ seq: 8, productId, price: 8, stock: 8, occurredAtMs: 401 }), 'applied');
+  t.match(readProduct(memory.store, productId), { price: 8, stock: 8, stockAtMs: 401 });
   t.end();
 });
 

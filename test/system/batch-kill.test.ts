@@ -161,3 +161,33 @@ t.test(`killed ${ROUNDS} times in a batch (seed ${seed})`, async (t) => {
   const misplaced = ofBatches.filter(({ price }, i) => price !== inTheLog[i]);
   t.strictSame(misplaced, [], 'every event is in the log once, in the order of its batch');
 });
+
+t.test('killed in a batch, and forgotten before it comes again: it is refused whole', async (t) => {
+  const cwd = tempDir(t);
+  const env = { ...ENV, DEDUPE_WINDOW: '1000' };
+  const killed = makeBatch(LARGE, true);
+  let service = await ServiceProcess.start(t, { cwd, env });
+  const port = await service.ready();
+  const isThere = async (seq: number) =>
+    (await fetch(`http://127.0.0.1:${port}/api/v1/events/${seq}`)).status === 200;
+  const answered = sendBatch(port, killed.body, killed.options).catch(() => undefined);
+  while (!(await isThere(LARGE / 4)));
+  service.kill('SIGKILL');
+  t.equal(await answered, undefined);
+
+  service = await ServiceProcess.start(t, { cwd, env: { ...env, BULK_QUEUE_SIZE: '8192' } });
+  const portNow = await service.ready();
+  // More keyed events than the window has room for, the frame in hand included.
+  for (let n = 0; n < 2; n++) {
+    const others = makeBatch(9000, true);
+    t.equal((await sendBatch(portNow, others.body, others.options)).body.accepted, 9000);
+  }
+  const before = await found(portNow);
+  for (const query of ['?on_error=reject', '?on_error=continue']) {
+    const again = await sendBatch(portNow, killed.body, { ...killed.options, query });
+    t.equal(again.status, 409);
+    t.match(again.body, { code: 'idempotency-expired', outcome: 'none' });
+  }
+  t.strictSame(await found(portNow), before, 'nothing of it was taken');
+  t.strictSame(await service.stop(), { code: 0, signal: null });
+});

@@ -155,7 +155,7 @@ t.test('conditions: what holds counts, and what does not is on record as refused
   const { etag = '' } = (await post({ product_id: 'p', price: 1, stock: 1 })).headers;
   t.equal(etag, '"3"');
   await refused(await patch('p', { price: 9 }, { 'if-match': '"2"' }));
-  await refused(await patch('p', { price: 9 }, { 'if-match': `W/${etag}` }));
+  await refused(await patch('p', { price: 9 }, { 'if-match': 'W/"2"' }));
   await refused(await remove('p', '', { 'if-match': '"1"' }));
   const keyed = { 'if-match': '"1"', 'idempotency-key': 'k' };
   await refused(await patch('p', { price: 9 }, keyed));
@@ -170,6 +170,43 @@ t.test('conditions: what holds counts, and what does not is on record as refused
   t.equal((await remove('p', '', { 'if-match': next })).status, 200);
   await refused(await patch('p', { price: 1 }, { 'if-match': '*' }));
   t.strictSame(stateOf(service, 'p'), { price: Number.NaN, stock: Number.NaN });
+});
+
+t.test('If-None-Match: * creates a product once, and again when it was delisted', async (t) => {
+  const cwd = tempDir(t);
+  const first = await ServiceProcess.start(t, { cwd });
+  const { client, patch, post, remove, outcome } = writes(t, await first.ready(), 2);
+  const unlisted = { 'if-none-match': '*' };
+  const race = (price: number) => post({ product_id: 'p', price, stock: price }, unlisted);
+  const answers = await Promise.all([race(1), race(2)]);
+  t.strictSame(answers.map(({ status }) => status).sort(), [200, 412]);
+  for (const again of [
+    await race(3),
+    await patch('p', { price: 3 }, unlisted),
+    await remove('p', '', unlisted),
+  ]) {
+    t.equal(again.status, 412);
+    t.match(JSON.parse(again.text).detail, /If-None-Match did not hold/);
+    t.equal(await outcome(again), 'refused');
+  }
+  const won = answers[0].status === 200 ? 1 : 2;
+  const product = { id: 'p', price: won, stock: won };
+  t.strictSame(JSON.parse((await client.get('/api/v1/products/p')).text), product);
+  const made = await patch('q', { price: 5 }, { ...unlisted, 'idempotency-key': 'k' });
+  t.equal(made.status, 200, 'PATCH creates');
+  const repeated = await patch('q', { price: 5 }, { ...unlisted, 'idempotency-key': 'k' });
+  t.equal(repeated.headers.location, made.headers.location);
+  t.equal(repeated.status, 200, 'a repetition has the answer of the first time');
+  await remove('q');
+  t.equal((await remove('never', '', unlisted)).status, 200, 'nothing there to delist');
+  t.equal((await patch('q', { stock: 7 }, unlisted)).status, 200, 'a delisted one is not listed');
+
+  await first.crash();
+  const second = await ServiceProcess.start(t, { cwd });
+  const { client: reader } = writes(t, await second.ready());
+  t.strictSame(JSON.parse((await reader.get('/api/v1/products/p')).text), product, 'replayed');
+  const q = { id: 'q', price: null, stock: 7 };
+  t.strictSame(JSON.parse((await reader.get('/api/v1/products/q')).text), q);
 });
 
 t.test('of two that race for one version, exactly one wins', async (t) => {

@@ -1,22 +1,35 @@
 /**
  * Replies that wait for the fate of their event: one small object each, no promise. Main thread.
  */
+
 import type { FastifyReply } from 'fastify';
 import type { ProductEvent } from '../../event/product-event.ts';
 import type { AckLevel, EventIntake, EventWaiter } from '../../intake/event-intake.ts';
 import type { AppliedEvents } from '../applied-events.ts';
+import { conditionName } from '../requests/conditions.ts';
 import { isGone, noteEvent, sendAck, sendProblem } from './respond.ts';
+
+/** What makes ack=accepted durable: whether an event with a key is new is known only then. */
+export type AckRaisedBy = 'event_id' | 'idempotency-key';
 
 /** Waits for the log thread: 202 once the event is durable. */
 export class PendingAck implements EventWaiter {
   protected readonly reply: FastifyReply;
   readonly #productId: string;
   readonly #intake: EventIntake;
+  readonly #raisedBy: AckRaisedBy | undefined;
 
-  constructor(reply: FastifyReply, productId: string, intake: EventIntake) {
+  /** `raisedBy`: why it waits, where less was asked for. */
+  constructor(
+    reply: FastifyReply,
+    productId: string,
+    intake: EventIntake,
+    raisedBy?: AckRaisedBy | undefined,
+  ) {
     this.reply = reply;
     this.#productId = productId;
     this.#intake = intake;
+    this.#raisedBy = raisedBy;
   }
 
   durable(seq: number, isReplayed = false): void {
@@ -24,7 +37,9 @@ export class PendingAck implements EventWaiter {
   }
 
   protected json(level: AckLevel, seq: number): string {
-    return `{"status":"${level}","product_id":${JSON.stringify(this.#productId)},"seq":${seq}}`;
+    const why = this.#raisedBy === undefined ? '' : `,"ack_raised_by":"${this.#raisedBy}"`;
+    const id = JSON.stringify(this.#productId);
+    return `{"status":"${level}","product_id":${id},"seq":${seq}${why}}`;
   }
 
   conflict(): void {
@@ -82,14 +97,14 @@ export class PendingApplied extends PendingAck {
 
   #refuse(code: keyof typeof DETAILS, seq: number, isReplayed: boolean): void {
     noteEvent(this.reply, seq, isReplayed);
-    sendProblem(this.reply, code, {
-      detail: `The event is durable as seq ${seq}, ${DETAILS[code]}`,
-    });
+    const story = DETAILS[code](conditionName(this.#event.expectedSeq));
+    sendProblem(this.reply, code, { detail: `The event is durable as seq ${seq}, ${story}` });
   }
 }
 
 const DETAILS = {
-  'precondition-failed': 'but its If-Match did not hold, so it changed nothing.',
-  'event-set-aside': 'but it could not be applied.',
-  'outcome-expired': 'but whether its If-Match held is no longer known; read the product.',
+  'precondition-failed': (name: string) => `but its ${name} did not hold, so it changed nothing.`,
+  'event-set-aside': () => 'but it could not be applied.',
+  'outcome-expired': (name: string) =>
+    `but whether its ${name} held is no longer known; read the product.`,
 } as const;

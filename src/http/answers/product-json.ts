@@ -2,6 +2,7 @@
  * Products as JSON text. Main thread; written by hand because this is every answer of the hot path.
  */
 import type { ProductState } from '../../store/product-repository.ts';
+import { timeText } from '../../time/microseconds.ts';
 
 /** One product; an absent price or stock is null. `isFull` adds its version and its times. */
 export function productJson(id: string, state: ProductState, isFull: boolean): string {
@@ -20,7 +21,7 @@ function numberJson(value: number): string {
   return Number.isNaN(value) ? 'null' : String(value);
 }
 
-/** RFC 3339 in UTC with milliseconds; null for a time before all times. */
+/** As timeText; null for a time before all times. */
 function timeJson(ms: number): string {
-  return ms === Number.NEGATIVE_INFINITY ? 'null' : `"${new Date(ms).toISOString()}"`;
+  return ms === Number.NEGATIVE_INFINITY ? 'null' : `"${timeText(ms)}"`;
 }

@@ -17,16 +17,18 @@ export interface DocsAppDeps {
   readonly routes: readonly RouteOptions[];
   readonly nextRequestId: () => string;
   readonly handleError: ErrorHandler;
+  /** The least stock that an event may set. */
+  readonly stockMin: number;
 }
 
 /** Builds it and waits until it is ready; hand requests to its `routing`. */
 export async function buildDocsApp(deps: DocsAppDeps): Promise<FastifyInstance> {
-  const { routes, nextRequestId, handleError } = deps;
+  const { routes, nextRequestId, handleError, stockMin } = deps;
   const app = Fastify({ genReqId: nextRequestId, schemaController: { compilersFactory } });
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, 'route-not-found'));
   app.addHook('onSend', compressFile);
-  await describeApi(app);
+  await describeApi(app, stockMin);
   for (const { method, url, schema } of routes) {
     if (schema === undefined || schema.hide === true || method === 'HEAD') continue;
     app.route({ method, url, schema, ...describedOnly, handler: neverCalled });

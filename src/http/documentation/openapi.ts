@@ -13,13 +13,7 @@ import { problemSchema } from '../schemas/problem.ts';
 import { productSchema } from '../schemas/product.ts';
 
 /** What has a name of its own in the document. */
-const SHARED_SCHEMAS = [
-  productSchema,
-  batchEventSchema,
-  batchResultSchema,
-  changeSchema,
-  problemSchema,
-];
+const SHARED_SCHEMAS = [productSchema, batchResultSchema, changeSchema, problemSchema];
 
 const TAGS = [
   { name: 'Events', description: 'Sending updates, one by one or many at once.' },
@@ -35,10 +29,11 @@ interface PackageFacts {
 }
 
 /** Collects the routes that are added to `app` once this resolves: they are in the document. */
-export async function describeApi(app: FastifyInstance): Promise<void> {
+export async function describeApi(app: FastifyInstance, stockMin: number): Promise<void> {
   const url = new URL('../../../package.json', import.meta.url);
   const facts = JSON.parse(readFileSync(url, 'utf8')) as PackageFacts;
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
+  app.addSchema(batchEventSchema(stockMin));
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

@@ -3,12 +3,22 @@
  * both before any body is read or judged. Main thread. Watches the routes as they are added, so
  * there is no second list of them.
  *
+ * A pattern's parameter is never empty: `/api/v1/products/` is neither the list nor a product.
+ *
  * Whose path it is, a second router of Fastify's own kind finds. It is made for the first request
  * that needs it: routes that refuse, one for each path and other method, took a tenth of a start.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import Router from 'find-my-way';
 import { sendProblem } from '../answers/respond.ts';
+
+/** What stands before the last parameter of a pattern. */
+const PARENT = /^(.*\/):[^/]+$/;
+
+const PRODUCTS_PATH = '/api/v1/products/';
+const PRODUCT_PATHS =
+  `No such path exists here. Behind ${PRODUCTS_PATH} comes one product id, in which a slash is ` +
+  'written as %2F, and no other slash; the list is /api/v1/products.';
 
 type PathRouter = Router.Instance<Router.HTTPVersion.V1>;
 
@@ -45,23 +55,34 @@ export class RouteGuard {
       const pattern: string = patterns.find('GET', url)?.store ?? url;
       const own = this.#methods.get(url) ?? [];
       const gaps = (this.#methods.get(pattern) ?? []).filter((method) => !own.includes(method));
-      if (gaps.length === 0) continue;
-      app.route({
-        method: gaps as HTTPMethods[],
-        url,
-        schema: { hide: true }, // no operation of the API
-        onRequest: this.answer,
-        handler: this.answer,
-      });
+      if (gaps.length > 0) this.#refuse(app, url, gaps);
     }
+    const parents = urls.flatMap((url) => PARENT.exec(url)?.[1] ?? []);
+    for (const parent of new Set(parents)) this.#refuse(app, parent, app.supportedMethods);
+  }
+
+  #refuse(app: FastifyInstance, url: string, methods: readonly string[]): void {
+    app.route({
+      method: methods as HTTPMethods[],
+      url,
+      schema: { hide: true }, // no operation of the API
+      onRequest: this.answer,
+      handler: this.answer,
+    });
   }
 
   /** Answers a request that no route took: 405 or 404. */
   readonly answer = (request: FastifyRequest, reply: FastifyReply): void => {
     this.#router ??= this.#routerOf([...this.#methods.keys()]);
-    const url: string | undefined = this.#router.find('GET', request.raw.url ?? '')?.store;
+    const asked = request.raw.url ?? '';
+    const found = this.#router.find('GET', asked);
+    const isParent = Object.entries(found?.params ?? {}).some(([name, value]) => {
+      return name !== '*' && value === '';
+    });
+    const url: string | undefined = isParent ? undefined : found?.store;
     if (url === undefined) {
-      sendProblem(reply, 'route-not-found');
+      const detail = asked.startsWith(PRODUCTS_PATH) ? PRODUCT_PATHS : undefined;
+      sendProblem(reply, 'route-not-found', detail === undefined ? undefined : { detail });
       return;
     }
     reply.header('allow', this.#methods.get(url)?.toSorted().join(', '));

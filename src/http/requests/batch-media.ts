@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ArrayReader } from '../../bulk/array-reader.ts';
 import type { BatchReader } from '../../bulk/batch-reader.ts';
 import { NdjsonReader } from '../../bulk/ndjson-reader.ts';
+import type { BatchEvents } from '../../event/batch-event.ts';
 import { sendProblem } from '../answers/respond.ts';
 import { ARRAY_TYPE } from '../schemas/batch-body.ts';
 import { isKnownCoding } from './content-decoder.ts';
@@ -30,7 +31,9 @@ export function codingOf(request: FastifyRequest): string {
 }
 
 /** The reader for the body's form; Fastify has refused every other content type. */
-export function readerFor(request: FastifyRequest): BatchReader {
+export function readerFor(request: FastifyRequest, events: BatchEvents): BatchReader {
   const [type = ''] = (request.headers['content-type'] ?? '').split(';');
-  return type.trim().toLowerCase() === ARRAY_TYPE ? new ArrayReader() : new NdjsonReader();
+  return type.trim().toLowerCase() === ARRAY_TYPE
+    ? new ArrayReader(events)
+    : new NdjsonReader(events);
 }

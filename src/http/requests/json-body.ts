@@ -3,10 +3,12 @@
  * Main thread. Registered only in the scope of routes that take a body. The schema, not the parser,
  * keeps out `__proto__`: JSON.parse makes it an own member, and unknown members are refused.
  */
+
 import { type Buffer, isUtf8 } from 'node:buffer';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BodyRefused } from '../../errors/body-refused.ts';
 import { whereItFails } from '../../errors/json-fault.ts';
+import { type SourceFaults, SourceScan } from '../../event/json-source.ts';
 import { sendProblem } from '../answers/respond.ts';
 
 /** JSON that says what to change: RFC 7396. */
@@ -19,17 +21,22 @@ declare module 'fastify' {
     /** What the route's body may be: said where it is refused. */
     readonly mediaTypes?: readonly string[];
   }
+  interface FastifyRequest {
+    /** What JSON.parse dropped of the body. */
+    sourceFaults: SourceFaults | undefined;
+  }
 }
 
 /** Adds `types`, whose bodies are JSON, to those that `scope` takes; the app has no other parser. */
 export function acceptJson(scope: FastifyInstance, types: readonly string[]): void {
+  scope.decorateRequest('sourceFaults', undefined);
   scope.addContentTypeParser([...types], { parseAs: 'buffer' }, parseJson);
 }
 
 const BYTE_ORDER_MARK = 0xfeff;
 
 function parseJson(
-  _request: FastifyRequest,
+  request: FastifyRequest,
   body: Buffer,
   done: (error: Error | null, value?: unknown) => void,
 ): void {
@@ -37,11 +44,13 @@ function parseJson(
     done(new BodyRefused('empty-body'));
     return;
   }
-  if (!isUtf8(body)) {
+  const scan = new SourceScan();
+  scan.read(body);
+  if (!scan.isAscii && !isUtf8(body)) {
     done(new BodyRefused('invalid-encoding'));
     return;
   }
-  let text = body.toString('utf8');
+  let text = body.toString(scan.isAscii ? 'latin1' : 'utf8');
   if (text.charCodeAt(0) === BYTE_ORDER_MARK) {
     text = text.slice(1); // RFC 8259, section 8.1: may be ignored; editors on Windows write it
     if (text === '') {
@@ -56,6 +65,8 @@ function parseJson(
     done(new BodyRefused('invalid-json', whereItFails(error)));
     return;
   }
+  const faults = scan.faults(body, value);
+  if (faults !== undefined) request.sourceFaults = faults;
   done(null, value);
 }
 

@@ -3,26 +3,37 @@
  * BATCH_LIMIT) or the good ones of any number (`on_error=continue`). Main thread.
  *
  * A request that fails on its way is answered with what went wrong and how far it came: the counts
- * stand in the problem, and `outcome` says what is known of the rest.
+ * stand in the problem, and `outcome` says what is known of the rest. (Over 300 lines: what is taken, put
+ * on record and answered, in this order and no other, is read in one piece.)
  */
+
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { SetAsideSearch } from '../../apply/set-aside-search.ts';
 import type { BatchImport, ImportEnd } from '../../bulk/batch-import.ts';
 import { BatchKeys } from '../../bulk/batch-keys.ts';
+import { BatchReceipts, isResumable } from '../../bulk/batch-receipts.ts';
 import { bodyTooLong, StagedImport } from '../../bulk/staged-import.ts';
 import { StreamImport } from '../../bulk/stream-import.ts';
+import type { BatchReceipt } from '../../dedupe/batch-receipt.ts';
 import type { DedupeWindow } from '../../dedupe/dedupe-window.ts';
+import type { ReceiptWindow } from '../../dedupe/receipt-window.ts';
 import { BodyRefused } from '../../errors/body-refused.ts';
 import type { BatchProgress, ProblemExtras } from '../../errors/problems.ts';
+import { batchEvents } from '../../event/batch-event.ts';
+import { fingerprintKey } from '../../event/fingerprint.ts';
 import type { Batch } from '../../intake/batch.ts';
 import type { BulkIntake } from '../../intake/bulk-intake.ts';
 import type { AckLevel } from '../../intake/event-intake.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { EVENTS_PATH, isGone, sendJson, sendProblem } from '../answers/respond.ts';
 import type { AppliedEvents } from '../applied-events.ts';
+import type { FutureEvents } from '../future-events.ts';
 import { refusedWrite, sendClosed } from '../guards/phase-guard.ts';
 import { codingOf, readerFor, refusedBatchMedia } from '../requests/batch-media.ts';
+import { refusedBatchCondition } from '../requests/conditions.ts';
 import { idempotencyKeyOf, refusedIdempotencyKey } from '../requests/idempotency-key.ts';
+import { RunningKeys } from '../requests/running-keys.ts';
 import { Upload } from '../requests/upload.ts';
 import {
   type BatchAnswer,
@@ -37,8 +48,15 @@ import { BODY_PROBLEMS, problemResponses, WRITE_PROBLEMS } from '../schemas/prob
 import type { RawQuery } from '../schemas/query-reader.ts';
 
 const STOPPING_RETRY_AFTER_SECONDS = 1;
+/** What a repetition waits while the first request is still being taken. */
+const BUSY_RETRY_AFTER_SECONDS = 1;
+
+const OTHER_BODY =
+  'Another body came before under this Idempotency-Key; a key belongs to one body only.';
 
 export interface BatchLimits {
+  /** The least stock that an event may set. */
+  readonly stockMin: number;
   /** Longest body, decoded, of a batch that is taken whole. */
   readonly batchBytesMax: number;
   /** How long a body may stand still. */
@@ -49,10 +67,13 @@ export interface BatchRouteDeps {
   readonly intake: BulkIntake;
   /** The keys known to the sequencer. */
   readonly known: DedupeWindow;
+  /** The receipts of batches known to it. */
+  readonly receipts: ReceiptWindow;
   readonly lifecycle: Lifecycle;
   readonly applied: AppliedEvents;
   readonly ackDefault: AckLevel;
   readonly limits: BatchLimits;
+  readonly future: FutureEvents;
   /** Sockets whose requests Node must not time as a whole. */
   readonly untimed: WeakSet<Socket>;
 }
@@ -64,8 +85,16 @@ interface Asked {
   readonly level: AckLevel;
 }
 
+/** The key of a request, and what is on record under it. */
+interface Record {
+  readonly key: Int32Array;
+  readonly found: BatchReceipt | undefined;
+}
+
 export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
-  const { intake, known, lifecycle, applied, ackDefault, limits, untimed } = deps;
+  const { intake, known, receipts, lifecycle, applied, ackDefault, limits, untimed, future } = deps;
+  const events = batchEvents(limits.stockMin);
+  const running = new RunningKeys();
   // The handler reads the body itself.
   app.addContentTypeParser([...BATCH_TYPES], (_request, _body, done) => done(null));
 
@@ -85,13 +114,20 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
       headers: batchHeaders,
       response: {
         ...batchAnswers,
-        ...problemResponses(...WRITE_PROBLEMS, ...BODY_PROBLEMS, 'invalid-batch'),
+        ...problemResponses(
+          ...WRITE_PROBLEMS,
+          ...BODY_PROBLEMS,
+          'invalid-batch',
+          'idempotency-in-progress',
+          'idempotency-expired',
+        ),
       },
     },
     onRequest: (request, reply, done) => {
       if (
         !refusedWrite(lifecycle, reply) &&
         !refusedBatchMedia(request, reply) &&
+        !refusedBatchCondition(request, reply) &&
         !refusedIdempotencyKey(request, reply)
       )
         done();
@@ -108,19 +144,48 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
         const detail = bodyTooLong(limits.batchBytesMax).message;
         return sendProblem(reply, 'body-too-large', { outcome: 'none', detail });
       }
-      begin({ request, reply, isStream, level: query.ack ?? ackDefault });
+      const asked = { request, reply, isStream, level: query.ack ?? ackDefault };
+      const key = idempotencyKeyOf(request);
+      if (key === undefined) begin(asked, undefined, () => undefined);
+      else void beginKeyed(asked, key).catch((error: unknown) => reply.send(error));
     },
   });
 
-  function begin(asked: Asked): void {
+  /** Looks what is on record under the key, while no other request of it is being taken. */
+  async function beginKeyed(asked: Asked, text: string): Promise<void> {
+    const { reply } = asked;
+    const end = await running.begin(text);
+    if (end === undefined) {
+      sendProblem(reply, 'idempotency-in-progress', { outcome: 'none' }, BUSY_RETRY_AFTER_SECONDS);
+      return;
+    }
+    const key = fingerprintKey('request', text);
+    const found = receipts.find(key);
+    if (isGone(reply)) {
+      end();
+      return;
+    }
+    if (found === 'busy') tryLater(reply, 'storage-unavailable');
+    else if (found !== undefined && !isResumable(found, known)) {
+      sendProblem(reply, 'idempotency-expired', { outcome: 'none' });
+    } else {
+      begin(asked, { key, found }, end);
+      return;
+    }
+    end();
+  }
+
+  function begin(asked: Asked, record: Record | undefined, onEnd: () => void): void {
     const { request, reply } = asked;
     const batch = intake.begin();
     if (batch === 'closed') {
       sendClosed(lifecycle, reply);
+      onEnd();
       return;
     }
     if (batch === 'storage-unavailable' || batch === 'queue-full') {
       tryLater(reply, batch);
+      onEnd();
       return;
     }
     const upload = new Upload(request.raw, {
@@ -130,31 +195,60 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
       untimed,
     });
     batch.onStop = () => upload.interrupt();
-    void take(asked, batch, upload)
+    void take(asked, record, batch, upload)
       .catch((error: unknown) => {
         if (!isGone(reply)) reply.send(error);
       })
       .finally(() => {
         upload.release();
         intake.end(batch);
+        onEnd();
       });
   }
 
-  async function take(asked: Asked, batch: Batch, upload: Upload): Promise<void> {
-    const { request, reply, isStream, level } = asked;
-    const reader = readerFor(request);
-    const keys = new BatchKeys(idempotencyKeyOf(request));
+  async function take(
+    asked: Asked,
+    record: Record | undefined,
+    batch: Batch,
+    upload: Upload,
+  ): Promise<void> {
+    const { request, isStream, level } = asked;
     const setAside = level === 'applied' ? applied.searchSetAside() : undefined;
     if (setAside !== undefined) batch.onSeqs = (from, to) => setAside.note(from, to);
     const bytesMax = limits.batchBytesMax;
-    const work = isStream
-      ? new StreamImport(intake, batch, reader, keys)
-      : new StagedImport({ intake, batch, reader, keys, known, bytesMax });
+    const parts = {
+      intake,
+      batch,
+      reader: readerFor(request, events),
+      keys: new BatchKeys(record?.key),
+      known,
+      receipts: record === undefined ? undefined : new BatchReceipts({ intake, batch, ...record }),
+    };
+    const work = isStream ? new StreamImport(parts) : new StagedImport({ ...parts, bytesMax });
     const end = await work.run(upload).catch((error: unknown) => {
       if (error instanceof BodyRefused) return error;
       throw error;
     });
-    if (end !== 'queued' || level !== 'accepted') await intake.whenSettled(batch);
+    future.count(work.faults.clockEvents);
+    const isWaiting = end !== 'queued' || level !== 'accepted';
+    if (isWaiting) await putOnRecord(work, end);
+    answer(asked, work, end, setAside);
+    if (!isWaiting) await putOnRecord(work, end);
+  }
+
+  /** Resolves when everything queued is settled, and how the request ended is on record. */
+  async function putOnRecord(work: BatchImport, end: ImportEnd | BodyRefused): Promise<void> {
+    await intake.whenSettled(work.batch);
+    await work.putOnRecord(end === 'queued');
+  }
+
+  function answer(
+    { reply, isStream, level }: Asked,
+    work: BatchImport,
+    end: ImportEnd | BodyRefused,
+    setAside: SetAsideSearch | undefined,
+  ): void {
+    const { batch } = work;
     if (isGone(reply)) return;
     if (batch.hasFailed) failed(reply, work);
     else if (end !== 'queued') refuse(reply, work, end);
@@ -179,7 +273,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
   ): void {
     if (isGone(reply)) return;
     const { faults, batch } = work;
-    const isReplayed = batch.accepted === 0 && batch.duplicates > 0 && faults.events === 0;
+    const isAllKnown = batch.accepted === 0 && batch.duplicates > 0 && work.rejected === 0;
     const answer: BatchAnswer = { status: level, ...progressOf(work), errors: faults.listed };
     if (level === 'accepted') {
       answer.accepted += batch.inFlight;
@@ -187,11 +281,11 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
       answer.last_seq = null;
     }
     if (setAside.length > 0) answer.set_aside = [...setAside];
-    if (isReplayed) reply.raw.setHeader('idempotency-replayed', 'true');
+    if (isAllKnown || work.isReplay) reply.raw.setHeader('idempotency-replayed', 'true');
     if (answer.last_seq !== null) {
       reply.raw.setHeader('location', `${EVENTS_PATH}${answer.last_seq}`);
     }
-    const isWhole = faults.events === 0 && setAside.length === 0;
+    const isWhole = work.rejected === 0 && setAside.length === 0;
     const status = !isWhole ? 207 : level === 'applied' ? 200 : 202;
     sendJson(reply, status, JSON.stringify(answer));
   }
@@ -217,6 +311,8 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     } else if (end === 'faulty') {
       const { listed: errors, events: rejected } = work.faults;
       sendProblem(reply, 'invalid-batch', { ...state, rejected, errors });
+    } else if (end === 'other-body') {
+      sendProblem(reply, 'idempotency-conflict', { outcome: 'none', detail: OTHER_BODY });
     } else if (end === 'conflict') {
       const { listed: errors, events: rejected } = work.faults;
       sendProblem(reply, 'idempotency-conflict', { ...state, rejected, errors });
@@ -236,11 +332,11 @@ function stateOf(work: BatchImport): ProblemExtras {
   return work.batch.isEmpty ? { outcome: 'none' } : { outcome: 'partial', ...progressOf(work) };
 }
 
-function progressOf({ batch, faults }: BatchImport): BatchProgress {
+function progressOf({ batch, rejected }: BatchImport): BatchProgress {
   const { accepted, duplicates, firstSeq, lastSeq } = batch;
   return {
     accepted,
-    rejected: faults.events,
+    rejected,
     duplicates,
     first_seq: firstSeq === 0 ? null : firstSeq,
     last_seq: lastSeq === 0 ? null : lastSeq,

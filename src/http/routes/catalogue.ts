@@ -18,6 +18,7 @@ import { SliceQueue } from '../answers/slice-queue.ts';
 import type { AppliedGate, AppliedProgress } from '../guards/applied-gate.ts';
 import { refusedRead, refusedWait } from '../guards/phase-guard.ts';
 import { preferredType } from '../requests/accept.ts';
+import { refusedTagOfUntagged } from '../requests/conditions.ts';
 import { PageCursors } from '../requests/page-cursor.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
@@ -96,13 +97,14 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
           'invalid-parameter',
           'not-acceptable',
           'cursor-expired',
+          'precondition-failed',
           'not-yet-applied',
           'read-contention',
         ),
       },
     },
     handler: (request, reply) => {
-      if (refusedRead(lifecycle, reply)) return;
+      if (refusedRead(lifecycle, reply) || refusedTagOfUntagged(request, reply)) return;
       reply.raw.setHeader('vary', 'accept, accept-encoding');
       const form = preferredType(request.headers.accept, FORMS);
       if (form === undefined) {

@@ -19,6 +19,7 @@ import { sendLongJson } from '../answers/long-answer.ts';
 import { isGone, sendProblem } from '../answers/respond.ts';
 import { isStopping, refusedWait } from '../guards/phase-guard.ts';
 import { namesType, preferredType } from '../requests/accept.ts';
+import { refusedTagOfUntagged } from '../requests/conditions.ts';
 import {
   CHANGES_LIMIT_DEFAULT,
   type ChangesQuery,
@@ -119,6 +120,7 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
           'invalid-parameter',
           'invalid-header',
           'not-acceptable',
+          'precondition-failed',
           'too-many-followers',
         ),
       },
@@ -130,6 +132,7 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
       if (last === 'invalid') {
         return sendProblem(reply, 'invalid-header', { detail: LAST_EVENT_ID_FAULT });
       }
+      if (refusedTagOfUntagged(request, reply)) return;
       // It counts before since: a browser that reconnects sends both, and the older since.
       const query = { ...parsed.query, since: last ?? parsed.query.since };
       const { accept } = request.headers;

@@ -1,6 +1,7 @@
 /**
  * `GET /api/v1/events/{seq}`: what became of an event, for as long as that is kept. Main thread.
  */
+
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
@@ -8,6 +9,7 @@ import type { Lifecycle } from '../../lifecycle.ts';
 import { EVENTS_PATH, sendJson, sendProblem } from '../answers/respond.ts';
 import type { AppliedEvents } from '../applied-events.ts';
 import { refusedRead } from '../guards/phase-guard.ts';
+import { refusedTagOfUntagged } from '../requests/conditions.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import { jsonResponse } from '../schemas/response.ts';
@@ -17,6 +19,9 @@ export interface EventOutcomeDeps {
   readonly applied: Pick<AppliedEvents, 'outcomeOf'>;
   readonly lifecycle: Lifecycle;
 }
+
+const RECEIPT =
+  'This number was given to no event: under it the log notes how far a batch with a key came.';
 
 const SEQ = /^[1-9]\d{0,15}$/;
 
@@ -42,14 +47,20 @@ export function eventOutcomeRoute(app: FastifyInstance, deps: EventOutcomeDeps):
       }),
       response: {
         200: jsonResponse('What became of it.', eventOutcome, { seq: 17, status: 'applied' }),
-        ...problemResponses(...READ_PROBLEMS, 'event-not-found', 'outcome-expired'),
+        ...problemResponses(
+          ...READ_PROBLEMS,
+          'event-not-found',
+          'outcome-expired',
+          'precondition-failed',
+        ),
       },
     },
     handler: (request, reply) => {
-      if (refusedRead(lifecycle, reply)) return;
+      if (refusedRead(lifecycle, reply) || refusedTagOfUntagged(request, reply)) return;
       const seq = SEQ.test(request.params.seq) ? Number(request.params.seq) : 0;
       const outcome = Number.isSafeInteger(seq) && seq > 0 ? applied.outcomeOf(seq) : 'unknown';
       if (outcome === 'unknown') sendProblem(reply, 'event-not-found');
+      else if (outcome === 'receipt') sendProblem(reply, 'event-not-found', { detail: RECEIPT });
       else if (outcome === 'expired') sendProblem(reply, 'outcome-expired');
       else sendJson(reply, 200, `{"seq":${seq},"status":"${outcome}"}`);
     },

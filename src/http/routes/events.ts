@@ -2,13 +2,17 @@
  * `POST /api/v1/events`: validates one event, offers it to the intake and answers when its fate is
  * known. Main thread; the hot path: no promise, one small object per pending reply.
  */
+
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance } from 'fastify';
-import { eventFaults, futureFaults, isTooFarAhead } from '../../event/event-faults.ts';
+import { eventFaults } from '../../event/event-faults.ts';
+import { futureFault, isTooFarAhead } from '../../event/event-time-faults.ts';
+import { withSourceFaults } from '../../event/json-source.ts';
 import { productEventBody, toProductEvent } from '../../event/product-event-body.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { sendProblem } from '../answers/respond.ts';
 import type { EventOffers } from '../event-offers.ts';
+import type { FutureEvents } from '../future-events.ts';
 import { refusedWrite } from '../guards/phase-guard.ts';
 import { acceptJson, JSON_TYPES, refusedMedia } from '../requests/json-body.ts';
 import {
@@ -23,10 +27,13 @@ import { queryFault, writeQuery } from '../schemas/write-query.ts';
 export interface EventRouteDeps {
   readonly offers: EventOffers;
   readonly lifecycle: Lifecycle;
+  /** The least stock that an event may set. */
+  readonly stockMin: number;
+  readonly future: FutureEvents;
 }
 
 export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
-  const { offers, lifecycle } = deps;
+  const { offers, lifecycle, stockMin, future } = deps;
   acceptJson(app, JSON_TYPES);
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
@@ -40,7 +47,7 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
         'Each of the two keeps the newest event time; an older one changes nothing. Answered once ' +
         'the event is on disk, unless `ack` says otherwise.',
       tags: ['Events'],
-      body: productEventBody,
+      body: productEventBody(stockMin),
       querystring: writeQuery,
       headers: writeHeaders,
       response: {
@@ -58,19 +65,33 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
       if (!refusedWrite(lifecycle, reply) && !refusedMedia(request, reply)) done();
     },
     handler: (request, reply) => {
-      const { body, validationError } = request;
+      const { body, validationError, sourceFaults } = request;
       if (validationError !== undefined) {
         if (validationError.validationContext === 'querystring') {
           const detail = queryFault(validationError.validation, writeQuery);
           return sendProblem(reply, 'invalid-parameter', { detail, outcome: 'none' });
         }
         if (body === undefined) return sendProblem(reply, 'empty-body');
-        const errors = eventFaults(body, validationError.validation, Date.now());
+        const rules = { nowMs: Date.now(), stockMin };
+        const faults = eventFaults(body, validationError.validation, rules);
+        future.note(faults);
+        const errors = withSourceFaults(faults, sourceFaults);
         return sendProblem(reply, 'invalid-event', { errors });
       }
       const event = toProductEvent(body);
-      if (isTooFarAhead(event.occurredAtMs, Date.now())) {
-        return sendProblem(reply, 'invalid-event', { errors: futureFaults() });
+      const { occurredAtMs } = event;
+      if (occurredAtMs !== undefined) {
+        const nowMs = Date.now();
+        if (isTooFarAhead(occurredAtMs, nowMs)) {
+          const faults = [futureFault(occurredAtMs, nowMs)];
+          future.note(faults);
+          const errors = withSourceFaults(faults, sourceFaults);
+          return sendProblem(reply, 'invalid-event', { errors });
+        }
+      }
+      if (sourceFaults !== undefined) {
+        const errors = withSourceFaults([], sourceFaults);
+        return sendProblem(reply, 'invalid-event', { errors });
       }
       offers.take(request, reply, event, request.query.ack, body.event_id);
     },

@@ -5,14 +5,17 @@
  * recorded all the same, so that an older event that comes later can't bring the product back.
  * Main thread.
  */
+
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { futureFaults, isTooFarAhead } from '../../event/event-faults.ts';
+import { futureFault, isTooFarAhead } from '../../event/event-time-faults.ts';
+import { withSourceFaults } from '../../event/json-source.ts';
 import { isProductId, productIdFaults } from '../../event/product-id.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { sendProblem } from '../answers/respond.ts';
 import type { EventOffers } from '../event-offers.ts';
+import type { FutureEvents } from '../future-events.ts';
 import { refusedWrite } from '../guards/phase-guard.ts';
 import { acceptJson, MERGE_PATCH_TYPE, refusedMedia } from '../requests/json-body.ts';
 import { judgedBody } from '../schemas/described-only.ts';
@@ -22,19 +25,14 @@ import {
   WRITE_PROBLEMS,
   writeProblemResponses,
 } from '../schemas/problem.ts';
-import { judgePatch, productPatchBody } from '../schemas/product-patch.ts';
+import { productPatches } from '../schemas/product-patch.ts';
 import { writeAnswers, writeHeaders } from '../schemas/write-answer.ts';
-import {
-  delistQuery,
-  queryFault,
-  queryTimeMs,
-  TIME_FAULT,
-  writeQuery,
-} from '../schemas/write-query.ts';
+import { delistQuery, queryFault, queryTimeMs, writeQuery } from '../schemas/write-query.ts';
 
 export interface ProductWriteDeps {
   readonly offers: EventOffers;
   readonly lifecycle: Lifecycle;
+  readonly future: FutureEvents;
 }
 
 const URL_OF_PRODUCT = '/api/v1/products/:id';
@@ -55,8 +53,12 @@ const params = Type.Object({
 });
 
 /** Adds PATCH to `app`, a scope of its own: it takes bodies. */
-export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps): void {
-  const { offers, lifecycle } = deps;
+export function productPatchRoute(
+  app: FastifyInstance,
+  deps: ProductWriteDeps & { readonly stockMin: number },
+): void {
+  const { offers, lifecycle, future } = deps;
+  const patches = productPatches(deps.stockMin);
   acceptJson(app, PATCH_TYPES);
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
@@ -73,7 +75,7 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
         'not given until that comes.',
       tags: ['Products'],
       params,
-      body: productPatchBody,
+      body: patches.body,
       querystring: writeQuery,
       headers: writeHeaders,
       response: {
@@ -89,15 +91,20 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
       done();
     },
     handler: (request, reply) => {
-      const { body, validationError } = request;
+      const { body, validationError, sourceFaults } = request;
       const { id } = request.params;
       if (refusedId(id, reply)) return;
       if (validationError !== undefined) {
         return refuseParameter(reply, queryFault(validationError.validation, writeQuery));
       }
       if (body === undefined) return sendProblem(reply, 'empty-body');
-      const judged = judgePatch(id, body, Date.now());
-      if ('faults' in judged) return sendProblem(reply, 'invalid-event', { errors: judged.faults });
+      const judged = patches.judge(id, body, Date.now());
+      if ('faults' in judged || sourceFaults !== undefined) {
+        const faults = 'faults' in judged ? judged.faults : [];
+        future.note(faults);
+        const errors = withSourceFaults(faults, sourceFaults);
+        return sendProblem(reply, 'invalid-event', { errors });
+      }
       offers.take(request, reply, judged.event, request.query.ack, judged.eventId);
     },
   });
@@ -105,7 +112,7 @@ export function productPatchRoute(app: FastifyInstance, deps: ProductWriteDeps):
 
 /** Adds DELETE to `app`, a scope of its own: it takes any content type, as long as no body comes. */
 export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps): void {
-  const { offers, lifecycle } = deps;
+  const { offers, lifecycle, future } = deps;
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
@@ -143,11 +150,15 @@ export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps)
       }
       let occurredAtMs: number | undefined;
       if (query.occurred_at !== undefined) {
-        occurredAtMs = queryTimeMs(query.occurred_at);
-        if (occurredAtMs === undefined) return refuseParameter(reply, TIME_FAULT);
-        if (isTooFarAhead(occurredAtMs, Date.now())) {
-          return refuseParameter(reply, futureFaults()[0].detail);
+        const time = queryTimeMs(query.occurred_at);
+        if (typeof time === 'string') return refuseParameter(reply, time);
+        const nowMs = Date.now();
+        if (isTooFarAhead(time, nowMs)) {
+          const fault = futureFault(time, nowMs);
+          future.note([fault]);
+          return refuseParameter(reply, fault.detail);
         }
+        occurredAtMs = time;
       }
       const event = { productId: id, price: undefined, stock: undefined, occurredAtMs };
       offers.take(request, reply, { ...event, isDelete: true }, query.ack, undefined);

@@ -26,6 +26,8 @@ export interface ProductRouteDeps {
   readonly lifecycle: Lifecycle;
 }
 
+const NOT_THIS_VERSION = 'The product does not have a version that If-Match names.';
+
 export const CONTENTION_RETRY_AFTER_SECONDS = 1;
 
 type ProductRequest = FastifyRequest<{ Params: { id: string }; Querystring: RawQuery }>;
@@ -42,7 +44,7 @@ export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): voi
       summary: 'The current state of one product',
       description:
         'One committed state, never a mix of two. `ETag` is its version (the seq of the event that ' +
-        'last changed it), for `If-None-Match` here and `If-Match` on writes.',
+        'last changed it), for `If-None-Match` and `If-Match` here and `If-Match` on writes.',
       tags: ['Products'],
       params: productParams,
       querystring: productQuery,
@@ -62,6 +64,7 @@ export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): voi
           ...READ_PROBLEMS,
           'invalid-parameter',
           'product-not-found',
+          'precondition-failed',
           'not-yet-applied',
           'read-contention',
         ),
@@ -103,8 +106,11 @@ export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): voi
       return true;
     }
     const etag = `"${state.seq}"`;
+    const ifMatch = request.headers['if-match'];
     const ifNoneMatch = request.headers['if-none-match'];
-    if (ifNoneMatch !== undefined && matchesEtag(ifNoneMatch, etag)) {
+    if (ifMatch !== undefined && !matchesEtag(ifMatch, etag)) {
+      sendProblem(reply, 'precondition-failed', { detail: NOT_THIS_VERSION });
+    } else if (ifNoneMatch !== undefined && matchesEtag(ifNoneMatch, etag)) {
       reply.code(304).header('etag', etag).send();
     } else {
       sendJson(reply, 200, productJson(id, state, isFull), etag);

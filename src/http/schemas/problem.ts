@@ -139,7 +139,8 @@ function problemResponse(
   ownHeaders: ResponseHeaders,
 ): ProblemResponse {
   const example = problemBody(codes[0], EXAMPLE_REQUEST_ID);
-  const headers = { ...(PROBLEMS[codes[0]].status === 503 ? retryAfterHeader : {}), ...ownHeaders };
+  const saysWhen = PROBLEMS[codes[0]].status === 503 || codes.includes('idempotency-in-progress');
+  const headers = { ...(saysWhen ? retryAfterHeader : {}), ...ownHeaders };
   return {
     description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code].detail}`).join(' '),
     ...(Object.keys(headers).length === 0 ? {} : { headers }),

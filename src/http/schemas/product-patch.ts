@@ -6,8 +6,8 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { BodyFault } from '../../errors/problems.ts';
 import { ajv } from '../../event/ajv.ts';
-import { futureFaults, isTooFarAhead } from '../../event/event-faults.ts';
 import { eventTimeMs } from '../../event/event-time.ts';
+import { futureFault, isTooFarAhead } from '../../event/event-time-faults.ts';
 import {
   type JudgedEvent,
   partialEvent,
@@ -16,46 +16,52 @@ import {
 } from '../../event/partial-event.ts';
 import { productEventBody } from '../../event/product-event-body.ts';
 
-const { occurred_at, event_id } = productEventBody.properties;
-const patch = partialEvent({ occurred_at, event_id });
-
-export const productPatchBody = Type.Union([...patch.described], { examples: [{ stock: 7 }] });
-
-const isJudged = ajv.compile<Static<typeof patch.judged>>(patch.judged);
-
 const FIELDS = ['price', 'stock'] as const;
 const NO_FIELD = 'The body needs price or stock, or both.';
 
-/**
- * A valid patch of `productId` as an event, or everything that is wrong with it at the time `nowMs`.
- * The described schema is not run: a body of many faults would be gone over once for each branch.
- */
-export function judgePatch(productId: string, body: unknown, nowMs: number): JudgedEvent {
-  if (!isJudged(body) || !setsField(body)) return { faults: patchFaults(body, nowMs) };
-  const occurredAtMs = body.occurred_at === undefined ? undefined : eventTimeMs(body.occurred_at);
-  if (isTooFarAhead(occurredAtMs, nowMs)) return { faults: futureFaults() };
-  return {
-    event: {
-      productId,
-      // Adding 0 turns −0, which JSON can say, into 0.
-      price: body.price === undefined ? undefined : body.price + 0,
-      stock: body.stock === undefined ? undefined : body.stock + 0,
-      occurredAtMs,
-    },
-    eventId: body.event_id,
-  };
-}
+/** The schema that describes a patch, and the judge of one, where stock may go down to `stockMin`. */
+export function productPatches(stockMin: number) {
+  const { occurred_at, event_id } = productEventBody(stockMin).properties;
+  const patch = partialEvent({ occurred_at, event_id }, stockMin);
+  const body = Type.Union([...patch.described], { examples: [{ stock: 7 }] });
+  const isJudged = ajv.compile<Static<typeof patch.judged>>(patch.judged);
 
-/** Lists every fault of the body that was judged last. */
-function patchFaults(body: unknown, nowMs: number): readonly BodyFault[] {
-  const faults = partialFaults(body, isJudged.errors, nowMs, NO_FIELD);
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return faults;
-  const given = FIELDS.filter((name) => Object.hasOwn(body, name));
-  const nulls = given.filter((name) => (body as Record<string, unknown>)[name] === null);
-  return faults.map((fault) => {
-    const name = nulls.find((each) => fault.pointer === `/${each}`);
-    return name === undefined ? fault : nullFault(name);
-  });
+  /**
+   * A valid patch of `productId` as an event, or everything that is wrong with it at the time `nowMs`.
+   * The described schema is not run: a body of many faults would be gone over once for each branch.
+   */
+  function judge(productId: string, body: unknown, nowMs: number): JudgedEvent {
+    if (!isJudged(body) || !setsField(body)) return { faults: patchFaults(body, nowMs) };
+    const occurredAtMs = body.occurred_at === undefined ? undefined : eventTimeMs(body.occurred_at);
+    if (occurredAtMs !== undefined && isTooFarAhead(occurredAtMs, nowMs)) {
+      return { faults: [futureFault(occurredAtMs, nowMs)] };
+    }
+    return {
+      event: {
+        productId,
+        // Adding 0 turns −0, which JSON can say, into 0.
+        price: body.price === undefined ? undefined : body.price + 0,
+        stock: body.stock === undefined ? undefined : body.stock + 0,
+        occurredAtMs,
+      },
+      eventId: body.event_id,
+    };
+  }
+
+  /** Lists every fault of the body that was judged last. */
+  function patchFaults(body: unknown, nowMs: number): readonly BodyFault[] {
+    const rules = { nowMs, stockMin, noField: NO_FIELD };
+    const faults = partialFaults(body, isJudged.errors, rules);
+    if (typeof body !== 'object' || body === null || Array.isArray(body)) return faults;
+    const given = FIELDS.filter((name) => Object.hasOwn(body, name));
+    const nulls = given.filter((name) => (body as Record<string, unknown>)[name] === null);
+    return faults.map((fault) => {
+      const name = nulls.find((each) => fault.pointer === `/${each}`);
+      return name === undefined ? fault : nullFault(name);
+    });
+  }
+
+  return { body, judge };
 }
 
 function nullFault(name: string): BodyFault {

@@ -44,6 +44,9 @@ export const productHeaders = Type.Object({
   'if-none-match': Type.Optional(
     Type.String({ description: 'An ETag that is known; 304 while it is the version.' }),
   ),
+  'if-match': Type.Optional(
+    Type.String({ description: 'The ETag that the answer must have; 412 when it is another.' }),
+  ),
 });
 
 /** `GET /api/v1/products` */

@@ -25,9 +25,13 @@ export const productSchema = Type.Object(
       description: 'null while absent: not set yet, or deleted.',
     }),
     stock: Type.Union(
-      [Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }), Type.Null()],
+      [
+        Type.Integer({ minimum: -Number.MAX_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }),
+        Type.Null(),
+      ],
       {
-        description: 'null while absent: not set yet, or deleted.',
+        description:
+          'null while absent: not set yet, or deleted. Below zero only where STOCK_MIN lets it in.',
       },
     ),
     seq: Type.Optional(

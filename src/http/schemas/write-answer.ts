@@ -19,7 +19,13 @@ export const writeHeaders = Type.Object({
     Type.String({
       description:
         'The ETag that the product must have when the event is applied, or *: that it is listed. ' +
-        'Implies ack=applied; 412 when it does not hold.',
+        'Implies ack=applied; 412 when it does not hold. A weak tag counts as the strong one.',
+    }),
+  ),
+  'if-none-match': Type.Optional(
+    Type.String({
+      description: 'Only `*`: that the product is not listed. Implies ack=applied; 412 when it is.',
+      examples: ['*'],
     }),
   ),
 });
@@ -28,7 +34,21 @@ const status = (level: string) => Type.Literal(level);
 const product_id = Type.String({ description: 'The product.' });
 const seq = Type.Integer({ minimum: 1, description: 'The number of the event.' });
 
-const durable = Type.Object({ status: status('durable'), product_id, seq }, CLOSED);
+const durable = Type.Object(
+  {
+    status: status('durable'),
+    product_id,
+    seq,
+    ack_raised_by: Type.Optional(
+      Type.Union([Type.Literal('event_id'), Type.Literal('idempotency-key')], {
+        description:
+          'Only where ack=accepted was asked for: the key because of which it is durable. Whether ' +
+          'an event with a key is new is not known before.',
+      }),
+    ),
+  },
+  CLOSED,
+);
 const accepted = Type.Object({ status: status('accepted'), product_id }, CLOSED);
 const applied = Type.Object(
   {
@@ -70,7 +90,7 @@ export const eventOutcome = Type.Object(
       {
         description:
           '`durable`: on disk, not yet applied. `applied`: it set price, stock or both. `stale`: ' +
-          'older in event time than what stood. `refused`: its If-Match did not hold. `dead`: set ' +
+          'older in event time than what stood. `refused`: its condition did not hold. `dead`: set ' +
           'aside, because applying it killed its worker twice.',
       },
     ),

@@ -5,7 +5,9 @@
 import { type TObject, Type } from '@sinclair/typebox';
 import type { FastifySchemaValidationError } from 'fastify';
 import { EVENT_TIME_MS_MIN, eventTimeMs, isEventTime } from '../../event/event-time.ts';
+import { eventTimeFault } from '../../event/event-time-faults.ts';
 import { ACK_LEVELS } from '../../intake/event-intake.ts';
+import { SECONDS_END, SECONDS_MIN } from '../../time/epoch-unit.ts';
 import { oneOf } from './one-of.ts';
 
 /** What `?ack=` may say, of every write. */
@@ -31,19 +33,26 @@ export const delistQuery = Type.Object(
   { additionalProperties: false },
 );
 
-const INTEGER = /^-?\d{1,16}$/;
+const NUMBER = /^-?\d{1,19}(\.\d+)?$/;
+/** An offset whose + was read as the space that it stands for in a query. */
+const LOST_PLUS = / \d\d:?\d\d$/;
 
-/** The time that `?occurred_at=` names, in ms since the epoch; `undefined` for what is none. */
-export function queryTimeMs(text: string): number | undefined {
-  if (!INTEGER.test(text)) return isEventTime(text) ? eventTimeMs(text) : undefined;
+/** The time that `?occurred_at=` names, in ms since the epoch; one sentence for what is none. */
+export function queryTimeMs(text: string): number | string {
+  if (!NUMBER.test(text)) {
+    if (isEventTime(text)) return eventTimeMs(text);
+    return DATE_TIME.test(text) && LOST_PLUS.test(text) ? PLUS_FAULT : eventTimeFault(text);
+  }
   const ms = eventTimeMs(Number(text));
-  return ms >= EVENT_TIME_MS_MIN && Number.isSafeInteger(ms) ? ms : undefined;
+  const isTime =
+    Number.isInteger(ms) && ms >= EVENT_TIME_MS_MIN && !(ms >= SECONDS_MIN && ms < SECONDS_END);
+  return isTime ? ms : eventTimeFault(ms);
 }
 
-/** What is said of an `occurred_at` that is none. */
-export const TIME_FAULT =
-  'occurred_at must be an RFC 3339 date-time with a zone (its + percent-encoded as %2B), or ' +
-  'integer milliseconds since 1970, given once.';
+const DATE_TIME = /^\d{4}-\d\d-\d\d[Tt ]/;
+const PLUS_FAULT =
+  'occurred_at must have the + of its zone percent-encoded, as %2B: a + in a URL is a space.';
+const TWICE_FAULT = 'occurred_at must be given once.';
 
 /** Says in one sentence what is wrong with a query that `schema` refused. */
 export function queryFault(
@@ -56,6 +65,6 @@ export function queryFault(
     const known = Object.keys(schema.properties).join(' and ') || 'none';
     return `The parameter ${name} is unknown; this route knows ${known}.`;
   }
-  if (errors.some(({ instancePath }) => instancePath === '/occurred_at')) return TIME_FAULT;
+  if (errors.some(({ instancePath }) => instancePath === '/occurred_at')) return TWICE_FAULT;
   return `ack must be one of ${ACK_LEVELS.join(', ')}, given once.`;
 }

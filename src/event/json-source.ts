@@ -1,0 +1,195 @@
+/**
+ * What JSON.parse drops without a word: a member that stands twice (the last one counts) and digits that
+ * no double has. Looked for in the text of an event that JSON.parse took. Main thread.
+ *
+ * A plain event pays one pass over its bytes. Only one that has more colons than members, a long run of
+ * digits or an exponent is gone through member by member; only the members of an event are reported, at
+ * its top level: everything else in it is refused anyway.
+ */
+import type { Buffer } from 'node:buffer';
+import type { BodyFault } from '../errors/problems.ts';
+import { inexactDetail, isExact } from './exact-number.ts';
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const POINT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
+const COLON = 0x3a;
+const UPPER_E = 0x45;
+const BACKSLASH = 0x5c;
+const LOWER_E = 0x65;
+const SPACE = 0x20;
+const ASCII_MAX = 0x7f;
+
+const MEMBERS: ReadonlySet<string> = new Set([
+  'product_id',
+  'price',
+  'stock',
+  'occurred_at',
+  'event_id',
+  'partial',
+]);
+
+/** Digits and points in a row of which a double may not hold all. */
+const LONG_NUMBER_CHARS = 16;
+
+/** What is wrong with the text of an event, apart from what it says. */
+export interface SourceFaults {
+  readonly doubled: readonly BodyFault[];
+  readonly inexact: readonly BodyFault[];
+}
+
+/**
+ * Adds to the faults of an event those of its text. A doubled member is what is said of it, whichever
+ * value counted; a number that is wrong anyway need not be exact.
+ */
+export function withSourceFaults(
+  faults: readonly BodyFault[],
+  source: SourceFaults | undefined,
+): readonly BodyFault[] {
+  if (source === undefined) return faults;
+  const isIn = (list: readonly BodyFault[]) => (fault: BodyFault) =>
+    list.some(({ pointer }) => pointer === fault.pointer);
+  const others = faults.filter((fault) => !isIn(source.doubled)(fault));
+  const inexact = source.inexact.filter((fault) => !isIn(others)(fault));
+  return [...others, ...source.doubled, ...inexact];
+}
+
+/** One pass over the text of an event, before it is parsed. Can be used for one after the other. */
+export class SourceScan {
+  /** Whether all of it is ASCII, and so UTF-8 as well as Latin-1, which is read in half the time. */
+  isAscii = true;
+  /** Outside of strings. */
+  #colons = 0;
+  /** Whether a number has so many digits, or an exponent, that a double may be another one. */
+  #hasLongNumber = false;
+
+  /** Reads `text`, which may be anything. */
+  read(text: Uint8Array): void {
+    const { length } = text;
+    let all = 0;
+    let colons = 0;
+    let run = 0;
+    let hasLongNumber = false;
+    for (let p = 0; p < length; p++) {
+      let byte = text[p] as number;
+      if (byte === QUOTE) {
+        run = 0;
+        for (p++; p < length; p++) {
+          byte = text[p] as number;
+          if (byte === QUOTE) break;
+          all |= byte;
+          if (byte === BACKSLASH) all |= text[++p] as number;
+        }
+      } else if ((byte >= ZERO && byte <= NINE) || byte === POINT) {
+        if (++run === LONG_NUMBER_CHARS) hasLongNumber = true;
+      } else {
+        all |= byte;
+        if (byte === COLON) colons++;
+        else if (run > 0 && (byte === LOWER_E || byte === UPPER_E)) hasLongNumber = true;
+        run = 0;
+      }
+    }
+    this.isAscii = all <= ASCII_MAX;
+    this.#colons = colons;
+    this.#hasLongNumber = hasLongNumber;
+  }
+
+  /** What JSON.parse dropped when it made `value` of `text`, the text read last; `undefined` = nothing. */
+  faults(text: Buffer, value: unknown): SourceFaults | undefined {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+    if (!this.#hasLongNumber && this.#colons === membersOf(value)) return undefined;
+    return new MemberScan(text).faults();
+  }
+}
+
+function membersOf(value: object): number {
+  let members = 0;
+  for (const _name in value) members++;
+  return members;
+}
+
+/** Goes through the members of one object, which is valid JSON. */
+class MemberScan {
+  /** A character for each byte, in one step: the names that count are ASCII, and so are numbers. */
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: Buffer) {
+    this.#text = text.toString('latin1');
+  }
+
+  faults(): SourceFaults | undefined {
+    const seen = new Set<string>();
+    const doubled = new Map<string, BodyFault>();
+    const inexact = new Map<string, BodyFault>();
+    for (let name = this.#nextName(); name !== undefined; name = this.#nextName()) {
+      const source = this.#numberOrSkip();
+      if (!MEMBERS.has(name)) continue;
+      const pointer = `/${name}`;
+      if (seen.has(name)) {
+        doubled.set(name, { pointer, detail: `${name} stands more than once in the object.` });
+      }
+      seen.add(name);
+      if (source === undefined) continue;
+      const value = Number(source);
+      if (Number.isFinite(value) && !isExact(source, value)) {
+        inexact.set(name, { pointer, detail: inexactDetail(name, source, value) });
+      }
+    }
+    for (const name of doubled.keys()) inexact.delete(name);
+    if (doubled.size === 0 && inexact.size === 0) return undefined;
+    return { doubled: [...doubled.values()], inexact: [...inexact.values()] };
+  }
+
+  /** The next member's name; its value is next then. `undefined` behind the last one. */
+  #nextName(): string | undefined {
+    const text = this.#text;
+    const start = text.indexOf('"', this.#at);
+    if (start < 0) return undefined;
+    const end = this.#endOfString(start);
+    this.#at = text.indexOf(':', end) + 1;
+    const name = text.slice(start + 1, end);
+    return name.includes('\\') ? JSON.parse(`"${name}"`) : name;
+  }
+
+  /** Passes over a value and the comma behind it; returns its text if it is a number. */
+  #numberOrSkip(): string | undefined {
+    const text = this.#text;
+    while (text.charCodeAt(this.#at) <= SPACE) this.#at++;
+    const start = this.#at;
+    const first = text.charCodeAt(start);
+    let depth = 0;
+    let p = start;
+    for (; p < text.length; p++) {
+      const unit = text.charCodeAt(p);
+      if (unit === QUOTE) p = this.#endOfString(p);
+      else if (isOpening(unit)) depth++;
+      else if (isClosing(unit)) depth--;
+      // At −1 the object itself has ended.
+      if (depth < 0 || (depth === 0 && unit === COMMA)) break;
+    }
+    this.#at = p;
+    if (first !== MINUS && !(first >= ZERO && first <= NINE)) return undefined;
+    return text.slice(start, p).trimEnd();
+  }
+
+  #endOfString(at: number): number {
+    const text = this.#text;
+    let p = at + 1;
+    for (let unit = text.charCodeAt(p); unit !== QUOTE; unit = text.charCodeAt(p)) {
+      p += unit === BACKSLASH ? 2 : 1;
+    }
+    return p;
+  }
+}
+
+function isOpening(byte: number): boolean {
+  return byte === 0x5b || byte === 0x7b;
+}
+
+function isClosing(byte: number): boolean {
+  return byte === 0x5d || byte === 0x7d;
+}

@@ -1,0 +1,220 @@
+/**
+ * Looks after the data folder while the service runs, once a second, and puts right what people do to
+ * it. Main thread.
+ *
+ *   found                                     done
+ *   DATA_DIR renamed, mounted over, replaced  the service must stop; what it has acknowledged is in the
+ *                                             folder that it opened (held-files.ts), wherever that is
+ *   files or folders deleted                  writes refused; all that memory has is made durable again
+ *                                             (folder-guard.ts has the story); writes taken again
+ *   a lock's file removed                     taken again; if another process was faster, the service
+ *                                             must stop and write nothing more
+ *   the file system can't be asked            nothing: a log that can't be written says so itself
+ */
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { Checkpointer } from '../checkpoint/checkpointer.ts';
+import { afterMs, within } from '../deadline.ts';
+import { type DataDir, DataDirError } from '../log/data-dir.ts';
+import { HELD_ROOT } from '../log/folder-guard.ts';
+import { type SegmentEnd, segmentName } from '../log/format.ts';
+import { HeldFiles, heldPath } from '../log/held-files.ts';
+import { unpackSegmentEnds } from '../log/segment-ends.ts';
+import { listSegments } from '../log/segment-headers.ts';
+import type { LogProgress } from '../ring/progress.ts';
+import { FolderFiles } from './folder-files.ts';
+
+const LOOK_EVERY_MS = 1000;
+/** How soon the next step is taken once the log thread has done its own. */
+const STEP_MS = 20;
+
+export interface FolderKeeperOptions {
+  readonly dataDir: DataDir;
+  readonly progress: LogProgress;
+  readonly checkpoints: Checkpointer;
+  readonly logger: Logger;
+  /** Wakes the log thread. */
+  readonly wakeLog: () => void;
+  /** Resolves when all events before the seq are applied. */
+  readonly whenAppliedBefore: (seq: number) => Promise<void>;
+  /** The folder was made anew where it was missing. Rejects with DataDirError if it is another's. */
+  readonly onRemade: () => Promise<void>;
+  /** Whether all that was acknowledged is on disk, as far as files tell. */
+  readonly onWhole: (isWhole: boolean) => void;
+  /** The service can't go on with this folder: the process must stop. */
+  readonly onFatal: (reason: string) => void;
+}
+
+export class FolderKeeper {
+  readonly #options: FolderKeeperOptions;
+  #files: FolderFiles;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+  #isStopped = false;
+  #isAborted = false;
+
+  constructor(options: FolderKeeperOptions) {
+    this.#options = options;
+    this.#files = this.#filesNow();
+    // What is deleted while the log is replayed is missed at the first look.
+    this.#begin(this.#files.missing(undefined));
+  }
+
+  /** The log is open and the store is whole: looks from now on. */
+  start(): void {
+    this.#timer = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
+    this.look();
+  }
+
+  /** Begins no more looks; resolves when the one that is under way has ended, at most after `ms`. */
+  async stop(ms: number): Promise<void> {
+    this.#isStopped = true;
+    clearInterval(this.#timer);
+    if (this.#looking !== undefined) await within(ms, this.#looking);
+    this.#isAborted = true;
+  }
+
+  /** Looks once, unless a look is under way. */
+  look(): void {
+    if (this.#looking === undefined && !this.#isStopped) this.#begin(this.#look());
+  }
+
+  #begin(look: Promise<unknown>): void {
+    const { logger } = this.#options;
+    this.#looking = look
+      .then(() => undefined)
+      // A deletion that happens during a look is found by the next one.
+      .catch((error) => logger.debug({ err: error }, 'data folder: could not be looked at'))
+      .finally(() => {
+        this.#looking = undefined;
+      });
+  }
+
+  async #look(): Promise<void> {
+    const missing = await this.#missing();
+    if (missing === undefined) return;
+    await this.#saveAll(missing);
+  }
+
+  /** What was deleted, in words; `undefined` = nothing, or the service has to stop. */
+  async #missing(): Promise<string | undefined> {
+    const { dataDir, progress, logger } = this.#options;
+    const { state, path } = dataDir.state();
+    if (state === 'elsewhere') {
+      this.#giveUpElsewhere(path);
+      return undefined;
+    }
+    if (state === 'removed') return path;
+    try {
+      const again = dataDir.lockAgain();
+      if (again.length > 0) {
+        logger.error(
+          { paths: again },
+          'data folder: its lock was removed by hand, and is taken again; never do that',
+        );
+      }
+    } catch (error) {
+      if (!(error instanceof DataDirError)) throw error;
+      this.#giveUp(`its lock was removed by hand, and ${error.message}`, true);
+      return undefined;
+    }
+    return this.#files.missing(tailOf(progress));
+  }
+
+  /** From the words of a loss to a folder that a start needs nothing else for. */
+  async #saveAll(missing: string): Promise<void> {
+    const { dataDir, logger, wakeLog, onRemade, onWhole } = this.#options;
+    const { guard } = dataDir;
+    logger.error(
+      { missing },
+      'data folder: files were deleted while the service runs; refusing writes until all that memory has is saved again',
+    );
+    onWhole(false);
+    for (let told = ''; ; ) {
+      const lost = guard.lose();
+      try {
+        const { state, path } = dataDir.state();
+        if (state === 'elsewhere') return this.#giveUpElsewhere(path);
+        dataDir.take();
+        await onRemade();
+        wakeLog();
+        // What is deleted meanwhile is found here, or by the next look.
+        if ((await this.#saved(lost)) && dataDir.state().state === 'there') {
+          guard.save(lost);
+          wakeLog();
+          logger.info('data folder: all is saved again');
+          return onWhole(true);
+        }
+      } catch (error) {
+        if (error instanceof DataDirError) return this.#giveUp(error.message, true);
+        const reason = error instanceof Error ? error.message : String(error);
+        if (reason !== told) logger.error({ reason }, 'data folder: not saved yet, trying again');
+        told = reason;
+      }
+      if (this.#isStopped) return;
+      await afterMs(LOOK_EVERY_MS);
+    }
+  }
+
+  /** False if the service is being stopped, or it did not work. */
+  async #saved(lost: number): Promise<boolean> {
+    const { dataDir, progress, checkpoints, whenAppliedBefore } = this.#options;
+    while (dataDir.guard.letGo !== lost) {
+      // Deleted again before the log thread could make its segment there: begin anew.
+      if (this.#isAborted || dataDir.state().state !== 'there') return false;
+      await afterMs(STEP_MS);
+    }
+    const first = tailOf(progress)?.firstSeq ?? 1;
+    this.#files = this.#filesNow();
+    if (first === 1) return true;
+    await whenAppliedBefore(first);
+    // One that is under way is paced, and may have begun before.
+    await checkpoints.cancel();
+    if (!(await checkpoints.take(false, true))) return false;
+    this.#removeBefore(first);
+    return true;
+  }
+
+  /**
+   * Removes the segments before the fresh one: the checkpoint has all that they had, and a log with a
+   * gap in it would be refused at the next start.
+   */
+  #removeBefore(first: number): void {
+    const { logFolder, held } = this.#options.dataDir;
+    const files = new HeldFiles(held);
+    for (const firstSeq of listSegments(files, logFolder).filter((seq) => seq < first)) {
+      files.remove(join(logFolder, segmentName(firstSeq)));
+    }
+    files.syncFolder(logFolder);
+  }
+
+  #filesNow(): FolderFiles {
+    const { held, logFolder, checkpointFolder } = this.#options.dataDir;
+    return new FolderFiles(heldPath(held, logFolder), heldPath(held, checkpointFolder));
+  }
+
+  #giveUpElsewhere(path: string): void {
+    const { guard } = this.#options.dataDir;
+    // By descriptor the log is still closed in order, in the folder that it belongs to.
+    this.#giveUp(
+      `${path} is not the folder that this service runs on any more: it was renamed, replaced or ` +
+        'mounted over; what was acknowledged is in the folder that it was, if that is still there',
+      guard.isLost || guard.descriptor(HELD_ROOT) === 0,
+    );
+  }
+
+  #giveUp(reason: string, isDenied: boolean): void {
+    const { dataDir, onFatal, wakeLog } = this.#options;
+    this.#isStopped = true;
+    clearInterval(this.#timer);
+    if (isDenied) dataDir.guard.deny();
+    wakeLog();
+    onFatal(reason);
+  }
+}
+
+/** How far the newest segment counts. */
+function tailOf(progress: LogProgress): SegmentEnd | undefined {
+  const known = progress.load();
+  return known === undefined ? undefined : unpackSegmentEnds(known.own).segment;
+}

@@ -1,0 +1,27 @@
+/**
+ * Who may do what with a file: the words for a right that is missing. Any thread.
+ */
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** Whether the error says that a right is missing, which tells nothing about the file. */
+export function isAccessError(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'EACCES' || code === 'EPERM';
+}
+
+/** `; it belongs to uid 1000, and this is run by uid 65534`, as far as the system tells. */
+export function ownerHint(path: string): string {
+  const uid = process.getuid?.();
+  if (uid === undefined) return '';
+  return `; ${ownerOf(path)} and this is run by uid ${uid}: run it as the user of the service`;
+}
+
+function ownerOf(path: string): string {
+  try {
+    return `it belongs to uid ${statSync(path).uid},`;
+  } catch {
+    // What can't be seen lies in a folder that can't be entered.
+    return path === dirname(path) ? 'it belongs to another user,' : ownerOf(dirname(path));
+  }
+}

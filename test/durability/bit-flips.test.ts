@@ -9,6 +9,7 @@ import t, { type Test } from 'tap';
 import { windowsName } from '../../src/checkpoint/format.ts';
 import { listParts, readHashKey, readPart } from '../../src/checkpoint/part-files.ts';
 import { checkCheckpoint, listWindows } from '../../src/checkpoint/reader.ts';
+import { LOCK_NAME } from '../../src/log/folder-lock.ts';
 import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
 import { ENTRY_BYTES } from '../../src/store/shard.ts';
 import { ApiClient } from '../helpers/api-client.ts';
@@ -56,7 +57,8 @@ function load(disk: SimulatedDisk, from: string, to: string): void {
   for (const entry of readdirSync(from, { withFileTypes: true })) {
     const source = join(from, entry.name);
     if (entry.isDirectory()) load(disk, source, `${to}/${entry.name}`);
-    else {
+    // Nothing is in it that a start reads.
+    else if (entry.name !== LOCK_NAME) {
       const bytes = readFileSync(source);
       const file = disk.create(`${to}/${entry.name}`);
       disk.write(file, bytes, 0, bytes.length, 0);

@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { BodyRefused } from '../../errors/body-refused.ts';
 import type { ProblemCode } from '../../errors/problems.ts';
-import { isBodyUnasked } from '../expect-continue.ts';
+import { isBodyUnasked } from '../connection/expect-continue.ts';
 import type { RouteGuard } from '../guards/route-guard.ts';
 import { sendProblem } from './respond.ts';
 
@@ -66,8 +66,10 @@ function detailOf(error: unknown, request: FastifyRequest): string | undefined {
     case 'FST_ERR_BAD_URL':
       return 'The path is not valid percent-encoded UTF-8.';
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE': {
-      const types = request.routeOptions.config.mediaTypes;
-      return types && `The body must be ${types.join(' or ')}, and its Content-Type must say so.`;
+      const body = request.routeOptions.config.policy?.body;
+      if (typeof body !== 'object' || !('types' in body)) return undefined;
+      const types = body.types.join(' or ');
+      return `The body must be ${types}, and its Content-Type must say so.`;
     }
     default:
       return undefined;

@@ -5,8 +5,8 @@
 import type { FastifyReply } from 'fastify';
 import type { ProductEvent } from '../../event/product-event.ts';
 import type { AckLevel, EventIntake, EventWaiter } from '../../intake/event-intake.ts';
-import type { AppliedEvents } from '../applied-events.ts';
 import { conditionName } from '../requests/conditions.ts';
+import type { AppliedEvents } from '../seams/applied-events.ts';
 import { isGone, noteEvent, sendAck, sendProblem } from './respond.ts';
 
 /** What makes ack=accepted durable: whether an event with a key is new is known only then. */

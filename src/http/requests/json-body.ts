@@ -17,10 +17,6 @@ export const MERGE_PATCH_TYPE = 'application/merge-patch+json';
 export const JSON_TYPES = ['application/json'] as const;
 
 declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** What the route's body may be: said where it is refused. */
-    readonly mediaTypes?: readonly string[];
-  }
   interface FastifyRequest {
     /** What JSON.parse dropped of the body. */
     sourceFaults: SourceFaults | undefined;

@@ -18,6 +18,7 @@ import type { Lifecycle } from '../../lifecycle.ts';
 import { sendLongJson } from '../answers/long-answer.ts';
 import { isGone, sendProblem } from '../answers/respond.ts';
 import { isStopping, refusedWait } from '../guards/phase-guard.ts';
+import type { RoutePolicy } from '../guards/route-policy.ts';
 import { namesType, preferredType } from '../requests/accept.ts';
 import { refusedTagOfUntagged } from '../requests/conditions.ts';
 import {
@@ -42,6 +43,13 @@ export interface ChangeRouteDeps {
   readonly changes: Changes;
   readonly lifecycle: Lifecycle;
 }
+
+const POLICY: RoutePolicy = {
+  serves: 'by-form',
+  body: 'ignored',
+  conditions: 'own',
+  idempotencyKey: 'ignored',
+};
 
 const STREAM_FORM = 'text/event-stream';
 const PAGE_FORM = 'application/json';
@@ -77,6 +85,7 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
   app.route<{ Querystring: RawQuery }>({
     method: 'GET',
     url: '/api/v1/changes',
+    config: { policy: POLICY },
     ...describedOnly,
     schema: {
       operationId: 'getChanges',

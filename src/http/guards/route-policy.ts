@@ -64,10 +64,22 @@ export function enforcePolicies(app: FastifyInstance, lifecycle: Lifecycle): voi
     if (checks.length === 0) return;
     if (route.onRequest !== undefined) throw new Error(`${method} ${url} has a guard of its own`);
     const check = inTurn(checks);
+    if (config.policy.body === 'ignored') {
+      guardHandler(route, check);
+      return;
+    }
     route.onRequest = (request, reply, done) => {
       if (!check(request, reply)) done();
     };
   });
+}
+
+/** Where no body is read the handler is next anyway, and a hook costs a hot read a tenth more. */
+function guardHandler(route: RouteOptions, check: Check): void {
+  const { handler } = route;
+  route.handler = function (request, reply) {
+    return check(request, reply) ? undefined : handler.call(this, request, reply);
+  };
 }
 
 /** The checks of a policy, in the order in which they answer. */

@@ -57,8 +57,8 @@ function parseJson(
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    done(new BodyRefused('invalid-json', whereItFails(error)));
+  } catch {
+    done(new BodyRefused('invalid-json', whereItFails(text)));
     return;
   }
   const faults = scan.faults(body, value);

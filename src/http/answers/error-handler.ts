@@ -1,6 +1,6 @@
 /**
  * Turns whatever Fastify reports into a problem from the registry. Main thread.
- * Only faults of the client keep their story; the inside of a 5xx goes to the log and not out.
+ * Only faults of the client are described in the answer; the inside of a 5xx goes to the log alone.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
@@ -52,7 +52,7 @@ function codeOf(error: unknown): ProblemCode {
     case 'FST_ERR_BAD_URL':
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
     case 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE': // the method QUERY, which no route here takes
-    case 'ECONNRESET': // the client went away while its body was read; nobody hears this answer
+    case 'ECONNRESET': // the client went away while its body was read; nobody gets this answer
       return 'bad-request';
     default:
       return 'internal';

@@ -176,7 +176,7 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
       reply.hijack();
       const response = reply.raw;
       const coding = streamCoding(reply, 'accept');
-      // Taken before the first entry is read: what is applied later, the change feed tells.
+      // Taken before the first entry is read: what is applied later, the change feed has.
       const headers = { 'content-type': form, 'x-resume-seq': String(applied.seq) };
       response.writeHead(200, headers);
       if (reply.request.method === 'HEAD') {

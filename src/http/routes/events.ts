@@ -1,5 +1,5 @@
 /**
- * `POST /api/v1/events`: validates one event, offers it to the intake and answers when its fate is
+ * `POST /api/v1/events`: validates one event, offers it to the intake and answers when its outcome is
  * known. Main thread; the hot path: no promise, one small object per pending reply.
  */
 

@@ -15,7 +15,7 @@ import { isProductId, productIdFaults } from '../../event/product-id.ts';
 import { sendProblem } from '../answers/respond.ts';
 import type { RoutePolicy } from '../guards/route-policy.ts';
 import { acceptJson, MERGE_PATCH_TYPE } from '../requests/json-body.ts';
-import { judgedBody } from '../schemas/described-only.ts';
+import { handlerValidatedBody } from '../schemas/described-only.ts';
 import {
   BODY_PROBLEMS,
   EVENT_PROBLEMS,
@@ -75,7 +75,7 @@ export function productPatchRoute(
     method: 'PATCH',
     url: URL_OF_PRODUCT,
     config: { policy: PATCH_POLICY },
-    ...judgedBody,
+    ...handlerValidatedBody,
     schema: {
       consumes: [...PATCH_TYPES],
       operationId: 'patchProduct',
@@ -138,7 +138,7 @@ export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps)
         ...writeProblemResponses(
           ...WRITE_PROBLEMS,
           ...EVENT_PROBLEMS,
-          'unsupported-media-type', // a Content-Type that is none, before anybody asks for a body
+          'unsupported-media-type', // an invalid Content-Type, before anybody asks for a body
         ),
       },
     },

@@ -101,7 +101,7 @@ export class Service implements Lifecycle {
       const { host, port } = options.config;
       // The appliers not earlier: until there is something to apply, the log thread needs the cores.
       // But in any case: the replay, whose end a stop waits for, ends with them only.
-      const load = HttpSide.load(service.#httpDeps()).finally(() => service.appliers.start());
+      const load = HttpSide.load(() => service.#httpDeps()).finally(() => service.appliers.start());
       service.#http = await load;
       await service.#http.listen(host, port);
     } catch (error) {
@@ -111,14 +111,15 @@ export class Service implements Lifecycle {
     return service;
   }
 
-  #httpDeps(): AppDeps {
+  async #httpDeps(): Promise<AppDeps> {
+    // Not at the start of the process: what batches are made of takes its time to load.
+    const { BatchImports } = await import('./bulk/batch-imports.ts');
     const { config, logger } = this.#options;
     const { bulk, known, receipts, events, watermark } = this.#parts;
+    const { stockMin, batchBytesMax } = config;
     return {
       intake: this.intake,
-      bulk,
-      known,
-      receipts,
+      batches: new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax }),
       applied: events,
       watermark,
       products: this.store,

@@ -58,8 +58,8 @@ export class EventJudge {
     let value: unknown;
     try {
       value = JSON.parse(text.toString(scan.isAscii ? 'latin1' : 'utf8'));
-    } catch (error) {
-      return [{ pointer: '', detail: whereItFails(error, 'The event') }];
+    } catch {
+      return [{ pointer: '', detail: whereItFails(text.toString(), 'The event') }];
     }
     const source = scan.faults(text, value);
     const judged = this.#events.judge(value, nowMs);

@@ -153,7 +153,7 @@ export const ConfigSchema = Type.Object({
     minimum: 128,
     maximum: 256 * MB,
     description:
-      'Largest batch that is taken whole or not at all, decoded; it may take up to four times that in memory while it is judged. Batches with on_error=continue may be of any length',
+      'Largest batch that is taken whole or not at all, decoded; it may take up to four times that in memory while it is validated. Batches with on_error=continue may be of any length',
   }),
   batchesMax: integer({
     env: 'BATCH_CONCURRENCY',

@@ -58,7 +58,7 @@ t.test('a key in quotes and a bare one are the same', async (t) => {
   }
 });
 
-t.test('a key that is none is refused, and nothing is taken', async (t) => {
+t.test('an invalid key is refused, and nothing is taken', async (t) => {
   const { all, intake } = setup(t);
   const bad = [
     '',
@@ -173,7 +173,7 @@ t.test('If-Match becomes the expected version and waits for the appliers', async
   }
 });
 
-t.test('an If-Match that is none, or a list, is refused', async (t) => {
+t.test('an invalid If-Match, or a list, is refused', async (t) => {
   const { all, intake } = setup(t);
   for (const send of all) {
     for (const header of ['', '17', '"17', '"1", "2"', '"1","2"', '*, "1"', 'w/"1"']) {

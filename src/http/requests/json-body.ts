@@ -17,10 +17,6 @@ export const MERGE_PATCH_TYPE = 'application/merge-patch+json';
 export const JSON_TYPES = ['application/json'] as const;
 
 declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** What the route's body may be: said where it is refused. */
-    readonly mediaTypes?: readonly string[];
-  }
   interface FastifyRequest {
     /** What JSON.parse dropped of the body. */
     sourceFaults: SourceFaults | undefined;
@@ -61,8 +57,8 @@ function parseJson(
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    done(new BodyRefused('invalid-json', whereItFails(error)));
+  } catch {
+    done(new BodyRefused('invalid-json', whereItFails(text)));
     return;
   }
   const faults = scan.faults(body, value);

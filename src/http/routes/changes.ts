@@ -4,7 +4,7 @@
  * for the stream.
  *
  * An EventSource is closed for good by any status but 200, and comes back after a stream that ended.
- * So who names text/event-stream in Accept (every EventSource does) and can't be served now is held
+ * So a client that names text/event-stream in Accept (every EventSource does) and can't be served now is held
  * until the service has started, or else is given a stream that says why and ends. All others get 503.
  */
 
@@ -18,6 +18,7 @@ import type { Lifecycle } from '../../lifecycle.ts';
 import { sendLongJson } from '../answers/long-answer.ts';
 import { isGone, sendProblem } from '../answers/respond.ts';
 import { isStopping, refusedWait } from '../guards/phase-guard.ts';
+import type { RoutePolicy } from '../guards/route-policy.ts';
 import { namesType, preferredType } from '../requests/accept.ts';
 import { refusedTagOfUntagged } from '../requests/conditions.ts';
 import {
@@ -42,6 +43,13 @@ export interface ChangeRouteDeps {
   readonly changes: Changes;
   readonly lifecycle: Lifecycle;
 }
+
+const POLICY: RoutePolicy = {
+  serves: 'by-form',
+  body: 'ignored',
+  conditions: 'own',
+  idempotencyKey: 'ignored',
+};
 
 const STREAM_FORM = 'text/event-stream';
 const PAGE_FORM = 'application/json';
@@ -77,13 +85,14 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
   app.route<{ Querystring: RawQuery }>({
     method: 'GET',
     url: '/api/v1/changes',
+    config: { policy: POLICY },
     ...describedOnly,
     schema: {
       operationId: 'getChanges',
       summary: 'What changed since a seq',
       description:
         'As server-sent events, one for each event that changed a product, in the order of seq ' +
-        '(`id`), with the state of the product at that seq or newer: whoever keeps the last one of ' +
+        '(`id`), with the state of the product at that seq or newer: a client that keeps the last one of ' +
         'each product has exactly what the service has. `event: reset` says that the log does not ' +
         'reach back: export the products, the stream goes on by itself. A last `event: dropped` ' +
         '(too slow), `stopping` or `failed` ends it; resume with Last-Event-ID. `event: position` says ' +

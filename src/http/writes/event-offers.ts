@@ -4,29 +4,29 @@
  */
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
-import type { ProblemCode } from '../errors/problems.ts';
-import { fingerprintKey } from '../event/fingerprint.ts';
-import type { ProductEvent } from '../event/product-event.ts';
-import type { AckLevel, EventIntake, EventWaiter, Offer } from '../intake/event-intake.ts';
-import { retryOnLaterTurns } from '../later-turns.ts';
-import type { Lifecycle } from '../lifecycle.ts';
-import { type AckRaisedBy, PendingAck, PendingApplied } from './answers/pending-ack.ts';
-import { isGone, sendJson, sendProblem } from './answers/respond.ts';
-import type { AppliedEvents } from './applied-events.ts';
-import { sendClosed } from './guards/phase-guard.ts';
+import type { ProblemCode } from '../../errors/problems.ts';
+import { fingerprintKey } from '../../event/fingerprint.ts';
+import type { ProductEvent } from '../../event/product-event.ts';
+import type { AckLevel, EventIntake, EventWaiter, Offer } from '../../intake/event-intake.ts';
+import { retryOnLaterTurns } from '../../later-turns.ts';
+import type { Lifecycle } from '../../lifecycle.ts';
+import { type AckRaisedBy, PendingAck, PendingApplied } from '../answers/pending-ack.ts';
+import { isGone, sendJson, sendProblem } from '../answers/respond.ts';
+import { sendClosed } from '../guards/phase-guard.ts';
 import {
   conditionName,
   expectedSeqOf,
   hasCondition,
   refusedCondition,
-} from './requests/conditions.ts';
-import { idempotencyKeyOf, refusedIdempotencyKey } from './requests/idempotency-key.ts';
+} from '../requests/conditions.ts';
+import { idempotencyKeyOf, refusedIdempotencyKey } from '../requests/idempotency-key.ts';
+import type { AppliedEvents } from '../seams/applied-events.ts';
+import type { BatchKeysKnown } from '../seams/batches.ts';
 
 export interface EventOfferDeps {
   readonly intake: EventIntake;
   /** The keys of batches, which no single event may come under. */
-  readonly receipts: ReceiptWindow;
+  readonly batches: BatchKeysKnown;
   readonly lifecycle: Lifecycle;
   readonly applied: AppliedEvents;
   /** What a write is answered with when the request does not ask. */
@@ -69,7 +69,7 @@ export class EventOffers {
     if (eventId !== undefined) key = fingerprintKey('event', eventId);
     else if (requestKey !== undefined) {
       key = fingerprintKey('request', requestKey);
-      if (this.#deps.receipts.find(key) !== undefined) {
+      if (this.#deps.batches.hasKey(key)) {
         const detail = 'A batch came before under this Idempotency-Key.';
         sendProblem(reply, 'idempotency-conflict', { detail, outcome: 'none' });
         return;
@@ -117,11 +117,11 @@ export class EventOffers {
     return undefined;
   }
 
-  /** For a product that may find its room when events in flight have told who they are. */
+  /** For a product that may find room once events in flight are known to be for it. */
   #offerAgain(event: ProductEvent, waiter: EventWaiter | undefined, reply: FastifyReply): void {
     retryOnLaterTurns(
       () => {
-        if (isGone(reply)) return true; // nobody would hear of it, and it is not queued
+        if (isGone(reply)) return true; // nobody is left to answer, and it is not queued
         const answer = this.#deps.intake.offer(event, waiter);
         if (answer === 'undecided') return false;
         this.#settle(answer, event, waiter, reply);

@@ -3,8 +3,8 @@
  * this machine's clock is wrong, or that of the senders, and updates are lost at their end. Main thread.
  */
 import type { Logger } from 'pino';
-import type { BodyFault } from '../errors/problems.ts';
-import { blamesClock } from '../event/event-time-faults.ts';
+import type { BodyFault } from '../../errors/problems.ts';
+import { blamesClock } from '../../event/event-time-faults.ts';
 
 /** So many within OFTEN_MS are worth a line; one line in that time. */
 const OFTEN_EVENTS = 10;

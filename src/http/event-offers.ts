@@ -69,7 +69,13 @@ export class EventOffers {
     if (eventId !== undefined) key = fingerprintKey('event', eventId);
     else if (requestKey !== undefined) {
       key = fingerprintKey('request', requestKey);
-      if (this.#deps.receipts.find(key) !== undefined) {
+      const found = this.#deps.receipts.find(key);
+      if (found === 'busy') {
+        // The log thread died just then; its successor tells.
+        this.#refuse(reply, 'storage-unavailable');
+        return;
+      }
+      if (found !== undefined) {
         const detail = 'A batch came before under this Idempotency-Key.';
         sendProblem(reply, 'idempotency-conflict', { detail, outcome: 'none' });
         return;

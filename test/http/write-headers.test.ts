@@ -1,5 +1,6 @@
 /** Idempotency-Key, event_id and conditions on the routes that write one event. */
 import t, { type Test } from 'tap';
+import { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
 import { fingerprintKey } from '../../src/event/fingerprint.ts';
 import { EXPECTED_NEVER } from '../../src/http/requests/conditions.ts';
 import type { EventOutcome } from '../../src/outcome/outcome-window.ts';
@@ -336,3 +337,23 @@ t.test('GET /api/v1/events/{seq} says what became of an event', async (t) => {
   lifecycle.phase = 'starting';
   t.equal((await get('17')).json().code, 'not-ready');
 });
+
+t.test(
+  'a key that nobody can look up now, the log thread having died, is no conflict',
+  async (t) => {
+    const memory = ReceiptWindow.createFor(1);
+    const receipts = new ReceiptWindow(memory, { k0: 1, k1: 2 });
+    const { all, intake } = setup(t, { receipts });
+    // As if it had died behind the first step of a receipt.
+    Atomics.add(new Int32Array(memory.places), 0, 1);
+    for (const send of all) {
+      const { statusCode, headers, body } = await send({ 'idempotency-key': 'a' });
+      t.equal(statusCode, 503);
+      t.match(JSON.parse(body), { code: 'storage-unavailable', outcome: 'none' });
+      t.equal(headers['retry-after'], '7');
+    }
+    t.equal(intake.offers.length, 0);
+    receipts.takeOver(() => undefined);
+    for (const send of all) t.ok((await send({ 'idempotency-key': 'a' })).statusCode < 300);
+  },
+);

@@ -51,8 +51,9 @@ export class BatchImports {
   }
 
   /** Whether a batch came under `key`, as far as that can be seen just now. */
-  hasKey(key: Int32Array): boolean {
-    return this.#options.receipts.find(key) !== undefined;
+  hasKey(key: Int32Array): boolean | 'busy' {
+    const found = this.#options.receipts.find(key);
+    return found === 'busy' ? found : found !== undefined;
   }
 
   /**

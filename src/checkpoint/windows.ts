@@ -51,7 +51,7 @@ const FRAME_BYTES = FRAME_SLOTS * SLOT_BYTES;
 export interface CheckpointWindows {
   readonly dedupe: DedupeWindow;
   /** `undefined` = none are known. */
-  readonly receipts: ReceiptWindow | undefined;
+  readonly receipts: Pick<ReceiptWindow, 'all'> | undefined;
   /** `undefined` = none are known. */
   readonly outcomes: OutcomesSource | undefined;
 }
@@ -94,7 +94,7 @@ function writeKeys(file: FrameFileOptions, window: DedupeWindow, replayFrom: num
   });
 }
 
-function writeReceipts(file: FrameFileOptions, window: ReceiptWindow): ManifestFile {
+function writeReceipts(file: FrameFileOptions, window: Pick<ReceiptWindow, 'all'>): ManifestFile {
   const memory = new ArrayBuffer(FRAME_HEADER_BYTES + FRAME_BYTES);
   const frame = Buffer.from(memory);
   return writeFrameFile(file, RECEIPTS_FILE_NAME, RECEIPTS_KIND, (append) => {

@@ -144,6 +144,17 @@ export function receiptIn({ words, doubles }: SlotViews, index: number): BatchRe
   };
 }
 
+/**
+ * Makes the receipt in the slot, but a frozen one, an open one: there may be more events of its batch
+ * behind it, whatever it says.
+ */
+export function reopenReceipt({ words, doubles }: SlotViews, index: number): void {
+  const state = index * SLOT_WORDS + STATE;
+  if (words[state] === RECEIPT_OPEN || words[state] === RECEIPT_FROZEN) return;
+  words[state] = RECEIPT_OPEN;
+  doubles[index * SLOT_DOUBLES + SINCE] = 0;
+}
+
 /** Whether the slot is a receipt. */
 export function isReceipt(words: Int32Array, index: number): boolean {
   return words[index * SLOT_WORDS + SLOT_META] === KIND_BATCH_RECEIPT;

@@ -26,6 +26,7 @@ import { planRepair, type RepairPlan, SEQ_MARGIN } from './repair-plan.ts';
 import { type Kept, type RepairReport, reportOf } from './repair-report.ts';
 import { visitRun } from './segment-scan.ts';
 import { verify } from './verify.ts';
+import { WholeReceipts } from './whole-receipts.ts';
 
 /** It can't be repaired, or not now. One line. */
 export class RepairError extends Error {
@@ -136,7 +137,7 @@ function rebuild(
 function writeCopy(
   folder: string,
   store: RebuiltStore,
-  { lost, unknownTail }: RepairPlan,
+  { lost, unknownTail, knownEndSeq }: RepairPlan,
   nextSeq: number,
   now: Date,
 ): void {
@@ -154,9 +155,10 @@ function writeCopy(
     pause: () => undefined,
   };
   // Outcomes are left out: an event that is judged again beside a gap may not end as it was told.
-  // So are receipts where events are lost, or may be: a batch that comes again brings those back.
-  const isLossless = lost.length === 0 && unknownTail === undefined;
-  const receipts = isLossless ? store.receipts : undefined;
+  const receipts = new WholeReceipts(store.receipts, {
+    ranges: lost,
+    unknownFrom: unknownTail === undefined ? undefined : knownEndSeq,
+  });
   writeWindowsPart({ ...common, windows: { dedupe: store.dedupe, receipts, outcomes: undefined } });
   const { hashKey: key, shards } = store;
   for (let shard = 0; shard < shards.length; shard++) {

@@ -180,7 +180,7 @@ const NO_PRODUCTS: ProductCatalogue = {
 };
 
 /** Batches are tested on the whole service; here they are refused. */
-const NO_BATCHES: Batches = {
+export const NO_BATCHES: Batches = {
   hasKey: () => false,
   recordOf: (key) => ({ key, found: undefined }),
   begin: () => 'closed',

@@ -87,7 +87,7 @@ t.test(`a whole folder is copied and nothing is lost (seed ${seed})`, async (t) 
   await serves(t, to, data.model(), data.nextSeq);
 });
 
-t.test('batches stay known by their receipts, but not beside a gap', async (t) => {
+t.test('batches stay known by their receipts, but not those that lost events', async (t) => {
   for (const isDamaged of [false, true]) {
     const data = build(t);
     data.hasReceipts = true;

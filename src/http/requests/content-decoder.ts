@@ -185,7 +185,8 @@ export class ContentDecoder {
 
   #whyNot(error: Error): string {
     const { name, unit, isCounted } = this.#coding;
-    const which = isCounted ? `${unit} ${this.frames}` : `a ${unit}`;
+    // Of zstd a decoder may have gone on with the next frame by itself, where a chunk ended between two.
+    const which = isCounted && name !== ZSTD.name ? `${unit} ${this.frames}` : `a ${unit}`;
     switch ('code' in error ? error.code : undefined) {
       case 'Z_BUF_ERROR':
         return `The body ends in the middle of ${which} of its ${name}.`;

@@ -9,7 +9,7 @@ import type { BatchRefusal } from '../../intake/bulk-intake.ts';
 /** What a single event under a key asks. */
 export interface BatchKeysKnown {
   /** Whether a batch came under `key`. */
-  hasKey(key: Int32Array): boolean;
+  hasKey(key: Int32Array): boolean | 'busy';
 }
 
 export interface Batches extends BatchKeysKnown {

@@ -69,7 +69,13 @@ export class EventOffers {
     if (eventId !== undefined) key = fingerprintKey('event', eventId);
     else if (requestKey !== undefined) {
       key = fingerprintKey('request', requestKey);
-      if (this.#deps.batches.hasKey(key)) {
+      const known = this.#deps.batches.hasKey(key);
+      if (known === 'busy') {
+        // The log thread died just then; its successor knows.
+        this.#refuse(reply, 'storage-unavailable');
+        return;
+      }
+      if (known) {
         const detail = 'A batch came before under this Idempotency-Key.';
         sendProblem(reply, 'idempotency-conflict', { detail, outcome: 'none' });
         return;

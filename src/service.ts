@@ -244,6 +244,11 @@ export class Service implements Lifecycle {
       await within(leftMs(CLOSING_SHARE / 4), checkpoints.take(false));
       await checkpoints.cancel();
     }
+    const lost = await within(leftMs(0), this.#parts.folderKeeper.missingAtEnd());
+    const missing = typeof lost === 'string' ? lost : undefined;
+    if (missing !== undefined) {
+      logger.error({ missing }, 'data folder: files were deleted while the service stopped');
+    }
 
     await log.terminate();
     await appliers.terminate();
@@ -254,7 +259,7 @@ export class Service implements Lifecycle {
     this.#claim.release();
     this.#dataDir.close();
     this.#phase = 'stopped';
-    return isClean && inTime !== undefined;
+    return isClean && inTime !== undefined && missing === undefined;
   }
 
   #fail(reason: string): void {

@@ -52,6 +52,8 @@ export class FolderKeeper {
   #looking: Promise<void> | undefined;
   #isStopped = false;
   #isAborted = false;
+  /** The process must stop, and has been told why. */
+  #hasGivenUp = false;
 
   constructor(options: FolderKeeperOptions) {
     this.#options = options;
@@ -66,12 +68,38 @@ export class FolderKeeper {
     this.look();
   }
 
-  /** Begins no more looks; resolves when the one that is under way has ended, at most after `ms`. */
+  /**
+   * Looks a last time, so that a stop right behind a deletion saves all as well, and no more;
+   * resolves when that is done, at most after `ms`.
+   */
   async stop(ms: number): Promise<void> {
+    const wasStarted = this.#timer !== undefined;
     this.#isStopped = true;
     clearInterval(this.#timer);
-    if (this.#looking !== undefined) await within(ms, this.#looking);
+    const last = async () => {
+      await this.#looking;
+      if (!wasStarted || this.#isAborted || this.#hasGivenUp) return;
+      this.#begin(this.#look());
+      await this.#looking;
+    };
+    await within(ms, last());
     this.#isAborted = true;
+  }
+
+  /**
+   * For the end, when the log is closed: what is missing of it, in words, and can't be saved any more.
+   * `undefined` = nothing, or it can't be told.
+   */
+  async missingAtEnd(): Promise<string | undefined> {
+    const { dataDir, progress } = this.#options;
+    if (this.#timer === undefined || this.#hasGivenUp) return undefined;
+    try {
+      const { state, path } = dataDir.state();
+      if (state === 'elsewhere') return undefined;
+      return state === 'removed' ? path : await this.#files.missing(tailOf(progress));
+    } catch {
+      return undefined;
+    }
   }
 
   /** Looks once, unless a look is under way. */
@@ -206,6 +234,7 @@ export class FolderKeeper {
   #giveUp(reason: string, isDenied: boolean): void {
     const { dataDir, onFatal, wakeLog } = this.#options;
     this.#isStopped = true;
+    this.#hasGivenUp = true;
     clearInterval(this.#timer);
     if (isDenied) dataDir.guard.deny();
     wakeLog();

@@ -22,7 +22,6 @@ export class FolderFiles {
   readonly #checkpointFolder: string;
   #segments: number[] = [];
   #checkpoints = new Map<number, readonly string[]>();
-  #hasNewest = false;
   #tail: { readonly nonce: Buffer; readonly identity: string } | undefined;
 
   /** The folders as they are to be reached now. */
@@ -43,11 +42,12 @@ export class FolderFiles {
     const found =
       this.#missingCheckpoint(checkpoints) ??
       this.#missingSegment(segments, checkpoints, tail) ??
-      (this.#hasNewest && !names.includes(NEWEST_NAME) ? NEWEST_NAME : undefined) ??
+      // An open log has both, also when this is the first look at it.
+      (tail === undefined ? undefined : uncovered(segments, checkpoints)) ??
+      (tail !== undefined && !names.includes(NEWEST_NAME) ? NEWEST_NAME : undefined) ??
       (tail === undefined ? undefined : await this.#notItself(tail));
     this.#segments = segments;
     this.#checkpoints = checkpoints;
-    this.#hasNewest = names.includes(NEWEST_NAME);
     return found;
   }
 
@@ -108,4 +108,13 @@ export class FolderFiles {
     }
     return size < endBytes ? `the end of ${name}` : undefined;
   }
+}
+
+/** A log that doesn't begin with seq 1 begins within what a checkpoint covers. */
+function uncovered(
+  [first = 1]: readonly number[],
+  checkpoints: ReadonlyMap<number, readonly string[]>,
+): string | undefined {
+  if (first === 1 || Math.max(0, ...checkpoints.keys()) >= first) return undefined;
+  return `every checkpoint that the log before seq ${first} is covered by`;
 }

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { afterMs, within } from '../deadline.ts';
-import { type DataDir, DataDirError } from '../log/data-dir.ts';
+import { type DataDir, FolderHeldError } from '../log/data-dir.ts';
 import { HELD_ROOT } from '../log/folder-guard.ts';
 import { type SegmentEnd, segmentName } from '../log/format.ts';
 import { HeldFiles, heldPath } from '../log/held-files.ts';
@@ -37,7 +37,7 @@ export interface FolderKeeperOptions {
   readonly wakeLog: () => void;
   /** Resolves when all events before the seq are applied. */
   readonly whenAppliedBefore: (seq: number) => Promise<void>;
-  /** The folder was made anew where it was missing. Rejects with DataDirError if it is another's. */
+  /** The folder was made anew where it was missing. Rejects with FolderHeldError if it is another's. */
   readonly onRemade: () => Promise<void>;
   /** Whether all that was acknowledged is on disk, as far as files tell. */
   readonly onWhole: (isWhole: boolean) => void;
@@ -142,7 +142,12 @@ export class FolderKeeper {
         );
       }
     } catch (error) {
-      if (!(error instanceof DataDirError)) throw error;
+      if (!(error instanceof FolderHeldError)) {
+        // Removed between the two: the lock went with the folder.
+        const now = dataDir.state();
+        if (now.state === 'removed') return now.path;
+        throw error;
+      }
       this.#giveUp(`its lock was removed by hand, and ${error.message}`, true);
       return undefined;
     }
@@ -174,7 +179,7 @@ export class FolderKeeper {
           return onWhole(true);
         }
       } catch (error) {
-        if (error instanceof DataDirError) return this.#giveUp(error.message, true);
+        if (error instanceof FolderHeldError) return this.#giveUp(error.message, true);
         const reason = error instanceof Error ? error.message : String(error);
         if (reason !== told) logger.error({ reason }, 'data folder: not saved yet, trying again');
         told = reason;

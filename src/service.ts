@@ -247,6 +247,11 @@ export class Service implements Lifecycle {
       const events = checkpoints.unsavedEvents;
       if (events > 0) logger.info({ events }, `stop: the next start replays ${events} events`);
     }
+    const lost = await within(leftMs(0), this.#parts.folderKeeper.missingAtEnd());
+    const missing = typeof lost === 'string' ? lost : undefined;
+    if (missing !== undefined) {
+      logger.error({ missing }, 'data folder: files were deleted while the service stopped');
+    }
 
     await log.terminate();
     await appliers.terminate();
@@ -257,7 +262,7 @@ export class Service implements Lifecycle {
     this.#claim.release();
     this.#dataDir.close();
     this.#phase = 'stopped';
-    return isClean && inTime !== undefined;
+    return isClean && inTime !== undefined && missing === undefined;
   }
 
   #fail(reason: string): void {

@@ -61,21 +61,36 @@ class SavedFiles {
     return Math.max(0, ...this.#twice().map(({ seq }) => seq));
   }
 
-  /** The sets of parts of which there are two for each shard, with the seq that they cover. */
-  #twice(): { readonly set: string; readonly seq: number }[] {
+  /** Events before it are in a state of all products that a start can use; 0 = there is none. */
+  get startSeq(): number {
+    const wholes = this.#series.get('whole') ?? [];
+    return Math.max(0, ...this.#setsOf(1).map(({ seq }) => seq), ...wholes.map(({ seq }) => seq));
+  }
+
+  #twice(): SavedSet[] {
     const windows = this.#series.get('windows')?.[KEPT - 1];
     if (windows === undefined) return [];
+    return this.#setsOf(KEPT).map(({ set, seq }) => ({ set, seq: Math.min(seq, windows.seq) }));
+  }
+
+  /** The sets of parts of which there are `times` for each shard, with the seq that they cover. */
+  #setsOf(times: number): SavedSet[] {
     const sets = new Map<string, { count: number; seq: number }>();
     for (const series of this.#series.values()) {
-      const second = series[KEPT - 1];
-      if (second === undefined) continue;
-      const found = sets.get(second.set) ?? { count: 0, seq: windows.seq };
-      sets.set(second.set, { count: found.count + 1, seq: Math.min(found.seq, second.seq) });
+      const oldest = series[times - 1];
+      if (oldest === undefined) continue;
+      const found = sets.get(oldest.set) ?? { count: 0, seq: Number.POSITIVE_INFINITY };
+      sets.set(oldest.set, { count: found.count + 1, seq: Math.min(found.seq, oldest.seq) });
     }
     return [...sets].flatMap(([set, { count, seq }]) =>
       count === shardsOf(set) ? [{ set, seq }] : [],
     );
   }
+}
+
+interface SavedSet {
+  readonly set: string;
+  readonly seq: number;
 }
 
 /** `0b1c2d3e 16`: so many shards; NaN for what is no set of parts. */
@@ -88,7 +103,6 @@ export class FolderFiles {
   readonly #checkpointFolder: string;
   #segments: number[] = [];
   #saved = new SavedFiles([]);
-  #hasNewest = false;
   #tail: { readonly nonce: Buffer; readonly identity: string } | undefined;
 
   /** The folders as they are to be reached now. */
@@ -106,7 +120,6 @@ export class FolderFiles {
     if (look.found !== undefined) look = await this.#look(tail);
     this.#segments = look.segments;
     this.#saved = look.saved;
-    this.#hasNewest = look.hasNewest;
     return look.found ?? (tail === undefined ? undefined : await this.#notItself(tail));
   }
 
@@ -115,12 +128,13 @@ export class FolderFiles {
     const segments = names.map(parseSegmentName).filter((seq) => seq !== undefined);
     segments.sort((a, b) => a - b);
     const saved = await this.#listSaved();
-    const hasNewest = names.includes(NEWEST_NAME);
     const found =
       this.#missingSaved(saved) ??
       this.#missingSegment(segments, saved, tail) ??
-      (this.#hasNewest && !hasNewest ? NEWEST_NAME : undefined);
-    return { segments, saved, hasNewest, found };
+      // An open log has both, also when this is the first look at it.
+      (tail === undefined ? undefined : uncovered(segments, saved)) ??
+      (tail !== undefined && !names.includes(NEWEST_NAME) ? NEWEST_NAME : undefined);
+    return { segments, saved, found };
   }
 
   async #listSaved(): Promise<SavedFiles> {
@@ -188,4 +202,10 @@ export class FolderFiles {
     }
     return size < endBytes ? `the end of ${name}` : undefined;
   }
+}
+
+/** A log that doesn't begin with seq 1 begins within what a start finds saved. */
+function uncovered([first = 1]: readonly number[], { startSeq }: SavedFiles): string | undefined {
+  if (first === 1 || startSeq >= first) return undefined;
+  return `every checkpoint that the log before seq ${first} is covered by`;
 }

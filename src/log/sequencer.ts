@@ -349,7 +349,8 @@ export class Sequencer {
           this.#failed(error);
         }
       }
-      if (!this.#pause(this.#retry.firstMs)) return false;
+      // A stop that comes when all has just been saved ends in order.
+      if (!this.#pause(this.#retry.firstMs)) return !this.#guard.isLost;
     }
     return true;
   }

@@ -57,7 +57,6 @@ function load(disk: SimulatedDisk, from: string, to: string): void {
   for (const entry of readdirSync(from, { withFileTypes: true })) {
     const source = join(from, entry.name);
     if (entry.isDirectory()) load(disk, source, `${to}/${entry.name}`);
-    // Nothing is in it that a start reads.
     else if (entry.name !== LOCK_NAME) {
       const bytes = readFileSync(source);
       const file = disk.create(`${to}/${entry.name}`);

@@ -32,7 +32,14 @@ async function build(t: Test, checkpoints: readonly number[]) {
   const tail: SegmentEnd = { firstSeq: 31, nonce: NONCE, endBytes: BYTES, chain: 0 };
   const files = new FolderFiles(log, checkpoint);
   t.equal(await files.missing(tail), undefined, 'nothing at first');
-  return { log, folderOf, partOf, save, look: () => files.missing(tail) };
+  return {
+    log,
+    folderOf,
+    partOf,
+    save,
+    look: () => files.missing(tail),
+    fresh: () => new FolderFiles(log, checkpoint).missing(tail),
+  };
 }
 
 t.test('what retention removes is no loss', async (t) => {
@@ -100,3 +107,15 @@ t.test(
     t.equal(await look(), undefined);
   },
 );
+
+t.test('what no look has ever seen, but a start needs', async (t) => {
+  const { log, partOf, look, fresh } = await build(t, [22, 25]);
+  for (const seq of [1, 11]) rmSync(join(log, segmentName(seq)));
+  t.equal(await fresh(), undefined, 'retention has removed the first segments');
+  t.equal(await look(), undefined);
+  rmSync(join(log, 'newest'));
+  t.equal(await fresh(), 'newest');
+  writeFileSync(join(log, 'newest'), '');
+  for (const seq of [22, 25]) rmSync(partOf(seq, 1));
+  t.equal(await fresh(), 'every checkpoint that the log before seq 21 is covered by');
+});

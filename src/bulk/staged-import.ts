@@ -11,6 +11,8 @@ import { BodyRefused } from '../errors/body-refused.ts';
 import { type StagedBlock, Staging } from '../intake/staging.ts';
 import { RETRY_MS_MAX } from '../later-turns.ts';
 import {
+  isKeyed,
+  KEY_WORDS,
   metaIdBytes,
   SLOT_BYTES,
   SLOT_FINGERPRINT,
@@ -114,7 +116,7 @@ export class StagedImport extends BatchImport {
         await this.intake.turns.next();
         if (!this.intake.isOpen) return false;
         for (const end = Math.min(count, index + SLOTS_A_TURN); index < end; index++) {
-          if (!isKeyed(slots, index)) continue;
+          if (!isKeyed(slots.words, index)) continue;
           const number = numbers[index] as number;
           if (contradicts(own, slots, index)) this.refuse(number, [CONFLICT]);
           else if (this.#isConflict(slots, index)) suspects.push({ slots, index, number });
@@ -181,7 +183,7 @@ export class StagedImport extends BatchImport {
     const reservation = admission.reserve(slots, index, this.#held);
     if (reservation === 'reserved') this.#held++;
     // A keyed event may turn out to be no event; then no other one may rely on its room.
-    if (reservation === 'reserved' && !isKeyed(slots, index)) reserved.add(id);
+    if (reservation === 'reserved' && !isKeyed(slots.words, index)) reserved.add(id);
     return reservation;
   }
 
@@ -258,16 +260,11 @@ export class StagedImport extends BatchImport {
   }
 }
 
-function isKeyed({ words }: SlotViews, index: number): boolean {
-  const at = index * SLOT_WORDS + SLOT_FINGERPRINT;
-  return words[at + 1] !== 0 || words[at + 2] !== 0;
-}
-
 /** Whether another event of the batch has this key; notes it otherwise. */
 function contradicts(own: Map<string, number>, { words }: SlotViews, index: number): boolean {
   const at = index * SLOT_WORDS + SLOT_FINGERPRINT;
   const key = `${words[at]},${words[at + 1]},${words[at + 2]}`;
-  const content = words[at + 3] as number;
+  const content = words[at + KEY_WORDS] as number;
   const before = own.get(key);
   if (before === undefined) own.set(key, content);
   return before !== undefined && before !== content;

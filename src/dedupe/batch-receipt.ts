@@ -46,6 +46,7 @@
  */
 import assert from 'node:assert/strict';
 import {
+  KEY_WORDS,
   KIND_BATCH_RECEIPT,
   SLOT_DOUBLES,
   SLOT_EXPECTED_SEQ,
@@ -63,12 +64,11 @@ import {
 const EVENTS = SLOT_PRICE;
 const BODY_BYTES = SLOT_STOCK;
 const SINCE = SLOT_EXPECTED_SEQ;
-const CRC = SLOT_FINGERPRINT + 3;
+const CRC = SLOT_FINGERPRINT + KEY_WORDS;
 const STATE = 16;
 const REJECTED = 9;
 const FIRST_SEQ = 10;
 const LAST_SEQ = 11;
-const KEY_WORDS = 3;
 
 export const RECEIPT_OPEN = 1;
 export const RECEIPT_ENDED = 2;

@@ -27,6 +27,7 @@
  */
 import assert from 'node:assert/strict';
 import { nextPowerOfTwo } from '../ring/intake-ring.ts';
+import { KEY_WORDS } from '../ring/slot.ts';
 import { hashId } from '../store/id-hash.ts';
 import type { HashKey } from '../threads/shared-memory.ts';
 
@@ -35,8 +36,7 @@ export const UNCOMMITTED_MAX = 8192;
 
 export const DEDUPE_ENTRY_BYTES = 24;
 export const DEDUPE_ENTRY_WORDS = DEDUPE_ENTRY_BYTES / 4;
-const KEY_WORDS = 3;
-const CONTENT = 3;
+const CONTENT = KEY_WORDS;
 const SEQ = 4;
 
 const LINE_WORDS = 16;

@@ -17,14 +17,13 @@
  */
 import assert from 'node:assert/strict';
 import { nextPowerOfTwo } from '../ring/intake-ring.ts';
-import { SLOT_BYTES, SLOT_FINGERPRINT, SLOT_WORDS, SlotViews } from '../ring/slot.ts';
+import { KEY_WORDS, SLOT_BYTES, SLOT_FINGERPRINT, SLOT_WORDS, SlotViews } from '../ring/slot.ts';
 import type { HashKey, ReceiptMemory } from '../threads/shared-memory.ts';
 import { type BatchReceipt, isReceipt, receiptIn } from './batch-receipt.ts';
 import { DedupeWindow, KEY_UNKNOWN } from './dedupe-window.ts';
 
 const VERSION = 0;
 const PLACES_BYTE = 64;
-const KEY_WORDS = 3;
 const READ_TRIES = 1000;
 
 /** Batches that are remembered, whatever DEDUPE_WINDOW is. */

@@ -17,6 +17,7 @@ import {
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
   FLAG_RESERVED,
+  KEY_WORDS,
   KIND_UPSERT,
   metaIdBytes,
   metaKind,
@@ -34,7 +35,6 @@ import {
 export type KeyNamespace = 'event' | 'request';
 
 const PREFIX = { event: 'e:', request: 'k:' } as const;
-const KEY_WORDS = 3;
 const CONTENT = SLOT_FINGERPRINT + KEY_WORDS;
 
 /** Makes the key part of a fingerprint, for `ProductEvent.key`: three Int32s. */

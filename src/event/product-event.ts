@@ -1,4 +1,4 @@
-/** What an event is once it is validated, on its way from HTTP to a slot. Main thread; types only. */
+/** What an event is once it is validated, on its way to a slot. Main thread; types only. */
 
 /** One validated event. The optional members stand for rare wishes; most events have none. */
 export interface ProductEvent {

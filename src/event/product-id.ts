@@ -6,8 +6,7 @@
  * functions.
  */
 import { Buffer } from 'node:buffer';
-
-export const PRODUCT_ID_BYTES_MAX = 64;
+import { ID_BYTES_MAX } from '../ring/slot.ts';
 
 // C0, DEL and C1.
 const CONTROL = /\p{Cc}/u;
@@ -15,7 +14,7 @@ const CONTROL = /\p{Cc}/u;
 /** Tells whether `id` is one. Short ASCII, the common case, takes one pass and no allocation. */
 export function isProductId(id: string): boolean {
   const { length } = id;
-  if (length === 0 || length > PRODUCT_ID_BYTES_MAX) return false;
+  if (length === 0 || length > ID_BYTES_MAX) return false;
   for (let i = 0; i < length; i++) {
     const unit = id.charCodeAt(i);
     if (unit > 0x7e) return productIdFaults(id).length === 0;
@@ -33,8 +32,8 @@ function isDots(id: string): boolean {
 export function productIdFaults(id: string): string[] {
   const faults: string[] = [];
   if (id.length === 0) faults.push('product_id must not be empty.');
-  if (Buffer.byteLength(id) > PRODUCT_ID_BYTES_MAX) {
-    faults.push(`product_id must not be longer than ${PRODUCT_ID_BYTES_MAX} bytes of UTF-8.`);
+  if (Buffer.byteLength(id) > ID_BYTES_MAX) {
+    faults.push(`product_id must not be longer than ${ID_BYTES_MAX} bytes of UTF-8.`);
   }
   if (CONTROL.test(id)) faults.push('product_id must not contain control characters.');
   if (!id.isWellFormed()) faults.push('product_id must not contain lone surrogates.');

@@ -35,6 +35,7 @@ import {
   FLAG_ARRIVAL_TIME,
   FLAG_CONFLICT,
   FLAG_DUPLICATE,
+  isKeyed,
   SLOT_DOUBLES,
   SLOT_FINGERPRINT,
   SLOT_META,
@@ -219,12 +220,6 @@ class IntakeEnd {
       from = to + 1;
     }
   }
-}
-
-/** Whether the slot has a key: three words of which one is not zero. */
-export function isKeyed(words: Int32Array, index: number): boolean {
-  const k = index * SLOT_WORDS + SLOT_FINGERPRINT;
-  return ((words[k] as number) | (words[k + 1] as number) | (words[k + 2] as number)) !== 0;
 }
 
 /** Adds a keyed event as `seq` if its key is not known; else says in its slot what it is. */

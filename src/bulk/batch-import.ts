@@ -114,7 +114,7 @@ export abstract class BatchImport implements EventSink {
 
   abstract readonly slots: SlotViews;
   abstract nextSlot(): number;
-  abstract take(number: number, order: number, eventId: string | undefined): boolean;
+  abstract accept(number: number, order: number, eventId: string | undefined): boolean;
 
   refuse(number: number, faults: readonly BodyFault[]): void {
     this.faults.add(number, faults);

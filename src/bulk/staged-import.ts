@@ -1,5 +1,5 @@
 /**
- * Takes a batch whole or not at all (`on_error=reject`): every event is judged first, then room is
+ * Takes a batch whole or not at all (`on_error=reject`): every event is validated first, then room is
  * reserved for all new products, and only then the first one is queued. From there on the service
  * goes through with it; a crash or a dying disk in the middle may still leave the first part durable,
  * which was never acknowledged, and the same batch sent again completes it. Main thread.
@@ -91,7 +91,7 @@ export class StagedImport extends BatchImport {
     return this.#block.count;
   }
 
-  override take(number: number, order: number, eventId: string | undefined): boolean {
+  override accept(number: number, order: number, eventId: string | undefined): boolean {
     const { slots, numbers, count } = this.#block;
     const isKeyed = this.keys.put(slots, count, order, eventId);
     if (this.passesOver(slots, count, number, order, eventId)) return true;

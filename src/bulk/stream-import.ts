@@ -46,7 +46,7 @@ export class StreamImport extends BatchImport {
     return this.#index;
   }
 
-  override take(number: number, order: number, eventId: string | undefined): boolean {
+  override accept(number: number, order: number, eventId: string | undefined): boolean {
     const { admission } = this.intake;
     const isKeyed = this.keys.put(this.slots, this.#index, order, eventId);
     if (this.receipts !== undefined) {

@@ -6,7 +6,7 @@
  * digits or an exponent is gone through member by member; only the members of an event are reported, at
  * its top level: everything else in it is refused anyway.
  */
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import type { BodyFault } from '../errors/problems.ts';
 import { inexactDetail, isExact } from './exact-number.ts';
 
@@ -22,6 +22,8 @@ const BACKSLASH = 0x5c;
 const LOWER_E = 0x65;
 const SPACE = 0x20;
 const ASCII_MAX = 0x7f;
+
+const EMPTY = Buffer.alloc(0);
 
 const MEMBERS: ReadonlySet<string> = new Set([
   'product_id',
@@ -59,6 +61,9 @@ export function withSourceFaults(
 
 /** One pass over the text of an event, before it is parsed. Can be used for one after the other. */
 export class SourceScan {
+  #bytes: Buffer = EMPTY;
+  #start = 0;
+  #end = 0;
   /** Whether all of it is ASCII, and so UTF-8 as well as Latin-1, which is read in half the time. */
   isAscii = true;
   /** Outside of strings. */
@@ -66,22 +71,24 @@ export class SourceScan {
   /** Whether a number has so many digits, or an exponent, that a double may be another one. */
   #hasLongNumber = false;
 
-  /** Reads `text`, which may be anything. */
-  read(text: Uint8Array): void {
-    const { length } = text;
+  /** Reads the text from `start` to `end` of `bytes`, which may be anything. */
+  read(bytes: Buffer, start: number, end: number): void {
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
     let all = 0;
     let colons = 0;
     let run = 0;
     let hasLongNumber = false;
-    for (let p = 0; p < length; p++) {
-      let byte = text[p] as number;
+    for (let p = start; p < end; p++) {
+      let byte = bytes[p] as number;
       if (byte === QUOTE) {
         run = 0;
-        for (p++; p < length; p++) {
-          byte = text[p] as number;
+        for (p++; p < end; p++) {
+          byte = bytes[p] as number;
           if (byte === QUOTE) break;
           all |= byte;
-          if (byte === BACKSLASH) all |= text[++p] as number;
+          if (byte === BACKSLASH && ++p < end) all |= bytes[p] as number;
         }
       } else if ((byte >= ZERO && byte <= NINE) || byte === POINT) {
         if (++run === LONG_NUMBER_CHARS) hasLongNumber = true;
@@ -97,11 +104,11 @@ export class SourceScan {
     this.#hasLongNumber = hasLongNumber;
   }
 
-  /** What JSON.parse dropped when it made `value` of `text`, the text read last; `undefined` = nothing. */
-  faults(text: Buffer, value: unknown): SourceFaults | undefined {
+  /** What JSON.parse dropped when it made `value` of the text read last; `undefined` = nothing. */
+  faults(value: unknown): SourceFaults | undefined {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
     if (!this.#hasLongNumber && this.#colons === membersOf(value)) return undefined;
-    return new MemberScan(text).faults();
+    return new MemberScan(this.#bytes.toString('latin1', this.#start, this.#end)).faults();
   }
 }
 
@@ -117,8 +124,8 @@ class MemberScan {
   readonly #text: string;
   #at = 0;
 
-  constructor(text: Buffer) {
-    this.#text = text.toString('latin1');
+  constructor(text: string) {
+    this.#text = text;
   }
 
   faults(): SourceFaults | undefined {

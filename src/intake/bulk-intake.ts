@@ -122,7 +122,7 @@ export class BulkIntake {
   }
 
   /**
-   * Begins no batch from now on; streams see `isOpen` and end, batches that are judged are queued to
+   * Begins no batch from now on; streams see `isOpen` and end, batches that are valid are queued to
    * their end. Resolves when no batch is left and everything queued is settled.
    */
   close(): Promise<void> {

@@ -192,8 +192,8 @@ t.test('what a client asks wrongly of the page is its own fault', async (t) => {
 /** Whether JSON.parse dropped something of `line`. */
 function isDropped(line: Buffer, value: unknown): boolean {
   const scan = new SourceScan();
-  scan.read(line);
-  return scan.faults(line, value) !== undefined;
+  scan.read(line, 0, line.length);
+  return scan.faults(value) !== undefined;
 }
 
 t.test('the document takes and refuses the events that the service does', async (t) => {

@@ -45,7 +45,7 @@ function parseJson(
     return;
   }
   const scan = new SourceScan();
-  scan.read(body);
+  scan.read(body, 0, body.length);
   if (!scan.isAscii && !isUtf8(body)) {
     done(new BodyRefused('invalid-encoding'));
     return;
@@ -65,7 +65,7 @@ function parseJson(
     done(new BodyRefused('invalid-json', whereItFails(error)));
     return;
   }
-  const faults = scan.faults(body, value);
+  const faults = scan.faults(value);
   if (faults !== undefined) request.sourceFaults = faults;
   done(null, value);
 }

@@ -98,14 +98,14 @@ export function productPatchRoute(
         return refuseParameter(reply, queryFault(validationError.validation, writeQuery));
       }
       if (body === undefined) return sendProblem(reply, 'empty-body');
-      const judged = patches.judge(id, body, Date.now());
-      if ('faults' in judged || sourceFaults !== undefined) {
-        const faults = 'faults' in judged ? judged.faults : [];
+      const validated = patches.validate(id, body, Date.now());
+      if ('faults' in validated || sourceFaults !== undefined) {
+        const faults = 'faults' in validated ? validated.faults : [];
         future.note(faults);
         const errors = withSourceFaults(faults, sourceFaults);
         return sendProblem(reply, 'invalid-event', { errors });
       }
-      offers.take(request, reply, judged.event, request.query.ack, judged.eventId);
+      offers.take(request, reply, validated.event, request.query.ack, validated.eventId);
     },
   });
 }

@@ -13,7 +13,7 @@ import type { SlotViews } from '../ring/slot.ts';
 
 const NOT_UTF8: BodyFault = { pointer: '', detail: 'The event is not valid UTF-8.' };
 
-export class EventJudge {
+export class EventValidator {
   /** The event id of the event that was found valid last. */
   eventId: string | undefined;
   readonly #events: BatchEvents;
@@ -24,31 +24,33 @@ export class EventJudge {
   }
 
   /**
-   * Judges the event in `text`, the bytes of one line or array element, and writes it to slot
-   * `index` of `slots`, whole but for its hash. Returns what is wrong with it (the slot is
+   * Validates the event from `start` to `end` of `bytes`, one line or array element, and writes it to
+   * slot `index` of `slots`, whole but for its hash. Returns what is wrong with it (the slot is
    * untouched), or `undefined` for a valid event. `nowMs` is the wall clock.
    */
-  judge(
-    text: Buffer,
+  validate(
+    bytes: Buffer,
+    start: number,
+    end: number,
     slots: SlotViews,
     index: number,
     nowMs: number,
   ): readonly BodyFault[] | undefined {
     const scan = this.#scan;
-    scan.read(text);
-    if (!scan.isAscii && !isUtf8(text)) return [NOT_UTF8];
+    scan.read(bytes, start, end);
+    if (!scan.isAscii && !isUtf8(bytes.subarray(start, end))) return [NOT_UTF8];
     let value: unknown;
     try {
-      value = JSON.parse(text.toString(scan.isAscii ? 'latin1' : 'utf8'));
+      value = JSON.parse(bytes.toString(scan.isAscii ? 'latin1' : 'utf8', start, end));
     } catch (error) {
       return [{ pointer: '', detail: whereItFails(error, 'The event') }];
     }
-    const source = scan.faults(text, value);
-    const judged = this.#events.judge(value, nowMs);
-    if ('faults' in judged) return withSourceFaults(judged.faults, source);
+    const source = scan.faults(value);
+    const validated = this.#events.validate(value, nowMs);
+    if ('faults' in validated) return withSourceFaults(validated.faults, source);
     if (source !== undefined) return withSourceFaults([], source);
-    encodeEvent(judged.event, slots, index, nowMs);
-    this.eventId = judged.eventId;
+    encodeEvent(validated.event, slots, index, nowMs);
+    this.eventId = validated.eventId;
     return undefined;
   }
 }

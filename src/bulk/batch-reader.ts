@@ -19,7 +19,7 @@ import { END_OF_BYTES, HotParser, type ParseOptions } from './hot-parser.ts';
 /** The longest line, or element of an array, that is looked at. */
 export const EVENT_BYTES_MAX = 64 * 1024;
 
-/** How much is taken in at once, which bounds the time of one `read`. */
+/** How much is copied in at once, which bounds the time of one `read`. */
 export const SLICE_BYTES = 64 * 1024;
 
 /** Events that one `read` reads the long way; each costs as much as a dozen or more hot ones. */
@@ -105,7 +105,7 @@ export abstract class BatchReader {
     return this.#digest?.events ?? 0;
   }
 
-  /** Takes in as much of `chunk` from `from` on as there is room for; returns how many bytes. */
+  /** Copies in as much of `chunk` from `from` on as there is room for; returns how many bytes. */
   fill(chunk: Uint8Array, from: number): number {
     const left = this.dataEnd - this.start;
     if (this.start > 0) this.#digest?.moving(this.bytes, this.start);

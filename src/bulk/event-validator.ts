@@ -7,8 +7,8 @@ import { type Buffer, isUtf8 } from 'node:buffer';
 import { whereItFails } from '../errors/json-fault.ts';
 import type { BodyFault } from '../errors/problems.ts';
 import type { BatchEvents } from '../event/batch-event.ts';
-import { SourceScan, withSourceFaults } from '../event/json-source.ts';
 import { encodeEvent } from '../event/slot-encoder.ts';
+import { SourceScan, withSourceFaults } from '../event/source-faults.ts';
 import type { SlotViews } from '../ring/slot.ts';
 
 const NOT_UTF8: BodyFault = { pointer: '', detail: 'The event is not valid UTF-8.' };

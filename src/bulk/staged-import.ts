@@ -1,5 +1,5 @@
 /**
- * Takes a batch whole or not at all (`on_error=reject`): every event is validated first, then room is
+ * Accepts a batch whole or not at all (`on_error=reject`): every event is validated first, then room is
  * reserved for all new products, and only then the first one is queued. From there on the service
  * goes through with it; a crash or a dying disk in the middle may still leave the first part durable,
  * which was never acknowledged, and the same batch sent again completes it. Main thread.
@@ -32,7 +32,7 @@ const SLOTS_A_TURN = 2048;
 
 type ReserveOne = (slots: SlotViews, index: number) => Reservation;
 
-/** The refusal of a body that is longer than a batch which is taken whole may be. */
+/** The refusal of a body that is longer than a batch which is accepted whole may be. */
 export function bodyTooLong(bytesMax: number): BodyRefused {
   const detail = `The decoded body must not be longer than ${bytesMax} bytes with on_error=reject.`;
   return new BodyRefused('body-too-large', detail);
@@ -159,7 +159,7 @@ export class StagedImport extends BatchImport {
           if (reservation === 'undecided') {
             deadlineMs = Math.min(deadlineMs, performance.now() + RETRY_MS_MAX);
             if (performance.now() >= deadlineMs) return this.#giveBack('undecided');
-            break; // events in flight may tell, by the next turn, who they are
+            break; // events in flight may turn out, by the next turn, to be for it
           }
           index++;
         }

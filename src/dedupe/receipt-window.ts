@@ -1,7 +1,7 @@
 /**
  * The newest receipt of each of the last batches that came under a key (batch-receipt.ts), in shared
- * memory. The log thread writes, once a receipt is committed and before the main thread is told of
- * it; the main thread looks a key up before it takes a batch; the checkpoint's thread copies them.
+ * memory. The log thread writes, once a receipt is committed and before the main thread is notified of
+ * it; the main thread looks a key up before it accepts a batch; the checkpoint's thread copies them.
  *
  *   places: byte  0  version  i32  odd while the log thread is writing
  *                64  receipts capacity × 128 B, as in their slots; all zeros = none
@@ -136,7 +136,7 @@ export class ReceiptWindow {
     Atomics.wait(this.#version, VERSION, Atomics.load(this.#version, VERSION), 1);
   }
 
-  /** Copies the place that `find` tells; false when no copy could be made in one state. */
+  /** Copies the place that `find` returns; false when no copy could be made in one state. */
   #read(find: () => number): boolean {
     for (let tries = 0; tries < READ_TRIES; tries++) {
       const before = Atomics.load(this.#version, VERSION);

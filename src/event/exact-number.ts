@@ -1,13 +1,13 @@
 /**
- * Whether a double is the number that was sent, and not only near it. Main thread; pure functions.
+ * Whether a double is the number that was sent, and not only near it. Main thread; pure.
  *
  * It is, when the double, written with as many significant digits as were sent, gives them back: so
  * 49.990000000000002 is 49.99 from a client that prints 17 digits, and 9007199254740993 is no double.
- * Zeros before and behind the others are no digits of their own. Up to 15 digits always fit (in the range
- * of normal doubles), so nobody asks here for plain numbers.
+ * Zeros before and behind the others do not count. Up to 15 digits always fit (in the range
+ * of normal doubles), so plain numbers are not asked about.
  */
 
-/** The most that toPrecision takes; a number with more digits is none that a program holds as a double. */
+/** The most that toPrecision takes; no program writes more for a double. */
 const PRECISION_MAX = 100;
 /** Numbers of so many significant digits always fit. */
 const EXACT_DIGITS_MAX = 15;
@@ -33,7 +33,7 @@ interface Decimal {
   readonly point: number;
 }
 
-/** Tells whether `value`, what Number() makes of the JSON number `source`, is the number in `source`. */
+/** Whether `value`, what Number() makes of the JSON number `source`, is the number in `source`. */
 export function isExact(source: string, value: number): boolean {
   if (isNear(source, value) || source === String(value)) return true;
   if (!Number.isFinite(value)) return false;

@@ -1,6 +1,6 @@
 /**
- * The fingerprint of an event that came under a key: what the log keeps of key and content. The
- * same on every start and in every version, since it is on disk. Main thread.
+ * The key of an event, by which a repetition is known, and its fingerprint: what the log keeps of key
+ * and content. The same on every start and in every version, since it is on disk. Main thread.
  *
  *   slot byte  48  12 B  the key: first bytes of SHA-256 of its namespace and text ("e:" + event_id,
  *                        "k:" + Idempotency-Key); of line i of a batch, with i added to word 0

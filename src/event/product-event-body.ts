@@ -1,6 +1,6 @@
 /**
- * The body of `POST /api/v1/events`: one closed TypeBox schema, and the step from a valid body to
- * a ProductEvent. Main thread.
+ * The body of `POST /api/v1/events`: the schema that all events are made of, and the step from a valid
+ * body to a ProductEvent. Main thread.
  */
 import { type Static, Type } from '@sinclair/typebox';
 import { ID_BYTES_MAX } from '../ring/slot.ts';

@@ -141,7 +141,7 @@ export class BulkIntake {
     if (available) this.#wakeDue();
   }
 
-  /** Tells every batch that its outcome is unknown: the log thread gave up. */
+  /** Notifies every batch that its outcome is unknown: the log thread gave up. */
   failAll(): void {
     for (const batch of this.#batches) batch.fail();
     this.#runs.clear();

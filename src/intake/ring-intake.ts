@@ -43,7 +43,7 @@ export interface RingIntakeOptions {
   /** Events in flight at the most; ≤ the ring's capacity. */
   readonly queueSize: number;
   readonly admission: SlotAdmission;
-  /** How long a waiter waits at the most before it is told that the outcome is unknown. */
+  /** How long a waiter waits at the most before it is notified that the outcome is unknown. */
   readonly storageTimeoutMs: number;
   /** How long events are held back at the most while turn after turn brings more. For tests. */
   readonly gatherMs?: number;
@@ -116,7 +116,7 @@ export class RingIntake implements EventIntake {
     this.#storageAvailable = available;
   }
 
-  /** Tells everybody who still waits that their outcome is unknown: the log thread gave up. */
+  /** Notifies everybody who still waits that the outcome is unknown: the log thread gave up. */
   failAll(): void {
     for (let c = this.#settled; c !== this.#claimed; c = (c + 1) | 0) this.#fail(c);
     this.#settled = this.#claimed;

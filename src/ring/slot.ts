@@ -1,6 +1,6 @@
 /**
- * The slot: one event, 128 bytes, the same in both rings and in the log's frames, so that a batch
- * moves as whole memory copies. Little-endian. Written by the main thread when it claims the slot,
+ * The slot: one event, 128 bytes, the same in both rings and in the log's frames, so that many
+ * move as whole memory copies. Little-endian. Written by the main thread when it claims the slot,
  * numbered by the log thread, read by the appliers. Changing this layout changes the disk format.
  *
  *   byte   0  seq            f64  the sequencer's number; 0 = not numbered yet

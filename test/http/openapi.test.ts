@@ -8,7 +8,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import t, { type Test } from 'tap';
 import { PROBLEMS } from '../../src/errors/problems.ts';
 import { ajvOptions } from '../../src/event/ajv.ts';
-import { SourceScan } from '../../src/event/json-source.ts';
+import { SourceScan } from '../../src/event/source-faults.ts';
 import { ANY_PROBLEMS } from '../../src/http/schemas/problem.ts';
 import { CORPUS } from '../bulk/json-corpus.ts';
 import { apiDocument, clientTypes } from '../helpers/api-document.ts';

@@ -8,7 +8,7 @@ import { type Buffer, isUtf8 } from 'node:buffer';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BodyRefused } from '../../errors/body-refused.ts';
 import { whereItFails } from '../../errors/json-fault.ts';
-import { type SourceFaults, SourceScan } from '../../event/json-source.ts';
+import { type SourceFaults, SourceScan } from '../../event/source-faults.ts';
 import { sendProblem } from '../answers/respond.ts';
 
 /** JSON that says what to change: RFC 7396. */

@@ -9,10 +9,10 @@ import { ajv } from '../../event/ajv.ts';
 import { eventTimeMs } from '../../event/event-time.ts';
 import { futureFault, isTooFarAhead } from '../../event/event-time-faults.ts';
 import {
-  type ValidatedEvent,
   partialEvent,
   partialFaults,
   setsField,
+  type ValidatedEvent,
 } from '../../event/partial-event.ts';
 import { productEventBody } from '../../event/product-event-body.ts';
 

@@ -1,5 +1,5 @@
 /**
- * What JSON.parse drops without a word: a member that stands twice (the last one counts) and digits that
+ * What is wrong with an event's text and lost when it is parsed: JSON.parse drops without a word a member that stands twice (the last one counts) and digits that
  * no double has. Looked for in the text of an event that JSON.parse took. Main thread.
  *
  * A plain event pays one pass over its bytes. Only one that has more colons than members, a long run of

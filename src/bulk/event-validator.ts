@@ -39,13 +39,14 @@ export class EventValidator {
     const scan = this.#scan;
     scan.read(bytes, start, end);
     if (!scan.isAscii && !isUtf8(bytes.subarray(start, end))) return [NOT_UTF8];
+    const text = bytes.toString(scan.isAscii ? 'latin1' : 'utf8', start, end);
     let value: unknown;
     try {
-      value = JSON.parse(bytes.toString(scan.isAscii ? 'latin1' : 'utf8', start, end));
+      value = JSON.parse(text);
     } catch (error) {
       return [{ pointer: '', detail: whereItFails(error, 'The event') }];
     }
-    const source = scan.faults(value);
+    const source = scan.faults(value, text);
     const validated = this.#events.validate(value, nowMs);
     if ('faults' in validated) return withSourceFaults(validated.faults, source);
     if (source !== undefined) return withSourceFaults([], source);

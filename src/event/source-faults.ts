@@ -6,7 +6,6 @@
  * digits or an exponent is gone through member by member; only the members of an event are reported, at
  * its top level: everything else in it is refused anyway.
  */
-import { Buffer } from 'node:buffer';
 import type { BodyFault } from '../errors/problems.ts';
 import { inexactDetail, isExact } from './exact-number.ts';
 
@@ -23,16 +22,13 @@ const LOWER_E = 0x65;
 const SPACE = 0x20;
 const ASCII_MAX = 0x7f;
 
-const EMPTY = Buffer.alloc(0);
-
-const MEMBERS: ReadonlySet<string> = new Set([
-  'product_id',
-  'price',
-  'stock',
-  'occurred_at',
-  'event_id',
-  'partial',
-]);
+/** Members of an event, a bit each. */
+const MEMBERS: ReadonlyMap<string, number> = new Map(
+  ['product_id', 'price', 'stock', 'occurred_at', 'event_id', 'partial'].map((name, i) => [
+    name,
+    1 << i,
+  ]),
+);
 
 /** Digits and points in a row of which a double may not hold all. */
 const LONG_NUMBER_CHARS = 16;
@@ -52,18 +48,13 @@ export function withSourceFaults(
   source: SourceFaults | undefined,
 ): readonly BodyFault[] {
   if (source === undefined) return faults;
-  const isIn = (list: readonly BodyFault[]) => (fault: BodyFault) =>
-    list.some(({ pointer }) => pointer === fault.pointer);
-  const others = faults.filter((fault) => !isIn(source.doubled)(fault));
-  const inexact = source.inexact.filter((fault) => !isIn(others)(fault));
+  const others = faults.filter(isOfNone(source.doubled));
+  const inexact = source.inexact.filter(isOfNone(others));
   return [...others, ...source.doubled, ...inexact];
 }
 
 /** One pass over the text of an event, before it is parsed. Can be used for one after the other. */
 export class SourceScan {
-  #bytes: Buffer = EMPTY;
-  #start = 0;
-  #end = 0;
   /** Whether all of it is ASCII, and so UTF-8 as well as Latin-1, which is read in half the time. */
   isAscii = true;
   /** Outside of strings. */
@@ -72,10 +63,7 @@ export class SourceScan {
   #hasLongNumber = false;
 
   /** Reads the text from `start` to `end` of `bytes`, which may be anything. */
-  read(bytes: Buffer, start: number, end: number): void {
-    this.#bytes = bytes;
-    this.#start = start;
-    this.#end = end;
+  read(bytes: Uint8Array, start: number, end: number): void {
     let all = 0;
     let colons = 0;
     let run = 0;
@@ -104,11 +92,11 @@ export class SourceScan {
     this.#hasLongNumber = hasLongNumber;
   }
 
-  /** What JSON.parse dropped when it made `value` of the text read last; `undefined` = nothing. */
-  faults(value: unknown): SourceFaults | undefined {
+  /** What JSON.parse dropped when it made `value` of `text`, what was read last; `undefined` = nothing. */
+  faults(value: unknown, text: string): SourceFaults | undefined {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
     if (!this.#hasLongNumber && this.#colons === membersOf(value)) return undefined;
-    return new MemberScan(this.#bytes.toString('latin1', this.#start, this.#end)).faults();
+    return new MemberScan(text).faults();
   }
 }
 
@@ -120,7 +108,6 @@ function membersOf(value: object): number {
 
 /** Goes through the members of one object, which is valid JSON. */
 class MemberScan {
-  /** A character for each byte, in one step: the names that count are ASCII, and so are numbers. */
   readonly #text: string;
   #at = 0;
 
@@ -129,26 +116,29 @@ class MemberScan {
   }
 
   faults(): SourceFaults | undefined {
-    const seen = new Set<string>();
-    const doubled = new Map<string, BodyFault>();
-    const inexact = new Map<string, BodyFault>();
+    const doubled: BodyFault[] = [];
+    const inexact: BodyFault[] = [];
+    let seen = 0;
+    let seenTwice = 0;
     for (let name = this.#nextName(); name !== undefined; name = this.#nextName()) {
       const source = this.#numberOrSkip();
-      if (!MEMBERS.has(name)) continue;
-      const pointer = `/${name}`;
-      if (seen.has(name)) {
-        doubled.set(name, { pointer, detail: `${name} stands more than once in the object.` });
+      const member = MEMBERS.get(name) ?? 0;
+      if ((seen & member) !== 0 && (seenTwice & member) === 0) {
+        seenTwice |= member;
+        doubled.push({
+          pointer: `/${name}`,
+          detail: `${name} stands more than once in the object.`,
+        });
       }
-      seen.add(name);
-      if (source === undefined) continue;
+      seen |= member;
+      if (source === undefined || member === 0) continue;
       const value = Number(source);
       if (Number.isFinite(value) && !isExact(source, value)) {
-        inexact.set(name, { pointer, detail: inexactDetail(name, source, value) });
+        inexact.push({ pointer: `/${name}`, detail: inexactDetail(name, source, value) });
       }
     }
-    for (const name of doubled.keys()) inexact.delete(name);
-    if (doubled.size === 0 && inexact.size === 0) return undefined;
-    return { doubled: [...doubled.values()], inexact: [...inexact.values()] };
+    if (doubled.length === 0 && inexact.length === 0) return undefined;
+    return { doubled, inexact: inexact.filter(isOfNone(doubled)) };
   }
 
   /** The next member's name; its value is next then. `undefined` behind the last one. */
@@ -191,6 +181,11 @@ class MemberScan {
     }
     return p;
   }
+}
+
+/** Picks faults of members of which `list` has none. */
+function isOfNone(list: readonly BodyFault[]): (fault: BodyFault) => boolean {
+  return ({ pointer }) => !list.some((other) => other.pointer === pointer);
 }
 
 function isOpening(byte: number): boolean {

@@ -193,7 +193,7 @@ t.test('what a client asks wrongly of the page is its own fault', async (t) => {
 function isDropped(line: Buffer, value: unknown): boolean {
   const scan = new SourceScan();
   scan.read(line, 0, line.length);
-  return scan.faults(value) !== undefined;
+  return scan.faults(value, line.toString()) !== undefined;
 }
 
 t.test('the document takes and refuses the events that the service does', async (t) => {

@@ -65,7 +65,7 @@ function parseJson(
     done(new BodyRefused('invalid-json', whereItFails(error)));
     return;
   }
-  const faults = scan.faults(value);
+  const faults = scan.faults(value, text);
   if (faults !== undefined) request.sourceFaults = faults;
   done(null, value);
 }

@@ -50,8 +50,9 @@ export class EventValidator {
     const validated = this.#events.validate(value, nowMs);
     if ('faults' in validated) return withSourceFaults(validated.faults, source);
     if (source !== undefined) return withSourceFaults([], source);
-    encodeEvent(validated.event, slots, index, nowMs);
-    this.eventId = validated.eventId;
+    const { event, eventId } = validated;
+    encodeEvent(event, slots, index, event.occurredAtMs ?? nowMs);
+    this.eventId = eventId;
     return undefined;
   }
 }

@@ -29,14 +29,14 @@ import type { ProductEvent } from './product-event.ts';
 
 /**
  * Writes `event` to slot `index` of `slots`, whole but for the hash, which the admission writes.
- * `nowMs` stands for its time where it has none. Throws where a validated event can not be: what gets
+ * `timeMs` is its own time, or now where it has none. Throws where a validated event can not be: what gets
  * into a slot is on disk for good.
  */
 export function encodeEvent(
   event: ProductEvent,
   slots: SlotViews,
   index: number,
-  nowMs: number,
+  timeMs: number,
 ): void {
   const { words, doubles } = slots;
   const w = index * SLOT_WORDS;
@@ -63,7 +63,7 @@ export function encodeEvent(
   if (occurredAtMs === undefined) flags |= FLAG_ARRIVAL_TIME;
   if (expectedSeq === EXPECTED_UNLISTED) flags |= FLAG_IF_UNLISTED;
   doubles[d + SLOT_SEQ] = 0;
-  doubles[d + SLOT_OCCURRED_AT] = occurredAtMs ?? nowMs;
+  doubles[d + SLOT_OCCURRED_AT] = timeMs;
   // −0 and 0 are one price; the sum makes them one bit pattern.
   doubles[d + SLOT_PRICE] = price === undefined ? Number.NaN : price + 0;
   doubles[d + SLOT_STOCK] = stock === undefined ? Number.NaN : stock + 0;

@@ -160,7 +160,8 @@ export class RingIntake implements EventIntake {
     const { admission } = this.#options;
     const { slots, mask } = this.#ring;
     const index = this.#claimed & mask;
-    encodeEvent(event, slots, index, Date.now());
+    // The clock is read only where it is needed.
+    encodeEvent(event, slots, index, event.occurredAtMs ?? Date.now());
     admission.hash(slots, index);
     const reservation = admission.admit(slots, index);
     if (reservation === 'reserved') return undefined;

@@ -27,7 +27,7 @@ function encode(event: Partial<ProductEvent>) {
   const slots = new SlotViews(new ArrayBuffer(3 * SLOT_BYTES), 0, 3);
   slots.bytes.fill(0xa5);
   const whole = { productId: 'Stück', price: 1.5, stock: 2, occurredAtMs: 3, ...event };
-  encodeEvent(whole, slots, INDEX, NOW_MS);
+  encodeEvent(whole, slots, INDEX, whole.occurredAtMs ?? NOW_MS);
   const meta = slots.words[INDEX * SLOT_WORDS + SLOT_META] as number;
   t.ok(isMetaValid(meta));
   for (const index of [0, 2]) {

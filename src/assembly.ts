@@ -13,6 +13,7 @@ import { ChangeTeller } from './changes/change-teller.ts';
 import { LogHistory } from './changes/log-history.ts';
 import { RingHistory } from './changes/ring-history.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
+import { readHashKey } from './checkpoint/part-files.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { DedupeWindow } from './dedupe/dedupe-window.ts';
@@ -23,7 +24,7 @@ import { RingIntake } from './intake/ring-intake.ts';
 import { SlotAdmission } from './intake/slot-admission.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
-import { heldPath } from './log/held-files.ts';
+import { HeldFiles, heldPath } from './log/held-files.ts';
 import { OutcomeReader, OutcomeWindow } from './outcome/outcome-window.ts';
 import { CommitRing } from './ring/commit-ring.ts';
 import { IntakeRing } from './ring/intake-ring.ts';
@@ -103,6 +104,8 @@ export function assemble(
   const { queueSize, bulkQueueSize, workers } = config;
   const memory = createSharedMemory({
     ...memoryOptionsOf(config, plan),
+    // With it, what the checkpoint has can lie in memory as it is.
+    hashKey: readHashKey(new HeldFiles(held), dataDir.checkpointFolder),
     ...(firstCursor === undefined ? {} : { firstCursor }),
   });
   const shards = memory.shards.map((buffer) => new Shard(buffer));
@@ -153,6 +156,8 @@ export function assemble(
   const appliers = new ApplierPool({
     memory,
     entry: threads?.applier ?? APPLIER_ENTRY,
+    checkpoints: dataDir.checkpointFolder,
+    held,
     logger,
     onFatal,
   });
@@ -173,7 +178,7 @@ export function assemble(
     logger,
     onStorage,
     onProgress: (done, total) => onReplayed(Math.floor((done / Math.max(total, 1)) * 100)),
-    onDamagedCheckpoint: (replayFrom) => checkpoints.noteDamaged(replayFrom),
+    onDamagedCheckpoint: (name) => checkpoints.noteDamaged(name),
     onFatal,
   });
   const checkpoints = new Checkpointer({

@@ -171,7 +171,7 @@ export class Service implements Lifecycle {
     this.changes.open();
     this.intake.open();
     this.#parts.bulk.open();
-    this.checkpoints.start(this.log.replayedFrom);
+    this.checkpoints.start(this.log.replayedFrom, this.log.isConverted);
     this.#parts.folderKeeper.start();
   }
 
@@ -243,6 +243,8 @@ export class Service implements Lifecycle {
     if (isClean && this.#wasReady) {
       await within(leftMs(CLOSING_SHARE / 4), checkpoints.take(false));
       await checkpoints.cancel();
+      const events = checkpoints.unsavedEvents;
+      if (events > 0) logger.info({ events }, `stop: the next start replays ${events} events`);
     }
 
     await log.terminate();

@@ -5,6 +5,7 @@
  */
 import type { Logger } from 'pino';
 import { Piscina } from 'piscina';
+import type { HeldFolder } from '../log/held-files.ts';
 import { COMMIT_HEAD, CommitRing, commitCursor } from '../ring/commit-ring.ts';
 import { describeSlot, type SlotContent } from '../ring/slot.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
@@ -23,6 +24,10 @@ export interface ApplierPoolOptions {
   /** Module whose default export runs an ApplierTask; workers/applier.ts but in tests. */
   readonly entry: URL;
   readonly logger: Logger;
+  /** Folder of the checkpoints, whose restoring they help with; `undefined` = they do not. */
+  readonly checkpoints?: string;
+  /** The data folder that it lies in. */
+  readonly held?: HeldFolder;
   /** An applier can't go on: the process must stop. Called at most once. */
   readonly onFatal: (reason: string) => void;
 }
@@ -120,13 +125,13 @@ export class ApplierPool {
   }
 
   async #supervise(pool: Pool, index: number): Promise<void> {
-    const { memory, logger } = this.#options;
+    const { memory, logger, checkpoints, held } = this.#options;
     let lastSuspect: number | undefined;
     let lastCursor: number | undefined;
     let idleDeaths = 0;
     while (!this.#terminating) {
       try {
-        const end = await pool.run({ memory, index });
+        const end = await pool.run({ memory, index, checkpoints, held });
         if (end === 'no-room') {
           this.#stopProcess(new NoRoomError().message);
         }

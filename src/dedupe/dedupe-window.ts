@@ -17,7 +17,7 @@
  * the default window of a million.
  *
  * The index (open addressing, linear probing, at most half full, deletion by backward shift) is
- * derived from the entries. It is hashed with this start's key: keys come from outside.
+ * derived from the entries. It is hashed with the data folder's key: keys come from outside.
  *
  * A death of the log thread. Entries are added when a frame is numbered, so that it may hold a key
  * twice, and the frame may never be committed. Its successor numbers those events again, perhaps in

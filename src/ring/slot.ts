@@ -12,7 +12,7 @@
  *                                 −1 = any, as long as the product is listed, −2 = it must not be
  *                                 (and IF_UNLISTED is set)
  *         40  meta           u32  kind (bits 0–7) · flags (8–23) · id length in bytes (24–31)
- *         44  hash           u32  of the id under this start's key; meaningless on disk
+ *         44  hash           u32  of the id under the data folder's key; 0 on disk
  *         48  fingerprint    16 B key (12) and content (4) of an event that came under a key, or zeros
  *         64  product id     64 B UTF-8, zero-padded
  *

@@ -12,8 +12,9 @@
  *     stop comes before, for good.
  *  4. A log thread that dies before it serves ends the process: there is no store half restored.
  *
- * An entry looks the same in a checkpoint as in a shard. Only its place is another: the hash has a new
- * key at each start, and shards may be more, fewer or smaller than they were.
+ * An entry looks the same in a checkpoint as in a shard. Only its place is another: shards may be more or
+ * fewer than they were, and in checkpoints of format 1 the hash had a new key at each start. Where both
+ * are the same, shard-image.ts does without this.
  */
 import assert from 'node:assert/strict';
 import { SLOT_WORDS, type SlotViews } from '../ring/slot.ts';

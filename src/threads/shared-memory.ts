@@ -35,6 +35,10 @@ export interface SharedMemory {
   readonly receipts: ReceiptMemory;
   /** ring/progress.ts */
   readonly progress: SharedArrayBuffer;
-  /** Random for each start. */
+  /** store/restored-before.ts */
+  readonly restored: SharedArrayBuffer;
+  /** store/restore-board.ts */
+  readonly board: SharedArrayBuffer;
+  /** Random for each data folder, whose checkpoint keeps it. */
   readonly hashKey: HashKey;
 }

@@ -1,6 +1,6 @@
 /**
  * Cursors of the catalogue's pages as the opaque text that clients hand back. A place in the
- * catalogue means something to one start of the service only (the hash key decides who is where), so
+ * catalogue means something to one start of the service only (what it restored and replayed decides who is where), so
  * a cursor names its start. Main thread.
  *
  *   byte   0  start  8 B  random for each start

@@ -10,6 +10,7 @@ import { ApplierPool } from '../src/apply/applier-pool.ts';
 import { Checkpointer } from '../src/checkpoint/checkpointer.ts';
 import type { EventIntake, EventWaiter } from '../src/intake/event-intake.ts';
 import { RingIntake } from '../src/intake/ring-intake.ts';
+import { SlotAdmission } from '../src/intake/slot-admission.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../src/log/data-dir.ts';
 import { CommitRing } from '../src/ring/commit-ring.ts';
 import { IntakeRing } from '../src/ring/intake-ring.ts';
@@ -72,10 +73,12 @@ export class WritePath {
     this.intake = new RingIntake({
       ring: new IntakeRing(this.memory.intake),
       queueSize,
-      store: this.store,
-      admission: new Admission(shards, plan),
-      shards: shards.length,
-      hashKey,
+      admission: new SlotAdmission({
+        store: this.store,
+        admission: new Admission(shards, plan),
+        shards: shards.length,
+        hashKey,
+      }),
       storageTimeoutMs: STORAGE_TIMEOUT_MS,
     });
     const onFatal = (reason: string) => this.#failed.reject(new Error(reason));

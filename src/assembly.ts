@@ -113,18 +113,18 @@ export function assemble(
   const store = new SharedProductStore(shards, memory.hashKey);
   const rings = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
   const { storageTimeoutMs, batchesMax } = config;
-  const room = {
+  const admission = new SlotAdmission({
     store,
     admission: new Admission(shards, plan),
     shards: shards.length,
     hashKey: memory.hashKey,
-  };
-  const intake = new RingIntake({ ring: rings.live, queueSize, storageTimeoutMs, ...room });
+  });
+  const intake = new RingIntake({ ring: rings.live, queueSize, storageTimeoutMs, admission });
   const bulk = new BulkIntake({
     rings,
     queueSize: bulkQueueSize,
     batchesMax,
-    admission: new SlotAdmission(room),
+    admission,
     storageTimeoutMs,
   });
   const progress = new LogProgress(memory.progress);

@@ -3,10 +3,10 @@
  * waits for one of them. Main thread.
  */
 
+import { appliedBefore } from '../ring/applied-before.ts';
 import { BellWatch } from '../ring/bell.ts';
-import { COMMIT_BELL_BACK, COMMIT_HEAD, type CommitRing } from '../ring/commit-ring.ts';
+import { COMMIT_BELL_BACK, type CommitRing } from '../ring/commit-ring.ts';
 import type { LogProgress } from '../ring/progress.ts';
-import { seqAtCursor } from '../ring/progress.ts';
 
 /** Somebody who waits; kept by its owner only to take it back. */
 export interface AppliedWaiter {
@@ -29,11 +29,7 @@ export class AppliedWatermark {
 
   /** The last seq up to which every event is applied (or set aside); 0 before the first. */
   get seq(): number {
-    const known = this.#progress.loadPlace();
-    if (known === undefined) return 0;
-    // The cursors are read after the record: they only go up, so the seq is one that was applied.
-    const head = Atomics.load(this.#ring.cursors, COMMIT_HEAD);
-    return seqAtCursor(known, (head - this.#ring.backlog(head)) | 0) - 1;
+    return (appliedBefore(this.#progress, this.#ring) ?? 1) - 1;
   }
 
   /** How many wait. */

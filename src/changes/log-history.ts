@@ -21,7 +21,6 @@
 
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BATCH_SLOTS_MAX } from '../log/batch.ts';
 import {
   checkFrame,
   FRAME_HEADER_BYTES,
@@ -31,6 +30,7 @@ import {
   segmentName,
   unpackSegmentHeader,
 } from '../log/format.ts';
+import { FRAME_SLOTS_MAX } from '../log/frame-content.ts';
 import { segmentFirstSeq } from '../log/segment-ends.ts';
 import type { LogProgress } from '../ring/progress.ts';
 import {
@@ -48,7 +48,7 @@ import { type EventBatch, SLICE_EVENTS } from './event-batch.ts';
 /** Chunks in use at the same time: bounds the memory, and the reads that wait for the disk. */
 const CHUNKS_MAX = 4;
 /** Holds every frame there can be. */
-const CHUNK_BYTES = frameBytes(BATCH_SLOTS_MAX);
+const CHUNK_BYTES = frameBytes(FRAME_SLOTS_MAX);
 
 export interface LogHistoryOptions {
   /** Folder of the segments. */

@@ -1,8 +1,8 @@
 /**
- * The log thread's work: numbers the events of the intake rings, makes them durable in batches (one
+ * The log thread's work: numbers the events of the intake rings, makes them durable frame by frame (one
  * flush each), passes them on to the appliers and only then settles them for the main thread.
  *
- * The story of one batch, and of a crash or a thread's death at each step:
+ * The story of one frame, and of a crash or a thread's death at each step:
  *  1. Slots are numbered in the intake rings, keys go into the dedupe window. Nobody has seen the
  *     numbers: a successor takes the keys back and numbers again, perhaps otherwise, since live
  *     events that came meanwhile go first.
@@ -10,13 +10,13 @@
  *     is torn, or whole and then simply there. The thread dies: its successor opens a fresh segment
  *     that says how far this one counts, so the frame is void and its events are written again.
  *  3. The slots are copied behind the head of the commit ring, unseen.
- *  4. The progress record flips: from here on the batch is committed, for a successor too.
- *     A repetition of an event in this batch is settled with it; one of an event committed before
+ *  4. The progress record flips: from here on the frame is committed, for a successor too.
+ *     A repetition of an event in this frame is settled with it; one of an event committed before
  *     needs no flush, for that one is durable. Receipts in it go into their window now, and before
  *     the tails move: a successor puts in those of all slots between the tails told and committed.
  *  5. Both tails and the head are published and the bells rung; a successor repeats this harmlessly.
  *
- * When a write or flush fails, the batch stays in the intake rings and is written to a fresh segment
+ * When a write or flush fails, what it holds stays in the intake rings and is written to a fresh segment
  * as in step 2, again and again with growing pauses, until it is durable or the service stops.
  * (Over 300 lines, because these steps and what undoes each of them have to be read together.)
  */
@@ -33,11 +33,11 @@ import {
   SLOT_WORDS,
   SlotViews,
 } from '../ring/slot.ts';
-import { Batch } from './batch.ts';
 import type { CommitPublisher } from './commit-publisher.ts';
 import type { FileSystem } from './file-system.ts';
 import { FolderGuard } from './folder-guard.ts';
 import { FRAME_HEADER_BYTES, type SegmentEnd } from './format.ts';
+import { FrameContent } from './frame-content.ts';
 import { LogClock } from './log-clock.ts';
 import { packSegmentEnds } from './segment-ends.ts';
 import { SegmentWriter } from './segment-writer.ts';
@@ -87,7 +87,7 @@ export class Sequencer {
   readonly #options: SequencerOptions;
   readonly #frame: Buffer;
   readonly #frameSlots: SlotViews;
-  readonly #batch: Batch;
+  readonly #content: FrameContent;
   readonly #retry: RetryPauses;
   readonly #guard: FolderGuard;
   readonly #clock: LogClock;
@@ -111,8 +111,8 @@ export class Sequencer {
     this.#guard = options.guard ?? new FolderGuard(FolderGuard.create());
     this.#clock = new LogClock(options.nowMs, tail.lastTimeMs);
     assert.ok(options.commits.capacity > options.intakes.live.capacity, 'there is room for bulk');
-    this.#batch = new Batch(options.intakes, options.dedupe);
-    const { slotsMax } = this.#batch;
+    this.#content = new FrameContent(options.intakes, options.dedupe);
+    const { slotsMax } = this.#content;
     const frame = new ArrayBuffer(FRAME_HEADER_BYTES + slotsMax * SLOT_BYTES);
     this.#frame = Buffer.from(frame);
     this.#frameSlots = new SlotViews(frame, FRAME_HEADER_BYTES, slotsMax);
@@ -155,7 +155,7 @@ export class Sequencer {
         commits.close();
         return false;
       }
-      if (!this.#batch.isPending) {
+      if (!this.#content.isPending) {
         if (stop) break;
         if (!this.idle()) continue;
         Atomics.wait(cursors, INTAKE_DOORBELL, bell);
@@ -183,39 +183,39 @@ export class Sequencer {
   }
 
   /**
-   * Makes one batch of what is pending durable and passes it on; blocks while the appliers have no
-   * room. False when it was told to stop before a failing disk took the batch.
+   * Makes a frame of what is pending durable and passes it on; blocks while the appliers have no
+   * room. False when it was told to stop before a failing disk took the frame.
    */
   commitPending(): boolean {
     const { commits } = this.#options;
-    if (!this.#batch.isPending) return true;
-    commits.waitForRoom(this.#batch.roomNeeded);
-    return this.#commit(this.#batch.take(commits.free(), this.#nextSeq));
+    if (!this.#content.isPending) return true;
+    commits.waitForRoom(this.#content.roomNeeded);
+    return this.#commit(this.#content.claim(commits.free(), this.#nextSeq));
   }
 
-  /** Makes the batch's `count` events durable and passes them on. False when told to stop instead. */
+  /** Makes the frame's `count` events durable and passes them on. False when told to stop instead. */
   #commit(count: number): boolean {
     const { commits } = this.#options;
     const commitTimeMs = this.#clock.now();
     if (count > 0) {
-      this.#batch.stampArrivals(commitTimeMs);
+      this.#content.stampArrivals(commitTimeMs);
       this.#fillFrame(count);
       if (!this.#makeDurable(count, commitTimeMs)) return false;
     }
-    this.#batch.pass(commits, commitTimeMs);
+    this.#content.pass(commits, commitTimeMs);
     this.#nextSeq += count;
     this.#storeProgress();
-    this.#batch.noteReceipts(this.#options.receipts);
+    this.#content.noteReceipts(this.#options.receipts);
     // The reply first: a client that is alone waits for nothing else, and the appliers, once woken,
     // would take the cores from the main thread.
-    this.#batch.settle();
+    this.#content.settle();
     if (count > 0) commits.publish();
     return true;
   }
 
-  /** Copies the batch to the frame, as it goes to disk. */
+  /** Copies the content to the frame, as it goes to disk. */
   #fillFrame(count: number): void {
-    this.#batch.copyTo(this.#frameSlots);
+    this.#content.copyTo(this.#frameSlots);
     const { words } = this.#frameSlots;
     for (let w = 0; w < count * SLOT_WORDS; w += SLOT_WORDS) {
       words[w + SLOT_HASH] = 0;
@@ -292,7 +292,7 @@ export class Sequencer {
       } catch (error) {
         this.#failed(error);
         if (!this.#pause(pauseMs)) return;
-        if (this.#batch.isPending) return;
+        if (this.#content.isPending) return;
       }
     }
   }
@@ -373,8 +373,8 @@ export class Sequencer {
     this.#options.progress.store({
       nextSeq: this.#nextSeq,
       commitHead: this.#options.commits.head,
-      liveTail: this.#batch.liveTail,
-      bulkTail: this.#batch.bulkTail,
+      liveTail: this.#content.liveTail,
+      bulkTail: this.#content.bulkTail,
       own: packSegmentEnds(
         {
           segment: this.#segment,

@@ -7,13 +7,13 @@ import type { ImageTarget } from '../checkpoint/restore.ts';
 import { isReceipt } from '../dedupe/batch-receipt.ts';
 import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
-import { isKeyed } from '../log/batch.ts';
 import type { CommitPublisher } from '../log/commit-publisher.ts';
 import type { CheckedFrame } from '../log/format.ts';
 import { OUTCOME_UNKNOWN, type OutcomeWindow } from '../outcome/outcome-window.ts';
 import { INTAKE_STOP, type IntakeRing } from '../ring/intake-ring.ts';
 import {
   FLAG_RESERVED,
+  isKeyed,
   metaIdBytes,
   SLOT_DOUBLES,
   SLOT_FINGERPRINT,

@@ -8,7 +8,7 @@
  *  2. The first slot, of the log's rest or of a live event, is published by an Atomics.store of
  *     COMMIT_HEAD. It pairs with the Atomics.load in the applier's loop, and comes after every store
  *     in here: whoever finds the slot finds the whole restored store.
- *  3. The main thread refuses reads, and takes no event, until the log thread tells it `serving`; if a
+ *  3. The main thread refuses reads, and takes no event, until the log thread reports `serving`; if a
  *     stop comes before, for good.
  *  4. A log thread that dies before it serves ends the process: there is no store half restored.
  *

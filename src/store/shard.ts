@@ -169,7 +169,7 @@ export class Shard {
     return this.find(words, newest + ENTRY_ID, idBytes, hash) === newest ? used : used - 1;
   }
 
-  /** Word offset of the entry that a cell which is not vacant tells of. */
+  /** Word offset of the entry that a cell which is not vacant points at. */
   entryOf(cell: number): number {
     return this.entriesAt + (cell - 1) * ENTRY_WORDS;
   }

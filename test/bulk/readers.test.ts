@@ -30,7 +30,7 @@ class Recorder implements EventSink {
     return this.room > 0 ? 0 : -1;
   }
 
-  take(number: number, order: number, eventId: string | undefined): boolean {
+  accept(number: number, order: number, eventId: string | undefined): boolean {
     if (this.#puttingOff++ < this.putOff) return false;
     this.#puttingOff = 0;
     this.room--;

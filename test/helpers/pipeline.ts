@@ -7,6 +7,7 @@ import type { Test } from 'tap';
 import { ApplierPool } from '../../src/apply/applier-pool.ts';
 import type { ProductEvent } from '../../src/event/product-event.ts';
 import { RingIntake } from '../../src/intake/ring-intake.ts';
+import { SlotAdmission } from '../../src/intake/slot-admission.ts';
 import { DataDir } from '../../src/log/data-dir.ts';
 import type { FolderGuard } from '../../src/log/folder-guard.ts';
 import { COMMIT_HEAD, CommitRing } from '../../src/ring/commit-ring.ts';
@@ -82,10 +83,12 @@ export class Pipeline {
     this.intake = new RingIntake({
       ring: this.rings.live,
       queueSize: QUEUE_SIZE,
-      store: this.store,
-      admission: new Admission(shards, plan),
-      shards: SHARDS,
-      hashKey: memory.hashKey,
+      admission: new SlotAdmission({
+        store: this.store,
+        admission: new Admission(shards, plan),
+        shards: SHARDS,
+        hashKey: memory.hashKey,
+      }),
       storageTimeoutMs: WAIT_MS_MAX,
     });
     const entry = new URL('../../workers/applier.ts', import.meta.url);

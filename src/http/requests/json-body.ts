@@ -8,7 +8,7 @@ import { type Buffer, isUtf8 } from 'node:buffer';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BodyRefused } from '../../errors/body-refused.ts';
 import { whereItFails } from '../../errors/json-fault.ts';
-import { type SourceFaults, SourceScan } from '../../event/json-source.ts';
+import { type SourceFaults, SourceScan } from '../../event/source-faults.ts';
 import { sendProblem } from '../answers/respond.ts';
 
 /** JSON that says what to change: RFC 7396. */
@@ -41,7 +41,7 @@ function parseJson(
     return;
   }
   const scan = new SourceScan();
-  scan.read(body);
+  scan.read(body, 0, body.length);
   if (!scan.isAscii && !isUtf8(body)) {
     done(new BodyRefused('invalid-encoding'));
     return;
@@ -61,7 +61,7 @@ function parseJson(
     done(new BodyRefused('invalid-json', whereItFails(text)));
     return;
   }
-  const faults = scan.faults(body, value);
+  const faults = scan.faults(value, text);
   if (faults !== undefined) request.sourceFaults = faults;
   done(null, value);
 }

@@ -10,8 +10,8 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { futureFault, isTooFarAhead } from '../../event/event-time-faults.ts';
-import { withSourceFaults } from '../../event/json-source.ts';
 import { isProductId, productIdFaults } from '../../event/product-id.ts';
+import { withSourceFaults } from '../../event/source-faults.ts';
 import { sendProblem } from '../answers/respond.ts';
 import type { RoutePolicy } from '../guards/route-policy.ts';
 import { acceptJson, MERGE_PATCH_TYPE } from '../requests/json-body.ts';
@@ -102,14 +102,14 @@ export function productPatchRoute(
         return refuseParameter(reply, queryFault(validationError.validation, writeQuery));
       }
       if (body === undefined) return sendProblem(reply, 'empty-body');
-      const judged = patches.judge(id, body, Date.now());
-      if ('faults' in judged || sourceFaults !== undefined) {
-        const faults = 'faults' in judged ? judged.faults : [];
+      const validated = patches.validate(id, body, Date.now());
+      if ('faults' in validated || sourceFaults !== undefined) {
+        const faults = 'faults' in validated ? validated.faults : [];
         future.note(faults);
         const errors = withSourceFaults(faults, sourceFaults);
         return sendProblem(reply, 'invalid-event', { errors });
       }
-      offers.take(request, reply, judged.event, request.query.ack, judged.eventId);
+      offers.take(request, reply, validated.event, request.query.ack, validated.eventId);
     },
   });
 }

@@ -1,12 +1,11 @@
 /**
- * What JSON.parse drops without a word: a member that stands twice (the last one counts) and digits that
+ * What is wrong with an event's text and lost when it is parsed: JSON.parse drops without a word a member that stands twice (the last one counts) and digits that
  * no double has. Looked for in the text of an event that JSON.parse took. Main thread.
  *
  * A plain event pays one pass over its bytes. Only one that has more colons than members, a long run of
  * digits or an exponent is gone through member by member; only the members of an event are reported, at
  * its top level: everything else in it is refused anyway.
  */
-import type { Buffer } from 'node:buffer';
 import type { BodyFault } from '../errors/problems.ts';
 import { inexactDetail, isExact } from './exact-number.ts';
 
@@ -23,14 +22,13 @@ const LOWER_E = 0x65;
 const SPACE = 0x20;
 const ASCII_MAX = 0x7f;
 
-const MEMBERS: ReadonlySet<string> = new Set([
-  'product_id',
-  'price',
-  'stock',
-  'occurred_at',
-  'event_id',
-  'partial',
-]);
+/** Members of an event, a bit each. */
+const MEMBERS: ReadonlyMap<string, number> = new Map(
+  ['product_id', 'price', 'stock', 'occurred_at', 'event_id', 'partial'].map((name, i) => [
+    name,
+    1 << i,
+  ]),
+);
 
 /** Digits and points in a row of which a double may not hold all. */
 const LONG_NUMBER_CHARS = 16;
@@ -50,10 +48,8 @@ export function withSourceFaults(
   source: SourceFaults | undefined,
 ): readonly BodyFault[] {
   if (source === undefined) return faults;
-  const isIn = (list: readonly BodyFault[]) => (fault: BodyFault) =>
-    list.some(({ pointer }) => pointer === fault.pointer);
-  const others = faults.filter((fault) => !isIn(source.doubled)(fault));
-  const inexact = source.inexact.filter((fault) => !isIn(others)(fault));
+  const others = faults.filter(isOfNone(source.doubled));
+  const inexact = source.inexact.filter(isOfNone(others));
   return [...others, ...source.doubled, ...inexact];
 }
 
@@ -66,22 +62,21 @@ export class SourceScan {
   /** Whether a number has so many digits, or an exponent, that a double may be another one. */
   #hasLongNumber = false;
 
-  /** Reads `text`, which may be anything. */
-  read(text: Uint8Array): void {
-    const { length } = text;
+  /** Reads the text from `start` to `end` of `bytes`, which may be anything. */
+  read(bytes: Uint8Array, start: number, end: number): void {
     let all = 0;
     let colons = 0;
     let run = 0;
     let hasLongNumber = false;
-    for (let p = 0; p < length; p++) {
-      let byte = text[p] as number;
+    for (let p = start; p < end; p++) {
+      let byte = bytes[p] as number;
       if (byte === QUOTE) {
         run = 0;
-        for (p++; p < length; p++) {
-          byte = text[p] as number;
+        for (p++; p < end; p++) {
+          byte = bytes[p] as number;
           if (byte === QUOTE) break;
           all |= byte;
-          if (byte === BACKSLASH) all |= text[++p] as number;
+          if (byte === BACKSLASH && ++p < end) all |= bytes[p] as number;
         }
       } else if ((byte >= ZERO && byte <= NINE) || byte === POINT) {
         if (++run === LONG_NUMBER_CHARS) hasLongNumber = true;
@@ -97,8 +92,8 @@ export class SourceScan {
     this.#hasLongNumber = hasLongNumber;
   }
 
-  /** What JSON.parse dropped when it made `value` of `text`, the text read last; `undefined` = nothing. */
-  faults(text: Buffer, value: unknown): SourceFaults | undefined {
+  /** What JSON.parse dropped when it made `value` of `text`, what was read last; `undefined` = nothing. */
+  faults(value: unknown, text: string): SourceFaults | undefined {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
     if (!this.#hasLongNumber && this.#colons === membersOf(value)) return undefined;
     return new MemberScan(text).faults();
@@ -113,35 +108,37 @@ function membersOf(value: object): number {
 
 /** Goes through the members of one object, which is valid JSON. */
 class MemberScan {
-  /** A character for each byte, in one step: the names that count are ASCII, and so are numbers. */
   readonly #text: string;
   #at = 0;
 
-  constructor(text: Buffer) {
-    this.#text = text.toString('latin1');
+  constructor(text: string) {
+    this.#text = text;
   }
 
   faults(): SourceFaults | undefined {
-    const seen = new Set<string>();
-    const doubled = new Map<string, BodyFault>();
-    const inexact = new Map<string, BodyFault>();
+    const doubled: BodyFault[] = [];
+    const inexact: BodyFault[] = [];
+    let seen = 0;
+    let seenTwice = 0;
     for (let name = this.#nextName(); name !== undefined; name = this.#nextName()) {
       const source = this.#numberOrSkip();
-      if (!MEMBERS.has(name)) continue;
-      const pointer = `/${name}`;
-      if (seen.has(name)) {
-        doubled.set(name, { pointer, detail: `${name} stands more than once in the object.` });
+      const member = MEMBERS.get(name) ?? 0;
+      if ((seen & member) !== 0 && (seenTwice & member) === 0) {
+        seenTwice |= member;
+        doubled.push({
+          pointer: `/${name}`,
+          detail: `${name} stands more than once in the object.`,
+        });
       }
-      seen.add(name);
-      if (source === undefined) continue;
+      seen |= member;
+      if (source === undefined || member === 0) continue;
       const value = Number(source);
       if (Number.isFinite(value) && !isExact(source, value)) {
-        inexact.set(name, { pointer, detail: inexactDetail(name, source, value) });
+        inexact.push({ pointer: `/${name}`, detail: inexactDetail(name, source, value) });
       }
     }
-    for (const name of doubled.keys()) inexact.delete(name);
-    if (doubled.size === 0 && inexact.size === 0) return undefined;
-    return { doubled: [...doubled.values()], inexact: [...inexact.values()] };
+    if (doubled.length === 0 && inexact.length === 0) return undefined;
+    return { doubled, inexact: inexact.filter(isOfNone(doubled)) };
   }
 
   /** The next member's name; its value is next then. `undefined` behind the last one. */
@@ -184,6 +181,11 @@ class MemberScan {
     }
     return p;
   }
+}
+
+/** Picks faults of members of which `list` has none. */
+function isOfNone(list: readonly BodyFault[]): (fault: BodyFault) => boolean {
+  return ({ pointer }) => !list.some((other) => other.pointer === pointer);
 }
 
 function isOpening(byte: number): boolean {

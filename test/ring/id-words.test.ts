@@ -1,6 +1,6 @@
 /** The encoder of the hot path writes what the plain one writes, and answers the same. */
 import t from 'tap';
-import { encodeProductId, encodeProductIdWords } from '../../src/store/product-id.ts';
+import { encodeProductId, encodeProductIdWords } from '../../src/ring/id-bytes.ts';
 import { Random, testSeed } from '../helpers/random.ts';
 
 const AT = 64;

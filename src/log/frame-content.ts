@@ -1,10 +1,10 @@
 /**
- * The batch: what the next frame takes of the two intake rings, in this order: everything pending
- * in the live ring, then some of the bulk ring. Log thread only.
+ * What the next frame holds of the two intake rings, in this order: everything pending in the live
+ * ring, then some of the bulk ring. Log thread only.
  *
- *          tail                tail + taken               head
- *   live  ───┼────── batch ───────┼──────── pending ────────┼──▶     seq n …
- *   bulk  ───┼────── batch ───────┼──────── pending ────────┼──▶     seq behind those
+ *          tail               tail + claimed              head
+ *   live  ───┼────── frame ───────┼──────── pending ────────┼──▶     seq n …
+ *   bulk  ───┼────── frame ───────┼──────── pending ────────┼──▶     seq behind those
  *
  * A slot whose key is in the dedupe window is dropped: it gets the seq of the first and no place in
  * the frame. Everything else is kept and numbered, receipts of batches (dedupe/batch-receipt.ts) too.
@@ -35,6 +35,7 @@ import {
   FLAG_ARRIVAL_TIME,
   FLAG_CONFLICT,
   FLAG_DUPLICATE,
+  isKeyed,
   SLOT_DOUBLES,
   SLOT_FINGERPRINT,
   SLOT_META,
@@ -46,7 +47,7 @@ import {
 import type { CommitPublisher } from './commit-publisher.ts';
 
 /** Events in one frame at the most: bounds the frame's memory and the time of one flush. */
-export const BATCH_SLOTS_MAX = 8192;
+export const FRAME_SLOTS_MAX = 8192;
 
 /** Bulk events in a frame while live events keep coming: the flush of 256 KB. */
 export const BULK_SHARE = 2048;
@@ -57,9 +58,9 @@ const SHORT_FRAMES = 256;
 /** The mask of a plain stretch of slots: it only has to cover it. */
 const NO_WRAP = 0x3fffffff;
 
-assert.ok(BATCH_SLOTS_MAX <= UNCOMMITTED_MAX);
+assert.ok(FRAME_SLOTS_MAX <= UNCOMMITTED_MAX);
 
-export class Batch {
+export class FrameContent {
   readonly #live: IntakeEnd;
   readonly #bulk: IntakeEnd;
   readonly #window: DedupeWindow;
@@ -71,9 +72,9 @@ export class Batch {
     this.#window = window;
   }
 
-  /** Slots that one batch can take at the most. */
+  /** Slots that one frame can hold at the most. */
   get slotsMax(): number {
-    return Math.min(this.#live.ring.capacity + this.#bulk.ring.capacity, BATCH_SLOTS_MAX);
+    return Math.min(this.#live.ring.capacity + this.#bulk.ring.capacity, FRAME_SLOTS_MAX);
   }
 
   get liveTail(): number {
@@ -84,30 +85,30 @@ export class Batch {
     return this.#bulk.tail;
   }
 
-  /** Whether there is anything to take. */
+  /** Whether there is anything to claim. */
   get isPending(): boolean {
     return this.#live.pending() > 0 || this.#bulk.pending() > 0;
   }
 
-  /** Slots of the commit ring that must be free before some of what is pending can be taken. */
+  /** Slots of the commit ring that must be free before some of what is pending can be claimed. */
   get roomNeeded(): number {
     return this.#live.pending() > 0 ? 1 : this.#roomKept + 1;
   }
 
   /**
-   * Takes what goes into the next frame, `free` slots at the most, and numbers it in place, from
+   * Claims what goes into the next frame, `free` slots at the most, and numbers it in place, from
    * `nextSeq` on; returns how many events were kept.
    */
-  take(free: number, nextSeq: number): number {
+  claim(free: number, nextSeq: number): number {
     const most = Math.min(free, this.slotsMax);
     const live = Math.min(this.#live.pending(), most);
     if (live > 0) this.#shortFrames = SHORT_FRAMES;
     else if (this.#shortFrames > 0) this.#shortFrames--;
-    const share = this.#shortFrames > 0 ? BULK_SHARE : BATCH_SLOTS_MAX;
+    const share = this.#shortFrames > 0 ? BULK_SHARE : FRAME_SLOTS_MAX;
     const room = Math.max(0, Math.min(most - live, free - this.#roomKept));
     const bulk = Math.min(this.#bulk.pending(), share, room);
-    const kept = this.#live.take(live, nextSeq, this.#window);
-    return kept + this.#bulk.take(bulk, nextSeq + kept, this.#window);
+    const kept = this.#live.claim(live, nextSeq, this.#window);
+    return kept + this.#bulk.claim(bulk, nextSeq + kept, this.#window);
   }
 
   /** Gives the events kept that have no time of their own `timeMs`, the log's, as their arrival. */
@@ -138,25 +139,25 @@ export class Batch {
     }
   }
 
-  /** Writes the slots kept to the commit ring, and moves behind all that were taken. */
+  /** Writes the slots kept to the commit ring, and moves behind all that were claimed. */
   pass(commits: CommitPublisher, commitTimeMs: number): void {
     for (const end of [this.#live, this.#bulk]) {
       const { slots, mask } = end.ring;
       end.eachRun((cursor, count) => commits.write(slots, mask, cursor, count, commitTimeMs));
-      end.tail = (end.tail + end.taken) | 0;
+      end.tail = (end.tail + end.claimed) | 0;
     }
   }
 
   /** Notes the receipts among the slots passed, which are committed. */
   noteReceipts(window: ReceiptWindow): void {
-    const { ring, tail, taken, receipts } = this.#bulk;
-    for (const i of receipts) window.put(ring.slots, (tail - taken + i) & ring.mask);
+    const { ring, tail, claimed, receipts } = this.#bulk;
+    for (const i of receipts) window.put(ring.slots, (tail - claimed + i) & ring.mask);
   }
 
-  /** Settles the slots taken for the main thread. */
+  /** Settles the slots claimed for the main thread. */
   settle(): void {
-    for (const { ring, tail, taken } of [this.#live, this.#bulk]) {
-      if (taken > 0) publishTail(ring, tail);
+    for (const { ring, tail, claimed } of [this.#live, this.#bulk]) {
+      if (claimed > 0) publishTail(ring, tail);
     }
   }
 
@@ -165,33 +166,33 @@ export class Batch {
   }
 }
 
-/** The log thread's end of one ring, and how many slots from there on are in the batch. */
+/** The log thread's end of one ring, and how many slots from there on are in the frame. */
 class IntakeEnd {
   readonly ring: IntakeRing;
   tail: number;
-  taken = 0;
+  claimed = 0;
   /** Those of them that are receipts, counted from the tail, in order. */
   readonly receipts: number[] = [];
-  /** Slots taken and not kept, counted from the tail, in order. */
+  /** Slots claimed and not kept, counted from the tail, in order. */
   readonly #dropped: Int32Array;
   #drops = 0;
 
   constructor(ring: IntakeRing) {
     this.ring = ring;
     this.tail = Atomics.load(ring.cursors, INTAKE_TAIL);
-    this.#dropped = new Int32Array(Math.min(ring.capacity, BATCH_SLOTS_MAX));
+    this.#dropped = new Int32Array(Math.min(ring.capacity, FRAME_SLOTS_MAX));
   }
 
   pending(): number {
     return (Atomics.load(this.ring.cursors, INTAKE_HEAD) - this.tail) | 0;
   }
 
-  /** Takes the next `count` slots; writes seqs from `nextSeq` on to those kept and counts them. */
-  take(count: number, nextSeq: number, window: DedupeWindow): number {
+  /** Claims the next `count` slots; writes seqs from `nextSeq` on to those kept and counts them. */
+  claim(count: number, nextSeq: number, window: DedupeWindow): number {
     const { slots, mask } = this.ring;
     const { words, doubles } = slots;
     const { tail } = this;
-    this.taken = count;
+    this.claimed = count;
     this.#drops = 0;
     this.receipts.length = 0;
     let seq = nextSeq;
@@ -214,17 +215,11 @@ class IntakeEnd {
   eachRun(visit: (cursor: number, count: number) => void): void {
     let from = 0;
     for (let n = 0; n <= this.#drops; n++) {
-      const to = n < this.#drops ? (this.#dropped[n] as number) : this.taken;
+      const to = n < this.#drops ? (this.#dropped[n] as number) : this.claimed;
       if (to > from) visit((this.tail + from) | 0, to - from);
       from = to + 1;
     }
   }
-}
-
-/** Whether the slot has a key: three words of which one is not zero. */
-export function isKeyed(words: Int32Array, index: number): boolean {
-  const k = index * SLOT_WORDS + SLOT_FINGERPRINT;
-  return ((words[k] as number) | (words[k + 1] as number) | (words[k + 2] as number)) !== 0;
 }
 
 /** Adds a keyed event as `seq` if its key is not known; else says in its slot what it is. */

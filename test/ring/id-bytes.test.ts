@@ -1,6 +1,6 @@
 /** Ids become the same bytes that Node's own UTF-8 encoder makes, or are refused. */
 import t from 'tap';
-import { encodeProductId } from '../../src/store/product-id.ts';
+import { encodeProductId } from '../../src/ring/id-bytes.ts';
 import { Random, testSeed } from '../helpers/random.ts';
 
 const AT = 64;

@@ -1,8 +1,8 @@
 /**
  * Product ids as bytes: UTF-8 into zero-padded words, as slots and entries hold them.
- * Any thread; pure but for the memory it is told to write.
+ * Any thread; pure but for the memory it writes to.
  */
-import { ID_BYTES_MAX, ID_WORDS } from '../ring/slot.ts';
+import { ID_BYTES_MAX, ID_WORDS } from './slot.ts';
 
 const ASCII_MAX = 0x7f;
 

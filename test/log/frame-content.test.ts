@@ -4,8 +4,8 @@
  */
 import t from 'tap';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
-import { BATCH_SLOTS_MAX, Batch, BULK_SHARE } from '../../src/log/batch.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
+import { BULK_SHARE, FRAME_SLOTS_MAX, FrameContent } from '../../src/log/frame-content.ts';
 import { CommitRing } from '../../src/ring/commit-ring.ts';
 import { INTAKE_HEAD, INTAKE_TAIL, IntakeRing, publishHead } from '../../src/ring/intake-ring.ts';
 import {
@@ -32,20 +32,20 @@ interface BenchOptions {
 }
 
 /** Both rings and a log thread without a disk. */
-class BatchBench {
+class FrameBench {
   readonly live: IntakeRing;
   readonly bulk: IntakeRing;
-  readonly batch: Batch;
+  readonly content: FrameContent;
   readonly window = new DedupeWindow(DedupeWindow.create(1000), KEY);
-  readonly frame = new SlotViews(new ArrayBuffer(BATCH_SLOTS_MAX * SLOT_BYTES), 0, BATCH_SLOTS_MAX);
+  readonly frame = new SlotViews(new ArrayBuffer(FRAME_SLOTS_MAX * SLOT_BYTES), 0, FRAME_SLOTS_MAX);
   readonly #commits: CommitPublisher;
   nextSeq = 1;
 
-  constructor({ bulk = 2 * BATCH_SLOTS_MAX, firstCursor = 0 }: BenchOptions = {}) {
+  constructor({ bulk = 2 * FRAME_SLOTS_MAX, firstCursor = 0 }: BenchOptions = {}) {
     this.live = IntakeRing.create(LIVE, firstCursor);
     this.bulk = IntakeRing.create(bulk, firstCursor);
-    this.#commits = new CommitPublisher(CommitRing.create(2 * BATCH_SLOTS_MAX, 0, firstCursor));
-    this.batch = new Batch({ live: this.live, bulk: this.bulk }, this.window);
+    this.#commits = new CommitPublisher(CommitRing.create(2 * FRAME_SLOTS_MAX, 0, firstCursor));
+    this.content = new FrameContent({ live: this.live, bulk: this.bulk }, this.window);
   }
 
   push(ring: IntakeRing, event: Partial<PlainEvent>): void {
@@ -60,12 +60,12 @@ class BatchBench {
     publishHead(this.bulk, ((this.bulk.cursors[INTAKE_HEAD] as number) + count) | 0, this.live);
   }
 
-  /** One batch, as the sequencer does it; returns how many events its frame has. */
+  /** One frame, as the sequencer does it; returns how many events its frame has. */
   commit(free = Number.POSITIVE_INFINITY): number {
-    const kept = this.batch.take(free, this.nextSeq);
-    this.batch.copyTo(this.frame);
-    this.batch.pass(this.#commits, 0);
-    this.batch.settle();
+    const kept = this.content.claim(free, this.nextSeq);
+    this.content.copyTo(this.frame);
+    this.content.pass(this.#commits, 0);
+    this.content.settle();
     this.nextSeq += kept;
     return kept;
   }
@@ -85,9 +85,9 @@ class BatchBench {
 }
 
 t.test('a full bulk ring keeps no live event out of the next frame', (t) => {
-  const bench = new BatchBench();
-  bench.fillBulk(2 * BATCH_SLOTS_MAX);
-  t.equal(bench.commit(), BATCH_SLOTS_MAX, 'bulk alone fills a frame');
+  const bench = new FrameBench();
+  bench.fillBulk(2 * FRAME_SLOTS_MAX);
+  t.equal(bench.commit(), FRAME_SLOTS_MAX, 'bulk alone fills a frame');
   bench.push(bench.live, { productId: 'live 1' });
   bench.push(bench.live, { productId: 'live 2' });
   t.equal(bench.commit(), 2 + BULK_SHARE, 'a short frame');
@@ -98,14 +98,14 @@ t.test('a full bulk ring keeps no live event out of the next frame', (t) => {
 });
 
 t.test('frames are full again some time after the last live event', (t) => {
-  const bench = new BatchBench();
+  const bench = new FrameBench();
   bench.push(bench.live, {});
   t.equal(bench.commit(), 1);
   let short = 0;
   for (;;) {
-    bench.fillBulk(BATCH_SLOTS_MAX);
-    if (bench.commit() === BATCH_SLOTS_MAX) break;
-    while (bench.batch.isPending) bench.commit();
+    bench.fillBulk(FRAME_SLOTS_MAX);
+    if (bench.commit() === FRAME_SLOTS_MAX) break;
+    while (bench.content.isPending) bench.commit();
     short++;
   }
   t.ok(short > 0 && short < 1000, `${short} times`);
@@ -113,13 +113,13 @@ t.test('frames are full again some time after the last live event', (t) => {
 });
 
 t.test('bulk leaves room for a whole live ring in the commit ring', (t) => {
-  const bench = new BatchBench();
+  const bench = new FrameBench();
   bench.fillBulk(100);
-  t.equal(bench.batch.roomNeeded, LIVE + 1);
+  t.equal(bench.content.roomNeeded, LIVE + 1);
   t.equal(bench.commit(LIVE), 0, 'no room for bulk');
   t.equal(bench.commit(LIVE + 5), 5);
   bench.push(bench.live, {});
-  t.equal(bench.batch.roomNeeded, 1);
+  t.equal(bench.content.roomNeeded, 1);
   t.equal(bench.commit(1), 1, 'any room is room for a live event');
   for (let n = 0; n < 10; n++) bench.push(bench.live, {});
   t.equal(bench.commit(LIVE + 4), 10 + 4, 'bulk gets what is beyond that');
@@ -127,7 +127,7 @@ t.test('bulk leaves room for a whole live ring in the commit ring', (t) => {
 });
 
 t.test('repetitions and conflicts in one batch, across both rings and wraps', (t) => {
-  const bench = new BatchBench({ bulk: 16, firstCursor: -2 });
+  const bench = new FrameBench({ bulk: 16, firstCursor: -2 });
   const { live, bulk } = bench;
   bench.push(bulk, { productId: 'b0', key: 'A' });
   bench.push(bulk, { productId: 'b1' });
@@ -163,27 +163,27 @@ t.test('repetitions and conflicts in one batch, across both rings and wraps', (t
   t.equal(bench.commit(), 0, 'nothing to write');
   t.equal(bench.fate(live, 1), 'repeats 4');
   t.equal(bench.fate(bulk, 3), 'conflict 0');
-  t.notOk(bench.batch.isPending, 'all settled');
+  t.notOk(bench.content.isPending, 'all settled');
   t.end();
 });
 
 t.test('what a successor finds marked is decided anew', (t) => {
-  const bench = new BatchBench();
+  const bench = new FrameBench();
   bench.push(bench.live, { productId: 'a', key: 'A' });
   bench.commit();
   bench.push(bench.live, { productId: 'a', key: 'A' });
-  bench.batch.take(Number.POSITIVE_INFINITY, bench.nextSeq);
+  bench.content.claim(Number.POSITIVE_INFINITY, bench.nextSeq);
   t.equal(bench.fate(bench.live, 1), 'repeats 1');
   // The thread dies, and the window has forgotten the key meanwhile.
   const window = new DedupeWindow(DedupeWindow.create(1000), KEY);
-  new Batch({ live: bench.live, bulk: bench.bulk }, window).take(100, bench.nextSeq);
+  new FrameContent({ live: bench.live, bulk: bench.bulk }, window).claim(100, bench.nextSeq);
   t.equal(bench.fate(bench.live, 1), '2');
   t.end();
 });
 
 t.test(`order is kept within each ring, whatever room there is (seed ${seed})`, (t) => {
   const random = new Random(seed);
-  const bench = new BatchBench({ bulk: 64, firstCursor: 2 ** 31 - 300 });
+  const bench = new FrameBench({ bulk: 64, firstCursor: 2 ** 31 - 300 });
   const pushed = { live: 0, bulk: 0 };
   const seen = { live: 0, bulk: 0 };
   for (let round = 0; round < 2000; round++) {

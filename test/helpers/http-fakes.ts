@@ -164,7 +164,7 @@ export class FakeWatermark implements AppliedProgress {
     return waiter;
   }
 
-  takeBack(waiter: AppliedWaiter): void {
+  cancel(waiter: AppliedWaiter): void {
     this.waiters = this.waiters.filter((each) => each !== waiter);
   }
 

@@ -15,7 +15,7 @@ export interface AppliedProgress {
   readonly seq: number;
   /** Calls back once `seq` is applied: at once (and returns `undefined`) if it is already. */
   whenApplied(seq: number, onApplied: () => void): AppliedWaiter | undefined;
-  takeBack(waiter: AppliedWaiter): void;
+  cancel(waiter: AppliedWaiter): void;
 }
 
 /** How often a waiting read looks whether the service is stopping. */
@@ -48,7 +48,7 @@ export class AppliedGate {
     const giveUp = (): void => {
       clearTimeout(timer);
       reply.raw.off('close', giveUp);
-      if (waiter !== undefined) applied.takeBack(waiter);
+      if (waiter !== undefined) applied.cancel(waiter);
     };
     // Everything it uses stands above: the event may be applied by now, and then it is called at once.
     waiter = applied.whenApplied(minSeq, () => {

@@ -159,7 +159,7 @@ export function assemble(
   const events = new EventOutcomes({
     watermark,
     outcomes,
-    setAsideIn: (from, to) => appliers.setAsideIn(from, to),
+    deadIn: (from, to) => appliers.deadIn(from, to),
   });
   const log = new LogSupervisor({
     data: {

@@ -27,7 +27,7 @@ export class AppliedWatermark {
     this.#bell = new BellWatch(ring.cursors, COMMIT_BELL_BACK, () => this.#settle());
   }
 
-  /** The last seq up to which every event is applied (or set aside); 0 before the first. */
+  /** The last seq up to which every event is applied (or dead); 0 before the first. */
   get seq(): number {
     const known = this.#progress.loadPlace();
     if (known === undefined) return 0;

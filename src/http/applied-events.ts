@@ -1,6 +1,6 @@
 /** The seam to the appliers: what becomes of durable events. Main thread. */
 
-import type { SetAsideSearch } from '../apply/set-aside-search.ts';
+import type { DeadEventsSearch } from '../apply/dead-events-search.ts';
 import type { EventOutcome } from '../outcome/outcome-window.ts';
 
 export interface AppliedEvents {
@@ -8,6 +8,6 @@ export interface AppliedEvents {
   whenApplied(seq: number, onApplied: () => void): void;
   /** What became of the event with this number, a safe integer ≥ 1. */
   outcomeOf(seq: number): EventOutcome;
-  /** Begins to look for the events of a batch that are set aside. */
-  searchSetAside(): SetAsideSearch;
+  /** Begins to look for the dead events of a batch. */
+  searchDead(): DeadEventsSearch;
 }

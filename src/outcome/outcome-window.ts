@@ -27,7 +27,7 @@ export const OUTCOME_RECEIPT = 5;
  * - `applied`: at least one of its fields was taken.
  * - `stale`: older (in event time) than what stood; recorded, changed nothing.
  * - `refused`: its condition did not hold; recorded, changed nothing.
- * - `dead`: set aside, because it killed its applier twice.
+ * - `dead`: it killed its applier twice, and is skipped.
  * - `receipt`: no event; the log's own note of how far a batch came.
  * - `unknown`: no event has this seq yet.
  * - `expired`: older than the window, or than what is known since the start.

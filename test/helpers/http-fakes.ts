@@ -4,7 +4,7 @@
  */
 import { pino } from 'pino';
 import type { AppliedWaiter } from '../../src/apply/applied-watermark.ts';
-import { SetAsideSearch } from '../../src/apply/set-aside-search.ts';
+import { DeadEventsSearch } from '../../src/apply/dead-events-search.ts';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
 import { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
 import type { ProductEvent } from '../../src/event/product-event.ts';
@@ -129,9 +129,9 @@ export class FakeApplied implements AppliedEvents {
     return this.outcomes.get(seq) ?? 'applied';
   }
 
-  searchSetAside(): SetAsideSearch {
+  searchDead(): DeadEventsSearch {
     const { outcomes } = this;
-    return new SetAsideSearch({ seq: Number.MAX_SAFE_INTEGER }, (from, to) =>
+    return new DeadEventsSearch({ seq: Number.MAX_SAFE_INTEGER }, (from, to) =>
       [...outcomes.keys()].filter(
         (seq) => from <= seq && seq <= to && outcomes.get(seq) === 'dead',
       ),

@@ -9,7 +9,7 @@
 
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { SetAsideSearch } from '../../apply/set-aside-search.ts';
+import type { DeadEventsSearch } from '../../apply/dead-events-search.ts';
 import type { BatchImport, ImportEnd } from '../../bulk/batch-import.ts';
 import { BatchKeys } from '../../bulk/batch-keys.ts';
 import { BatchReceipts, isResumable } from '../../bulk/batch-receipts.ts';
@@ -213,8 +213,8 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     upload: Upload,
   ): Promise<void> {
     const { request, isStream, level } = asked;
-    const setAside = level === 'applied' ? applied.searchSetAside() : undefined;
-    if (setAside !== undefined) batch.onSeqs = (from, to) => setAside.note(from, to);
+    const dead = level === 'applied' ? applied.searchDead() : undefined;
+    if (dead !== undefined) batch.onSeqs = (from, to) => dead.note(from, to);
     const bytesMax = limits.batchBytesMax;
     const parts = {
       intake,
@@ -232,7 +232,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     future.count(work.faults.clockEvents);
     const isWaiting = end !== 'queued' || level !== 'accepted';
     if (isWaiting) await putOnRecord(work, end);
-    answer(asked, work, end, setAside);
+    answer(asked, work, end, dead);
     if (!isWaiting) await putOnRecord(work, end);
   }
 
@@ -246,7 +246,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     { reply, isStream, level }: Asked,
     work: BatchImport,
     end: ImportEnd | BodyRefused,
-    setAside: SetAsideSearch | undefined,
+    dead: DeadEventsSearch | undefined,
   ): void {
     const { batch } = work;
     if (isGone(reply)) return;
@@ -257,10 +257,10 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     } else if (!isStream && work.faults.events > 0) {
       // A conflict that only the sequencer saw; the events beside it are durable by now.
       refuse(reply, work, 'conflict');
-    } else if (setAside !== undefined && batch.lastSeq > 0) {
+    } else if (dead !== undefined && batch.lastSeq > 0) {
       applied.whenApplied(batch.lastSeq, () => {
-        setAside.look();
-        succeed(reply, work, level, setAside.listed);
+        dead.look();
+        succeed(reply, work, level, dead.listed);
       });
     } else succeed(reply, work, level);
   }
@@ -269,7 +269,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     reply: FastifyReply,
     work: BatchImport,
     level: AckLevel,
-    setAside: readonly number[] = [],
+    dead: readonly number[] = [],
   ): void {
     if (isGone(reply)) return;
     const { faults, batch } = work;
@@ -280,12 +280,12 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
       answer.first_seq = null;
       answer.last_seq = null;
     }
-    if (setAside.length > 0) answer.set_aside = [...setAside];
+    if (dead.length > 0) answer.dead = [...dead];
     if (isAllKnown || work.isReplay) reply.raw.setHeader('idempotency-replayed', 'true');
     if (answer.last_seq !== null) {
       reply.raw.setHeader('location', `${EVENTS_PATH}${answer.last_seq}`);
     }
-    const isWhole = work.rejected === 0 && setAside.length === 0;
+    const isWhole = work.rejected === 0 && dead.length === 0;
     const status = !isWhole ? 207 : level === 'applied' ? 200 : 202;
     sendJson(reply, status, JSON.stringify(answer));
   }

@@ -9,7 +9,7 @@ import { ApplierPool } from './apply/applier-pool.ts';
 import { EventOutcomes } from './apply/event-outcomes.ts';
 import { ChangeFeed } from './changes/change-feed.ts';
 import { changeHistory } from './changes/change-reader.ts';
-import { ChangeTeller } from './changes/change-teller.ts';
+import { EventChanges } from './changes/event-changes.ts';
 import { LogHistory } from './changes/log-history.ts';
 import { RingHistory } from './changes/ring-history.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
@@ -146,7 +146,7 @@ export function assemble(
         progress,
         hashKey: memory.hashKey,
       }),
-      new ChangeTeller(store, outcomes),
+      new EventChanges(store, outcomes),
     ),
     progress,
     applied: watermark,
@@ -164,7 +164,7 @@ export function assemble(
   const events = new EventOutcomes({
     watermark,
     outcomes,
-    setAsideIn: (from, to) => appliers.setAsideIn(from, to),
+    deadIn: (from, to) => appliers.deadIn(from, to),
   });
   const log = new LogSupervisor({
     data: {

@@ -1,7 +1,7 @@
 /**
  * Supervises the appliers: one endless task for each in a Piscina pool of their own. A thread that
  * dies is replaced and goes on from its cursor; an event that kills its applier a second time is
- * set aside, so that one poisonous event can't stop the rest. Main thread.
+ * dead and skipped, so that one poisonous event can't stop the rest. Main thread.
  */
 import type { Logger } from 'pino';
 import { Piscina } from 'piscina';
@@ -16,8 +16,8 @@ import type { ApplierEnd, ApplierTask } from './applier-task.ts';
 /** Deaths without any progress in between after which restarting is given up. */
 const IDLE_DEATHS_MAX = 5;
 
-/** Seqs of set-aside events that are remembered; each has cost two threads. */
-const SET_ASIDE_KNOWN_MAX = 65_536;
+/** Seqs of dead events that are remembered; each has cost two threads. */
+const DEAD_KNOWN_MAX = 65_536;
 
 export interface ApplierPoolOptions {
   readonly memory: SharedMemory;
@@ -40,9 +40,9 @@ export class ApplierPool {
   /** None before `start`. */
   #pool: Pool | undefined;
   #finished: Promise<unknown> = Promise.resolve();
-  #setAside: SlotContent[] = [];
-  #setAsideCount = 0;
-  readonly #setAsideSeqs = new Set<number>();
+  #deadEvents: SlotContent[] = [];
+  #deadCount = 0;
+  readonly #deadSeqs = new Set<number>();
   #restarts = 0;
   /** Threads that died before they could take a task, since the last one that could. */
   #unbornDeaths = 0;
@@ -85,22 +85,22 @@ export class ApplierPool {
     await this.#finished;
   }
 
-  /** Events set aside since the start. */
-  get setAsideCount(): number {
-    return this.#setAsideCount;
+  /** Dead events since the start. */
+  get deadCount(): number {
+    return this.#deadCount;
   }
 
   /** The last of them, oldest first. */
-  get setAside(): readonly SlotContent[] {
-    return this.#setAside;
+  get deadEvents(): readonly SlotContent[] {
+    return this.#deadEvents;
   }
 
   /**
-   * Which events from `from` to `to` were set aside since the start; known before they count as
+   * Which events from `from` to `to` died since the start; known before they count as
    * applied.
    */
-  *setAsideIn(from: number, to: number): Iterable<number> {
-    for (const seq of this.#setAsideSeqs) if (from <= seq && seq <= to) yield seq;
+  *deadIn(from: number, to: number): Iterable<number> {
+    for (const seq of this.#deadSeqs) if (from <= seq && seq <= to) yield seq;
   }
 
   /** Applier threads replaced since the start. */
@@ -143,7 +143,7 @@ export class ApplierPool {
         const suspect = this.#suspect(index, cursor);
         logger.error({ err: error, applier: index, suspect: suspect?.content }, 'applier died');
         if (suspect !== undefined && suspect.cursor === lastSuspect) {
-          this.#setAsideEvent(index, suspect.cursor, suspect.content);
+          this.#declareDead(index, suspect.cursor, suspect.content);
           lastSuspect = undefined;
         } else if (suspect !== undefined) {
           lastSuspect = suspect.cursor;
@@ -188,22 +188,19 @@ export class ApplierPool {
     return { cursor: at, content: describeSlot(this.#ring.slots, at & this.#ring.mask) };
   }
 
-  #setAsideEvent(index: number, cursor: number, content: SlotContent): void {
+  #declareDead(index: number, cursor: number, content: SlotContent): void {
     const { memory, logger } = this.#options;
     new ApplierControl(memory.appliers[index] as SharedArrayBuffer).orderSkip(cursor);
-    this.#setAsideCount++;
-    this.#setAside = [...this.#setAside.slice(-99), content];
-    this.#setAsideSeqs.add(content.seq);
-    if (this.#setAsideSeqs.size > SET_ASIDE_KNOWN_MAX) {
-      for (const oldest of this.#setAsideSeqs) {
-        this.#setAsideSeqs.delete(oldest);
+    this.#deadCount++;
+    this.#deadEvents = [...this.#deadEvents.slice(-99), content];
+    this.#deadSeqs.add(content.seq);
+    if (this.#deadSeqs.size > DEAD_KNOWN_MAX) {
+      for (const oldest of this.#deadSeqs) {
+        this.#deadSeqs.delete(oldest);
         break;
       }
     }
-    logger.error(
-      { applier: index, event: content },
-      'event set aside: it killed its applier twice',
-    );
+    logger.error({ applier: index, event: content }, 'event dead: it killed its applier twice');
   }
 
   #stopProcess(reason: string): void {

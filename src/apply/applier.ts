@@ -111,9 +111,9 @@ export function runApplier(
         const cursor = ownCursors[i] as number;
         const slot = ownSlots[i] as number;
         control.begin(cursor);
-        const isSetAside = control.skips(cursor);
+        const isDead = control.skips(cursor);
         let outcome = OUTCOME_DEAD;
-        if (isSetAside) {
+        if (isDead) {
           writer.releaseOnly(cursor, slot);
         } else {
           const result = apply(cursor, slot, commitTimes[slot] as number);
@@ -125,7 +125,7 @@ export function runApplier(
         // Pairs with the log thread's Atomics.load in backlog(): the slot may now be overwritten.
         publish((cursor + 1) | 0);
         // Not before: a successor that found no order would apply the event.
-        if (isSetAside) control.skipped();
+        if (isDead) control.skipped();
         control.end();
       }
     }

@@ -2,8 +2,9 @@
  * A place in the history that moves on: from the commit ring when recent, else from the log's files.
  * Main thread; a slice a call, so that nothing else waits long.
  */
-import type { ChangeTeller } from './change-teller.ts';
+import type { Change } from './change.ts';
 import { EventBatch } from './event-batch.ts';
+import type { EventChanges } from './event-changes.ts';
 import { LogCursor, type LogHistory } from './log-history.ts';
 import type { RingHistory } from './ring-history.ts';
 
@@ -11,16 +12,16 @@ import type { RingHistory } from './ring-history.ts';
 export interface ChangeHistory {
   readonly ring: RingHistory;
   readonly log: LogHistory;
-  readonly teller: ChangeTeller;
+  readonly changes: EventChanges;
   readonly batch: EventBatch;
 }
 
 export function changeHistory(
   ring: RingHistory,
   log: LogHistory,
-  teller: ChangeTeller,
+  changes: EventChanges,
 ): ChangeHistory {
-  return { ring, log, teller, batch: new EventBatch() };
+  return { ring, log, changes, batch: new EventBatch() };
 }
 
 /**
@@ -44,20 +45,21 @@ export class ChangeReader {
 
   /**
    * Passes the next events up to `until` (> place, applied), SLICE_EVENTS at the most, and hands each
-   * that changed something to `onChange`, until that returns false.
+   * that changed something to `onChange`, until that returns false. The change is overwritten by the
+   * next one: copy what you keep.
    */
-  read(until: number, onChange: (seq: number, json: string) => boolean): ReadStep {
-    const { ring, teller, batch } = this.#history;
+  read(until: number, onChange: (change: Change) => boolean): ReadStep {
+    const { ring, changes, batch } = this.#history;
     const from = this.place + 1;
     let count = ring.copy(from, until, batch);
     if (count > 0) this.#leaveFiles();
     else count = this.#cursor?.copy(from, until, batch) ?? 0;
     if (count === 0) return 'load';
     for (let i = 0; i < count; i++) {
-      const json = teller.tell(batch, i);
-      if (json === undefined) return i > 0 ? 'moved' : 'busy';
+      const result = changes.read(batch, i);
+      if (result === 'busy') return i > 0 ? 'moved' : 'busy';
       this.place = from + i;
-      if (json !== '' && !onChange(from + i, json)) break;
+      if (result === 'changed' && !onChange(changes.change)) break;
     }
     return 'moved';
   }

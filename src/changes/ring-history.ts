@@ -17,7 +17,7 @@
  * may overtake and which itself may not overtake the store. So a slot written over is visible only
  * after a head that is at most UNPUBLISHED_MAX below it. The reader's loads are atomic and stay in
  * their order: if step 2 saw any word of the new slot, step 3 sees that head, and the copy is
- * discarded. That the seq of each slot must be the expected one is not needed for this: it tells the
+ * discarded. That the seq of each slot must be the expected one is not needed for this: it finds the
  * slots that never held an event of this seq (not used since the start).
  */
 import assert from 'node:assert/strict';

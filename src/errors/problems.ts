@@ -138,9 +138,9 @@ export const PROBLEMS = {
     title: 'Internal error',
     detail: 'The service failed to answer; quote instance when you report this.',
   },
-  'event-set-aside': {
+  'event-dead': {
     status: 500,
-    title: 'Event set aside',
+    title: 'Event dead',
     detail: 'The event is durable, but it could not be applied.',
   },
   'queue-full': {

@@ -5,7 +5,7 @@ import { COMMIT_HEAD, type CommitRing } from './commit-ring.ts';
 import { type LogProgress, seqAtCursor } from './progress.ts';
 
 /**
- * The lowest seq that some applier may not have applied yet (or set aside): all before it are in the
+ * The lowest seq that some applier may not have applied yet (or found dead): all before it are in the
  * store. `undefined` when the log was never opened.
  */
 export function appliedBefore(progress: LogProgress, ring: CommitRing): number | undefined {

@@ -224,7 +224,7 @@ export interface components {
             first_seq: number | null;
             last_seq: number | null;
             /** @description With ack=applied: seqs of events that could not be applied, the first ones; absent if there are none. */
-            set_aside?: number[];
+            dead?: number[];
             /** @description The first faults; `rejected` counts all faulty events. */
             errors: {
                 /** @description Line of the body, or place in the array, from 1. */
@@ -260,7 +260,7 @@ export interface components {
             /** @description The id of the request. */
             instance: string;
             /** @enum {string} */
-            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "headers-too-large" | "internal" | "event-set-aside" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
+            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "headers-too-large" | "internal" | "event-dead" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
             /**
              * @description Of a write. `none`: it was not applied and will not be. `unknown`: it, or a part of it, had been handed to a disk that failed. `partial`: of a batch, what is counted was taken and the rest will not be.
              * @enum {string}
@@ -676,7 +676,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `internal`: The service failed to answer; quote instance when you report this. `event-set-aside`: The event is durable, but it could not be applied. */
+            /** @description `internal`: The service failed to answer; quote instance when you report this. `event-dead`: The event is durable, but it could not be applied. */
             500: {
                 headers: {
                     /** @description Where the outcome of the event is, of a batch that of its last one. */
@@ -698,7 +698,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "internal" | "event-set-aside";
+                        code: "internal" | "event-dead";
                     };
                 };
             };
@@ -845,7 +845,7 @@ export interface operations {
                     "application/json": components["schemas"]["BatchResult"];
                 };
             };
-            /** @description Not all: some have faults (on_error=continue) and are listed in `errors`, or could not be applied (ack=applied) and are listed in `set_aside`. */
+            /** @description Not all: some have faults (on_error=continue) and are listed in `errors`, or could not be applied (ack=applied) and are listed in `dead`. */
             207: {
                 headers: {
                     /** @description Where the outcome of the event is, of a batch that of its last one. */
@@ -1636,7 +1636,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `internal`: The service failed to answer; quote instance when you report this. `event-set-aside`: The event is durable, but it could not be applied. */
+            /** @description `internal`: The service failed to answer; quote instance when you report this. `event-dead`: The event is durable, but it could not be applied. */
             500: {
                 headers: {
                     /** @description Where the outcome of the event is, of a batch that of its last one. */
@@ -1658,7 +1658,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "internal" | "event-set-aside";
+                        code: "internal" | "event-dead";
                     };
                 };
             };
@@ -2085,7 +2085,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `internal`: The service failed to answer; quote instance when you report this. `event-set-aside`: The event is durable, but it could not be applied. */
+            /** @description `internal`: The service failed to answer; quote instance when you report this. `event-dead`: The event is durable, but it could not be applied. */
             500: {
                 headers: {
                     /** @description Where the outcome of the event is, of a batch that of its last one. */
@@ -2108,7 +2108,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "internal" | "event-set-aside";
+                        code: "internal" | "event-dead";
                     };
                 };
             };
@@ -2192,7 +2192,7 @@ export interface operations {
                     "application/json": {
                         /** @description The number of the event. */
                         seq: number;
-                        /** @description `durable`: on disk, not yet applied. `applied`: it set price, stock or both. `stale`: older in event time than what stood. `refused`: its condition did not hold. `dead`: set aside, because applying it killed its worker twice. */
+                        /** @description `durable`: on disk, not yet applied. `applied`: it set price, stock or both. `stale`: older in event time than what stood. `refused`: its condition did not hold. `dead`: applying it killed its worker twice, so it is skipped. */
                         status: "durable" | "applied" | "stale" | "refused" | "dead";
                     };
                 };

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import type { ProductEvent } from '../../src/event/product-event.ts';
 import { type AppDeps, buildApp } from '../../src/http/app.ts';
 import type { Changes } from '../../src/http/routes/changes.ts';
-import type { AppliedEvents, SetAsideEvents } from '../../src/http/seams/applied-events.ts';
+import type { AppliedEvents, DeadEvents } from '../../src/http/seams/applied-events.ts';
 import type { AppliedProgress, AppliedWaiter } from '../../src/http/seams/applied-progress.ts';
 import type { Batches } from '../../src/http/seams/batches.ts';
 import type { EventIntake, EventWaiter, Offer } from '../../src/intake/event-intake.ts';
@@ -120,7 +120,7 @@ export class FakeApplied implements AppliedEvents {
     return this.outcomes.get(seq) ?? 'applied';
   }
 
-  searchSetAside(): SetAsideEvents {
+  searchDead(): DeadEvents {
     return { listed: [], note: () => undefined, look: () => undefined };
   }
 }
@@ -154,7 +154,7 @@ export class FakeWatermark implements AppliedProgress {
     return waiter;
   }
 
-  takeBack(waiter: AppliedWaiter): void {
+  cancel(waiter: AppliedWaiter): void {
     this.waiters = this.waiters.filter((each) => each !== waiter);
   }
 

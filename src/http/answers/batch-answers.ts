@@ -9,7 +9,7 @@ import { BodyRefused } from '../../errors/body-refused.ts';
 import type { BatchProgress, ProblemExtras } from '../../errors/problems.ts';
 import type { AckLevel } from '../../intake/event-intake.ts';
 import type { BatchAnswer } from '../schemas/batch.ts';
-import type { AppliedEvents, SetAsideEvents } from '../seams/applied-events.ts';
+import type { AppliedEvents, DeadEvents } from '../seams/applied-events.ts';
 import type { Batches, BatchWork } from '../seams/batches.ts';
 import { EVENTS_PATH, isGone, sendJson, sendProblem } from './respond.ts';
 
@@ -39,7 +39,7 @@ export class BatchAnswers {
     { reply, isStream, level }: BatchAsked,
     work: BatchWork,
     end: ImportEnd | BodyRefused,
-    setAside: SetAsideEvents | undefined,
+    dead: DeadEvents | undefined,
   ): void {
     const { batch } = work;
     if (isGone(reply)) return;
@@ -50,10 +50,10 @@ export class BatchAnswers {
     } else if (!isStream && work.faults.events > 0) {
       // A conflict that only the sequencer saw; the events beside it are durable by now.
       this.#refuse(reply, work, 'conflict');
-    } else if (setAside !== undefined && batch.lastSeq > 0) {
+    } else if (dead !== undefined && batch.lastSeq > 0) {
       this.#applied.whenApplied(batch.lastSeq, () => {
-        setAside.look();
-        succeed(reply, work, level, setAside.listed);
+        dead.look();
+        succeed(reply, work, level, dead.listed);
       });
     } else succeed(reply, work, level, []);
   }
@@ -96,7 +96,7 @@ function succeed(
   reply: FastifyReply,
   work: BatchWork,
   level: AckLevel,
-  setAside: readonly number[],
+  dead: readonly number[],
 ): void {
   if (isGone(reply)) return;
   const { faults, batch } = work;
@@ -107,12 +107,12 @@ function succeed(
     answer.first_seq = null;
     answer.last_seq = null;
   }
-  if (setAside.length > 0) answer.set_aside = [...setAside];
+  if (dead.length > 0) answer.dead = [...dead];
   if (isAllKnown || work.isReplay) reply.raw.setHeader('idempotency-replayed', 'true');
   if (answer.last_seq !== null) {
     reply.raw.setHeader('location', `${EVENTS_PATH}${answer.last_seq}`);
   }
-  const isWhole = work.rejected === 0 && setAside.length === 0;
+  const isWhole = work.rejected === 0 && dead.length === 0;
   const status = !isWhole ? 207 : level === 'applied' ? 200 : 202;
   sendJson(reply, status, JSON.stringify(answer));
 }

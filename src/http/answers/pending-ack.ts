@@ -85,7 +85,7 @@ export class PendingApplied extends PendingAck {
     } else if (outcome === 'refused') {
       this.#refuse('precondition-failed', seq, isReplayed);
     } else if (outcome === 'dead') {
-      this.#refuse('event-set-aside', seq, isReplayed);
+      this.#refuse('event-dead', seq, isReplayed);
     } else if (outcome === 'expired' && this.#event.expectedSeq !== undefined) {
       // A repetition so late that it is no longer known whether the condition held.
       this.#refuse('outcome-expired', seq, isReplayed);
@@ -104,7 +104,7 @@ export class PendingApplied extends PendingAck {
 
 const DETAILS = {
   'precondition-failed': (name: string) => `but its ${name} did not hold, so it changed nothing.`,
-  'event-set-aside': () => 'but it could not be applied.',
+  'event-dead': () => 'but it could not be applied.',
   'outcome-expired': (name: string) =>
     `but it is no longer known whether its ${name} held; read the product.`,
 } as const;

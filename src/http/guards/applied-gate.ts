@@ -39,7 +39,7 @@ export class AppliedGate {
     const giveUp = (): void => {
       clearTimeout(timer);
       reply.raw.off('close', giveUp);
-      if (waiter !== undefined) applied.takeBack(waiter);
+      if (waiter !== undefined) applied.cancel(waiter);
     };
     // Everything it uses stands above: the event may be applied by now, and then it is called at once.
     waiter = applied.whenApplied(minSeq, () => {

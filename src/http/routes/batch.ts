@@ -173,8 +173,8 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
 
   async function take(asked: Asked, work: BatchWork, upload: Upload): Promise<void> {
     const { level } = asked;
-    const setAside = level === 'applied' ? applied.searchSetAside() : undefined;
-    if (setAside !== undefined) work.batch.onSeqs = (from, to) => setAside.note(from, to);
+    const dead = level === 'applied' ? applied.searchDead() : undefined;
+    if (dead !== undefined) work.batch.onSeqs = (from, to) => dead.note(from, to);
     const end = await work.run(upload).catch((error: unknown) => {
       if (error instanceof BodyRefused) return error;
       throw error;
@@ -183,7 +183,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     const isQueued = end === 'queued';
     const isWaiting = !isQueued || level !== 'accepted';
     if (isWaiting) await batches.settle(work, isQueued);
-    answers.send(asked, work, end, setAside);
+    answers.send(asked, work, end, dead);
     if (!isWaiting) await batches.settle(work, isQueued);
   }
 }

@@ -11,7 +11,8 @@
 import type { ServerResponse } from 'node:http';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import type { ChangeFeed, ChangePage } from '../../changes/change-feed.ts';
+import type { ChangeFeed, PageEnd } from '../../changes/change-feed.ts';
+import { changeJson } from '../../changes/change-json.ts';
 import { turnedAway } from '../../changes/follower.ts';
 import type { ProblemCode } from '../../errors/problems.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
@@ -185,12 +186,15 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
   }
 
   function sendPage({ since, limit = CHANGES_LIMIT_DEFAULT }: ChangesQuery, reply: FastifyReply) {
-    changes.page(since, limit).then(
-      (page) => {
-        if (!isGone(reply)) sendLongJson(reply, pageJson(page), 'accept');
-      },
-      (error) => reply.send(error),
-    );
+    const texts: string[] = [];
+    changes
+      .page(since, limit, (change) => texts.push(changeJson(change)))
+      .then(
+        (end) => {
+          if (!isGone(reply)) sendLongJson(reply, pageJson(texts, end), 'accept');
+        },
+        (error) => reply.send(error),
+      );
   }
 }
 
@@ -199,7 +203,7 @@ function streamHead(reply: FastifyReply): ServerResponse {
   return reply.raw.writeHead(200, STREAM_HEADERS);
 }
 
-function pageJson({ changes, nextSince, isReset }: ChangePage): string {
+function pageJson(changes: readonly string[], { nextSince, isReset }: PageEnd): string {
   return `{"changes":[${changes.join(',')}],"next_since":${nextSince},"reset":${isReset}}`;
 }
 

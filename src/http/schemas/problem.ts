@@ -84,11 +84,7 @@ export const BODY_PROBLEMS = [
 ] as const;
 
 /** What a single write may end in, on record as it is: these answers point at its event. */
-export const EVENT_PROBLEMS = [
-  'precondition-failed',
-  'outcome-expired',
-  'event-set-aside',
-] as const;
+export const EVENT_PROBLEMS = ['precondition-failed', 'outcome-expired', 'event-dead'] as const;
 
 export interface ProblemResponse {
   readonly description: string;

@@ -7,12 +7,12 @@ export interface AppliedEvents {
   whenApplied(seq: number, onApplied: () => void): void;
   /** What became of the event with this number, a safe integer ≥ 1. */
   outcomeOf(seq: number): EventOutcome;
-  /** Begins to look for the events of a batch that are set aside. */
-  searchSetAside(): SetAsideEvents;
+  /** Begins to look for the events of a batch that are dead. */
+  searchDead(): DeadEvents;
 }
 
-/** The events of one batch that are set aside, as far as they are known. */
-export interface SetAsideEvents {
+/** The events of one batch that are dead, as far as they are known. */
+export interface DeadEvents {
   /** Their seqs, the first ones, as of the last look. */
   readonly listed: readonly number[];
   /** The events with the seqs `from` to `to`, durable, are of the batch. */

@@ -1,6 +1,6 @@
 /** The seam to the appliers: what a read that waits for an event needs of them. Main thread. */
 
-/** Somebody who waits; handed back to `takeBack` as it is. */
+/** Somebody who waits; handed back to `cancel` as it is. */
 export interface AppliedWaiter {
   readonly seq: number;
 }
@@ -10,5 +10,5 @@ export interface AppliedProgress {
   readonly seq: number;
   /** Calls back once `seq` is applied: at once (and returns `undefined`) if it is already. */
   whenApplied(seq: number, onApplied: () => void): AppliedWaiter | undefined;
-  takeBack(waiter: AppliedWaiter): void;
+  cancel(waiter: AppliedWaiter): void;
 }

@@ -1,6 +1,6 @@
-/** Which events of a batch were set aside, told while it is still coming. */
+/** Which events of a batch are dead, found while it is still coming. */
 import t from 'tap';
-import { SET_ASIDE_LISTED_MAX, SetAsideSearch } from '../../src/apply/set-aside-search.ts';
+import { DEAD_LISTED_MAX, DeadEventsSearch } from '../../src/apply/dead-events-search.ts';
 import { Random, testSeed } from '../helpers/random.ts';
 
 const seed = testSeed();
@@ -9,7 +9,7 @@ function world() {
   const applied = { seq: 0 };
   const dead = new Set<number>();
   const asked: number[] = [];
-  const search = new SetAsideSearch(applied, (from, to) => {
+  const search = new DeadEventsSearch(applied, (from, to) => {
     if (to > applied.seq) throw new Error(`${to} is not applied`);
     const seqs = Array.from({ length: to + 1 - from }, (_, i) => from + i);
     asked.push(...seqs);
@@ -60,7 +60,7 @@ t.test('lists the first ones', (t) => {
   }
   applied.seq = 300;
   search.look();
-  t.strictSame([search.listed.length, search.listed.at(-1)], Array(2).fill(SET_ASIDE_LISTED_MAX));
+  t.strictSame([search.listed.length, search.listed.at(-1)], Array(2).fill(DEAD_LISTED_MAX));
   t.end();
 });
 

@@ -1,35 +1,35 @@
 /**
- * Finds the events of one batch that were set aside (`dead`), while the batch is still coming. It
+ * Finds the dead events of one batch, while the batch is still coming. It
  * keeps only seqs that are not yet applied, each once, as ranges: about as many as the commit ring
  * holds at the most. Main thread.
  */
-export const SET_ASIDE_LISTED_MAX = 100;
+export const DEAD_LISTED_MAX = 100;
 
 /** Ranges noted between two looks. */
 const LOOK_EVERY = 4096;
 
 /**
- * Seqs of events that were set aside, of the applied events `from` to `to`. Asked of each event once,
+ * Seqs of the dead among the applied events `from` to `to`. Asked of each event once,
  * however long after it was applied.
  */
-export type SetAsideIn = (from: number, to: number) => Iterable<number>;
+export type DeadIn = (from: number, to: number) => Iterable<number>;
 
 interface SeqRange {
   from: number;
   to: number;
 }
 
-export class SetAsideSearch {
+export class DeadEventsSearch {
   /** Seqs of the first events found. */
   readonly listed: number[] = [];
   readonly #applied: { readonly seq: number };
-  readonly #setAside: SetAsideIn;
+  readonly #dead: DeadIn;
   #pending: SeqRange[] = [];
   #notedSinceLook = 0;
 
-  constructor(applied: { readonly seq: number }, setAside: SetAsideIn) {
+  constructor(applied: { readonly seq: number }, dead: DeadIn) {
     this.#applied = applied;
-    this.#setAside = setAside;
+    this.#dead = dead;
   }
 
   /** The events with the seqs `from` to `to`, durable, are of the batch. */
@@ -47,7 +47,7 @@ export class SetAsideSearch {
     const left = this.#pending.filter((range) => {
       const { from } = range;
       const to = Math.min(range.to, appliedSeq);
-      if (from <= to) for (const seq of this.#setAside(from, to)) this.#found(seq);
+      if (from <= to) for (const seq of this.#dead(from, to)) this.#found(seq);
       range.from = Math.max(from, to + 1);
       return range.from <= range.to;
     });
@@ -56,7 +56,7 @@ export class SetAsideSearch {
 
   /** An event that is in the batch twice has one seq. */
   #found(seq: number): void {
-    if (this.listed.length < SET_ASIDE_LISTED_MAX && !this.listed.includes(seq)) {
+    if (this.listed.length < DEAD_LISTED_MAX && !this.listed.includes(seq)) {
       this.listed.push(seq);
     }
   }

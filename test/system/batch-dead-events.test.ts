@@ -1,4 +1,4 @@
-/** A batch with events that their applier dies of: `ack=applied` says which of them were set aside. */
+/** A batch with events that their applier dies of: `ack=applied` says which of them are dead. */
 import t from 'tap';
 import { ApiClient } from '../helpers/api-client.ts';
 import { type BatchAnswered, line, lines, sendBatch } from '../helpers/batch-client.ts';
@@ -8,7 +8,7 @@ import { tempDir } from '../helpers/temp-dir.ts';
 
 const BATCH = lines(20) + line('deadly', DEADLY_ALWAYS) + lines(20);
 
-t.test('events of a batch that were set aside are told by their seq', async (t) => {
+t.test('the dead events of a batch are listed by their seq', async (t) => {
   installDeaths();
   const { port } = await startReadyService(
     t,
@@ -17,7 +17,7 @@ t.test('events of a batch that were set aside are told by their seq', async (t) 
   );
   const client = new ApiClient(port);
   t.teardown(() => client.close());
-  const told = ({ status, body }: BatchAnswered) => [status, body.status, body.set_aside];
+  const told = ({ status, body }: BatchAnswered) => [status, body.status, body.dead];
 
   const ofOthers = await client.post({ product_id: 'deadly', price: DEADLY_ALWAYS, stock: 1 });
   t.equal(ofOthers.status, 202);
@@ -50,7 +50,7 @@ t.test('also of a batch longer than the outcome window', async (t) => {
   );
   const batch = line('deadly', DEADLY_ALWAYS) + lines(3000);
   const told = await sendBatch(port, batch, { query: '?ack=applied' });
-  t.strictSame([told.status, told.body.set_aside], [207, [1]]);
+  t.strictSame([told.status, told.body.dead], [207, [1]]);
   // The other appliers were ahead by then: its late outcome must not have fallen on one of theirs.
   for (let seq = 2002; seq <= 3001; seq++) {
     const outcome = service.outcomes.outcomeOf(seq);
@@ -64,9 +64,9 @@ t.test('also when the batch comes again after a restart', async (t) => {
   const keyed = { query: '?ack=applied', headers: { 'idempotency-key': 'again' } };
   const deadly = { threads: { applier: DEADLY_APPLIER } };
   const before = await startReadyService(t, { DATA_DIR }, deadly);
-  t.strictSame((await sendBatch(before.port, BATCH, keyed)).body.set_aside, [22]);
+  t.strictSame((await sendBatch(before.port, BATCH, keyed)).body.dead, [22]);
   await before.service.stop();
   const { port } = await startReadyService(t, { DATA_DIR });
   const again = await sendBatch(port, BATCH, keyed);
-  t.strictSame([again.status, again.body.set_aside], [207, [22]]);
+  t.strictSame([again.status, again.body.dead], [207, [22]]);
 });

@@ -7,7 +7,7 @@ IMAGE ?= product-service
 # npm writes this file last, so it is there only after a whole install.
 INSTALLED := node_modules/.package-lock.json
 
-.PHONY: help deps build run dev test test-race test-durability test-coverage benchmark fmt lint \
+.PHONY: help deps build run dev test test-race test-durability test-kill test-coverage benchmark fmt lint \
 	clean load-test perf-test install-tools docker-build docker-run docker-up docker-down docker-logs
 
 help: ## List the targets (this text)

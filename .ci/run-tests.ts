@@ -1,7 +1,7 @@
 /**
  * Runs the tests: `npm test`, with tap's arguments behind it if there are any. Most need nothing but
- * Node. Two folders need more: test/system-faults puts faults into real system calls and fills a real
- * disk (Linux, root, strace), test/system-tools uses the programs that people use with the service
+ * Node. Three folders need more: test/system-faults puts faults into real system calls and fills a real
+ * disk (Linux, root, strace), test/system-cgroup limits memory as a container does, test/system-tools uses the programs that people use with the service
  * (Debian's packages, PACKAGES below). This installs what is missing where it may (Debian, as root);
  * where something can't be had it runs all others and says at the end what was not run. Under CI=true
  * that is a failure.
@@ -11,6 +11,7 @@ import { existsSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { MemoryCgroup } from '../test/helpers/memory-cgroup.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../', import.meta.url));
 /** Debian's packages that test/system-tools needs, each with a file that it brings. */
@@ -24,9 +25,12 @@ const PACKAGES = {
   'python3-requests': '/usr/lib/python3/dist-packages/requests/__init__.py',
   zstd: '/usr/bin/zstd',
 };
+/** Enough for a shell. */
+const CGROUP_TRIAL_BYTES = 64 << 20;
 /** What each folder that needs more than Node tests, and why it can't be run here, if it can't. */
 const DEMANDING = {
   'system-faults': { tests: 'real disk faults and full disks', obstacle: faultObstacle },
+  'system-cgroup': { tests: 'memory limits of containers', obstacle: cgroupObstacle },
   'system-tools': { tests: "the programs of the service's users", obstacle: toolObstacle },
 };
 
@@ -73,6 +77,19 @@ function faultObstacle(): string | undefined {
     rmdirSync(folder);
   }
   return undefined;
+}
+
+/** Why memory can't be limited here, or `undefined` if it can. */
+function cgroupObstacle(): string | undefined {
+  try {
+    const cgroup = new MemoryCgroup(CGROUP_TRIAL_BYTES);
+    const [shell = '', ...args] = cgroup.under;
+    const canEnter = succeeds(shell, ...args, 'true');
+    cgroup.remove();
+    return canEnter ? undefined : 'no process can be put into a cgroup here';
+  } catch (error) {
+    return `no memory cgroup can be made here (it takes root, and in a container --privileged): ${error}`;
+  }
 }
 
 const chosen = process.argv.slice(2);

@@ -35,7 +35,7 @@ function event(i: number, more: string): string {
   return `{"product_id":"SKU-${String(i).padStart(8, '0')}","price":${price},"stock":${i % 50_000}${more}}\n`;
 }
 
-/** Takes every event into one slot of a few, and adds up the prices. */
+/** Accepts every event into one slot of a few, and adds up the prices. */
 class Sum implements EventSink {
   readonly slots = new SlotViews(new SharedArrayBuffer(1024 * 128), 0, 1024);
   prices = 0;
@@ -46,7 +46,7 @@ class Sum implements EventSink {
     return this.#next;
   }
 
-  take(): boolean {
+  accept(): boolean {
     this.prices += this.slots.doubles[this.#next * SLOT_DOUBLES + SLOT_PRICE] as number;
     return true;
   }

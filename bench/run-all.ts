@@ -2,7 +2,7 @@
  * Runs every bench in a process of its own, one after the other, and writes bench/RESULTS.md.
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
- *                │          checkpoint · recovery · export · http · changes ·
+ *                │          checkpoint · recovery · large · export · http · changes ·
  *                │          parser · bulk · fairness ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
@@ -30,6 +30,7 @@ const BENCHES = [
   'start.ts',
   'checkpoint.ts',
   'recovery.ts',
+  'large.ts',
   'export.ts',
   'http.ts',
   'changes.ts',
@@ -38,7 +39,7 @@ const BENCHES = [
   'fairness.ts',
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];
-const BENCH_MS_MAX = 20 * 60_000;
+const BENCH_MS_MAX = 40 * 60_000;
 const REST_MS = 20_000;
 /** What every bench is started with. */
 const ENV = { ...START_ENV, ...process.env };

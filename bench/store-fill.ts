@@ -3,6 +3,8 @@
  * thread that owns all the shards. Price and stock of every update go together, so a reader can see
  * whether it ever gets half of one.
  */
+
+import { encodeProductIdWords } from '../src/ring/id-bytes.ts';
 import {
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
@@ -21,7 +23,6 @@ import {
   SlotViews,
 } from '../src/ring/slot.ts';
 import { hashId } from '../src/store/id-hash.ts';
-import { encodeProductIdWords } from '../src/store/product-id.ts';
 import type { Shard } from '../src/store/shard.ts';
 import { ShardWriter, UNDO_BYTES } from '../src/store/shard-writer.ts';
 import type { HashKey } from '../src/threads/shared-memory.ts';

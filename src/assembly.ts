@@ -5,14 +5,16 @@
 import type { Logger } from 'pino';
 import { ChangeFeed } from './changes/change-feed.ts';
 import { changeHistory } from './changes/change-reader.ts';
-import { ChangeTeller } from './changes/change-teller.ts';
+import { EventChanges } from './changes/event-changes.ts';
 import { RingHistory } from './changes/ring-history.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
+import { readHashKey } from './checkpoint/part-files.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
+import { HeldFiles } from './log/held-files.ts';
 import { planStore } from './store/sizing.ts';
 import { ClockWatch } from './time/clock-watch.ts';
 import { fileLog, type LogSource } from './write-path/log-source.ts';
@@ -74,6 +76,8 @@ export function assemble(
   const path = new WritePath(
     {
       ...memoryOptionsOf(config, plan),
+      // With it, what the checkpoint has can lie in memory as it is.
+      hashKey: readHashKey(new HeldFiles(held), dataDir.checkpointFolder),
       ...(firstCursor === undefined ? {} : { firstCursor }),
       batchesMax,
       storageTimeoutMs,
@@ -84,7 +88,7 @@ export function assemble(
     {
       onStorage,
       onProgress: (done, total) => onReplayed(Math.floor((done / Math.max(total, 1)) * 100)),
-      onDamagedCheckpoint: (replayFrom) => checkpoints.noteDamaged(replayFrom),
+      onDamagedCheckpoint: (name) => checkpoints.noteDamaged(name),
       onFatal,
     },
   );
@@ -93,7 +97,7 @@ export function assemble(
     history: changeHistory(
       new RingHistory(path.commits, progress),
       path.history,
-      new ChangeTeller(store, outcomes),
+      new EventChanges(store, outcomes),
       memory.hashKey,
     ),
     progress,

@@ -1,6 +1,6 @@
 /**
  * Where the service is in its life; written by `service.ts`, read by the routes.
- * starting → ready → stopping → stopped; `degraded` is ready with a log that can't be written.
+ * starting → ready → draining (DRAIN_DELAY: still serves, no longer ready) → stopping → stopped.
  */
 export type Phase = 'starting' | 'ready' | 'draining' | 'stopping' | 'stopped';
 

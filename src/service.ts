@@ -88,7 +88,8 @@ export class Service implements Lifecycle {
       const { host, port } = options.config;
       const loaded = Promise.withResolvers<void>();
       service.path.start(loaded.promise);
-      service.#http = await HttpSide.load(service.#httpDeps()).finally(() => loaded.resolve());
+      const load = HttpSide.load(() => service.#httpDeps());
+      service.#http = await load.finally(() => loaded.resolve());
       await service.#http.listen(host, port);
     } catch (error) {
       await service.stop();
@@ -97,14 +98,15 @@ export class Service implements Lifecycle {
     return service;
   }
 
-  #httpDeps(): AppDeps {
+  async #httpDeps(): Promise<AppDeps> {
+    // Not at the start of the process: what batches are made of takes its time to load.
+    const { BatchImports } = await import('./bulk/batch-imports.ts');
     const { config, logger } = this.#options;
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
+    const { stockMin, batchBytesMax } = config;
     return {
       intake,
-      bulk,
-      known,
-      receipts,
+      batches: new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax }),
       applied: events,
       watermark,
       products: store,
@@ -155,7 +157,7 @@ export class Service implements Lifecycle {
     this.#wasReady = true;
     this.changes.open();
     this.path.open();
-    this.checkpoints.start(this.path.log.replayedFrom);
+    this.checkpoints.start(this.path.log.replayedFrom, this.path.log.isConverted);
     this.#parts.folderKeeper.start();
   }
 
@@ -220,6 +222,13 @@ export class Service implements Lifecycle {
     if (isClean && this.#wasReady) {
       await within(leftMs(CLOSING_SHARE / 4), checkpoints.take(false));
       await checkpoints.cancel();
+      const events = checkpoints.unsavedEvents;
+      if (events > 0) logger.info({ events }, `stop: the next start replays ${events} events`);
+    }
+    const lost = await within(leftMs(0), this.#parts.folderKeeper.missingAtEnd());
+    const missing = typeof lost === 'string' ? lost : undefined;
+    if (missing !== undefined) {
+      logger.error({ missing }, 'data folder: files were deleted while the service stopped');
     }
 
     await path.terminate();
@@ -227,7 +236,7 @@ export class Service implements Lifecycle {
     this.#claim.release();
     this.#dataDir.close();
     this.#phase = 'stopped';
-    return isClean && inTime !== undefined;
+    return isClean && inTime !== undefined && missing === undefined;
   }
 
   #fail(reason: string): void {

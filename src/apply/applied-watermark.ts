@@ -1,14 +1,14 @@
 /**
- * How far the appliers have come, as a seq: all events up to it are in the store. Tells whoever
+ * How far the appliers have come, as a seq: all events up to it are in the store. Notifies whoever
  * waits for one of them. Main thread.
  */
 
+import { appliedBefore } from '../ring/applied-before.ts';
 import { BellWatch } from '../ring/bell.ts';
-import { COMMIT_BELL_BACK, COMMIT_HEAD, type CommitRing } from '../ring/commit-ring.ts';
+import { COMMIT_BELL_BACK, type CommitRing } from '../ring/commit-ring.ts';
 import type { LogProgress } from '../ring/progress.ts';
-import { seqAtCursor } from '../ring/progress.ts';
 
-/** Somebody who waits; kept by its owner only to take it back. */
+/** Somebody who waits; kept by its owner only to cancel it. */
 export interface AppliedWaiter {
   readonly seq: number;
   readonly onApplied: () => void;
@@ -27,13 +27,9 @@ export class AppliedWatermark {
     this.#bell = new BellWatch(ring.cursors, COMMIT_BELL_BACK, () => this.#settle());
   }
 
-  /** The last seq up to which every event is applied (or set aside); 0 before the first. */
+  /** The last seq up to which every event is applied (or dead); 0 before the first. */
   get seq(): number {
-    const known = this.#progress.loadPlace();
-    if (known === undefined) return 0;
-    // The cursors are read after the record: they only go up, so the seq is one that was applied.
-    const head = Atomics.load(this.#ring.cursors, COMMIT_HEAD);
-    return seqAtCursor(known, (head - this.#ring.backlog(head)) | 0) - 1;
+    return (appliedBefore(this.#progress, this.#ring) ?? 1) - 1;
   }
 
   /** How many wait. */
@@ -43,7 +39,7 @@ export class AppliedWatermark {
 
   /**
    * Calls `onApplied` once `seq` is applied: before this returns if it is already, and never if no
-   * event comes to bear it. Returns the waiter, to be taken back by who can't wait that long;
+   * event comes to bear it. Returns the waiter, to cancel by a caller that waits no longer;
    * `undefined` if it was called.
    */
   whenApplied(seq: number, onApplied: () => void): AppliedWaiter | undefined {
@@ -53,18 +49,18 @@ export class AppliedWatermark {
     }
     const waiter = { seq, onApplied };
     this.#waiting.splice(this.#placeAfter(seq), 0, waiter);
-    // Tells whoever is due by now; perhaps this one.
+    // Notifies those who are due by now; perhaps this one.
     this.#watch();
     return this.#placeOf(waiter) >= 0 ? waiter : undefined;
   }
 
-  /** The waiter is told no more; nothing happens if it was told or taken back before. */
-  takeBack(waiter: AppliedWaiter): void {
+  /** The waiter is not notified any more; nothing happens if it was notified or canceled before. */
+  cancel(waiter: AppliedWaiter): void {
     const at = this.#placeOf(waiter);
     if (at >= 0) this.#waiting.splice(at, 1);
   }
 
-  /** Nobody is told any more. */
+  /** Nobody is notified any more. */
   dispose(): void {
     this.#waiting = [];
     this.#bell.release();
@@ -91,15 +87,15 @@ export class AppliedWatermark {
 
   #watch(): void {
     const isDue = () => this.seq >= (this.#waiting[0]?.seq ?? Number.POSITIVE_INFINITY);
-    while (this.#waiting.length > 0 && this.#bell.watch(isDue)) this.#tell();
+    while (this.#waiting.length > 0 && this.#bell.watch(isDue)) this.#notify();
   }
 
   #settle(): void {
-    this.#tell();
+    this.#notify();
     this.#watch();
   }
 
-  #tell(): void {
+  #notify(): void {
     const due = this.#waiting.splice(0, this.#placeAfter(this.seq));
     for (const { onApplied } of due) onApplied();
   }

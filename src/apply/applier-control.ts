@@ -4,7 +4,7 @@
  *
  *   byte   0  applying  i32  1 while a slot is being applied, 0 between slots; the applier writes
  *          4  cursor    i32  which slot that is; the applier writes, before `applying`
- *          8  skip      i32  1 = set the slot at `skip cursor` aside; the main thread writes while
+ *          8  skip      i32  1 = skip the slot at `skip cursor`: its event is dead; the main thread writes while
  *                            no applier runs, its successor clears it
  *         12  skip cursor i32
  *        128  undo record, 128 bytes (store/shard-writer.ts)
@@ -54,13 +54,13 @@ export class ApplierControl {
       : undefined;
   }
 
-  /** Supervisor: the successor shall set the slot at `cursor` aside. */
+  /** Supervisor: the successor shall skip the slot at `cursor`; its event is dead. */
   orderSkip(cursor: number): void {
     this.#words[SKIP_CURSOR] = cursor;
     Atomics.store(this.#words, SKIP, 1);
   }
 
-  /** Applier: whether to set the slot at `cursor` aside. */
+  /** Applier: whether to skip the slot at `cursor`. */
   skips(cursor: number): boolean {
     return this.#words[SKIP] === 1 && this.#words[SKIP_CURSOR] === cursor;
   }

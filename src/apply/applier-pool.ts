@@ -1,15 +1,16 @@
 /**
  * Supervises the appliers: one endless task for each in a Piscina pool of their own. A thread that
  * dies is replaced and goes on from its cursor; an event that kills its applier a second time is
- * set aside, so that one poisonous event can't stop the rest. Main thread.
+ * dead and skipped, so that one poisonous event can't stop the rest. Main thread.
  *
  * So is an event that finds no room: the admission reserves some for each event that comes in here, but
  * not for those that the log has from another instance. It takes what the shards have beyond the
- * admission's bound, and ends as `dead` when that is used up. While the log is replayed the start is
- * refused instead: MAX_MEMORY_USAGE is too small, and nothing of the log may be left out.
+ * admission's bound, and is dead when that is used up. While the log is replayed the start is refused
+ * instead: MAX_MEMORY_USAGE is too small, and nothing of the log may be left out.
  */
 import type { Logger } from 'pino';
 import { Piscina } from 'piscina';
+import type { HeldFolder } from '../log/held-files.ts';
 import { CommitRing, commitCursor } from '../ring/commit-ring.ts';
 import { LogProgress } from '../ring/progress.ts';
 import { describeSlot, type SlotContent } from '../ring/slot.ts';
@@ -21,14 +22,18 @@ import type { ApplierEnd, ApplierTask } from './applier-task.ts';
 /** Deaths without any progress in between after which restarting is given up. */
 const IDLE_DEATHS_MAX = 5;
 
-/** Seqs of set-aside events that are remembered; each has cost two threads. */
-const SET_ASIDE_KNOWN_MAX = 65_536;
+/** Seqs of dead events that are remembered; each has cost two threads. */
+const DEAD_KNOWN_MAX = 65_536;
 
 export interface ApplierPoolOptions {
   readonly memory: SharedMemory;
   /** Module whose default export runs an ApplierTask; workers/applier.ts but in tests. */
   readonly entry: URL;
   readonly logger: Logger;
+  /** Folder of the checkpoints, whose restoring they help with; `undefined` = they do not. */
+  readonly checkpoints?: string;
+  /** The data folder that it lies in. */
+  readonly held?: HeldFolder;
   /** An applier can't go on: the process must stop. Called at most once. */
   readonly onFatal: (reason: string) => void;
 }
@@ -50,9 +55,9 @@ export class ApplierPool {
   /** None before `start`. */
   #pool: Pool | undefined;
   #finished: Promise<unknown> = Promise.resolve();
-  #setAside: SlotContent[] = [];
-  #setAsideCount = 0;
-  readonly #setAsideSeqs = new Set<number>();
+  #deadEvents: SlotContent[] = [];
+  #deadCount = 0;
+  readonly #deadSeqs = new Set<number>();
   #restarts = 0;
   /** Threads that died before they could take a task, since the last one that could. */
   #unbornDeaths = 0;
@@ -96,22 +101,22 @@ export class ApplierPool {
     await this.#finished;
   }
 
-  /** Events set aside since the start: `dead`. */
-  get setAsideCount(): number {
-    return this.#setAsideCount;
+  /** Dead events since the start. */
+  get deadCount(): number {
+    return this.#deadCount;
   }
 
   /** The last of them, oldest first. */
-  get setAside(): readonly SlotContent[] {
-    return this.#setAside;
+  get deadEvents(): readonly SlotContent[] {
+    return this.#deadEvents;
   }
 
   /**
-   * Which events from `from` to `to` were set aside since the start; known before they count as
+   * Which events from `from` to `to` died since the start; known before they count as
    * applied.
    */
-  *setAsideIn(from: number, to: number): Iterable<number> {
-    for (const seq of this.#setAsideSeqs) if (from <= seq && seq <= to) yield seq;
+  *deadIn(from: number, to: number): Iterable<number> {
+    for (const seq of this.#deadSeqs) if (from <= seq && seq <= to) yield seq;
   }
 
   /** Applier threads replaced since the start. */
@@ -126,13 +131,13 @@ export class ApplierPool {
   }
 
   async #supervise(pool: Pool, index: number): Promise<void> {
-    const { memory, logger } = this.#options;
+    const { memory, logger, checkpoints, held } = this.#options;
     let lastSuspect: number | undefined;
     let lastCursor: number | undefined;
     let idleDeaths = 0;
     while (!this.#terminating) {
       try {
-        const end = await pool.run({ memory, index });
+        const end = await pool.run({ memory, index, checkpoints, held });
         if (end === 'closed') return;
         if (this.#isReplaying) {
           this.#stopProcess(new NoRoomError().message);
@@ -142,7 +147,7 @@ export class ApplierPool {
           index,
           Atomics.load(this.#ring.cursors, commitCursor(index)),
         );
-        if (homeless !== undefined) this.#setAsideEvent(index, homeless, NO_ROOM);
+        if (homeless !== undefined) this.#declareDead(index, homeless, NO_ROOM);
       } catch (error) {
         if (this.#terminating) return;
         this.#restarts++;
@@ -150,7 +155,7 @@ export class ApplierPool {
         const suspect = this.#suspect(index, cursor);
         logger.error({ err: error, applier: index, suspect: suspect?.content }, 'applier died');
         if (suspect !== undefined && suspect.cursor === lastSuspect) {
-          this.#setAsideEvent(index, suspect, 'it killed its applier twice');
+          this.#declareDead(index, suspect, 'it killed its applier twice');
           lastSuspect = undefined;
         } else if (suspect !== undefined) {
           lastSuspect = suspect.cursor;
@@ -200,19 +205,19 @@ export class ApplierPool {
     return this.#progress.loadPlace() === undefined;
   }
 
-  #setAsideEvent(index: number, { cursor, content }: Suspect, reason: string): void {
+  #declareDead(index: number, { cursor, content }: Suspect, reason: string): void {
     const { memory, logger } = this.#options;
     new ApplierControl(memory.appliers[index] as SharedArrayBuffer).orderSkip(cursor);
-    this.#setAsideCount++;
-    this.#setAside = [...this.#setAside.slice(-99), content];
-    this.#setAsideSeqs.add(content.seq);
-    if (this.#setAsideSeqs.size > SET_ASIDE_KNOWN_MAX) {
-      for (const oldest of this.#setAsideSeqs) {
-        this.#setAsideSeqs.delete(oldest);
+    this.#deadCount++;
+    this.#deadEvents = [...this.#deadEvents.slice(-99), content];
+    this.#deadSeqs.add(content.seq);
+    if (this.#deadSeqs.size > DEAD_KNOWN_MAX) {
+      for (const oldest of this.#deadSeqs) {
+        this.#deadSeqs.delete(oldest);
         break;
       }
     }
-    logger.error({ applier: index, event: content }, `event set aside: ${reason}`);
+    logger.error({ applier: index, event: content }, `event dead: ${reason}`);
   }
 
   #stopProcess(reason: string): void {

@@ -21,6 +21,7 @@ import {
   commitCursor,
 } from '../ring/commit-ring.ts';
 import { SLOT_DOUBLES, SLOT_SEQ } from '../ring/slot.ts';
+import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard, shardOfRoute } from '../store/shard.ts';
 import { type ApplyResult, PREFETCH_SLOTS, ShardWriter } from '../store/shard-writer.ts';
 import { ApplierControl } from './applier-control.ts';
@@ -63,6 +64,18 @@ export function runApplier(
   const own = commitCursor(index);
   const ownCursors = new Int32Array(PREFETCH_SLOTS);
   const ownSlots = new Int32Array(PREFETCH_SLOTS);
+  const restored = new RestoredBefore(memory.restored);
+  /** Replayed events before this seq may be in the restored shards; 0 = none are, from here on. */
+  let restoredEnd = Number.POSITIVE_INFINITY;
+  const isRestored = (slot: number, shard: number) => {
+    const seq = doubles[slot * SLOT_DOUBLES + SLOT_SEQ] as number;
+    if (restoredEnd === Number.POSITIVE_INFINITY) restoredEnd = restored.end;
+    if (seq >= restoredEnd) restoredEnd = 0;
+    if (!restored.has(shard, seq)) return false;
+    // As of an overtaken one.
+    outcomes.store(seq, OUTCOME_UNKNOWN);
+    return true;
+  };
   const publish = (cursor: number) => Atomics.store(cursors, own, cursor);
   let cursor = Atomics.load(cursors, own);
   const ringBell = () => {
@@ -88,7 +101,8 @@ export function runApplier(
     while (cursor !== head) {
       let count = 0;
       for (; cursor !== head && count < PREFETCH_SLOTS; cursor = (cursor + 1) | 0) {
-        if (!owned[shardOfRoute(routes[cursor & mask] as number, shards.length)]) continue;
+        const shard = shardOfRoute(routes[cursor & mask] as number, shards.length);
+        if (!owned[shard] || (restoredEnd > 0 && isRestored(cursor & mask, shard))) continue;
         ownCursors[count] = cursor;
         ownSlots[count++] = cursor & mask;
       }
@@ -97,9 +111,9 @@ export function runApplier(
         const cursor = ownCursors[i] as number;
         const slot = ownSlots[i] as number;
         control.begin(cursor);
-        const isSetAside = control.skips(cursor);
+        const isDead = control.skips(cursor);
         let outcome = OUTCOME_DEAD;
-        if (isSetAside) {
+        if (isDead) {
           writer.releaseOnly(cursor, slot);
         } else {
           const result = apply(cursor, slot, commitTimes[slot] as number);
@@ -111,7 +125,7 @@ export function runApplier(
         // Pairs with the log thread's Atomics.load in backlog(): the slot may now be overwritten.
         publish((cursor + 1) | 0);
         // Not before: a successor that found no order would apply the event.
-        if (isSetAside) control.skipped();
+        if (isDead) control.skipped();
         control.end();
       }
     }

@@ -1,17 +1,17 @@
 /**
  * What becomes of durable events, from the appliers, the watermark and the outcome window together:
- * whether they are applied by now, how they ended, which of a batch were set aside. Main thread.
+ * whether they are applied by now, how they ended, which of a batch are dead. Main thread.
  */
 
 import type { EventOutcome, OutcomeReader } from '../outcome/outcome-window.ts';
 import type { AppliedWatermark } from './applied-watermark.ts';
-import { type SetAsideIn, SetAsideSearch } from './set-aside-search.ts';
+import { DeadEventsSearch, type DeadIn } from './dead-events-search.ts';
 
 export interface EventOutcomesOptions {
   readonly watermark: AppliedWatermark;
   readonly outcomes: OutcomeReader;
   /** Of the events that were applied since the start. */
-  readonly setAsideIn: SetAsideIn;
+  readonly deadIn: DeadIn;
 }
 
 export class EventOutcomes {
@@ -37,15 +37,15 @@ export class EventOutcomes {
     return this.#options.outcomes.outcomeOf(seq);
   }
 
-  /** Begins to look for the events of a batch that are set aside. */
-  searchSetAside(): SetAsideSearch {
-    return new SetAsideSearch(this.#options.watermark, (from, to) => this.#setAsideIn(from, to));
+  /** Begins to look for the dead events of a batch. */
+  searchDead(): DeadEventsSearch {
+    return new DeadEventsSearch(this.#options.watermark, (from, to) => this.#deadIn(from, to));
   }
 
   /** Those of a run before, repeated now, are known as long as their outcomes. */
-  *#setAsideIn(from: number, to: number): Iterable<number> {
-    const { setAsideIn, outcomes } = this.#options;
-    yield* setAsideIn(from, to);
+  *#deadIn(from: number, to: number): Iterable<number> {
+    const { deadIn, outcomes } = this.#options;
+    yield* deadIn(from, to);
     for (let seq = from; seq <= Math.min(to, this.#replayedSeq); seq++) {
       if (outcomes.outcomeOfApplied(seq) === 'dead') yield seq;
     }

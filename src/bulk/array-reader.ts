@@ -1,6 +1,6 @@
 /**
  * Reads a batch that is one JSON array of events, element by element. What stands between the
- * elements is judged here; a fault there makes the whole body no JSON. A byte order mark before all of
+ * elements is checked here; a fault there makes the whole body no JSON. A byte order mark before all of
  * it is passed over. Main thread.
  */
 
@@ -67,7 +67,7 @@ export class ArrayReader extends BatchReader {
     if (index < 0) return 'blocked';
     const hotEnd = this.parseHot(sink, start, index);
     if (hotEnd >= 0 && hotEnd - start <= EVENT_BYTES_MAX) {
-      if (!this.takeHot(sink)) return 'blocked';
+      if (!this.acceptHot(sink)) return 'blocked';
       this.#next(hotEnd);
       return undefined;
     }
@@ -85,8 +85,8 @@ export class ArrayReader extends BatchReader {
       this.#isNoJson();
       return 'malformed';
     }
-    const judgement = this.judge(sink, start, end, index);
-    if (judgement !== 'settled') return judgement;
+    const ended = this.readLongWay(sink, start, end, index);
+    if (ended !== 'settled') return ended;
     this.#next(end);
     return undefined;
   }

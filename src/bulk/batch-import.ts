@@ -1,5 +1,5 @@
 /**
- * What both ways of taking a batch share: slice by slice from the source through the reader into a
+ * What both ways of accepting a batch share: slice by slice from the source through the reader into a
  * sink, and the record of what was wrong. Main thread; one slice in a turn of the event loop.
  */
 
@@ -31,7 +31,7 @@ import { FaultList } from './fault-list.ts';
  * - `conflict`: events came before under the same keys, and were others; nothing was queued.
  * - `store-full`, `undecided`: not all new products have room; nothing was queued.
  * - `stopping`: the service stops; what was queued before is on its way.
- * - `failed`: the log did not take in time what it was given.
+ * - `failed`: the log did not accept in time what was queued.
  */
 export type ImportEnd =
   | 'queued'
@@ -76,7 +76,7 @@ export abstract class BatchImport implements EventSink {
   /** What is on record of the batch is the beginning of this body. */
   #isVerified = false;
   #refusal: 'other-body' | 'conflict' | undefined;
-  /** Events that were not taken the first time, for reasons that can't be seen now. */
+  /** Events that were not accepted the first time, for reasons that can't be seen now. */
   #rejectedUnseen = 0;
 
   constructor({ intake, batch, reader, keys, known, receipts }: BatchImportOptions) {
@@ -89,7 +89,7 @@ export abstract class BatchImport implements EventSink {
     if (receipts !== undefined) reader.keepDigest();
   }
 
-  /** Events that were not taken, those of the first time included. */
+  /** Events that were not accepted, those of the first time included. */
   get rejected(): number {
     return this.faults.events + this.#rejectedUnseen;
   }
@@ -109,12 +109,12 @@ export abstract class BatchImport implements EventSink {
     return this.#reader.malformation;
   }
 
-  /** Takes everything from `source`. What is queued then is not settled yet. */
+  /** Reads everything from `source`. What is queued then is not settled yet. */
   abstract run(source: ByteSource): Promise<ImportEnd>;
 
   abstract readonly slots: SlotViews;
   abstract nextSlot(): number;
-  abstract take(number: number, order: number, eventId: string | undefined): boolean;
+  abstract accept(number: number, order: number, eventId: string | undefined): boolean;
 
   refuse(number: number, faults: readonly BodyFault[]): void {
     this.faults.add(number, faults);
@@ -148,7 +148,7 @@ export abstract class BatchImport implements EventSink {
     return this.#reader.ended;
   }
 
-  /** Those of `part` that were not taken: one that has not ended yet is a fault already. */
+  /** Those of `part` that were not accepted: one that has not ended yet is a fault already. */
   protected get rejectedOfPart(): number {
     return this.rejected - (this.#reader.events - this.#reader.ended);
   }
@@ -177,7 +177,7 @@ export abstract class BatchImport implements EventSink {
     this.batch.noteKnown(found.events - rejected, found.firstSeq, found.lastSeq);
   }
 
-  /** The body is not to be taken, none of it being queued. */
+  /** The body is refused, none of it being queued. */
   protected isRefused(why: 'other-body' | 'conflict'): false {
     this.#refusal = why;
     return false;

@@ -13,16 +13,16 @@ import type { BodyFault } from '../errors/problems.ts';
 import type { BatchEvents } from '../event/batch-event.ts';
 import type { SlotViews } from '../ring/slot.ts';
 import { BodyDigest } from './body-digest.ts';
-import { EventJudge } from './event-judge.ts';
+import { EventValidator } from './event-validator.ts';
 import { END_OF_BYTES, HotParser, type ParseOptions } from './hot-parser.ts';
 
 /** The longest line, or element of an array, that is looked at. */
 export const EVENT_BYTES_MAX = 64 * 1024;
 
-/** How much is taken in at once, which bounds the time of one `read`. */
+/** How much is copied in at once, which bounds the time of one `read`. */
 export const SLICE_BYTES = 64 * 1024;
 
-/** Events that one `read` judges the long way; each costs as much as a dozen or more hot ones. */
+/** Events that one `read` reads the long way; each costs as much as a dozen or more hot ones. */
 const LONG_WAYS_MAX = 64;
 
 /** Of a body of which nothing is read. */
@@ -40,18 +40,18 @@ export interface EventSink {
   /** The slots that `nextSlot` speaks of. */
   readonly slots: SlotViews;
   /**
-   * Takes the event in the slot that `nextSlot` gave last. `number` counts events from 1 as the
+   * Accepts the event in the slot that `nextSlot` gave last. `number` counts events from 1 as the
    * client does: lines, or elements of the array. `order` counts from 0, without blank lines. False
    * if it can't be decided yet: the same event will be offered again.
    */
-  take(number: number, order: number, eventId: string | undefined): boolean;
+  accept(number: number, order: number, eventId: string | undefined): boolean;
   /** The event has these faults. */
   refuse(number: number, faults: readonly BodyFault[]): void;
 }
 
 /**
  * - `hungry`: everything was read; `fill` or `end` is next.
- * - `blocked`: the sink takes nothing at present.
+ * - `blocked`: the sink accepts nothing at present.
  * - `more`: a share of the work is done; go on, on a later turn.
  * - `malformed`: the body is no batch; `malformation` says why. Nothing more can be read.
  * - `done`: it was read to its end.
@@ -62,7 +62,7 @@ export type ReadState = 'hungry' | 'blocked' | 'more' | 'malformed' | 'done';
 const BOM = [0xef, 0xbb, 0xbf] as const;
 
 /** What became of one event's bytes. */
-type Judgement = 'settled' | 'blocked' | 'more';
+type EventEnd = 'settled' | 'blocked' | 'more';
 
 export abstract class BatchReader {
   /** What is wrong with the body as a whole. */
@@ -74,14 +74,14 @@ export abstract class BatchReader {
   /** The number of the event that is read next, as the client counts. */
   protected number = 1;
   readonly #hot = new HotParser();
-  readonly #judge: EventJudge;
+  readonly #validator: EventValidator;
   #options: ParseOptions;
   #order = 0;
   #digest: BodyDigest | undefined;
   #longWays = 0;
 
   constructor(spansLines: boolean, events: BatchEvents) {
-    this.#judge = new EventJudge(events);
+    this.#validator = new EventValidator(events);
     this.#options = { spansLines, stockMin: events.stockMin, nowMs: 0, latestMs: 0 };
   }
 
@@ -105,7 +105,7 @@ export abstract class BatchReader {
     return this.#digest?.events ?? 0;
   }
 
-  /** Takes in as much of `chunk` from `from` on as there is room for; returns how many bytes. */
+  /** Copies in as much of `chunk` from `from` on as there is room for; returns how many bytes. */
   fill(chunk: Uint8Array, from: number): number {
     const left = this.dataEnd - this.start;
     if (this.start > 0) this.#digest?.moving(this.bytes, this.start);
@@ -143,28 +143,29 @@ export abstract class BatchReader {
   }
 
   /** Hands the event that `parseHot` found to the sink. */
-  protected takeHot(sink: EventSink): boolean {
+  protected acceptHot(sink: EventSink): boolean {
     const { eventIdStart, eventIdEnd } = this.#hot;
     const eventId =
       eventIdEnd === 0 ? undefined : this.bytes.toString('latin1', eventIdStart, eventIdEnd);
-    return this.#take(sink, eventId);
+    return this.#accept(sink, eventId);
   }
 
-  /** Takes or refuses the event from `at` to `end` the long way. */
-  protected judge(sink: EventSink, at: number, end: number, index: number): Judgement {
+  /** Hands the event from `at` to `end` to the sink, or what is wrong with it, the long way. */
+  protected readLongWay(sink: EventSink, at: number, end: number, index: number): EventEnd {
     if (end - at > EVENT_BYTES_MAX) {
       this.refuseTooLong(sink);
       return 'settled';
     }
     if (++this.#longWays > LONG_WAYS_MAX) return 'more';
-    const text = this.bytes.subarray(at, end);
-    const faults = this.#judge.judge(text, sink.slots, index, this.#options.nowMs);
-    if (faults === undefined) return this.#take(sink, this.#judge.eventId) ? 'settled' : 'blocked';
+    const validator = this.#validator;
+    const { nowMs } = this.#options;
+    const faults = validator.validate(this.bytes, at, end, sink.slots, index, nowMs);
+    if (faults === undefined) return this.#accept(sink, validator.eventId) ? 'settled' : 'blocked';
     this.#refuse(sink, faults);
     return 'settled';
   }
 
-  /** Passes over a byte order mark; false if none is there, or the bytes don't tell yet. */
+  /** Passes over a byte order mark; false if none is there, or too few bytes have come to see it. */
   protected skipBom(): boolean {
     const { bytes, start, dataEnd } = this;
     if (bytes[start] !== BOM[0] || start + BOM.length > dataEnd) return false;
@@ -186,13 +187,13 @@ export abstract class BatchReader {
     this.#refuse(sink, [TOO_LONG]);
   }
 
-  /** What was taken or refused last has been passed: the next byte is at `start`. */
+  /** What was accepted or refused last has been passed: the next byte is at `start`. */
   protected noteEnd(): void {
     this.#digest?.ended(this.#order, this.start);
   }
 
-  #take(sink: EventSink, eventId: string | undefined): boolean {
-    if (!sink.take(this.number, this.#order, eventId)) return false;
+  #accept(sink: EventSink, eventId: string | undefined): boolean {
+    if (!sink.accept(this.number, this.#order, eventId)) return false;
     this.#order++;
     return true;
   }

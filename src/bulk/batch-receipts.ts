@@ -26,7 +26,7 @@ export interface BatchReceiptsOptions {
 }
 
 /**
- * Whether it is known which events of a batch were taken, so that the rest can be: the window still
+ * Whether it is known which events of a batch were accepted, so that the rest can be: the window still
  * has the key of every one that may have come behind what the receipt speaks of.
  */
 export function isResumable({ state, since }: BatchReceipt, known: DedupeWindow): boolean {
@@ -41,7 +41,7 @@ export class BatchReceipts {
   readonly #key: Int32Array;
   #isOpen = false;
   #events = 0;
-  /** Where a repetition tries again, and how many events were not taken up to there. */
+  /** Where a repetition tries again, and how many events were not accepted up to there. */
   #frozen: { readonly part: BodyPart; readonly rejected: number } | undefined;
   #isFrozenNoted = false;
 
@@ -117,7 +117,7 @@ export class BatchReceipts {
     );
   }
 
-  /** Behind an open receipt, fewer events than stand between two were taken without another. */
+  /** Behind an open receipt, fewer events than stand between two were accepted without another. */
   #sinceFor(events: number): number {
     const { found } = this;
     if (found?.state === RECEIPT_FROZEN) return found.since;

@@ -34,7 +34,7 @@ export class BodyDigest {
   /** The window of `bytes` is about to lose everything before `start`. */
   moving(bytes: Uint8Array, start: number): void {
     this.part(bytes);
-    this.#take(bytes, start);
+    this.#digest(bytes, start);
     this.#bytesBefore += start;
     this.#from = 0;
     this.#end = 0;
@@ -43,13 +43,13 @@ export class BodyDigest {
   /** What is known of all events that have ended. */
   part(bytes: Uint8Array): BodyPart {
     if (this.#part.events === this.#events) return this.#part;
-    this.#take(bytes, this.#end);
+    this.#digest(bytes, this.#end);
     const bytesNow = this.#bytesBefore + this.#end;
     this.#part = { events: this.#events, bytes: bytesNow, crc: this.#crc };
     return this.#part;
   }
 
-  #take(bytes: Uint8Array, to: number): void {
+  #digest(bytes: Uint8Array, to: number): void {
     if (to <= this.#from) return;
     this.#crc = crc32(bytes.subarray(this.#from, to), this.#crc);
     this.#from = to;

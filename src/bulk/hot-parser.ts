@@ -2,13 +2,13 @@
  * The hot form of an event, from bytes straight into a slot: no string, no object. Hot are the known
  * members, each once and in any order, ids of printable ASCII without escapes, plain numbers that fit a
  * double, only stock with a minus, and times of the shape in hot-time.ts. Everything else, what is wrong included, is
- * left to JSON.parse and the schema (event-judge.ts), which say the same about the hot form too:
+ * left to JSON.parse and the schema (event-validator.ts), which say the same about the hot form too:
  * test/bulk/agreement.test.ts holds one to the other, bit by bit. Main thread.
  *
  * The bytes must end in a byte that stands in no event (END_OF_BYTES), so that nothing here has to
  * ask where they end. (Over 300 lines: one state machine over one cursor.)
  */
-
+import type { Buffer } from 'node:buffer';
 import { EVENT_ID_BYTES_MAX } from '../event/event-id.ts';
 import { isExact } from '../event/exact-number.ts';
 import {
@@ -97,7 +97,7 @@ export class HotParser {
    * undefined then.
    */
   parse(
-    bytes: Uint8Array,
+    bytes: Buffer,
     at: number,
     slots: SlotViews,
     index: number,
@@ -217,7 +217,7 @@ export class HotParser {
   }
 
   /** Reads the number at `p`, 0 or more; NaN = not hot. */
-  #number(bytes: Uint8Array, p: number): number {
+  #number(bytes: Buffer, p: number): number {
     let at = p;
     let byte = bytes[at];
     let value = byte - ZERO;
@@ -250,7 +250,7 @@ export class HotParser {
   }
 
   /** Has Number() read what has more digits, or an exponent; `at` is behind the digits. */
-  #longNumber(bytes: Uint8Array, start: number, at: number): number {
+  #longNumber(bytes: Buffer, start: number, at: number): number {
     let end = at;
     if (bytes[end] === LOWER_E || bytes[end] === UPPER_E) {
       end++;
@@ -261,7 +261,7 @@ export class HotParser {
     }
     if (end - start > NUMBER_BYTES_MAX) return Number.NaN;
     this.#end = end;
-    const source = String.fromCharCode(...bytes.subarray(start, end));
+    const source = bytes.toString('latin1', start, end);
     const value = Number(source);
     return isExact(source, value) ? value : Number.NaN;
   }

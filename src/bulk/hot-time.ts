@@ -1,7 +1,7 @@
 /**
  * RFC 3339 date-times from bytes, in the form that programs write: from 1970 on, T (or a space) and Z
  * in capitals, with or without a fraction of up to nine digits, zone as Z or ±hh:mm. Anything else (leap seconds,
- * dates that do not exist) is for event/event-time.ts to judge. Main thread.
+ * dates that do not exist) is left to event/event-time.ts. Main thread.
  */
 import { daysIn, midnightMs } from '../time/calendar.ts';
 import { withMicros } from '../time/microseconds.ts';

@@ -31,7 +31,7 @@ export class NdjsonReader extends BatchReader {
         const end = behindBlanks(bytes, hotEnd);
         const isWhole = end === dataEnd ? this.isEnded : bytes[end] === NEWLINE;
         if (isWhole && end - start <= EVENT_BYTES_MAX) {
-          if (!this.takeHot(sink)) return 'blocked';
+          if (!this.acceptHot(sink)) return 'blocked';
           this.#next(end);
           continue;
         }
@@ -49,8 +49,8 @@ export class NdjsonReader extends BatchReader {
         end = dataEnd;
       }
       if (behindBlanks(bytes, start) < end) {
-        const judgement = this.judge(sink, start, end, index);
-        if (judgement !== 'settled') return judgement;
+        const ended = this.readLongWay(sink, start, end, index);
+        if (ended !== 'settled') return ended;
       }
       this.#next(end);
     }

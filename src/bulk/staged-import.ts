@@ -1,5 +1,5 @@
 /**
- * Takes a batch whole or not at all (`on_error=reject`): every event is judged first, then room is
+ * Accepts a batch whole or not at all (`on_error=reject`): every event is validated first, then room is
  * reserved for all new products, and only then the first one is queued. From there on the service
  * goes through with it; a crash or a dying disk in the middle may still leave the first part durable,
  * which was never acknowledged, and the same batch sent again completes it. Main thread.
@@ -11,6 +11,8 @@ import { BodyRefused } from '../errors/body-refused.ts';
 import { type StagedBlock, Staging } from '../intake/staging.ts';
 import { RETRY_MS_MAX } from '../later-turns.ts';
 import {
+  isKeyed,
+  KEY_WORDS,
   metaIdBytes,
   SLOT_BYTES,
   SLOT_FINGERPRINT,
@@ -30,7 +32,7 @@ const SLOTS_A_TURN = 2048;
 
 type ReserveOne = (slots: SlotViews, index: number) => Reservation;
 
-/** The refusal of a body that is longer than a batch which is taken whole may be. */
+/** The refusal of a body that is longer than a batch which is accepted whole may be. */
 export function bodyTooLong(bytesMax: number): BodyRefused {
   const detail = `The decoded body must not be longer than ${bytesMax} bytes with on_error=reject.`;
   return new BodyRefused('body-too-large', detail);
@@ -89,7 +91,7 @@ export class StagedImport extends BatchImport {
     return this.#block.count;
   }
 
-  override take(number: number, order: number, eventId: string | undefined): boolean {
+  override accept(number: number, order: number, eventId: string | undefined): boolean {
     const { slots, numbers, count } = this.#block;
     const isKeyed = this.keys.put(slots, count, order, eventId);
     if (this.passesOver(slots, count, number, order, eventId)) return true;
@@ -114,7 +116,7 @@ export class StagedImport extends BatchImport {
         await this.intake.turns.next();
         if (!this.intake.isOpen) return false;
         for (const end = Math.min(count, index + SLOTS_A_TURN); index < end; index++) {
-          if (!isKeyed(slots, index)) continue;
+          if (!isKeyed(slots.words, index)) continue;
           const number = numbers[index] as number;
           if (contradicts(own, slots, index)) this.refuse(number, [CONFLICT]);
           else if (this.#isConflict(slots, index)) suspects.push({ slots, index, number });
@@ -157,7 +159,7 @@ export class StagedImport extends BatchImport {
           if (reservation === 'undecided') {
             deadlineMs = Math.min(deadlineMs, performance.now() + RETRY_MS_MAX);
             if (performance.now() >= deadlineMs) return this.#giveBack('undecided');
-            break; // events in flight may tell, by the next turn, who they are
+            break; // events in flight may turn out, by the next turn, to be for it
           }
           index++;
         }
@@ -181,7 +183,7 @@ export class StagedImport extends BatchImport {
     const reservation = admission.reserve(slots, index, this.#held);
     if (reservation === 'reserved') this.#held++;
     // A keyed event may turn out to be no event; then no other one may rely on its room.
-    if (reservation === 'reserved' && !isKeyed(slots, index)) reserved.add(id);
+    if (reservation === 'reserved' && !isKeyed(slots.words, index)) reserved.add(id);
     return reservation;
   }
 
@@ -258,16 +260,11 @@ export class StagedImport extends BatchImport {
   }
 }
 
-function isKeyed({ words }: SlotViews, index: number): boolean {
-  const at = index * SLOT_WORDS + SLOT_FINGERPRINT;
-  return words[at + 1] !== 0 || words[at + 2] !== 0;
-}
-
 /** Whether another event of the batch has this key; notes it otherwise. */
 function contradicts(own: Map<string, number>, { words }: SlotViews, index: number): boolean {
   const at = index * SLOT_WORDS + SLOT_FINGERPRINT;
   const key = `${words[at]},${words[at + 1]},${words[at + 2]}`;
-  const content = words[at + 3] as number;
+  const content = words[at + KEY_WORDS] as number;
   const before = own.get(key);
   if (before === undefined) own.set(key, content);
   return before !== undefined && before !== content;

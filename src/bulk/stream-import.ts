@@ -12,6 +12,7 @@ import type { BatchReceipts } from './batch-receipts.ts';
 import type { ByteSource } from './byte-source.ts';
 
 const STORE_FULL: BodyFault = { pointer: '/product_id', detail: PROBLEMS['store-full'].detail };
+
 export class StreamImport extends BatchImport {
   readonly slots: SlotViews;
   /** The slot that `nextSlot` gave last. */
@@ -31,7 +32,7 @@ export class StreamImport extends BatchImport {
     return end === 'done' ? 'queued' : end;
   }
 
-  /** With faulty events, too: they were told, and are as faulty the next time. */
+  /** With faulty events, too: they were reported, and are as faulty the next time. */
   protected override get isWhole(): boolean {
     return true;
   }
@@ -46,7 +47,7 @@ export class StreamImport extends BatchImport {
     return this.#index;
   }
 
-  override take(number: number, order: number, eventId: string | undefined): boolean {
+  override accept(number: number, order: number, eventId: string | undefined): boolean {
     const { admission } = this.intake;
     const isKeyed = this.keys.put(this.slots, this.#index, order, eventId);
     if (this.receipts !== undefined) {

@@ -1,6 +1,6 @@
 /**
  * The change feed: who changed, in the order of seq, to those who follow and those who poll. Main
- * thread. Only applied events are told; the state that goes with them is read as they are told.
+ * thread. Only applied events are passed on; the state that goes with them is read at that moment.
  *
  * A position is a seq: "everything up to it is known". Where the log does not reach back to one, or
  * has not come that far (it is of another history: another data folder), the answer is a reset: the
@@ -10,6 +10,7 @@
 import type { ServerResponse } from 'node:http';
 import type { AppliedWatermark } from '../apply/applied-watermark.ts';
 import type { LogProgress } from '../ring/progress.ts';
+import type { Change } from './change.ts';
 import { ChangeHub } from './change-hub.ts';
 import { type ChangeHistory, ChangeReader } from './change-reader.ts';
 import { Follower } from './follower.ts';
@@ -20,7 +21,7 @@ const PAGE_EVENTS_MAX = 16_384;
 export interface ChangeFeedOptions {
   readonly history: ChangeHistory;
   readonly progress: LogProgress;
-  readonly applied: Pick<AppliedWatermark, 'seq' | 'whenApplied' | 'takeBack'>;
+  readonly applied: Pick<AppliedWatermark, 'seq' | 'whenApplied' | 'cancel'>;
   readonly limits: ChangeLimits;
   readonly onError: (error: unknown) => void;
 }
@@ -31,9 +32,7 @@ export interface ChangeLimits {
   readonly changesBufferBytesMax: number;
 }
 
-export interface ChangePage {
-  /** JSON texts, in the order of seq. */
-  readonly changes: readonly string[];
+export interface PageEnd {
   /** Where the next page begins. */
   readonly nextSince: number;
   /** The position asked for is not there any more, or not yet. */
@@ -111,26 +110,41 @@ export class ChangeFeed {
     this.#hub.add(follower);
   }
 
-  /** Up to `limit` changes behind `since`. Rejects with what the file system says. */
-  async page(since: number | undefined, limit: number): Promise<ChangePage> {
+  /**
+   * Hands up to `limit` changes behind `since` to `onChange`, in the order of seq. Each is overwritten
+   * by the next one: copy what you keep. Rejects with the error of the file system.
+   */
+  async page(
+    since: number | undefined,
+    limit: number,
+    onChange: (change: Change) => void,
+  ): Promise<PageEnd> {
     const { history, applied } = this.#options;
     const until = applied.seq;
-    if (since === undefined) return { changes: [], nextSince: until, isReset: false };
-    if (!this.#isReached(since)) return { changes: [], nextSince: until, isReset: true };
+    if (since === undefined) return { nextSince: until, isReset: false };
+    if (!this.#isReached(since)) return { nextSince: until, isReset: true };
     const reader = new ChangeReader(history, since);
-    const changes: string[] = [];
+    let count = 0;
+    const take = (change: Change) => {
+      onChange(change);
+      return ++count < limit;
+    };
     const end = Math.min(until, since + PAGE_EVENTS_MAX);
     try {
-      while (reader.place < end && changes.length < limit) {
-        const step = reader.read(end, (_seq, json) => changes.push(json) < limit);
+      while (reader.place < end && count < limit) {
+        const step = reader.read(end, take);
         if (step === 'load') {
-          // What was told before the log lost the rest is a page of its own.
-          if ((await reader.load()) === 'gone') return pageBefore(changes, reader.place, until);
+          // What was passed on before the log lost the rest is a page of its own.
+          if ((await reader.load()) === 'gone') {
+            return count > 0
+              ? { nextSince: reader.place, isReset: false }
+              : { nextSince: until, isReset: true };
+          }
         } else {
           await new Promise(setImmediate);
         }
       }
-      return { changes, nextSince: reader.place, isReset: false };
+      return { nextSince: reader.place, isReset: false };
     } finally {
       reader.close();
     }
@@ -145,9 +159,4 @@ export class ChangeFeed {
   #isReached(seq: number): boolean {
     return seq < this.#options.progress.loadNextSeq();
   }
-}
-
-function pageBefore(changes: readonly string[], place: number, until: number): ChangePage {
-  if (changes.length > 0) return { changes, nextSince: place, isReset: false };
-  return { changes, nextSince: until, isReset: true };
 }

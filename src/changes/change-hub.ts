@@ -17,6 +17,8 @@
  */
 import type { AppliedWaiter, AppliedWatermark } from '../apply/applied-watermark.ts';
 import { within } from '../deadline.ts';
+import type { Change } from './change.ts';
+import { changeJson } from './change-json.ts';
 import { type ChangeHistory, ChangeReader } from './change-reader.ts';
 import type { FinalEvent, Follower } from './follower.ts';
 
@@ -28,9 +30,9 @@ const ROOM_MS_MAX = 50;
 
 export interface ChangeHubOptions {
   readonly history: ChangeHistory;
-  readonly applied: Pick<AppliedWatermark, 'seq' | 'whenApplied' | 'takeBack'>;
+  readonly applied: Pick<AppliedWatermark, 'seq' | 'whenApplied' | 'cancel'>;
   readonly heartbeatMs: number;
-  /** Told what a reading failed of; the followers concerned are ended. */
+  /** Called with the error of a failed read; the followers concerned are ended. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -106,8 +108,8 @@ export class ChangeHub {
           return;
         }
         let text = '';
-        const step = reader.read(goal, (seq, json) => {
-          text += message(seq, json);
+        const step = reader.read(goal, (change) => {
+          text += message(change);
           return true;
         });
         if (step === 'moved') follower.write(text, reader.place);
@@ -138,7 +140,7 @@ export class ChangeHub {
   #closeReader(): void {
     this.#reader?.close();
     this.#reader = undefined;
-    if (this.#waiter !== undefined) this.#options.applied.takeBack(this.#waiter);
+    if (this.#waiter !== undefined) this.#options.applied.cancel(this.#waiter);
     this.#waiter = undefined;
   }
 
@@ -167,8 +169,8 @@ export class ChangeHub {
       }
       const before = reader.place;
       let text = '';
-      const step = reader.read(until, (seq, json) => {
-        text += message(seq, json);
+      const step = reader.read(until, (change) => {
+        text += message(change);
         return true;
       });
       if (step === 'moved') restMs = this.#fanOut(text, before, reader.place);
@@ -209,8 +211,8 @@ export class ChangeHub {
   }
 }
 
-function message(seq: number, json: string): string {
-  return `data: ${json}\nid: ${seq}\n\n`;
+function message(change: Change): string {
+  return `data: ${changeJson(change)}\nid: ${change.seq}\n\n`;
 }
 
 function nextTurn(): Promise<void> {

@@ -4,15 +4,16 @@
  */
 import type { HistoryCursor, LogHistory } from '../log/event-log.ts';
 import type { HashKey } from '../threads/shared-memory.ts';
-import type { ChangeTeller } from './change-teller.ts';
+import type { Change } from './change.ts';
 import { EventBatch } from './event-batch.ts';
+import type { EventChanges } from './event-changes.ts';
 import type { RingHistory } from './ring-history.ts';
 
 /** What all readers share. */
 export interface ChangeHistory {
   readonly ring: RingHistory;
   readonly log: LogHistory;
-  readonly teller: ChangeTeller;
+  readonly changes: EventChanges;
   readonly batch: EventBatch;
   /** Of the ids in the store. */
   readonly hashKey: HashKey;
@@ -21,10 +22,10 @@ export interface ChangeHistory {
 export function changeHistory(
   ring: RingHistory,
   log: LogHistory,
-  teller: ChangeTeller,
+  changes: EventChanges,
   hashKey: HashKey,
 ): ChangeHistory {
-  return { ring, log, teller, batch: new EventBatch(), hashKey };
+  return { ring, log, changes, batch: new EventBatch(), hashKey };
 }
 
 /**
@@ -47,10 +48,11 @@ export class ChangeReader {
 
   /**
    * Passes the next events up to `until` (> place, applied), SLICE_EVENTS at the most, and hands each
-   * that changed something to `onChange`, until that returns false.
+   * that changed something to `onChange`, until that returns false. The change is overwritten by the
+   * next one: copy what you keep.
    */
-  read(until: number, onChange: (seq: number, json: string) => boolean): ReadStep {
-    const { ring, teller, batch, hashKey } = this.#history;
+  read(until: number, onChange: (change: Change) => boolean): ReadStep {
+    const { ring, changes, batch, hashKey } = this.#history;
     const from = this.place + 1;
     let count = ring.copy(from, until, batch);
     if (count > 0) this.close();
@@ -60,10 +62,10 @@ export class ChangeReader {
     }
     if (count === 0) return 'load';
     for (let i = 0; i < count; i++) {
-      const json = teller.tell(batch, i);
-      if (json === undefined) return i > 0 ? 'moved' : 'busy';
+      const result = changes.read(batch, i);
+      if (result === 'busy') return i > 0 ? 'moved' : 'busy';
       this.place = from + i;
-      if (json !== '' && !onChange(from + i, json)) break;
+      if (result === 'changed' && !onChange(changes.change)) break;
     }
     return 'moved';
   }

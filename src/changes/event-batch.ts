@@ -1,6 +1,6 @@
 /**
  * Events copied out of the history, in memory of the main thread's own: nobody else writes here.
- * One is shared by all readers, because a slice is copied and told in one step.
+ * One is shared by all readers, because a slice is copied and passed on in one step.
  */
 import {
   metaIdBytes,
@@ -14,7 +14,7 @@ import {
 import { hashId } from '../store/id-hash.ts';
 import type { HashKey } from '../threads/shared-memory.ts';
 
-/** Events told in one turn of the event loop at the most: about a millisecond's work. */
+/** Events passed on in one turn of the event loop at the most: about a millisecond's work. */
 export const SLICE_EVENTS = 512;
 
 export class EventBatch {

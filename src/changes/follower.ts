@@ -48,7 +48,7 @@ export interface FollowerOptions {
 }
 
 export class Follower {
-  /** Seq of the last event that was passed on this connection, told or not; 0 until it has begun. */
+  /** Seq of the last event that was passed on this connection, sent or not; 0 until it has begun. */
   place = 0;
   readonly #options: FollowerOptions;
   #isOpen = false;
@@ -64,7 +64,7 @@ export class Follower {
     const { response } = options;
     response.on('drain', () => {
       this.#stuckBeats = 0;
-      this.#tellRoom();
+      this.#notifyRoom();
     });
     response.once('close', () => this.#leave());
   }
@@ -94,7 +94,7 @@ export class Follower {
 
   /**
    * The same for who can't wait: a follower that has too much outstanding is dropped instead. What is
-   * written leaves for the kernel at the end of the turn, so this slice itself is not judged yet.
+   * written leaves for the kernel at the end of the turn, so this slice itself doesn't count yet.
    */
   push(events: Buffer | string, place: number): void {
     const { response, bufferBytesMax } = this.#options;
@@ -121,7 +121,7 @@ export class Follower {
     });
   }
 
-  /** Something to hear where nothing was told since the last beat; drops who has been stuck for long. */
+  /** Sends something if nothing was sent since the last beat; drops a client that is stuck for long. */
   beat(): void {
     if (!this.hasRoom) {
       if (++this.#stuckBeats >= STUCK_BEATS_MAX) this.end('dropped');
@@ -155,11 +155,11 @@ export class Follower {
   #leave(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    this.#tellRoom();
+    this.#notifyRoom();
     this.#options.onGone(this);
   }
 
-  #tellRoom(): void {
+  #notifyRoom(): void {
     this.#onRoom?.();
     this.#onRoom = undefined;
   }

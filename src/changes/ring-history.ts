@@ -17,18 +17,18 @@
  * may overtake and which itself may not overtake the store. So a slot written over is visible only
  * after a head that is at most UNPUBLISHED_MAX below it. The reader's loads are atomic and stay in
  * their order: if step 2 saw any word of the new slot, step 3 sees that head, and the copy is
- * discarded. That the seq of each slot must be the expected one is not needed for this: it tells the
+ * discarded. That the seq of each slot must be the expected one is not needed for this: it finds the
  * slots that never held an event of this seq (not used since the start).
  */
 import assert from 'node:assert/strict';
-import { BATCH_SLOTS_MAX } from '../log/batch.ts';
+import { FRAME_SLOTS_MAX } from '../log/frame-content.ts';
 import { COMMIT_HEAD, type CommitRing } from '../ring/commit-ring.ts';
 import type { LogProgress } from '../ring/progress.ts';
 import { SLOT_DOUBLES, SLOT_SEQ, SLOT_WORDS } from '../ring/slot.ts';
 import { type EventBatch, SLICE_EVENTS } from './event-batch.ts';
 
 /** Slots that the log thread writes at the most before it publishes the head behind them. */
-const UNPUBLISHED_MAX = BATCH_SLOTS_MAX;
+const UNPUBLISHED_MAX = FRAME_SLOTS_MAX;
 
 export class RingHistory {
   readonly #ring: CommitRing;

@@ -2,9 +2,9 @@
  * How far log and appliers are, as a checkpoint needs to know it: which events are committed, which
  * are applied. Checkpoint thread.
  */
-
-import { COMMIT_BELL_BACK, COMMIT_HEAD, CommitRing } from '../ring/commit-ring.ts';
-import { LogProgress, type Progress, seqAtCursor } from '../ring/progress.ts';
+import { appliedBefore } from '../ring/applied-before.ts';
+import { COMMIT_BELL_BACK, CommitRing } from '../ring/commit-ring.ts';
+import { LogProgress } from '../ring/progress.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 
 /** Appliers are never behind by more than a ring: one that takes this long stands still. */
@@ -33,15 +33,12 @@ export class AppliedEvents {
 
   /** Seq of the next event to be committed. */
   nextSeq(): number {
-    return this.#known().nextSeq;
+    return known(this.#progress.loadPlace()?.nextSeq);
   }
 
   /** The lowest seq that some applier may not have applied yet. */
   appliedBefore(): number {
-    const known = this.#known();
-    // The cursors are read after the record: they only go up, so the seq is one that was applied.
-    const head = Atomics.load(this.#ring.cursors, COMMIT_HEAD);
-    return seqAtCursor(known, (head - this.#ring.backlog(head)) | 0);
+    return known(appliedBefore(this.#progress, this.#ring));
   }
 
   /**
@@ -59,10 +56,9 @@ export class AppliedEvents {
       this.#wait(this.#ring, bell, LOOK_EVERY_MS);
     }
   }
+}
 
-  #known(): Progress {
-    const known = this.#progress.load();
-    if (known === undefined) throw new Error('a checkpoint before the log was opened');
-    return known;
-  }
+function known(seq: number | undefined): number {
+  if (seq === undefined) throw new Error('a checkpoint before the log was opened');
+  return seq;
 }

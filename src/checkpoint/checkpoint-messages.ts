@@ -12,22 +12,42 @@ export interface CheckpointThreadData {
   /** The data folder that both lie in, where it is held and looked after. */
   readonly held?: HeldFolder | undefined;
   readonly retention: LogRetention;
-  /** Checkpoints known to be damaged. */
-  readonly damaged: readonly number[];
-  /** Whether to go slowly for the sake of the traffic. */
+  /** Names of what is known to be damaged. */
+  readonly damaged: readonly string[];
+  /** Parts that start the replay before this seq are written anew. */
+  readonly goal: number;
+  /** All events before it are covered by what the service was started from, or by parts. */
+  readonly coveredSeq: number;
+  /** CHECKPOINT_EVERY. */
+  readonly everyBytes: number;
+  /** How fast the log grows. */
+  readonly logBytesPerSecond: number;
+  /** How fast the last round was while it worked; `undefined` = not known yet. */
+  readonly bytesPerSecond: number | undefined;
+  /** Whether to go no faster than needed, for the sake of the traffic. */
   readonly isPaced: boolean;
   /** One Int32; 1 = give it up, and notify. */
   readonly cancel: SharedArrayBuffer;
 }
 
-/** What a checkpoint's thread tells the main thread, once. */
+/** What a checkpoint's thread tells the main thread: of each part, and once how it ended. */
 export type CheckpointMessage =
+  | {
+      readonly type: 'part';
+      readonly name: string;
+      /** Seq from which a start would replay now. */
+      readonly replayFrom: number;
+    }
   | {
       readonly type: 'checkpoint';
       readonly replayFrom: number;
+      /** Parts written, windows among them. */
+      readonly parts: number;
       readonly entries: number;
       readonly bytes: number;
       readonly durationMs: number;
+      /** While it worked. */
+      readonly bytesPerSecond: number;
       readonly removed: Removed;
     }
   | { readonly type: 'cancelled' }

@@ -1,19 +1,39 @@
 /**
- * Decides when checkpoints are taken (by log written, and at a clean stop) and runs them, one at a
- * time, in a thread of their own. A checkpoint that fails costs nothing but the longer replay, and
- * is tried again. Main thread.
+ * Decides when parts of the checkpoint are written anew (by the log behind them, and at a clean stop)
+ * and has that done, one round at a time, in a thread of its own. A round that fails, or is given up,
+ * costs nothing but the longer replay: what it finished counts, and the next one goes on with the rest.
+ * Main thread.
+ *
+ * When: a round begins when CHECKPOINT_EVERY would be exceeded before it could be done, and writes the
+ * parts with at least half of that behind them. So parts that were written one after the other come due
+ * one after the other; and each is written once for 0.5 to 1 times CHECKPOINT_EVERY of log.
  */
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import type { HeldFolder } from '../log/held-files.ts';
 import { LogProgress } from '../ring/progress.ts';
 import { SLOT_BYTES } from '../ring/slot.ts';
+import { ENTRY_BYTES, SHARD_USED } from '../store/shard.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 import type { CheckpointMessage, CheckpointThreadData } from './checkpoint-messages.ts';
+import { LogRate } from './log-rate.ts';
 import type { LogRetention } from './retention.ts';
 
 const LOOK_EVERY_MS = 250;
 const RETRY_AFTER_MS = 10_000;
+/** A round begins with this much of CHECKPOINT_EVERY behind the furthest part, however fast it is. */
+const DUE_SHARE = 0.75;
+/** Parts that have less than this share of it behind them are left as they are. */
+const STALE_SHARE = 0.5;
+/** What is thought of the disk until it is known, bytes in a second. */
+const SPEED_DEFAULT = 100e6;
+/** A round works at least as long as it rests when it must. */
+const ROUND_SHARE = 0.5;
+/** The bound counts as missed beyond this, and is reported that often. */
+const MISSED_SHARE = 1.5;
+const MISSED_EVERY_MS = 60_000;
+/** A goal that every part is behind. */
+const FORCED = Number.POSITIVE_INFINITY;
 
 export interface CheckpointerOptions {
   readonly memory: SharedMemory;
@@ -21,7 +41,7 @@ export interface CheckpointerOptions {
   readonly logFolder: string;
   /** The data folder that both lie in. */
   readonly held?: HeldFolder;
-  /** Log written between two checkpoints. */
+  /** Log written between two states of a part. */
   readonly everyBytes: number;
   readonly retention: LogRetention;
   readonly logger: Logger;
@@ -32,12 +52,18 @@ const ENTRY = new URL('../../workers/checkpoint.ts', import.meta.url);
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
   readonly #progress: LogProgress;
-  #damaged: number[] = [];
+  readonly #rate = new LogRate();
+  #damaged: string[] = [];
   #look: NodeJS.Timeout | undefined;
-  /** Seq up to which the last good checkpoint goes. */
+  /** A start would replay from this seq. */
   #coveredSeq = 1;
+  /** The store came from files that the next start had better not read again. */
+  #isConverting = false;
   #running: { readonly cancel: Int32Array; readonly ended: Promise<boolean> } | undefined;
   #notBeforeMs = 0;
+  #missedMs = Number.NEGATIVE_INFINITY;
+  /** Of the last round, while it worked. */
+  #bytesPerSecond: number | undefined;
   #taken = 0;
 
   constructor(options: CheckpointerOptions) {
@@ -45,28 +71,58 @@ export class Checkpointer {
     this.#progress = new LogProgress(options.memory.progress);
   }
 
-  /** Checkpoints taken since the start. */
+  /** Rounds finished since the start. */
   get taken(): number {
     return this.#taken;
   }
 
-  /** The start found this one damaged. */
-  noteDamaged(replayFrom: number): void {
-    this.#damaged.push(replayFrom);
+  /** Events that a start would have to replay now. */
+  get unsavedEvents(): number {
+    return (this.#progress.load()?.nextSeq ?? 1) - this.#coveredSeq;
   }
 
-  /** The log is open; the store was restored from a checkpoint before `replayFrom`. */
-  start(replayFrom: number): void {
+  /** The start found the part, windows or checkpoint of this name damaged. */
+  noteDamaged(name: string): void {
+    this.#damaged.push(name);
+  }
+
+  /**
+   * The log is open; the store was restored so that replay started at `replayFrom`, and `isConverting`
+   * if that took reading files of an older form, another key or number of shards.
+   */
+  start(replayFrom: number, isConverting = false): void {
     this.#coveredSeq = replayFrom;
+    this.#isConverting = isConverting;
     this.#look = setInterval(() => this.#takeIfDue(), LOOK_EVERY_MS).unref();
   }
 
-  /** Takes one now, at full speed or paced; unless forced, only of something new. False if it failed. */
+  /**
+   * Writes all parts that are not of this moment, at full speed or paced; if forced, whatever is there.
+   * False if that failed or was given up; then what was finished counts all the same.
+   */
   async take(isPaced: boolean, isForced = false): Promise<boolean> {
     while (this.#running !== undefined) await this.#running.ended;
-    if (!isForced && this.#unsavedEvents() <= 0) return true;
+    if (!isForced && this.unsavedEvents <= 0 && !this.#isConverting) return true;
+    return await this.#begin(isPaced, isForced ? FORCED : this.#progress.loadNextSeq());
+  }
+
+  /** Takes no more by itself, and gives up a round that is under way. */
+  async stop(): Promise<void> {
+    clearInterval(this.#look);
+    await this.cancel();
+  }
+
+  /** Gives up the round that is under way; the parts that it finished stay. */
+  async cancel(): Promise<void> {
+    if (this.#running === undefined) return;
+    Atomics.store(this.#running.cancel, 0, 1);
+    Atomics.notify(this.#running.cancel, 0);
+    await this.#running.ended;
+  }
+
+  async #begin(isPaced: boolean, goal: number): Promise<boolean> {
     const cancel = new Int32Array(new SharedArrayBuffer(4));
-    const ended = this.#run(cancel, isPaced);
+    const ended = this.#run(cancel, isPaced, goal);
     this.#running = { cancel, ended };
     try {
       return await ended;
@@ -75,32 +131,48 @@ export class Checkpointer {
     }
   }
 
-  /** Takes no more by itself, and gives up a paced one that is under way. */
-  async stop(): Promise<void> {
-    clearInterval(this.#look);
-    await this.cancel();
-  }
-
-  /** Gives up the one that is under way. */
-  async cancel(): Promise<void> {
-    if (this.#running === undefined) return;
-    Atomics.store(this.#running.cancel, 0, 1);
-    Atomics.notify(this.#running.cancel, 0);
-    await this.#running.ended;
-  }
-
-  #unsavedEvents(): number {
-    return (this.#progress.load()?.nextSeq ?? 1) - this.#coveredSeq;
-  }
-
   #takeIfDue(): void {
+    const { everyBytes } = this.#options;
+    const nextSeq = this.#progress.loadNextSeq();
+    this.#rate.note(nextSeq, performance.now());
+    const behindBytes = this.unsavedEvents * SLOT_BYTES;
+    this.#reportMissed(behindBytes);
     if (this.#running !== undefined || performance.now() < this.#notBeforeMs) return;
-    if (this.#unsavedEvents() * SLOT_BYTES < this.#options.everyBytes) return;
-    void this.take(true);
+    if (this.#isConverting) {
+      void this.#begin(true, nextSeq);
+      return;
+    }
+    const staleBytes = everyBytes * STALE_SHARE;
+    if (behindBytes < staleBytes) return;
+    const dueBytes = everyBytes - this.#rate.bytesPerSecond * this.#roundSeconds;
+    if (behindBytes < Math.min(dueBytes, everyBytes * DUE_SHARE)) return;
+    void this.#begin(true, nextSeq - Math.floor(staleBytes / SLOT_BYTES));
   }
 
-  async #run(cancel: Int32Array, isPaced: boolean): Promise<boolean> {
-    const { memory, folder, logFolder, held, retention, logger } = this.#options;
+  /** How long a round over all parts takes when it must. */
+  get #roundSeconds(): number {
+    const bytesPerSecond = (this.#bytesPerSecond ?? SPEED_DEFAULT) * ROUND_SHARE;
+    let entries = 0;
+    for (const shard of this.#options.memory.shards) {
+      entries += Atomics.load(new Int32Array(shard, 0, SHARD_USED + 1), SHARD_USED);
+    }
+    return (entries * ENTRY_BYTES) / bytesPerSecond;
+  }
+
+  #reportMissed(behindBytes: number): void {
+    const { everyBytes, logger } = this.#options;
+    if (behindBytes < everyBytes * MISSED_SHARE) return;
+    if (performance.now() - this.#missedMs < MISSED_EVERY_MS) return;
+    this.#missedMs = performance.now();
+    const logBytesPerSecond = Math.round(this.#rate.bytesPerSecond);
+    logger.warn(
+      { behindBytes, everyBytes, logBytesPerSecond, roundSeconds: this.#roundSeconds },
+      'checkpoints: more log behind them than CHECKPOINT_EVERY; a start now would replay it',
+    );
+  }
+
+  async #run(cancel: Int32Array, isPaced: boolean, goal: number): Promise<boolean> {
+    const { memory, folder, logFolder, held, everyBytes, retention, logger } = this.#options;
     const workerData: CheckpointThreadData = {
       memory,
       folder,
@@ -108,18 +180,28 @@ export class Checkpointer {
       held,
       retention,
       damaged: this.#damaged,
+      goal,
+      coveredSeq: this.#coveredSeq,
+      everyBytes,
+      logBytesPerSecond: this.#rate.bytesPerSecond,
+      bytesPerSecond: this.#bytesPerSecond,
       isPaced,
       cancel: cancel.buffer as SharedArrayBuffer,
     };
-    const message = await runThread(workerData);
+    const message = await runThread(workerData, ({ name, replayFrom }) => {
+      this.#coveredSeq = replayFrom;
+      // It was replaced.
+      this.#damaged = this.#damaged.filter((damaged) => damaged !== name);
+    });
     if (message.type === 'checkpoint') {
       const { type: _, ...done } = message;
       this.#coveredSeq = message.replayFrom;
-      this.#damaged = this.#damaged.filter((seq) => seq !== message.replayFrom);
+      this.#isConverting = false;
+      this.#bytesPerSecond = message.bytesPerSecond;
       this.#taken++;
       logger.info(
         done,
-        `checkpoint: ${message.entries} products, replay from ${message.replayFrom}`,
+        `checkpoint: ${message.entries} products in ${message.parts} parts, replay from ${message.replayFrom}`,
       );
       const { futureSegments = 0 } = message.removed;
       if (futureSegments > 0) {
@@ -139,10 +221,19 @@ export class Checkpointer {
   }
 }
 
-function runThread(workerData: CheckpointThreadData): Promise<CheckpointMessage> {
+type PartMessage = Extract<CheckpointMessage, { type: 'part' }>;
+type EndMessage = Exclude<CheckpointMessage, { type: 'part' }>;
+
+function runThread(
+  workerData: CheckpointThreadData,
+  onPart: (part: PartMessage) => void,
+): Promise<EndMessage> {
   return new Promise((resolve) => {
-    const worker = new Worker(ENTRY, { workerData });
-    worker.once('message', resolve);
+    const worker = new Worker(ENTRY, { workerData, name: 'checkpoint' });
+    worker.on('message', (message: CheckpointMessage) => {
+      if (message.type === 'part') onPart(message);
+      else resolve(message);
+    });
     worker.once('error', (error) => resolve({ type: 'failed', reason: String(error) }));
     worker.once('exit', (code) =>
       resolve({ type: 'failed', reason: `its thread exited with code ${code}` }),

@@ -1,9 +1,11 @@
 /**
- * A checkpoint on disk, format version 1: a folder named by the seq from which replay must start.
- * The only code that packs and checks its files. Any thread; pure.
+ * What a checkpoint holds beside the products (part-format.ts has those): a folder named by the seq from
+ * which replay must start. And a whole checkpoint of format version 1, which had the products too and is
+ * only read any more. The only code that packs and checks their files. Any thread; pure.
  *
- *   checkpoint/0000000000001234/   (…1234.tmp while it is written, …1234.old while it is removed)
- *     shard-0000.ckp …             one file for each shard of the process that wrote it
+ *   checkpoint/windows-0000000000001234/   (….tmp while it is written, ….old while it is removed)
+ *   checkpoint/0000000000001234/           the same with products
+ *     shard-0000.ckp …             one file for each shard of the process that wrote it; format 1
  *     dedupe.ckp                   keys of events before the replay seq (dedupe/dedupe-window.ts)
  *     receipts.ckp                 receipts of batches (dedupe/receipt-window.ts)
  *     outcomes.ckp                 what became of the last events (outcome/outcome-window.ts)
@@ -40,10 +42,11 @@ export const MANIFEST_NAME = 'manifest.json';
 
 const MAGIC = Buffer.from('PSVCCKP\n', 'latin1');
 const NAME_DIGITS = 16;
+const WINDOWS_PREFIX = 'windows-';
 const TEMPORARY_SUFFIX = '.tmp';
 const REMOVED_SUFFIX = '.old';
 
-/** `0000000000001234` for 1234. */
+/** `0000000000001234` for 1234: a whole checkpoint of format 1. */
 export function checkpointName(replayFrom: number): string {
   return String(replayFrom).padStart(NAME_DIGITS, '0');
 }
@@ -55,18 +58,30 @@ export function parseCheckpointName(name: string): number | undefined {
   return Number.isSafeInteger(seq) && seq >= 1 ? seq : undefined;
 }
 
-export function temporaryName(replayFrom: number): string {
-  return checkpointName(replayFrom) + TEMPORARY_SUFFIX;
+/** `windows-0000000000001234` for 1234. */
+export function windowsName(replayFrom: number): string {
+  return WINDOWS_PREFIX + checkpointName(replayFrom);
 }
 
-/** What a checkpoint is called while it is removed. */
-export function removedName(replayFrom: number): string {
-  return checkpointName(replayFrom) + REMOVED_SUFFIX;
+/** The same for windows. */
+export function parseWindowsName(name: string): number | undefined {
+  const rest = name.startsWith(WINDOWS_PREFIX) ? name.slice(WINDOWS_PREFIX.length) : '';
+  return parseCheckpointName(rest);
 }
 
-/** Whether a folder is a checkpoint that was never finished, or one that was being removed. */
+/** What the folder `name` is called while it is written. */
+export function temporaryName(name: string): string {
+  return name + TEMPORARY_SUFFIX;
+}
+
+/** What the folder `name` is called while it is removed. */
+export function removedName(name: string): string {
+  return name + REMOVED_SUFFIX;
+}
+
+/** Whether a folder is one of these that was never finished, or that was being removed. */
 export function isTemporaryCheckpoint(name: string): boolean {
-  return /^\d{16}\.(tmp|old)$/.test(name);
+  return /^(windows-)?\d{16}\.(tmp|old)$/.test(name);
 }
 
 export function shardFileName(shard: number): string {

@@ -1,6 +1,6 @@
 /**
- * Reads checkpoints back: finds the newest one that proves whole, and hands out its entries.
- * Writes nothing. Log thread at start, the checkpoint's thread; also the command-line tools.
+ * Reads windows, and whole checkpoints of format 1, back: checks them to the last byte, and hands out
+ * what is in them. Writes nothing. Log thread at start, the checkpoint's thread; also the tools.
  */
 import { join } from 'node:path';
 import type { FileSystem } from '../log/file-system.ts';
@@ -20,6 +20,7 @@ import {
   type ManifestFile,
   OUTCOMES_KIND,
   parseCheckpointName,
+  parseWindowsName,
   RECEIPTS_KIND,
   unpackManifest,
 } from './format.ts';
@@ -76,13 +77,26 @@ export function listCheckpoints(files: FileSystem, folder: string): number[] {
     .sort((a, b) => b - a);
 }
 
-/** Checks every byte of one checkpoint; returns it, or the first fault found. */
+/** The windows in `folder`, newest first, by name. */
+export function listWindows(files: FileSystem, folder: string): number[] {
+  return files
+    .list(folder)
+    .map(parseWindowsName)
+    .filter((seq) => seq !== undefined)
+    .sort((a, b) => b - a);
+}
+
+/**
+ * Checks every byte of one checkpoint, or, under their `name`, of windows; returns it, or the first
+ * fault found.
+ */
 export function checkCheckpoint(
   files: FileSystem,
   folder: string,
   replayFrom: number,
+  name = checkpointName(replayFrom),
 ): ValidCheckpoint | CheckpointFault {
-  const path = join(folder, checkpointName(replayFrom));
+  const path = join(folder, name);
   const manifest = readManifest(files, path, replayFrom);
   if ('reason' in manifest) return manifest;
   const fault = readFiles(files, path, manifest, () => undefined);

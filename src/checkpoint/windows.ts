@@ -2,20 +2,25 @@
  * The windows on the last events in a checkpoint: which keys are known (dedupe.ckp), the receipts of
  * batches (receipts.ckp) and what became of events (outcomes.ckp). Writing and reading; checkpoint thread, log thread at start, tools.
  *
- * Keys: those of events before the replay seq. The replay adds the others from the log.
+ * Keys: those of events before the windows' replay seq. The replay adds the others from the log; so it
+ * starts no later than there, as if they were one more shard.
  *
- * Receipts: all that there are. Those that the log has behind the replay seq, too, it brings again,
+ * Receipts: all that there are. Those that the log has from the windows' replay seq on, it brings again,
  * in order. They are in the window before the appliers see anything of their batch, so none before
- * the replay seq is missing; and before `end` below is taken, so that the log must reach up to them.
+ * that seq is missing; and before `end` below is taken, so that the log must reach up to them.
  *
- * Outcomes, and why they come last, after all shards: an entry that was copied may hold events from
- * the replay seq on, and those before it in the entry's product can't be judged again at the replay.
- * So first `end` is taken, the next seq: no entry that was copied holds an event behind it. Then the
+ * Outcomes: an entry that was copied may hold events from its part's replay seq on, and those before it
+ * in the entry's product can't be judged again at the replay; nor can those before the replay seq, which
+ * are not replayed to this shard. So the outcomes of all events up to the last one that any entry of any
+ * part may hold are kept, in pieces that follow each other: here all that the window holds, and in each
+ * part those of the events since the piece before. A piece is copied when the entries of its part are:
+ * first `end` is taken, the next seq: no entry that was copied holds an event behind it. Then the
  * appliers' passing it is waited for: from then on the outcomes of all events before `end` are final,
- * and they are copied, those of the last events that the window holds. At the start
- *  1. an event before `end` has the outcome that is told here, whatever the replay made of it;
- *  2. one from `end` on is judged anew, by the state that it met the first time, and so in the same
+ * and they are copied. At the start
+ *  1. an event that a piece tells of has the outcome that is told there, whatever the replay made of it;
+ *  2. one behind all pieces is judged anew, by the state that it met the first time, and so in the same
  *     way: its product's entry is older, and every event in between is replayed in order.
+ * A piece in a part that is damaged is lost: what it alone told of is not known any more (`expired`).
  */
 import {
   DEDUPE_ENTRY_BYTES,
@@ -46,7 +51,7 @@ const FRAME_BYTES = FRAME_SLOTS * SLOT_BYTES;
 export interface CheckpointWindows {
   readonly dedupe: DedupeWindow;
   /** `undefined` = none are known. */
-  readonly receipts: ReceiptWindow | undefined;
+  readonly receipts: Pick<ReceiptWindow, 'all'> | undefined;
   /** `undefined` = none are known. */
   readonly outcomes: OutcomesSource | undefined;
 }
@@ -74,7 +79,7 @@ export function writeWindows(
   return {
     dedupe: writeKeys(file, dedupe, replayFrom),
     receipts: receipts === undefined ? undefined : writeReceipts(file, receipts),
-    outcomes: outcomes === undefined ? undefined : writeOutcomes(file, copyOutcomes(outcomes)),
+    outcomes: outcomes === undefined ? undefined : writeOutcomes(file, copyOutcomes(outcomes, 1)),
   };
 }
 
@@ -89,7 +94,7 @@ function writeKeys(file: FrameFileOptions, window: DedupeWindow, replayFrom: num
   });
 }
 
-function writeReceipts(file: FrameFileOptions, window: ReceiptWindow): ManifestFile {
+function writeReceipts(file: FrameFileOptions, window: Pick<ReceiptWindow, 'all'>): ManifestFile {
   const memory = new ArrayBuffer(FRAME_HEADER_BYTES + FRAME_BYTES);
   const frame = Buffer.from(memory);
   return writeFrameFile(file, RECEIPTS_FILE_NAME, RECEIPTS_KIND, (append) => {
@@ -104,11 +109,12 @@ function writeReceipts(file: FrameFileOptions, window: ReceiptWindow): ManifestF
   });
 }
 
-function copyOutcomes(source: OutcomesSource): KnownOutcomes {
+/** The outcomes of all events from `least` on that the window holds. Throws what the wait throws. */
+export function copyOutcomes(source: OutcomesSource, least: number): KnownOutcomes {
   const { window } = source;
   const end = source.nextSeq();
   source.waitUntilApplied(end);
-  const from = Math.max(1, end - window.capacity);
+  const from = Math.min(end, Math.max(least, end - window.capacity));
   const bytes = Uint8Array.from({ length: end - from }, (_, i) => window.load(from + i));
   // Read after the bytes: an event that overwrites one was committed before it was applied.
   const firstSeq = Math.min(end, Math.max(from, source.nextSeq() - window.capacity));

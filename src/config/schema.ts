@@ -153,7 +153,7 @@ export const ConfigSchema = Type.Object({
     minimum: 128,
     maximum: 256 * MB,
     description:
-      'Largest batch that is taken whole or not at all, decoded; it may take up to four times that in memory while it is judged. Batches with on_error=continue may be of any length',
+      'Largest batch that is taken whole or not at all, decoded; it may take up to four times that in memory while it is validated. Batches with on_error=continue may be of any length',
   }),
   batchesMax: integer({
     env: 'BATCH_CONCURRENCY',
@@ -242,14 +242,16 @@ export const ConfigSchema = Type.Object({
     defaultText: '256MB',
     minimum: MB,
     maximum: 1_024 * GB,
-    description: 'Log written between two checkpoints, which bounds what a start has to replay',
+    description:
+      'Log behind the oldest part of the checkpoint at the most, as long as the disk can keep up; it bounds what a start has to replay',
   }),
   logRetention: text({
     env: 'LOG_RETENTION',
     defaultText: '1GB',
     pattern: '^(0|[1-9][0-9]{0,14})([KMGT]i?B|B|ms|s|m|h)$',
     allowedText: 'a size like 1GB, or an age like 24h',
-    description: 'How much log is kept behind the last two checkpoints, which need none of it',
+    description:
+      'How much log is kept that the last two states of each part of the checkpoint do not need',
   }),
   diskReserveBytes: bytes({
     env: 'DISK_RESERVE',

@@ -16,8 +16,8 @@
  *         60  CRC-32       u32  of these bytes of the body
  *         64  state        u32  RECEIPT_OPEN, _FROZEN, _ENDED or _COMPLETE
  *         68  zero         u32
- *         72  rejected     f64  of these events, those that were not taken
- *         80  first seq    f64  lowest and highest of those taken, as far as known by then; 0 = none
+ *         72  rejected     f64  of these events, those that were not accepted
+ *         80  first seq    f64  lowest and highest of those accepted, as far as known by then; 0 = none
  *         88  last seq     f64
  *         96  zeros
  *
@@ -34,7 +34,7 @@
  *  2. Events follow, and an open receipt behind every RECEIPT_EVENTS of them. A crash in between: the
  *     newest receipt says `events`; a repetition passes over these, if their bytes are the same, and
  *     the next ones are found by their own keys. When so many keyed events came since that the window
- *     has forgotten some behind `since`, it can't be told which were taken: it is refused, whole.
+ *     has forgotten some behind `since`, it is not known which were accepted: it is refused, whole.
  *  3. When everything is settled, the last receipt: complete, or ended where the body was cut. A crash
  *     before that: as in 2, and the repetition writes it.
  *  4. A repetition that goes on begins with an open receipt of its own (an ended one must not stay the
@@ -46,6 +46,7 @@
  */
 import assert from 'node:assert/strict';
 import {
+  KEY_WORDS,
   KIND_BATCH_RECEIPT,
   SLOT_DOUBLES,
   SLOT_EXPECTED_SEQ,
@@ -63,12 +64,11 @@ import {
 const EVENTS = SLOT_PRICE;
 const BODY_BYTES = SLOT_STOCK;
 const SINCE = SLOT_EXPECTED_SEQ;
-const CRC = SLOT_FINGERPRINT + 3;
+const CRC = SLOT_FINGERPRINT + KEY_WORDS;
 const STATE = 16;
 const REJECTED = 9;
 const FIRST_SEQ = 10;
 const LAST_SEQ = 11;
-const KEY_WORDS = 3;
 
 export const RECEIPT_OPEN = 1;
 export const RECEIPT_ENDED = 2;
@@ -142,6 +142,17 @@ export function receiptIn({ words, doubles }: SlotViews, index: number): BatchRe
     firstSeq: doubles[d + FIRST_SEQ] as number,
     lastSeq: doubles[d + LAST_SEQ] as number,
   };
+}
+
+/**
+ * Makes the receipt in the slot, but a frozen one, an open one: there may be more events of its batch
+ * behind it, whatever it says.
+ */
+export function reopenReceipt({ words, doubles }: SlotViews, index: number): void {
+  const state = index * SLOT_WORDS + STATE;
+  if (words[state] === RECEIPT_OPEN || words[state] === RECEIPT_FROZEN) return;
+  words[state] = RECEIPT_OPEN;
+  doubles[index * SLOT_DOUBLES + SINCE] = 0;
 }
 
 /** Whether the slot is a receipt. */

@@ -13,30 +13,30 @@
  *
  * Positions count modulo 2^32. Empty: oldest = added. Full: added − oldest = capacity; then the
  * oldest entry makes room. Seqs rise with the positions. The capacity is a power of two that holds
- * DEDUPE_WINDOW entries and a batch besides: 32 bytes for each of its entries in all, 32 MiB for
+ * DEDUPE_WINDOW entries and a frame's besides: 32 bytes for each of its entries in all, 32 MiB for
  * the default window of a million.
  *
  * The index (open addressing, linear probing, at most half full, deletion by backward shift) is
- * derived from the entries. It is hashed with this start's key: keys come from outside.
+ * derived from the entries. It is hashed with the data folder's key: keys come from outside.
  *
- * A death of the log thread. Entries are added when a batch is numbered, so that it may hold a key
- * twice, and the batch may never be committed. Its successor numbers those events again, perhaps in
+ * A death of the log thread. Entries are added when a frame is numbered, so that it may hold a key
+ * twice, and the frame may never be committed. Its successor numbers those events again, perhaps in
  * another order. So it first takes back every entry with a seq that is not committed (they are the
  * newest), and makes the index anew, whatever half-done change it finds there. Entries that had to
- * make room for those are gone; therefore there is room for a batch besides the window.
+ * make room for those are gone; therefore there is room for a frame besides the window.
  */
 import assert from 'node:assert/strict';
 import { nextPowerOfTwo } from '../ring/intake-ring.ts';
+import { KEY_WORDS } from '../ring/slot.ts';
 import { hashId } from '../store/id-hash.ts';
 import type { HashKey } from '../threads/shared-memory.ts';
 
-/** Entries that a successor takes back at the most: those of one batch. */
+/** Entries that a successor takes back at the most: those of one frame. */
 export const UNCOMMITTED_MAX = 8192;
 
 export const DEDUPE_ENTRY_BYTES = 24;
 export const DEDUPE_ENTRY_WORDS = DEDUPE_ENTRY_BYTES / 4;
-const KEY_WORDS = 3;
-const CONTENT = 3;
+const CONTENT = KEY_WORDS;
 const SEQ = 4;
 
 const LINE_WORDS = 16;

@@ -1,7 +1,7 @@
 /**
  * The newest receipt of each of the last batches that came under a key (batch-receipt.ts), in shared
- * memory. The log thread writes, once a receipt is committed and before the main thread is told of
- * it; the main thread looks a key up before it takes a batch; the checkpoint's thread copies them.
+ * memory. The log thread writes, once a receipt is committed and before the main thread is notified of
+ * it; the main thread looks a key up before it accepts a batch; the checkpoint's thread copies them.
  *
  *   places: byte  0  version  i32  odd while the log thread is writing
  *                64  receipts capacity × 128 B, as in their slots; all zeros = none
@@ -17,14 +17,13 @@
  */
 import assert from 'node:assert/strict';
 import { nextPowerOfTwo } from '../ring/intake-ring.ts';
-import { SLOT_BYTES, SLOT_FINGERPRINT, SLOT_WORDS, SlotViews } from '../ring/slot.ts';
+import { KEY_WORDS, SLOT_BYTES, SLOT_FINGERPRINT, SLOT_WORDS, SlotViews } from '../ring/slot.ts';
 import type { HashKey, ReceiptMemory } from '../threads/shared-memory.ts';
 import { type BatchReceipt, isReceipt, receiptIn } from './batch-receipt.ts';
 import { DedupeWindow, KEY_UNKNOWN } from './dedupe-window.ts';
 
 const VERSION = 0;
 const PLACES_BYTE = 64;
-const KEY_WORDS = 3;
 const READ_TRIES = 1000;
 
 /** Batches that are remembered, whatever DEDUPE_WINDOW is. */
@@ -137,7 +136,7 @@ export class ReceiptWindow {
     Atomics.wait(this.#version, VERSION, Atomics.load(this.#version, VERSION), 1);
   }
 
-  /** Copies the place that `find` tells; false when no copy could be made in one state. */
+  /** Copies the place that `find` returns; false when no copy could be made in one state. */
   #read(find: () => number): boolean {
     for (let tries = 0; tries < READ_TRIES; tries++) {
       const before = Atomics.load(this.#version, VERSION);

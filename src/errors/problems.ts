@@ -20,7 +20,7 @@ export const PROBLEMS = {
   'empty-body': {
     status: 400,
     title: 'Empty body',
-    detail: 'The request needs a JSON body, and none came.',
+    detail: 'The request needs a JSON body, but it has no body.',
   },
   'invalid-encoding': {
     status: 400,
@@ -80,7 +80,7 @@ export const PROBLEMS = {
   'not-acceptable': {
     status: 406,
     title: 'Not acceptable',
-    detail: 'This path has none of the forms that the Accept header takes.',
+    detail: 'This path has no representation that the Accept header takes.',
   },
   'request-timeout': {
     status: 408,
@@ -90,7 +90,7 @@ export const PROBLEMS = {
   'precondition-failed': {
     status: 412,
     title: 'Precondition failed',
-    detail: 'The product is not as If-Match or If-None-Match asks for.',
+    detail: 'The product does not meet the condition in If-Match or If-None-Match.',
   },
   'idempotency-in-progress': {
     status: 409,
@@ -121,12 +121,12 @@ export const PROBLEMS = {
   'expectation-failed': {
     status: 417,
     title: 'Expectation failed',
-    detail: 'The only expectation this service meets is 100-continue.',
+    detail: 'The only expectation that this service supports is 100-continue.',
   },
   'idempotency-conflict': {
     status: 422,
     title: 'Idempotency conflict',
-    detail: 'Another event came before under this key; a key belongs to one content only.',
+    detail: 'Another event came earlier with this key; a key belongs to one content only.',
   },
   'headers-too-large': {
     status: 431,
@@ -138,9 +138,9 @@ export const PROBLEMS = {
     title: 'Internal error',
     detail: 'The service failed to answer; quote instance when you report this.',
   },
-  'event-set-aside': {
+  'event-dead': {
     status: 500,
-    title: 'Event set aside',
+    title: 'Event dead',
     detail: 'The event is durable, but it could not be applied.',
   },
   'queue-full': {
@@ -195,7 +195,7 @@ export interface BodyFault {
 
 /**
  * - `none`: the event, or batch, was not applied and will not be.
- * - `unknown`: a failing disk had been given it, or a part of it.
+ * - `unknown`: it, or a part of it, had been handed to a disk that failed.
  * - `partial`: of a batch, the events that the answer counts were taken and the others will not be.
  */
 export type Outcome = 'none' | 'unknown' | 'partial';

@@ -1,5 +1,5 @@
 /**
- * Ajv as this service wants it: one instance, which compiles for Fastify and for routes that judge
+ * Ajv as this service wants it: one instance, which compiles for Fastify and for routes that validate
  * by themselves. Main thread.
  */
 import { Ajv } from 'ajv';
@@ -15,7 +15,7 @@ export const ajvOptions = {
     removeAdditional: false,
     useDefaults: false,
     allErrors: true,
-    // The schemas are constants; test/http/judged-schemas.test.ts holds them to the meta-schema, which
+    // The schemas are constants; test/event/valid-schemas.test.ts holds them to the meta-schema, which
     // takes longer to compile than all of them.
     validateSchema: false,
     allowUnionTypes: true,

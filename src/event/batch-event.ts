@@ -8,15 +8,15 @@ import { ajv } from './ajv.ts';
 import { eventFaults } from './event-faults.ts';
 import { eventTimeMs } from './event-time.ts';
 import { futureFault, isTooFarAhead } from './event-time-faults.ts';
-import { type JudgedEvent, partialEvent, partialFaults, setsField } from './partial-event.ts';
+import { partialEvent, partialFaults, setsField, type ValidatedEvent } from './partial-event.ts';
 import { productEventBody } from './product-event-body.ts';
 
-/** The judge of a batch's events, by the rules of one configuration. */
+/** Validates a batch's events by the rules of one configuration. */
 export interface BatchEvents {
   /** The least stock that they may set. */
   readonly stockMin: number;
-  /** Judges one parsed event at the time `nowMs`. */
-  judge(value: unknown, nowMs: number): JudgedEvent;
+  /** Validates one parsed event at the time `nowMs`. */
+  validate(value: unknown, nowMs: number): ValidatedEvent;
 }
 
 function schemasOf(stockMin: number) {
@@ -31,7 +31,7 @@ function schemasOf(stockMin: number) {
 }
 
 type Schemas = ReturnType<typeof schemasOf>;
-type BatchEvent = Static<Schemas['full']> | Static<Schemas['partial']['judged']>;
+type BatchEvent = Static<Schemas['full']> | Static<Schemas['partial']['validating']>;
 
 /** One event of a batch, as the API's description shows it. */
 export function batchEventSchema(stockMin: number) {
@@ -48,9 +48,9 @@ const NO_FIELD = 'A partial event needs price or stock.';
 export function batchEvents(stockMin: number): BatchEvents {
   const { full, partial } = schemasOf(stockMin);
   const isFull = ajv.compile<BatchEvent>(full);
-  const isPartial = ajv.compile<BatchEvent>(partial.judged);
+  const isPartial = ajv.compile<BatchEvent>(partial.validating);
 
-  function judge(value: unknown, nowMs: number): JudgedEvent {
+  function validate(value: unknown, nowMs: number): ValidatedEvent {
     if (saysPartial(value)) {
       if (!isPartial(value) || !setsField(value)) {
         const rules = { nowMs, stockMin, noField: NO_FIELD };
@@ -67,7 +67,7 @@ export function batchEvents(stockMin: number): BatchEvents {
     }
     return { event: { productId, price, stock, occurredAtMs }, eventId };
   }
-  return { stockMin, judge };
+  return { stockMin, validate };
 }
 
 function saysPartial(value: unknown): boolean {

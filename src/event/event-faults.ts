@@ -1,6 +1,6 @@
 /**
- * Says what is wrong with an event's body: one entry per fault, one plain sentence each.
- * Ajv decides that something is wrong and where; the words are here. Main thread.
+ * What is wrong with an event's body, by its schema: one entry a fault, one plain sentence each. Ajv
+ * decides that something is wrong and where; the words are here. Main thread.
  */
 import type { FastifySchemaValidationError } from 'fastify';
 import type { BodyFault } from '../errors/problems.ts';

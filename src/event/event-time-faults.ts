@@ -1,13 +1,12 @@
 /**
- * Says what is wrong with an `occurred_at`: one plain sentence for the fault that it has. Main thread;
- * pure functions.
+ * What is wrong with an `occurred_at`: one plain sentence. Main thread; pure.
  */
 import type { BodyFault } from '../errors/problems.ts';
 import { daysIn } from '../time/calendar.ts';
 import { epochUnitOf } from '../time/epoch-unit.ts';
 import { EVENT_TIME_MS_MIN, FUTURE_MS_MAX, isEventTime } from './event-time.ts';
 
-/** For what is no time at all. */
+/** For what is not a time at all. */
 export const EVENT_TIME_RULE =
   'occurred_at must be an RFC 3339 date-time with a zone, such as 2024-03-01T12:00:00Z, or integer ' +
   'milliseconds since 1970.';
@@ -21,7 +20,7 @@ const TIME = /^(\d\d):(\d\d)(.*)$/s;
 const FRACTION = /^(?:\.\d+)?/;
 const ZONE = /^[+-](\d\d):(\d\d)$/;
 
-/** Tells whether an event time is too far ahead of `nowMs`; no time given never is. */
+/** Whether an event time is too far ahead of `nowMs`; no time given never is. */
 export function isTooFarAhead(occurredAtMs: number | undefined, nowMs: number): boolean {
   return occurredAtMs !== undefined && occurredAtMs > nowMs + FUTURE_MS_MAX;
 }
@@ -36,7 +35,7 @@ export function futureFault(occurredAtMs: number, nowMs: number): BodyFault {
   return { pointer: '/occurred_at', detail };
 }
 
-/** Whether a fault says that the sender's clock and this machine's do not agree. */
+/** Whether the fault is that the sender's clock and this machine's do not agree. */
 export function blamesClock({ detail }: BodyFault): boolean {
   return detail.startsWith(CLOCK_FAULT);
 }

@@ -1,6 +1,6 @@
 /**
  * The two forms of `occurred_at`: RFC 3339 date-time with a zone, or integer milliseconds. What is
- * wrong with others, event-time-faults.ts says. Main thread; pure functions.
+ * wrong with others stands in event-time-faults.ts. Main thread; pure.
  */
 import { daysIn, midnightMs } from '../time/calendar.ts';
 import { withMicros } from '../time/microseconds.ts';
@@ -17,7 +17,7 @@ const DAY_MS = 24 * 60 * MINUTE_MS;
 const CYCLE_YEARS = 400;
 const CYCLE_MS = 146_097 * DAY_MS;
 
-/** Tells whether `text` is an RFC 3339 date-time that exists, leap seconds included. */
+/** Whether `text` is an RFC 3339 date-time that exists, leap seconds included. */
 export function isEventTime(text: string): boolean {
   return !Number.isNaN(parseEventTime(text));
 }

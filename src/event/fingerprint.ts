@@ -1,6 +1,6 @@
 /**
- * The fingerprint of an event that came under a key: what the log keeps of key and content. The
- * same on every start and in every version, since it is on disk. Main thread.
+ * The key of an event, by which a repetition is known, and its fingerprint: what the log keeps of key
+ * and content. The same on every start and in every version, since it is on disk. Main thread.
  *
  *   slot byte  48  12 B  the key: first bytes of SHA-256 of its namespace and text ("e:" + event_id,
  *                        "k:" + Idempotency-Key); of line i of a batch, with i added to word 0
@@ -17,6 +17,7 @@ import {
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
   FLAG_RESERVED,
+  KEY_WORDS,
   KIND_UPSERT,
   metaIdBytes,
   metaKind,
@@ -34,7 +35,6 @@ import {
 export type KeyNamespace = 'event' | 'request';
 
 const PREFIX = { event: 'e:', request: 'k:' } as const;
-const KEY_WORDS = 3;
 const CONTENT = SLOT_FINGERPRINT + KEY_WORDS;
 
 /** Makes the key part of a fingerprint, for `ProductEvent.key`: three Int32s. */

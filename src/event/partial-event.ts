@@ -1,7 +1,7 @@
 /**
  * An event that may set price or stock alone. Two schemas of the same thing: the API's description
  * says which fields must be there, as a union, for which Ajv would report each branch that failed;
- * so faults are found by a form without it, and `setsField`. Main thread.
+ * so bodies are validated by a form without it, and `setsField`. Main thread.
  */
 import { type TProperties, Type } from '@sinclair/typebox';
 import type { ErrorObject } from 'ajv';
@@ -14,7 +14,7 @@ import { productEventBody } from './product-event-body.ts';
 const CLOSED = { additionalProperties: false };
 
 /** A valid event, or everything that is wrong with it. */
-export type JudgedEvent =
+export type ValidatedEvent =
   | { readonly event: ProductEvent; readonly eventId: string | undefined }
   | { readonly faults: readonly BodyFault[] };
 
@@ -28,11 +28,11 @@ export function partialEvent<M extends TProperties>(members: M, stockMin: number
       Type.Object({ ...members, price, stock: mayHaveStock }, CLOSED),
       Type.Object({ ...members, price: mayHavePrice, stock }, CLOSED),
     ],
-    judged: Type.Object({ ...members, price: mayHavePrice, stock: mayHaveStock }, CLOSED),
+    validating: Type.Object({ ...members, price: mayHavePrice, stock: mayHaveStock }, CLOSED),
   } as const;
 }
 
-/** Lists what is wrong with `body`, which broke the judging form with `errors`, or sets nothing. */
+/** Lists what is wrong with `body`, which broke the validating form with `errors`, or sets nothing. */
 export function partialFaults(
   body: unknown,
   errors: readonly ErrorObject[] | null | undefined,
@@ -47,7 +47,7 @@ export function partialFaults(
   return [...faults, { pointer: '', detail: noField }];
 }
 
-/** Tells whether what the judging form found valid sets anything. */
+/** Whether a body that is valid by that form sets anything. */
 export function setsField(body: { readonly price?: number; readonly stock?: number }): boolean {
   return body.price !== undefined || body.stock !== undefined;
 }

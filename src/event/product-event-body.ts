@@ -1,9 +1,11 @@
 /**
- * The body of `POST /api/v1/events`: one closed TypeBox schema, and the step from a valid body to
- * a ProductEvent. Main thread.
+ * The body of `POST /api/v1/events`: the schema that all events are made of, and the step from a valid
+ * body to a ProductEvent. Main thread.
  */
 import { type Static, Type } from '@sinclair/typebox';
+import { ID_BYTES_MAX } from '../ring/slot.ts';
 import { SECONDS_END, SECONDS_MIN } from '../time/epoch-unit.ts';
+import { EVENT_ID_BYTES_MAX } from './event-id.ts';
 import { EVENT_TIME_MS_MIN, eventTimeMs } from './event-time.ts';
 import type { FullEvent } from './product-event.ts';
 
@@ -13,8 +15,7 @@ export function productEventBody(stockMin: number) {
     {
       product_id: Type.String({
         format: 'product-id',
-        description:
-          '1 to 64 bytes of UTF-8 without control characters; not . or .., which URLs can not carry.',
+        description: `1 to ${ID_BYTES_MAX} bytes of UTF-8 without control characters; not . or .., which URLs can not carry.`,
       }),
       price: Type.Number({ minimum: 0 }),
       stock: Type.Integer({ minimum: stockMin, maximum: Number.MAX_SAFE_INTEGER }),
@@ -36,8 +37,8 @@ export function productEventBody(stockMin: number) {
         Type.String({
           format: 'event-id',
           description:
-            '1 to 128 bytes of UTF-8 without control characters. The same id again with the same ' +
-            'content is the same event; with other content it is refused.',
+            `1 to ${EVENT_ID_BYTES_MAX} bytes of UTF-8 without control characters. The same id again ` +
+            'with the same content is the same event; with other content it is refused.',
         }),
       ),
     },

@@ -1,6 +1,15 @@
-/** What an event is once it is validated, on its way from HTTP to a slot. Main thread; types only. */
+/**
+ * What an event is once it is validated, on its way to a slot. Types only. The folder runs on the main
+ * thread; what follows is where its other files stand on that way:
+ *
+ *   schema      product-event-body.ts, partial-event.ts (price or stock alone), batch-event.ts (one event
+ *               of a batch), compiled by ajv.ts
+ *   members     product-id.ts, event-id.ts, event-time.ts, exact-number.ts: what each may be
+ *   faults      event-faults.ts, event-time-faults.ts, source-faults.ts: what is wrong, in words
+ *   slot        slot-encoder.ts writes it, with its key: fingerprint.ts
+ */
 
-/** One validated event. The optional members stand for rare wishes; most events have none. */
+/** One validated event. Most have none of the optional members. */
 export interface ProductEvent {
   /** 1–64 bytes of UTF-8, no control characters, no lone surrogates. */
   readonly productId: string;
@@ -14,7 +23,7 @@ export interface ProductEvent {
   readonly isDelete?: boolean | undefined;
   /** The seq that the product must have when this is applied, EXPECTED_ANY or EXPECTED_UNLISTED. */
   readonly expectedSeq?: number | undefined;
-  /** What makes a repetition known: three Int32s, see event/fingerprint.ts. */
+  /** By which a repetition is known: three Int32s, see fingerprint.ts. */
   readonly key?: Int32Array | undefined;
 }
 

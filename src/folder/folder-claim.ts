@@ -12,7 +12,7 @@ import { statSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { within } from '../deadline.ts';
-import { DataDirError, holderNow, holderText } from '../log/data-dir.ts';
+import { FolderHeldError, holderNow, holderText } from '../log/data-dir.ts';
 
 /** How long a holder that is busy may take to say who it is. */
 const ANSWER_MS_MAX = 1000;
@@ -21,7 +21,7 @@ export class FolderClaim {
   #server: Server | undefined;
   #name = '';
 
-  /** Claims the folder that is at `root` now. Rejects with DataDirError if another process has. */
+  /** Claims the folder that is at `root` now. Rejects with FolderHeldError if another process has. */
   async take(root: string): Promise<void> {
     if (process.platform !== 'linux') return;
     const { dev, ino } = statSync(root, { bigint: true });
@@ -35,7 +35,7 @@ export class FolderClaim {
       await listening(server, name);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return;
-      throw new DataDirError(`DATA_DIR ${root} is held by ${holderText(await answerOf(name))}`);
+      throw new FolderHeldError(`DATA_DIR ${root} is held by ${holderText(await answerOf(name))}`);
     }
     this.release();
     this.#server = server;

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { afterMs, within } from '../deadline.ts';
-import { type DataDir, DataDirError } from '../log/data-dir.ts';
+import { type DataDir, FolderHeldError } from '../log/data-dir.ts';
 import { HELD_ROOT } from '../log/folder-guard.ts';
 import { type SegmentEnd, segmentName } from '../log/format.ts';
 import { HeldFiles, heldPath } from '../log/held-files.ts';
@@ -36,7 +36,7 @@ export interface FolderKeeperOptions {
   readonly wakeLog: () => void;
   /** Resolves when all events before the seq are applied. */
   readonly whenAppliedBefore: (seq: number) => Promise<void>;
-  /** The folder was made anew where it was missing. Rejects with DataDirError if it is another's. */
+  /** The folder was made anew where it was missing. Rejects with FolderHeldError if it is another's. */
   readonly onRemade: () => Promise<void>;
   /** Whether all that was acknowledged is on disk, as far as files tell. */
   readonly onWhole: (isWhole: boolean) => void;
@@ -51,6 +51,8 @@ export class FolderKeeper {
   #looking: Promise<void> | undefined;
   #isStopped = false;
   #isAborted = false;
+  /** The process must stop, and has been told why. */
+  #hasGivenUp = false;
 
   constructor(options: FolderKeeperOptions) {
     this.#options = options;
@@ -65,12 +67,38 @@ export class FolderKeeper {
     this.look();
   }
 
-  /** Begins no more looks; resolves when the one that is under way has ended, at most after `ms`. */
+  /**
+   * Looks a last time, so that a stop right behind a deletion saves all as well, and no more;
+   * resolves when that is done, at most after `ms`.
+   */
   async stop(ms: number): Promise<void> {
+    const wasStarted = this.#timer !== undefined;
     this.#isStopped = true;
     clearInterval(this.#timer);
-    if (this.#looking !== undefined) await within(ms, this.#looking);
+    const last = async () => {
+      await this.#looking;
+      if (!wasStarted || this.#isAborted || this.#hasGivenUp) return;
+      this.#begin(this.#look());
+      await this.#looking;
+    };
+    await within(ms, last());
     this.#isAborted = true;
+  }
+
+  /**
+   * For the end, when the log is closed: what is missing of it, in words, and can't be saved any more.
+   * `undefined` = nothing, or it can't be told.
+   */
+  async missingAtEnd(): Promise<string | undefined> {
+    const { dataDir, newestSegment } = this.#options;
+    if (this.#timer === undefined || this.#hasGivenUp) return undefined;
+    try {
+      const { state, path } = dataDir.state();
+      if (state === 'elsewhere') return undefined;
+      return state === 'removed' ? path : await this.#files.missing(newestSegment());
+    } catch {
+      return undefined;
+    }
   }
 
   /** Looks once, unless a look is under way. */
@@ -113,7 +141,12 @@ export class FolderKeeper {
         );
       }
     } catch (error) {
-      if (!(error instanceof DataDirError)) throw error;
+      if (!(error instanceof FolderHeldError)) {
+        // Removed between the two: the lock went with the folder.
+        const now = dataDir.state();
+        if (now.state === 'removed') return now.path;
+        throw error;
+      }
       this.#giveUp(`its lock was removed by hand, and ${error.message}`, true);
       return undefined;
     }
@@ -145,7 +178,7 @@ export class FolderKeeper {
           return onWhole(true);
         }
       } catch (error) {
-        if (error instanceof DataDirError) return this.#giveUp(error.message, true);
+        if (error instanceof FolderHeldError) return this.#giveUp(error.message, true);
         const reason = error instanceof Error ? error.message : String(error);
         if (reason !== told) logger.error({ reason }, 'data folder: not saved yet, trying again');
         told = reason;
@@ -205,6 +238,7 @@ export class FolderKeeper {
   #giveUp(reason: string, isDenied: boolean): void {
     const { dataDir, onFatal, wakeLog } = this.#options;
     this.#isStopped = true;
+    this.#hasGivenUp = true;
     clearInterval(this.#timer);
     if (isDenied) dataDir.guard.deny();
     wakeLog();

@@ -5,26 +5,22 @@
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
-import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { compilersFactory } from '../event/ajv.ts';
-import type { BulkIntake } from '../intake/bulk-intake.ts';
 import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
 import { createErrorHandler } from './answers/error-handler.ts';
-import type { AppliedEvents } from './applied-events.ts';
+import { EarlyAnswers } from './connection/early-answers.ts';
+import { askForBodiesLate } from './connection/expect-continue.ts';
 import { guardHost } from './connection/host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './connection/protocol-errors.ts';
 import { createRequestIds } from './connection/request-ids.ts';
 import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connection/server.ts';
 import { docsRoutes } from './documentation/docs-routes.ts';
-import { EventOffers } from './event-offers.ts';
-import { askForBodiesLate } from './expect-continue.ts';
-import { FutureEvents } from './future-events.ts';
-import { AppliedGate, type AppliedProgress } from './guards/applied-gate.ts';
+import { AppliedGate } from './guards/applied-gate.ts';
 import { RouteGuard } from './guards/route-guard.ts';
+import { enforcePolicies } from './guards/route-policy.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { type Changes, changeRoutes } from './routes/changes.ts';
@@ -35,14 +31,15 @@ import { livezRoute } from './routes/livez.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
+import type { AppliedEvents } from './seams/applied-events.ts';
+import type { AppliedProgress } from './seams/applied-progress.ts';
+import type { Batches } from './seams/batches.ts';
+import { EventOffers } from './writes/event-offers.ts';
+import { FutureEvents } from './writes/future-events.ts';
 
 export interface AppDeps {
   readonly intake: EventIntake;
-  readonly bulk: BulkIntake;
-  /** The keys known to the sequencer. */
-  readonly known: DedupeWindow;
-  /** The receipts of batches known to it. */
-  readonly receipts: ReceiptWindow;
+  readonly batches: Batches;
   readonly applied: AppliedEvents;
   readonly watermark: AppliedProgress;
   readonly products: ProductRepository;
@@ -63,18 +60,21 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  * under load is `ConnectionDrain`'s part, before `close`.
  */
 export function buildApp(deps: AppDeps): FastifyInstance {
-  const { intake, bulk, known, receipts, applied, watermark, products, catalogue, changes } = deps;
+  const { intake, batches, applied, watermark, products, catalogue, changes } = deps;
   const { lifecycle, limits, ackDefault, logger } = deps;
   const nextRequestId = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
   const guard = new RouteGuard(PARAM_LENGTH_MAX);
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
+  const early = new EarlyAnswers(nextRequestId, (status, reason, reqId) =>
+    logger.debug({ status, reason, reqId }, 'answered before any route'),
+  );
 
   const app = Fastify({
     // No logger for Fastify: its child logger and listeners cost each request 2–3 µs of CPU (of 16
     // for a GET). What is worth a line, the error handler logs itself.
-    serverFactory: (handler) => createHttpServer(limits, guardHost(handler, nextRequestId)),
+    serverFactory: (handler) => createHttpServer(limits, guardHost(handler, early)),
     bodyLimit: limits.bodyBytesMax,
     genReqId: nextRequestId,
     trustProxy: false,
@@ -82,40 +82,31 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
     schemaController: { compilersFactory },
-    clientErrorHandler: createClientErrorHandler(nextRequestId, untimed),
+    clientErrorHandler: createClientErrorHandler(early, untimed),
     frameworkErrors: handleError,
   });
-  refuseExpectations(app.server, nextRequestId);
+  refuseExpectations(app.server, early);
   askForBodiesLate(app.server);
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
   guard.watch(app);
+  enforcePolicies(app, lifecycle);
   const { stockMin } = limits;
   docsRoutes(app, { nextRequestId, handleError, stockMin });
   const future = new FutureEvents(logger);
-  const offers = new EventOffers({ intake, receipts, lifecycle, applied, ackDefault });
-  app.register(async (scope) => eventRoutes(scope, { offers, lifecycle, stockMin, future }));
+  const offers = new EventOffers({ intake, batches, lifecycle, applied, ackDefault });
+  app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
   app.register(async (scope) =>
-    batchRoute(scope, {
-      intake: bulk,
-      known,
-      receipts,
-      lifecycle,
-      applied,
-      ackDefault,
-      limits,
-      untimed,
-      future,
-    }),
+    batchRoute(scope, { batches, lifecycle, applied, ackDefault, limits, untimed, future }),
   );
-  app.register(async (scope) => productPatchRoute(scope, { offers, lifecycle, stockMin, future }));
-  app.register(async (scope) => productDelistRoute(scope, { offers, lifecycle, future }));
+  app.register(async (scope) => productPatchRoute(scope, { offers, stockMin, future }));
+  app.register(async (scope) => productDelistRoute(scope, { offers, future }));
   // Behind the scopes above, so that the document shows writes first. As a plugin like them: what is
   // thrown among these routes is thrown by `listen`.
   app.register(async () => {
-    eventOutcomeRoute(app, { applied, lifecycle });
-    productRoutes(app, { products, gate, lifecycle });
+    eventOutcomeRoute(app, { applied });
+    productRoutes(app, { products, gate });
     catalogueRoutes(app, { products, catalogue, applied: watermark, gate, lifecycle });
     changeRoutes(app, { changes, lifecycle });
     healthRoute(app);

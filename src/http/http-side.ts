@@ -20,10 +20,13 @@ export class HttpSide {
     this.#drain = new ConnectionDrain(app.server);
   }
 
-  /** Loads and builds it; rejects with what its modules or its options say, and leaves nothing. */
-  static async load(deps: AppDeps): Promise<HttpSide> {
+  /**
+   * Loads and builds it, with `deps` that are loaded behind it; rejects with what modules or options
+   * say, and leaves nothing.
+   */
+  static async load(deps: () => Promise<AppDeps>): Promise<HttpSide> {
     const { buildApp } = await import('./app.ts');
-    return new HttpSide(buildApp(deps));
+    return new HttpSide(buildApp(await deps()));
   }
 
   get server(): Server {
@@ -46,8 +49,8 @@ export class HttpSide {
   }
 
   /**
-   * Resolves when no connection is left; those that are after `timeoutMs` are closed. Tells whether
-   * all ended by themselves. Call after `beginDrain`, once.
+   * Resolves when no connection is left, to whether all ended by themselves; those that are left
+   * after `timeoutMs` are closed. Call after `beginDrain`, once.
    */
   async endConnections(timeoutMs: number): Promise<boolean> {
     const drained = await this.#drain.drained({ timeoutMs });

@@ -5,11 +5,11 @@
  */
 
 export class Batch {
-  /** Told the number of an event before which another one came under the same key. */
+  /** Called with the number of an event before which another one came under the same key. */
   onConflict: (number: number) => void = () => undefined;
-  /** Told, once, when it is to end: the service stops, or the log has not taken what it was given. */
+  /** Called once, when it is to end: the service stops, or the log has not accepted what is queued. */
   onStop: () => void = () => undefined;
-  /** Told the seqs of all events that are durable, as of now or from before, if anybody asks. */
+  /** Called with the seqs of all events that are durable, as of now or from before, if anybody asks. */
   onSeqs: ((from: number, to: number) => void) | undefined;
   /** Events queued and not yet settled. */
   inFlight = 0;

@@ -122,7 +122,7 @@ export class BulkIntake {
   }
 
   /**
-   * Begins no batch from now on; streams see `isOpen` and end, batches that are judged are queued to
+   * Begins no batch from now on; streams see `isOpen` and end, batches that are valid are queued to
    * their end. Resolves when no batch is left and everything queued is settled.
    */
   close(): Promise<void> {
@@ -141,7 +141,7 @@ export class BulkIntake {
     if (available) this.#wakeDue();
   }
 
-  /** Tells every batch that its outcome is unknown: the log thread gave up. */
+  /** Notifies every batch that its outcome is unknown: the log thread gave up. */
   failAll(): void {
     for (const batch of this.#batches) batch.fail();
     this.#runs.clear();

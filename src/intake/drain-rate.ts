@@ -19,7 +19,7 @@ export class DrainRate {
 
   /** `count` > 0 events were settled since the last call. */
   settled(count: number, nowMs: number): void {
-    // Batches closer together than the clock can tell count as one tick of it.
+    // Batches closer together than the clock can show count as one tick of it.
     const perMs = count / Math.max(nowMs - this.#sinceMs, 0.01);
     this.#perMs = this.#perMs === 0 ? perMs : this.#perMs + (perMs - this.#perMs) * NEWEST_WEIGHT;
     this.#sinceMs = nowMs;

@@ -18,7 +18,7 @@ export interface EventWaiter {
    * before under the same key.
    */
   durable(seq: number, isReplayed?: boolean): void;
-  /** Another event came before under the same key; this one was not taken. */
+  /** Another event came before under the same key; this one was not accepted. */
   conflict(): void;
   /**
    * The event will not be acknowledged.
@@ -46,7 +46,7 @@ export type Offer =
 
 export interface EventIntake {
   /**
-   * Claims a slot for `event`. With a `waiter`, it is told once the event is durable; without one
+   * Claims a slot for `event`. A `waiter` is notified once the event is durable; without one
    * (`ack=accepted`) nobody is. Never blocks. Main thread only.
    */
   offer(event: ProductEvent, waiter: EventWaiter | undefined): Offer;

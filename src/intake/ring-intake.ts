@@ -14,8 +14,8 @@
  * (Over 300 lines: claiming, publishing, settling and giving up share these cursors.)
  */
 import assert from 'node:assert/strict';
-import { putFingerprint } from '../event/fingerprint.ts';
 import type { ProductEvent } from '../event/product-event.ts';
+import { encodeEvent } from '../event/slot-encoder.ts';
 import { BellWatch } from '../ring/bell.ts';
 import {
   INTAKE_BELL_BACK,
@@ -25,37 +25,16 @@ import {
   publishHead,
 } from '../ring/intake-ring.ts';
 import {
-  EXPECTED_UNLISTED,
-  FLAG_ARRIVAL_TIME,
   FLAG_CONFLICT,
   FLAG_DUPLICATE,
-  FLAG_HAS_PRICE,
-  FLAG_HAS_STOCK,
-  FLAG_IF_UNLISTED,
-  FLAG_RESERVED,
-  KIND_DELETE,
-  KIND_UPSERT,
-  packMeta,
   SLOT_DOUBLES,
-  SLOT_EXPECTED_SEQ,
-  SLOT_FINGERPRINT,
-  SLOT_HASH,
-  SLOT_ID,
   SLOT_META,
-  SLOT_OCCURRED_AT,
-  SLOT_PRICE,
   SLOT_SEQ,
-  SLOT_STOCK,
   SLOT_WORDS,
 } from '../ring/slot.ts';
-import type { Admission } from '../store/admission.ts';
-import { hashId } from '../store/id-hash.ts';
-import { encodeProductIdWords } from '../store/product-id.ts';
-import { shardOf } from '../store/shard.ts';
-import type { SharedProductStore } from '../store/shared-product-store.ts';
-import type { HashKey } from '../threads/shared-memory.ts';
 import { DrainRate } from './drain-rate.ts';
 import type { EventIntake, EventWaiter, Offer } from './event-intake.ts';
+import type { SlotAdmission } from './slot-admission.ts';
 
 const GATHER_MS_DEFAULT = 1;
 
@@ -63,11 +42,8 @@ export interface RingIntakeOptions {
   readonly ring: IntakeRing;
   /** Events in flight at the most; ≤ the ring's capacity. */
   readonly queueSize: number;
-  readonly store: SharedProductStore;
-  readonly admission: Admission;
-  readonly shards: number;
-  readonly hashKey: HashKey;
-  /** How long a waiter waits at the most before it is told that the outcome is unknown. */
+  readonly admission: SlotAdmission;
+  /** How long a waiter waits at the most before it is notified that the outcome is unknown. */
   readonly storageTimeoutMs: number;
   /** How long events are held back at the most while turn after turn brings more. For tests. */
   readonly gatherMs?: number;
@@ -140,7 +116,7 @@ export class RingIntake implements EventIntake {
     this.#storageAvailable = available;
   }
 
-  /** Tells everybody who still waits that their outcome is unknown: the log thread gave up. */
+  /** Notifies everybody who still waits that the outcome is unknown: the log thread gave up. */
   failAll(): void {
     for (let c = this.#settled; c !== this.#claimed; c = (c + 1) | 0) this.#fail(c);
     this.#settled = this.#claimed;
@@ -162,7 +138,7 @@ export class RingIntake implements EventIntake {
     if (!this.#open) return 'closed';
     if (!this.#storageAvailable) return 'storage-unavailable';
     if (this.inFlight >= this.#options.queueSize) return 'queue-full';
-    const refused = this.#claim(event);
+    const refused = this.#write(event);
     if (refused !== undefined) return refused;
 
     if (!this.#turnPending) {
@@ -180,57 +156,16 @@ export class RingIntake implements EventIntake {
   }
 
   /** Writes the event to the next slot; the slot is claimed only when nothing speaks against it. */
-  #claim(event: ProductEvent): Offer | undefined {
-    const { store, admission, shards, hashKey } = this.#options;
-    const { slots } = this.#ring;
-    const { words, doubles } = slots;
-    const index = this.#claimed & this.#ring.mask;
-    const w = index * SLOT_WORDS;
-    const d = index * SLOT_DOUBLES;
-
-    // Checked again at the ring's edge: what gets in here is on disk for good.
-    const idBytes = encodeProductIdWords(event.productId, slots, w + SLOT_ID);
-    const { price, stock, expectedSeq = 0 } = event;
-    const isDelete = event.isDelete === true;
-    if (idBytes < 0) throw new TypeError('product id out of range');
-    if (price !== undefined && !(price >= 0 && price < Infinity))
-      throw new TypeError('price out of range');
-    if (stock !== undefined && !Number.isSafeInteger(stock))
-      throw new TypeError('stock out of range');
-    if ((price === undefined && stock === undefined) !== isDelete)
-      throw new TypeError('a delete has no fields, and everything else has one');
-    if (!Number.isSafeInteger(expectedSeq) || expectedSeq < EXPECTED_UNLISTED)
-      throw new TypeError('expected seq out of range');
-    // A product whose times were once NaN would take no event any more.
-    if (event.occurredAtMs !== undefined && !Number.isFinite(event.occurredAtMs))
-      throw new TypeError('event time out of range');
-
-    const hash = hashId(hashKey, words, w + SLOT_ID, idBytes);
-    let flags = 0;
-    if (price !== undefined || isDelete) flags |= FLAG_HAS_PRICE;
-    if (stock !== undefined || isDelete) flags |= FLAG_HAS_STOCK;
-    const shard = shardOf(hash, shards);
-    // While there is plenty of room, reserving some costs less than looking whether it is needed.
-    if (admission.isPlentiful(shard) || !store.has(words, w + SLOT_ID, idBytes, hash)) {
-      const reservation = admission.reserve(shard);
-      if (reservation === 'full') return 'store-full';
-      if (reservation === 'undecided') return 'undecided';
-      flags |= FLAG_RESERVED;
-    }
-    if (event.occurredAtMs === undefined) flags |= FLAG_ARRIVAL_TIME;
-    if (expectedSeq === EXPECTED_UNLISTED) flags |= FLAG_IF_UNLISTED;
-    doubles[d + SLOT_SEQ] = 0;
-    doubles[d + SLOT_OCCURRED_AT] = event.occurredAtMs ?? Date.now();
-    // −0 and 0 are one price; the sum makes them one bit pattern.
-    doubles[d + SLOT_PRICE] = price === undefined ? Number.NaN : price + 0;
-    doubles[d + SLOT_STOCK] = stock === undefined ? Number.NaN : stock + 0;
-    doubles[d + SLOT_EXPECTED_SEQ] = expectedSeq;
-    words[w + SLOT_META] = packMeta(isDelete ? KIND_DELETE : KIND_UPSERT, flags, idBytes);
-    words[w + SLOT_HASH] = hash;
-    // A loop: `fill` costs three times as much for these four words.
-    if (event.key === undefined) for (let i = SLOT_FINGERPRINT; i < SLOT_ID; i++) words[w + i] = 0;
-    else putFingerprint(words, index, event.key, 0);
-    return undefined;
+  #write(event: ProductEvent): Offer | undefined {
+    const { admission } = this.#options;
+    const { slots, mask } = this.#ring;
+    const index = this.#claimed & mask;
+    // The clock is read only where it is needed.
+    encodeEvent(event, slots, index, event.occurredAtMs ?? Date.now());
+    admission.hash(slots, index);
+    const reservation = admission.admit(slots, index);
+    if (reservation === 'reserved') return undefined;
+    return reservation === 'full' ? 'store-full' : 'undecided';
   }
 
   #endTurn(): void {
@@ -268,8 +203,8 @@ export class RingIntake implements EventIntake {
     const tail = Atomics.load(this.#ring.cursors, INTAKE_TAIL);
     const count = (tail - this.#settled) | 0;
     if (count <= 0) return;
-    const { doubles, words } = this.#ring.slots;
-    const { mask } = this.#ring;
+    const { slots, mask } = this.#ring;
+    const { doubles, words } = slots;
     this.#rate.settled(count, performance.now());
     for (let c = this.#settled; c !== tail; c = (c + 1) | 0) {
       const index = c & mask;
@@ -279,7 +214,7 @@ export class RingIntake implements EventIntake {
         this.#isKeyed[index] === 1 ? (words[index * SLOT_WORDS + SLOT_META] as number) : 0;
       const isDropped = (meta & (FLAG_DUPLICATE | FLAG_CONFLICT)) !== 0;
       // No applier sees it, so none releases what was reserved for it.
-      if (isDropped && (meta & FLAG_RESERVED) !== 0) this.#cancelReservation(index);
+      if (isDropped) this.#options.admission.cancel(slots, index);
       this.#settled = (c + 1) | 0;
       if (waiter === undefined) continue;
       this.#waiters[index] = undefined;
@@ -287,12 +222,6 @@ export class RingIntake implements EventIntake {
       else waiter.durable(doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number, isDropped);
     }
     this.#afterSettling();
-  }
-
-  #cancelReservation(index: number): void {
-    const { admission, shards } = this.#options;
-    const hash = this.#ring.slots.words[index * SLOT_WORDS + SLOT_HASH] as number;
-    admission.cancel(shardOf(hash, shards));
   }
 
   #afterSettling(): void {

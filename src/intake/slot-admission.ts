@@ -57,7 +57,11 @@ export class SlotAdmission {
    * of other slots that wait for this one.
    */
   reserve(slots: SlotViews, index: number, held = 0): Reservation {
-    const reservation = this.#options.admission.reserve(this.#shard(slots, index), held);
+    return this.#reserveIn(this.#shard(slots, index), slots, index, held);
+  }
+
+  #reserveIn(shard: number, slots: SlotViews, index: number, held: number): Reservation {
+    const reservation = this.#options.admission.reserve(shard, held);
     const meta = index * SLOT_WORDS + SLOT_META;
     if (reservation === 'reserved')
       slots.words[meta] = (slots.words[meta] as number) | FLAG_RESERVED;
@@ -66,8 +70,11 @@ export class SlotAdmission {
 
   /** `reserve` where the product may be new; `reserved` also where it needs no room. */
   admit(slots: SlotViews, index: number): Reservation {
-    const isNew = this.isPlentiful(slots, index) || !this.isKnown(slots, index);
-    return isNew ? this.reserve(slots, index) : 'reserved';
+    const { admission, shards } = this.#options;
+    const shard = shardOf(slots.words[index * SLOT_WORDS + SLOT_HASH] as number, shards);
+    // While there is plenty of room, reserving some costs less than looking whether it is needed.
+    if (!admission.isPlentiful(shard) && this.isKnown(slots, index)) return 'reserved';
+    return this.#reserveIn(shard, slots, index, 0);
   }
 
   /** Takes back what `reserve` gave, if it gave something: no applier will see this slot. */

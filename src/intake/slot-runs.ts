@@ -2,11 +2,11 @@
  * Whose the slots of the bulk ring are, from claimed to settled, and what becomes of them. Main
  * thread; `bulk-intake.ts` claims and says how far the log thread has come.
  *
- * A batch queues its events one behind the other, so runs of slots tell whose each one is, without
- * a word for each. Settling takes runs from the front, in the ring's order. Events without keys are
- * all durable, and the seqs at both ends tell those between. Of events with keys the sequencer may
+ * A batch queues its events one behind the other, so runs of slots say whose each one is, without
+ * a word for each. Settling goes through runs from the front, in the ring's order. Events without keys are
+ * all durable, and the seqs at both ends say those between. Of events with keys the sequencer may
  * have dropped some, and marked their slots: repeated (durable from before) or in conflict (not
- * taken); those went no further, so the room reserved for them is given back here.
+ * accepted); those went no further, so the room reserved for them is given back here.
  */
 import type { IntakeRing } from '../ring/intake-ring.ts';
 import {
@@ -139,7 +139,7 @@ export class SlotRuns {
 
   /**
    * Settles events of which none was dropped. Their seqs rise, mostly by 1, and the slots are in the
-   * log thread's cache: two of them tell what all would. Returns how many are durable now.
+   * log thread's cache: two of them say what all would. Returns how many are durable now.
    */
   #settlePlain(batch: Batch, from: number, count: number): number {
     const first = this.#seqAt(from);

@@ -1,5 +1,5 @@
 /**
- * Where a batch that is taken whole or not at all lies until it is judged: slots in blocks, in
+ * Where a batch that is taken whole or not at all lies until it is validated: slots in blocks, in
  * memory of the batch's own, with each event's number. Main thread.
  *
  * Bounded by BATCH_LIMIT: the shortest event has 39 bytes of text and 128 + 4 here.

@@ -36,6 +36,9 @@ export class DataDirError extends Error {
   override readonly name = 'DataDirError';
 }
 
+/** Another process holds the folder. */
+export class FolderHeldError extends DataDirError {}
+
 /** How a folder that was opened stands now. */
 export type FolderState =
   /** It is where it was. */
@@ -105,15 +108,22 @@ export class DataDir {
   }
 
   /**
-   * Takes the locks whose files were removed or replaced; returns their paths. Throws DataDirError
-   * when another process was faster.
+   * Takes the locks whose files were removed or replaced; returns their paths. Throws FolderHeldError
+   * when another process was faster; when the folder goes away meanwhile, another error, and can be
+   * called again.
    */
   lockAgain(): string[] {
     const gone = this.#locks.filter((lock) => !lock.isThere);
     const locks = this.#locks;
     if (gone.length === 0) return [];
     this.#locks = [];
-    this.#lockAll(locks);
+    try {
+      this.#lockAll(locks);
+    } catch (error) {
+      for (const lock of this.#locks) if (!locks.includes(lock)) lock.release();
+      this.#locks = locks;
+      throw error;
+    }
     for (const lock of gone) lock.release();
     return gone.map(({ path }) => path);
   }
@@ -161,7 +171,9 @@ export class DataDir {
       if (!isHeldByOther(error)) {
         throw new DataDirError(`can't lock DATA_DIR ${root}: ${path}: ${(error as Error).message}`);
       }
-      throw new DataDirError(`DATA_DIR ${root} is held by ${readHolder(join(root, HOLDER_NAME))}`);
+      throw new FolderHeldError(
+        `DATA_DIR ${root} is held by ${readHolder(join(root, HOLDER_NAME))}`,
+      );
     }
   }
 

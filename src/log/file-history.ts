@@ -23,7 +23,6 @@ import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LogProgress } from '../ring/progress.ts';
 import { SLOT_BYTES, type SlotViews } from '../ring/slot.ts';
-import { BATCH_SLOTS_MAX } from './batch.ts';
 import type { HistoryCursor, LogHistory } from './event-log.ts';
 import {
   checkFrame,
@@ -34,12 +33,13 @@ import {
   segmentName,
   unpackSegmentHeader,
 } from './format.ts';
+import { FRAME_SLOTS_MAX } from './frame-content.ts';
 import { segmentFirstSeq } from './segment-ends.ts';
 
 /** Chunks in use at the same time: bounds the memory, and the reads that wait for the disk. */
 const CHUNKS_MAX = 4;
 /** Holds every frame there can be. */
-const CHUNK_BYTES = frameBytes(BATCH_SLOTS_MAX);
+const CHUNK_BYTES = frameBytes(FRAME_SLOTS_MAX);
 
 /** The calls that it makes of the disk; each rejects with the system's error. */
 export interface HistoryFiles {

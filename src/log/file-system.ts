@@ -34,8 +34,11 @@ export interface FileSystem {
   open(path: string): FileHandle;
   /** Opens an existing file for reading only. */
   openForReading(path: string): FileHandle;
-  /** Creates the file, empty, over any that is there, and opens it for reading and writing. */
-  create(path: string): FileHandle;
+  /**
+   * Creates the file, empty, over any that is there, and opens it for reading and writing. `mode`:
+   * who may do what with a new file.
+   */
+  create(path: string, mode?: number): FileHandle;
   close(file: FileHandle): void;
   size(file: FileHandle): number;
   /** Reads up to `length` bytes to `buffer[at…]` from `position`; returns how many (0 at the end). */
@@ -88,8 +91,8 @@ export class NodeFileSystem implements FileSystem {
   openForReading(path: string): FileHandle {
     return this.#opened(path, 'r');
   }
-  create(path: string): FileHandle {
-    return this.#opened(path, 'w+');
+  create(path: string, mode = 0o640): FileHandle {
+    return this.#opened(path, 'w+', mode);
   }
   close(file: FileHandle): void {
     this.#paths.delete(file);
@@ -159,8 +162,8 @@ export class NodeFileSystem implements FileSystem {
     this.#paths.set(file, path);
   }
 
-  #opened(path: string, flags: string): FileHandle {
-    const file = openSync(path, flags, 0o640);
+  #opened(path: string, flags: string, mode = 0o640): FileHandle {
+    const file = openSync(path, flags, mode);
     this.named(file, path);
     return file;
   }

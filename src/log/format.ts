@@ -55,8 +55,8 @@ const SEGMENT_SUFFIX = '.seg';
 const NAME_DIGITS = 16;
 
 /** What to say of a file in a format that this program does not know; segments and checkpoints. */
-export function otherVersion(version: number): string {
-  return `${OTHER_VERSION}format version ${version}, this program reads ${FORMAT_VERSION}`;
+export function otherVersion(version: number, read = FORMAT_VERSION): string {
+  return `${OTHER_VERSION}format version ${version}, this program reads ${read}`;
 }
 
 /** Whether a file is refused for no more than that. */

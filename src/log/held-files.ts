@@ -72,8 +72,8 @@ export class HeldFiles extends NodeFileSystem {
   override openForReading(path: string): FileHandle {
     return this.#opening(path, (way) => super.openForReading(way));
   }
-  override create(path: string): FileHandle {
-    return this.#opening(path, (way) => super.create(way));
+  override create(path: string, mode?: number): FileHandle {
+    return this.#opening(path, (way) => super.create(way, mode));
   }
   override rename(from: string, to: string): void {
     this.#through(from, (wayFrom) => this.#through(to, (wayTo) => super.rename(wayFrom, wayTo)));

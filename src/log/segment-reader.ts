@@ -50,6 +50,12 @@ export interface LogEnd {
   readonly lastTimeMs: number;
 }
 
+/** What a checkpoint knows of the log at the seq from which its replay must start. */
+export interface KnownLog {
+  readonly replayFrom: number;
+  readonly log: LogIdentity | undefined;
+}
+
 /** Bytes of the files that `readLog` reads from seq `from` on. */
 export function logBytes(files: FileSystem, folder: string, from: number): number {
   const all = listSegments(files, folder);
@@ -68,15 +74,15 @@ export function logBytes(files: FileSystem, folder: string, from: number): numbe
 
 /**
  * Reads the log in `folder` from the segment that holds seq `from` on, or that would be next to
- * hold it; `identity` is what a checkpoint knows of the log there. Throws LogDamagedError, and what
- * the file system throws.
+ * hold it; `known` is what checkpoints from `from` on know of the log. Throws LogDamagedError, and
+ * what the file system throws.
  */
 export function readLog(
   files: FileSystem,
   folder: string,
   from: number,
   visit: FrameVisitor,
-  identity?: LogIdentity,
+  known: readonly KnownLog[] = [],
 ): LogEnd {
   const all = listSegments(files, folder);
   checkNewest(files, folder, all);
@@ -94,8 +100,9 @@ export function readLog(
   // A segment's header says how far the one before it counts, so headers are read one ahead.
   const headers = names.map((firstSeq) => readSegmentHeader(files, folder, firstSeq));
   checkLinks(folder, headerOfUnread(files, folder, all[start - 1]), headers);
-  if (identity !== undefined && headers[0] !== undefined) {
-    checkIdentity(folder, headers[0], from, identity);
+  for (const { replayFrom, log } of known) {
+    const header = headers.findLast(({ firstSeq }) => firstSeq <= replayFrom);
+    if (log !== undefined && header !== undefined) checkIdentity(folder, header, replayFrom, log);
   }
   for (const [i, header] of headers.entries()) {
     const path = join(folder, segmentName(header.firstSeq));
@@ -114,18 +121,19 @@ export function readLog(
     if (lastFrameBytes > 0) lastTimeMs = scan.lastTimeMs;
     tornTail = scan.tornTail;
   }
-  if (nextSeq < from) {
+  const last = Math.max(from, ...known.map(({ replayFrom }) => replayFrom));
+  if (nextSeq < last) {
     throw new LogDamagedError(
       join(folder, segmentName(end?.firstSeq ?? 1)),
       end?.endBytes ?? 0,
-      `the log ends before seq ${nextSeq}, but a checkpoint holds all events before ${from}`,
+      `the log ends before seq ${nextSeq}, but a checkpoint holds all events before ${last}`,
     );
   }
   const segments = names.length;
   return { nextSeq, segment: end, previous, lastFrameBytes, tornTail, segments, lastTimeMs };
 }
 
-/** `header` is that of the first segment read; the checkpoint was taken beside this one or another. */
+/** The checkpoint was taken beside the segment of this header, or beside another. */
 function checkIdentity(
   folder: string,
   header: SegmentHeader,

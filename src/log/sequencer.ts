@@ -1,8 +1,8 @@
 /**
- * The log thread's work: numbers the events of the intake rings, makes them durable in batches (one
+ * The log thread's work: numbers the events of the intake rings, makes them durable frame by frame (one
  * flush each), passes them on to the appliers and only then settles them for the main thread.
  *
- * The story of one batch (`commitPending`), and of a crash or a thread's death at each step:
+ * The story of one frame (`commitPending`), and of a crash or a thread's death at each step:
  *  1. number: slots are numbered in the intake rings, keys go into the dedupe window. Nobody has seen the
  *     numbers: a successor takes the keys back and numbers again, perhaps otherwise, since live
  *     events that came meanwhile go first.
@@ -10,14 +10,14 @@
  *     is torn, or whole and then simply there. The thread dies: its successor opens a fresh segment
  *     that says how far this one counts, so the frame is void and its events are written again.
  *  3. commit: the slots are copied behind the head of the commit ring, unseen. Then the progress record
- *     flips: from here on the batch is committed, for a successor too.
+ *     flips: from here on the frame is committed, for a successor too.
  *  4. settle: receipts in it go into their window, before the tails move: a successor puts in those of
  *     all slots between the tails published and committed. Then both tails are published and the main
- *     thread's bell rung. A repetition of an event in this batch is settled with it; one of an event
+ *     thread's bell rung. A repetition of an event in this frame is settled with it; one of an event
  *     committed before needs no flush, for that one is durable.
  *  5. hand on: the head is published and the appliers' bell rung. A successor repeats 4 and 5 harmlessly.
  *
- * When a write or flush fails, the batch stays in the intake rings and is written to a fresh segment
+ * When a write or flush fails, what it holds stays in the intake rings and is written to a fresh segment
  * as in step 2, again and again with growing pauses, until it is durable or the service stops.
  * (Over 300 lines, because these steps and what undoes each of them have to be read together.)
  */
@@ -34,12 +34,12 @@ import {
   SLOT_WORDS,
   SlotViews,
 } from '../ring/slot.ts';
-import { Batch } from './batch.ts';
 import type { CommitPublisher } from './commit-publisher.ts';
 import type { EventLog } from './event-log.ts';
 import type { FileSystem } from './file-system.ts';
 import { FolderGuard } from './folder-guard.ts';
 import { FRAME_HEADER_BYTES, type SegmentEnd } from './format.ts';
+import { FrameContent } from './frame-content.ts';
 import { LogClock } from './log-clock.ts';
 import { packSegmentEnds } from './segment-ends.ts';
 import { SegmentWriter } from './segment-writer.ts';
@@ -89,7 +89,7 @@ export class Sequencer implements EventLog {
   readonly #options: SequencerOptions;
   readonly #frame: Buffer;
   readonly #frameSlots: SlotViews;
-  readonly #batch: Batch;
+  readonly #content: FrameContent;
   readonly #retry: RetryPauses;
   readonly #guard: FolderGuard;
   readonly #clock: LogClock;
@@ -113,8 +113,8 @@ export class Sequencer implements EventLog {
     this.#guard = options.guard ?? new FolderGuard(FolderGuard.create());
     this.#clock = new LogClock(options.nowMs, tail.lastTimeMs);
     assert.ok(options.commits.capacity > options.intakes.live.capacity, 'there is room for bulk');
-    this.#batch = new Batch(options.intakes, options.dedupe);
-    const { slotsMax } = this.#batch;
+    this.#content = new FrameContent(options.intakes, options.dedupe);
+    const { slotsMax } = this.#content;
     const frame = new ArrayBuffer(FRAME_HEADER_BYTES + slotsMax * SLOT_BYTES);
     this.#frame = Buffer.from(frame);
     this.#frameSlots = new SlotViews(frame, FRAME_HEADER_BYTES, slotsMax);
@@ -153,7 +153,7 @@ export class Sequencer implements EventLog {
         commits.close();
         return false;
       }
-      if (!this.#batch.isPending) {
+      if (!this.#content.isPending) {
         if (stop) break;
         if (!this.idle()) continue;
         Atomics.wait(cursors, INTAKE_DOORBELL, bell);
@@ -179,10 +179,10 @@ export class Sequencer implements EventLog {
 
   commitPending(): boolean {
     const { commits } = this.#options;
-    if (!this.#batch.isPending) return true;
-    commits.waitForRoom(this.#batch.roomNeeded);
-    this.#batch.take(commits.free());
-    const count = this.#batch.number(this.#nextSeq);
+    if (!this.#content.isPending) return true;
+    commits.waitForRoom(this.#content.roomNeeded);
+    this.#content.claim(commits.free());
+    const count = this.#content.number(this.#nextSeq);
     const commitTimeMs = this.#clock.now();
     if (count > 0 && !this.#flush(count, commitTimeMs)) return false;
     this.#commit(count, commitTimeMs);
@@ -195,27 +195,27 @@ export class Sequencer implements EventLog {
 
   /** Writes and flushes the frame of `count` events. False when told to stop instead. */
   #flush(count: number, commitTimeMs: number): boolean {
-    this.#batch.stampArrivals(commitTimeMs);
+    this.#content.stampArrivals(commitTimeMs);
     this.#fillFrame(count);
     return this.#makeDurable(count, commitTimeMs);
   }
 
-  /** Copies the batch's `count` events behind the commit ring's head, and flips the progress record. */
+  /** Copies the frame's `count` events behind the commit ring's head, and flips the progress record. */
   #commit(count: number, commitTimeMs: number): void {
-    this.#batch.pass(this.#options.commits, commitTimeMs);
+    this.#content.pass(this.#options.commits, commitTimeMs);
     this.#nextSeq += count;
     this.#storeProgress();
   }
 
-  /** Lets the main thread see what became of all that was taken. */
+  /** Lets the main thread see what became of all that was claimed. */
   #settle(): void {
-    this.#batch.noteReceipts(this.#options.receipts);
-    this.#batch.settle();
+    this.#content.noteReceipts(this.#options.receipts);
+    this.#content.settle();
   }
 
-  /** Copies the batch to the frame, as it goes to disk. */
+  /** Copies the content to the frame, as it goes to disk. */
   #fillFrame(count: number): void {
-    this.#batch.copyTo(this.#frameSlots);
+    this.#content.copyTo(this.#frameSlots);
     const { words } = this.#frameSlots;
     for (let w = 0; w < count * SLOT_WORDS; w += SLOT_WORDS) {
       words[w + SLOT_HASH] = 0;
@@ -292,7 +292,7 @@ export class Sequencer implements EventLog {
       } catch (error) {
         this.#failed(error);
         if (!this.#pause(pauseMs)) return;
-        if (this.#batch.isPending) return;
+        if (this.#content.isPending) return;
       }
     }
   }
@@ -349,7 +349,8 @@ export class Sequencer implements EventLog {
           this.#failed(error);
         }
       }
-      if (!this.#pause(this.#retry.firstMs)) return false;
+      // A stop that comes when all has just been saved ends in order.
+      if (!this.#pause(this.#retry.firstMs)) return !this.#guard.isLost;
     }
     return true;
   }
@@ -372,8 +373,8 @@ export class Sequencer implements EventLog {
     this.#options.progress.store({
       nextSeq: this.#nextSeq,
       commitHead: this.#options.commits.head,
-      liveTail: this.#batch.liveTail,
-      bulkTail: this.#batch.bulkTail,
+      liveTail: this.#content.liveTail,
+      bulkTail: this.#content.bulkTail,
       own: packSegmentEnds(
         {
           segment: this.#segment,

@@ -15,6 +15,7 @@
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { PART_MODE } from '../checkpoint/part-format.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
 import {
   type FileHandle,
@@ -31,8 +32,11 @@ import { ReadOnlyFiles } from './read-only-files.ts';
 import { scanSegment } from './segment-scan.ts';
 import { type Verification, verify } from './verify.ts';
 
-/** Tries, when retention removes files between two of the opening calls. */
-const TRIES_MAX = 5;
+/**
+ * Tries, when retention removes files between two of the opening calls: under load a part goes every
+ * few hundred milliseconds, and the calls take some.
+ */
+const TRIES_MAX = 20;
 const COPY_BYTES = 1 << 20;
 
 /** No copy that proves whole could be made. One line. */
@@ -98,13 +102,16 @@ function pinIfStill(source: FileSystem, root: string): PinnedFolder | undefined 
   }
 }
 
-function copyPinned(source: FileSystem, { checkpoints, segments }: PinnedFolder, to: string): void {
+function copyPinned(source: FileSystem, pinned: PinnedFolder, to: string): void {
+  const { parts, checkpoints, segments } = pinned;
   const files = new NodeFileSystem();
-  const copyFile = (from: FileHandle, path: string) => copyOpenFile(source, from, files, path);
+  const copyFile = (from: FileHandle, path: string, mode?: number) =>
+    copyOpenFile(source, from, files, path, mode);
   const checkpointFolder = join(to, CHECKPOINT_FOLDER);
   const logFolder = join(to, LOG_FOLDER);
   files.makeFolder(checkpointFolder);
   files.makeFolder(logFolder);
+  for (const { name, file } of parts) copyFile(file, join(checkpointFolder, name), PART_MODE);
   for (const checkpoint of checkpoints) {
     const folder = join(checkpointFolder, checkpoint.name);
     mkdirSync(folder);
@@ -147,9 +154,10 @@ function copyOpenFile(
   from: FileHandle,
   files: NodeFileSystem,
   path: string,
+  mode?: number,
 ): void {
   const buffer = Buffer.alloc(COPY_BYTES);
-  const file = files.create(path);
+  const file = files.create(path, mode);
   try {
     for (let at = 0; ; at += COPY_BYTES) {
       const got = readFully(source, from, buffer, 0, COPY_BYTES, at);

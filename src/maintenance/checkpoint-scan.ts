@@ -1,6 +1,7 @@
 /**
- * Everything there is to know about one checkpoint: every file is read to its end, past damage, and
- * the entries of frames that prove whole can be taken out even when others do not. Reads only.
+ * Everything there is to know about one whole checkpoint of format 1, or about windows: every file is
+ * read to its end, past damage, and the entries of frames that prove whole can be taken out even when
+ * others do not. part-scan.ts does the same for a part. Reads only.
  */
 import { join } from 'node:path';
 import {
@@ -20,21 +21,34 @@ import {
   RECEIPTS_KIND,
   shardKind,
   unpackManifest,
+  windowsName,
 } from '../checkpoint/format.ts';
+import type { PartName } from '../checkpoint/part-format.ts';
 import { type CheckpointVisitor, lastSeqOf } from '../checkpoint/reader.ts';
 import { keysIn } from '../checkpoint/windows.ts';
 import type { FileSystem } from '../log/file-system.ts';
 import { checkFrame, FRAME_HEADER_BYTES, NONCE_BYTES } from '../log/format.ts';
+import type { LogIdentity } from '../log/log-identity.ts';
 import type { SlotViews } from '../ring/slot.ts';
 import { walkFrames } from './frame-walk.ts';
 import { type Fault, LoadedFile } from './loaded-file.ts';
 
+export type ScanVisitor = Partial<Pick<CheckpointVisitor, 'entries' | 'keys' | 'receipts'>>;
+
 export interface CheckpointScan {
   readonly path: string;
-  /** As the folder's name says it. */
+  /** Where the faults are that concern all of it. */
+  readonly headPath: string;
+  /** As the name says it. */
   readonly replayFrom: number;
-  /** `undefined` = missing or damaged. */
-  readonly manifest: Manifest | undefined;
+  /** Which part it is; `undefined` = windows, or a whole checkpoint. */
+  readonly part: PartName | undefined;
+  /** Whether there are no products in it. */
+  readonly isWindows: boolean;
+  /** Whether it can be used as it is; else its good entries at the most. */
+  readonly isWhole: boolean;
+  /** The log it was taken beside; `undefined` = not known. */
+  readonly log: LogIdentity | undefined;
   readonly files: number;
   readonly bytes: number;
   /** Entries in frames that proved whole. */
@@ -44,16 +58,34 @@ export interface CheckpointScan {
   readonly faults: readonly Fault[];
   /** Files that the manifest does not name. */
   readonly unknown: readonly string[];
+  /** Reads it again, and hands out every entry and every run of keys that proves whole. */
+  readonly visit: (visitor: ScanVisitor) => void;
 }
 
-/** Scans one checkpoint, and hands out every entry and every run of keys that proves whole. */
+/** Scans windows. */
+export function scanWindows(files: FileSystem, folder: string, replayFrom: number): CheckpointScan {
+  const path = join(folder, windowsName(replayFrom));
+  const visit = (visitor: ScanVisitor) => void scanFolder(files, path, replayFrom, visitor);
+  return { ...scanFolder(files, path, replayFrom, {}), isWindows: true, visit };
+}
+
+/** Scans one whole checkpoint. */
 export function scanCheckpoint(
   files: FileSystem,
   folder: string,
   replayFrom: number,
-  visitor: Partial<Pick<CheckpointVisitor, 'entries' | 'keys' | 'receipts'>> = {},
 ): CheckpointScan {
   const path = join(folder, checkpointName(replayFrom));
+  const visit = (visitor: ScanVisitor) => void scanFolder(files, path, replayFrom, visitor);
+  return { ...scanFolder(files, path, replayFrom, {}), isWindows: false, visit };
+}
+
+function scanFolder(
+  files: FileSystem,
+  path: string,
+  replayFrom: number,
+  visitor: ScanVisitor,
+): Omit<CheckpointScan, 'isWindows' | 'visit'> {
   const names = files.list(path);
   const manifestPath = join(path, MANIFEST_NAME);
   const manifest = readManifest(files, manifestPath, replayFrom);
@@ -92,8 +124,11 @@ export function scanCheckpoint(
   }
   return {
     path,
+    headPath: manifestPath,
     replayFrom,
-    manifest: known,
+    part: undefined,
+    isWhole: known !== undefined && faults.length === 0,
+    log: known?.log,
     files: expected.length,
     bytes,
     entries,

@@ -4,16 +4,24 @@
  * sorts that out).
  */
 import { join } from 'node:path';
-import { isTemporaryCheckpoint, MANIFEST_NAME, parseCheckpointName } from '../checkpoint/format.ts';
-import { listCheckpoints } from '../checkpoint/reader.ts';
+import {
+  isTemporaryCheckpoint,
+  parseCheckpointName,
+  parseWindowsName,
+} from '../checkpoint/format.ts';
+import { listParts } from '../checkpoint/part-files.ts';
+import { isTemporaryPart, parsePartName } from '../checkpoint/part-format.ts';
+import { listCheckpoints, listWindows } from '../checkpoint/reader.ts';
 import { CHECKPOINT_FOLDER, HOLDER_NAME, LOG_FOLDER } from '../log/data-dir.ts';
 import type { FileSystem } from '../log/file-system.ts';
 import { LOCK_NAME } from '../log/folder-lock.ts';
 import { segmentName } from '../log/format.ts';
 import { identityAt } from '../log/log-identity.ts';
-import { type CheckpointScan, scanCheckpoint } from './checkpoint-scan.ts';
+import { basesOf } from './checkpoint-base.ts';
+import { type CheckpointScan, scanCheckpoint, scanWindows } from './checkpoint-scan.ts';
 import type { Fault } from './loaded-file.ts';
 import { type LogScan, scanLog } from './log-scan.ts';
+import { scanPart } from './part-scan.ts';
 
 /** Where the repaired copy's report lies. */
 export const REPAIR_REPORT_NAME = 'repair-report.json';
@@ -21,7 +29,7 @@ export const REPAIR_REPORT_NAME = 'repair-report.json';
 export interface Inspection {
   readonly root: string;
   readonly log: LogScan;
-  /** Newest first. */
+  /** Parts, windows and whole checkpoints, newest first. */
   readonly checkpoints: readonly CheckpointScan[];
   /** Everything that is not as it must be; a torn tail is not among it. */
   readonly faults: readonly Fault[];
@@ -41,9 +49,11 @@ export function inspect(files: FileSystem, root: string): Inspection {
   const folder = join(root, CHECKPOINT_FOLDER);
   // Checkpoints first: one that is listed now is covered by the log as it is read later.
   const names = files.list(folder);
-  const checkpoints = listCheckpoints(files, folder).map((seq) =>
-    scanCheckpoint(files, folder, seq),
-  );
+  const checkpoints = [
+    ...listCheckpoints(files, folder).map((seq) => scanCheckpoint(files, folder, seq)),
+    ...listWindows(files, folder).map((seq) => scanWindows(files, folder, seq)),
+    ...listParts(files, folder).flatMap((part) => scanPart(files, folder, part) ?? []),
+  ].sort((a, b) => b.replayFrom - a.replayFrom);
   const log = scanLog(files, join(root, LOG_FOLDER));
   const inFolder = (path: string, list: readonly string[]) => list.map((name) => join(path, name));
   return {
@@ -58,18 +68,28 @@ export function inspect(files: FileSystem, root: string): Inspection {
     ],
     leftovers: [
       ...inFolder(log.folder, log.leftovers),
-      ...inFolder(folder, names.filter(isTemporaryCheckpoint)),
+      ...inFolder(folder, names.filter(isLeftover)),
     ],
     unknown: [
       ...inFolder(root, files.list(root).filter(isUnknown)),
       ...inFolder(log.folder, log.unknown),
       ...inFolder(
         folder,
-        names.filter((n) => !isTemporaryCheckpoint(n) && parseCheckpointName(n) === undefined),
+        names.filter((name) => !isLeftover(name) && !isCheckpointName(name)),
       ),
       ...checkpoints.flatMap(({ path, unknown }) => inFolder(path, unknown)),
     ],
   };
+}
+
+function isLeftover(name: string): boolean {
+  return isTemporaryCheckpoint(name) || isTemporaryPart(name);
+}
+
+function isCheckpointName(name: string): boolean {
+  return [parseCheckpointName, parseWindowsName, parsePartName].some(
+    (parse) => parse(name) !== undefined,
+  );
 }
 
 function isUnknown(name: string): boolean {
@@ -85,7 +105,7 @@ function reachFaults(log: LogScan, checkpoints: readonly CheckpointScan[]): Faul
   const faults: Fault[] = [];
   const fault = (path: string, offsetBytes: number, reason: string) =>
     faults.push({ path, offsetBytes, lengthBytes: 0, reason });
-  if (checkpoints.length === 0 && first !== undefined && first > 1) {
+  if (basesOf(checkpoints).length === 0 && first !== undefined && first > 1) {
     fault(
       log.folder,
       0,
@@ -113,13 +133,13 @@ function reachFaults(log: LogScan, checkpoints: readonly CheckpointScan[]): Faul
 
 /** Each checkpoint must have been taken beside this log. */
 function identityFaults(log: LogScan, checkpoints: readonly CheckpointScan[]): Fault[] {
-  return checkpoints.flatMap(({ path, replayFrom, manifest }) => {
+  return checkpoints.flatMap(({ headPath, replayFrom, log: own }) => {
     const segment = log.segments.findLast(({ firstSeq }) => firstSeq <= replayFrom);
-    if (manifest?.log === undefined || segment?.header === undefined) return [];
-    if (identityAt(segment.header, replayFrom).nonce === manifest.log.nonce) return [];
+    if (own === undefined || segment?.header === undefined) return [];
+    if (identityAt(segment.header, replayFrom).nonce === own.nonce) return [];
     // The segment itself is missing, which is said elsewhere.
     if (segment.walk.endSeq < replayFrom) return [];
-    const reason = `it does not belong to this log: in its own, ${segmentName(manifest.log.firstSeq)} has the nonce ${manifest.log.nonce}`;
-    return [{ path: join(path, MANIFEST_NAME), offsetBytes: 0, lengthBytes: 0, reason }];
+    const reason = `it does not belong to this log: in its own, ${segmentName(own.firstSeq)} has the nonce ${own.nonce}`;
+    return [{ path: headPath, offsetBytes: 0, lengthBytes: 0, reason }];
   });
 }

@@ -8,8 +8,10 @@
  * segments opened after it; and every event acknowledged before the pinning is in one of the two.
  */
 import { join } from 'node:path';
-import { checkpointName } from '../checkpoint/format.ts';
-import { listCheckpoints } from '../checkpoint/reader.ts';
+import { checkpointName, windowsName } from '../checkpoint/format.ts';
+import { listParts } from '../checkpoint/part-files.ts';
+import { partFileName } from '../checkpoint/part-format.ts';
+import { listCheckpoints, listWindows } from '../checkpoint/reader.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
 import type { FileHandle, FileSystem } from '../log/file-system.ts';
 import { segmentName } from '../log/format.ts';
@@ -21,6 +23,8 @@ export interface PinnedFile {
 }
 
 export interface PinnedFolder {
+  readonly parts: readonly PinnedFile[];
+  /** Windows and whole checkpoints: folders. */
   readonly checkpoints: readonly { readonly name: string; readonly files: readonly PinnedFile[] }[];
   /** First seqs and files, oldest first. */
   readonly segments: readonly (PinnedFile & { readonly firstSeq: number })[];
@@ -44,17 +48,23 @@ export function pinFolder(files: FileSystem, root: string): PinnedFolder {
   };
   try {
     const checkpointFolder = join(root, CHECKPOINT_FOLDER);
-    const checkpoints = listCheckpoints(files, checkpointFolder).map((seq) => {
-      const name = checkpointName(seq);
+    const names = [
+      ...listWindows(files, checkpointFolder).map(windowsName),
+      ...listCheckpoints(files, checkpointFolder).map(checkpointName),
+    ];
+    const checkpoints = names.map((name) => {
       const folder = join(checkpointFolder, name);
       return { name, files: files.list(folder).map((file) => pin(folder, file)) };
     });
+    const parts = listParts(files, checkpointFolder).map((part) =>
+      pin(checkpointFolder, partFileName(part)),
+    );
     const logFolder = join(root, LOG_FOLDER);
     const segments = listSegments(files, logFolder).map((firstSeq) => ({
       firstSeq,
       ...pin(logFolder, segmentName(firstSeq)),
     }));
-    return { checkpoints, segments, close };
+    return { parts, checkpoints, segments, close };
   } catch (error) {
     close();
     throw error;

@@ -14,10 +14,12 @@ import { NoRoomError } from '../store/no-room-error.ts';
 import { SHARD_USED, Shard } from '../store/shard.ts';
 import { ShardWriter, UNDO_BYTES } from '../store/shard-writer.ts';
 import type { StorePlan } from '../store/sizing.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
 import { createSharedMemory } from '../write-path/memory.ts';
 
 export class RebuiltStore {
   readonly shards: readonly Shard[];
+  readonly hashKey: HashKey;
   /**
    * What is given to it: entries, newest checkpoint first, keys, frames in order, then `finish`. It
    * throws NoRoomError when a product does not fit.
@@ -28,9 +30,16 @@ export class RebuiltStore {
   /** The receipts of the last batches. */
   readonly receipts: ReceiptWindow;
 
-  constructor(plan: StorePlan, dedupeEvents = 1) {
-    const memory = createSharedMemory({ queueSize: 1, appliers: 1, store: plan, dedupeEvents });
+  constructor(plan: StorePlan, dedupeEvents = 1, hashKey?: HashKey) {
+    const memory = createSharedMemory({
+      queueSize: 1,
+      appliers: 1,
+      store: plan,
+      dedupeEvents,
+      hashKey,
+    });
     const ring = new CommitRing(memory.commit, 1);
+    this.hashKey = memory.hashKey;
     this.shards = memory.shards.map((buffer) => new Shard(buffer));
     const applier = new InlineApplier(ring, this.shards);
     this.dedupe = new DedupeWindow(memory.dedupe, memory.hashKey);

@@ -2,16 +2,16 @@
  * What of a damaged data folder is provably good, and what is lost: decided from an inspection, pure.
  *
  * Provably good is
- *   1. a checkpoint that proves whole, manifest and every file: the state after all events before
- *      its seq;
+ *   1. a part of a checkpoint that proves whole: the state of its shard after all events before its
+ *      seq; so a part for each shard, or a whole checkpoint of format 1, is the state of all products;
  *   2. a frame whose checksum holds, at the offset it names, with the nonce of its file, in a segment
  *      that no other contradicts (log-scan.ts): real events under their real seqs, wherever the
- *      frames before it are; the same holds for the frames of a checkpoint that is damaged
- *      elsewhere: each entry is a true state of its product, complete up to the entry's seq.
+ *      frames before it are; the same holds for the blocks of a part that is damaged elsewhere, and
+ *      for parts without which the state is whole: each entry is a true state of its product, complete up to the entry's seq.
  * Everything else is reported and left out.
  *
- * The repaired state is then: the entries of the newest whole checkpoint (and, only where events
- * behind it are missing, of newer damaged ones), then every good event in order by the real merge
+ * The repaired state is then: the entries of the newest whole state (and, only where events
+ * behind it are missing, of all newer files), then every good event in order by the real merge
  * rule. Events behind a gap are kept: each was acknowledged, and a field that they set is newer than
  * what the lost ones could have set, or the rule itself (newest event time wins) decides.
  *
@@ -19,6 +19,7 @@
  * the seqs behind the last known one may have been given away too; the repaired log goes on
  * SEQ_MARGIN behind it.
  */
+import { basesOf, type CheckpointBase } from './checkpoint-base.ts';
 import type { CheckpointScan } from './checkpoint-scan.ts';
 import type { Inspection } from './inspection.ts';
 
@@ -32,9 +33,9 @@ export interface SeqRange {
 }
 
 export interface RepairPlan {
-  /** The newest checkpoint that proves whole; `undefined` = the log from its beginning. */
-  readonly base: CheckpointScan | undefined;
-  /** Damaged ones newer than that, newest first, whose good entries stand in for lost events. */
+  /** The newest state that proves whole; `undefined` = the log from its beginning. */
+  readonly base: CheckpointBase | undefined;
+  /** Others newer than that, newest first, whose good entries stand in for lost events. */
   readonly salvaged: readonly CheckpointScan[];
   /** Good events before it are not needed. */
   readonly replayFrom: number;
@@ -48,9 +49,7 @@ export interface RepairPlan {
 }
 
 export function planRepair({ log, checkpoints }: Inspection): RepairPlan {
-  const isWhole = ({ manifest, faults }: CheckpointScan) =>
-    manifest !== undefined && faults.length === 0;
-  const base = checkpoints.find(isWhole);
+  const base = basesOf(checkpoints.filter(({ isWhole }) => isWhole))[0];
   const from = base?.replayFrom ?? 1;
   const runs = log.segments.flatMap(({ walk }) => walk.runs);
   const logEnd = Math.max(1, ...runs.map(({ endSeq }) => endSeq));
@@ -65,7 +64,11 @@ export function planRepair({ log, checkpoints }: Inspection): RepairPlan {
   return {
     base,
     salvaged:
-      lost.length === 0 ? [] : checkpoints.filter((c) => !isWhole(c) && c.replayFrom > from),
+      lost.length === 0
+        ? []
+        : checkpoints.filter(
+            (c) => !c.isWindows && c.replayFrom > from && base?.scans.includes(c) !== true,
+          ),
     replayFrom: lost.length === 0 ? from : 1,
     knownEndSeq,
     lost,

@@ -68,7 +68,7 @@ export function reportOf(facts: RepairFacts): RepairReport {
     nextSeq,
     kept: {
       checkpoint: base?.replayFrom ?? null,
-      salvagedCheckpoints: salvaged.map(({ replayFrom }) => replayFrom),
+      salvagedCheckpoints: [...new Set(salvaged.map(({ replayFrom }) => replayFrom))],
       ...kept,
     },
     lost: lost.map((range) => ({ ...range, events: range.toSeq - range.fromSeq + 1 })),

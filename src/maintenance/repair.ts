@@ -2,20 +2,20 @@
  * `repair`: builds what is provably good of a damaged data folder (repair-plan.ts says what that
  * is) into a new folder that starts again. The original files are only read. Main thread of a tool.
  *
- * The copy has one checkpoint, the whole repaired state, and one empty segment that starts where the
+ * The copy has one part for each shard, the whole repaired state, and one empty segment that starts where the
  * checkpoint ends: no gap has to be written down, and the log's rules hold from its first byte.
  * It is built under a temporary name and verified before it gets its own.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeCheckpoint } from '../checkpoint/writer.ts';
+import { writePart } from '../checkpoint/part-writer.ts';
+import { writeWindowsPart } from '../checkpoint/windows-writer.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
 import { NodeFileSystem, writeFully } from '../log/file-system.ts';
 import { isOtherVersion } from '../log/format.ts';
 import { SegmentWriter } from '../log/segment-writer.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
 import type { StorePlan } from '../store/sizing.ts';
-import { scanCheckpoint } from './checkpoint-scan.ts';
 import { holdForReading } from './folder-hold.ts';
 import { type Inspection, inspect, REPAIR_REPORT_NAME } from './inspection.ts';
 import { LoadedFile } from './loaded-file.ts';
@@ -26,6 +26,7 @@ import { planRepair, type RepairPlan, SEQ_MARGIN } from './repair-plan.ts';
 import { type Kept, type RepairReport, reportOf } from './repair-report.ts';
 import { visitRun } from './segment-scan.ts';
 import { verify } from './verify.ts';
+import { WholeReceipts } from './whole-receipts.ts';
 
 /** It can't be repaired, or not now. One line. */
 export class RepairError extends Error {
@@ -107,7 +108,7 @@ function refuseWhatIsNoDamage({ faults, log }: Inspection): void {
 
 function rebuild(
   files: ReadOnlyFiles,
-  { root, log }: Inspection,
+  { log }: Inspection,
   { base, salvaged, replayFrom }: RepairPlan,
   store: RebuiltStore,
 ): Kept {
@@ -115,13 +116,9 @@ function rebuild(
   let entries = 0;
   let events = 0;
   // Newest first: an entry that is there already is the later state of its product.
-  const folder = join(root, CHECKPOINT_FOLDER);
-  for (const checkpoint of salvaged) {
-    entries += scanCheckpoint(files, folder, checkpoint.replayFrom, {
-      entries: replay.entries,
-    }).entries;
-  }
-  if (base !== undefined) entries += scanCheckpoint(files, folder, base.replayFrom, replay).entries;
+  for (const scan of salvaged) scan.visit({ entries: replay.entries });
+  for (const scan of base?.scans ?? []) scan.visit(replay);
+  for (const scan of [...salvaged, ...(base?.scans ?? [])]) entries += scan.entries;
   for (const segment of log.segments) {
     const runs = segment.walk.runs.filter(({ endSeq }) => endSeq > replayFrom);
     const file = runs.length === 0 ? undefined : LoadedFile.load(files, segment.path);
@@ -140,7 +137,7 @@ function rebuild(
 function writeCopy(
   folder: string,
   store: RebuiltStore,
-  { lost, unknownTail }: RepairPlan,
+  { lost, unknownTail, knownEndSeq }: RepairPlan,
   nextSeq: number,
   now: Date,
 ): void {
@@ -149,22 +146,31 @@ function writeCopy(
   const checkpoints = join(folder, CHECKPOINT_FOLDER);
   files.makeFolder(log);
   files.makeFolder(checkpoints);
-  writeCheckpoint({
+  const common = {
     files,
     folder: checkpoints,
-    shards: store.shards,
     replayFrom: nextSeq,
     nowMs: now.getTime(),
     log: undefined,
-    // Outcomes are left out: an event that is judged again beside a gap may not end as it was told.
-    // So are receipts where events are lost, or may be: a batch that comes again brings those back.
-    windows: {
-      dedupe: store.dedupe,
-      receipts: lost.length > 0 || unknownTail !== undefined ? undefined : store.receipts,
-      outcomes: undefined,
-    },
     pause: () => undefined,
+  };
+  // Outcomes are left out: an event that is judged again beside a gap may not end as it was told.
+  const receipts = new WholeReceipts(store.receipts, {
+    ranges: lost,
+    unknownFrom: unknownTail === undefined ? undefined : knownEndSeq,
   });
+  writeWindowsPart({ ...common, windows: { dedupe: store.dedupe, receipts, outcomes: undefined } });
+  const { hashKey: key, shards } = store;
+  for (let shard = 0; shard < shards.length; shard++) {
+    writePart({
+      ...common,
+      key,
+      shards,
+      shard,
+      outcomes: () => ({ firstSeq: 1, bytes: new Uint8Array(0) }),
+      flushBytes: () => Number.POSITIVE_INFINITY,
+    });
+  }
   SegmentWriter.create(files, log, nextSeq, undefined, 0, now.getTime()).abandon();
 }
 

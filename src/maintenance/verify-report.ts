@@ -64,9 +64,9 @@ export function summarize(found: Verification): VerifySummary {
       isSealed: log.segments.at(-1)?.walk.isSealed ?? false,
       tornTail: log.tornTail ?? null,
     },
-    checkpoints: found.checkpoints.map(({ path, faults, entries, replayFrom, bytes }) => ({
+    checkpoints: found.checkpoints.map(({ path, isWhole, entries, replayFrom, bytes }) => ({
       path,
-      isWhole: faults.length === 0,
+      isWhole,
       entries,
       replayFrom,
       bytes,
@@ -88,11 +88,8 @@ export function verifyText(summary: VerifySummary): string {
       : [`running      held by ${heldBy}: the figures are of one moment, the tail moves on`]),
     `log          ${log.segments} segments, ${log.frames} frames, ${log.events} events (${seqs}), ${log.bytes} bytes`,
     `tail         ${tailLine(summary)}`,
-    `checkpoints  ${checkpoints.length === 0 ? 'none' : checkpoints.length}`,
-    ...checkpoints.map(
-      ({ path, isWhole, entries, replayFrom, bytes }) =>
-        `             ${basename(path)}  ${entries} entries, replay from seq ${replayFrom}, ${bytes} bytes${isWhole ? '' : ', DAMAGED'}`,
-    ),
+    `checkpoints  ${checkpoints.length === 0 ? 'none' : `${checkpoints.length} parts and windows`}`,
+    ...checkpointLines(checkpoints),
     `leftovers    ${leftovers.length === 0 ? 'none' : `${leftovers.join(', ')} (harmless: a start removes them)`}`,
     ...(unknown.length === 0 ? [] : [`unknown      ${unknown.join(', ')} (nothing reads them)`]),
     `faults       ${faults.length === 0 ? 'none' : faults.length}`,
@@ -106,6 +103,31 @@ export function verifyText(summary: VerifySummary): string {
 export function faultLine({ path, offsetBytes, lengthBytes, reason }: Fault): string {
   const length = lengthBytes === 0 ? '' : `, ${lengthBytes} bytes`;
   return `${path} at byte ${offsetBytes}${length}: ${reason}`;
+}
+
+/** What starts the replay at one seq on one line, but what is damaged on its own. */
+function checkpointLines(checkpoints: VerifySummary['checkpoints']): string[] {
+  const bySeq = new Map<number, { files: string[]; entries: number; bytes: number }>();
+  const damaged: string[] = [];
+  for (const { path, isWhole, entries, replayFrom, bytes } of checkpoints) {
+    const name = basename(path);
+    if (!isWhole) {
+      damaged.push(`             ${name}  ${entries} entries, ${bytes} bytes, DAMAGED`);
+      continue;
+    }
+    const line = bySeq.get(replayFrom) ?? { files: [], entries: 0, bytes: 0 };
+    bySeq.set(replayFrom, line);
+    line.files.push(name);
+    line.entries += entries;
+    line.bytes += bytes;
+  }
+  return [
+    ...[...bySeq].map(([seq, { files, entries, bytes }]) => {
+      const what = files.length === 1 ? files[0] : `${files.length} files`;
+      return `             replay from seq ${seq}: ${what}, ${entries} entries, ${bytes} bytes`;
+    }),
+    ...damaged,
+  ];
 }
 
 function tailLine({ heldBy, log: { tornTail, isSealed } }: VerifySummary): string {

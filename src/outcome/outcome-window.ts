@@ -27,7 +27,7 @@ export const OUTCOME_RECEIPT = 5;
  * - `applied`: at least one of its fields was taken.
  * - `stale`: older (in event time) than what stood; recorded, changed nothing.
  * - `refused`: its condition did not hold; recorded, changed nothing.
- * - `dead`: set aside, because it killed its applier twice.
+ * - `dead`: it killed its applier twice, and is skipped.
  * - `receipt`: no event; the log's own note of how far a batch came.
  * - `unknown`: no event has this seq yet.
  * - `expired`: older than the window, or than what is known since the start.
@@ -67,7 +67,7 @@ export class OutcomeWindow {
     return new SharedArrayBuffer(OutcomeWindow.bytes(events, spread));
   }
 
-  /** Events that it tells apart: at least OUTCOME_WINDOW. */
+  /** Events that it keeps apart: at least OUTCOME_WINDOW. */
   get capacity(): number {
     return this.#bytes.length;
   }
@@ -85,14 +85,14 @@ export class OutcomeWindow {
 
 export interface OutcomeReaderOptions {
   readonly window: OutcomeWindow;
-  /** OUTCOME_WINDOW: events that are told at the most. */
+  /** OUTCOME_WINDOW: how many of the last events have an outcome to read. */
   readonly events: number;
   readonly progress: LogProgress;
   /** The applied watermark. */
   readonly applied: { readonly seq: number };
 }
 
-/** Tells what became of an event. Main thread. */
+/** Reads what became of an event. Main thread. */
 export class OutcomeReader {
   readonly #options: OutcomeReaderOptions;
 

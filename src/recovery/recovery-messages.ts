@@ -3,9 +3,11 @@
 export type RecoveryMessage =
   /** How far a start has come; told about once a second. */
   | { readonly type: 'progress'; readonly doneBytes: number; readonly totalBytes: number }
-  /** A checkpoint is damaged; an older one, or the log from its beginning, serves instead. */
+  /** Something of a checkpoint is damaged; an older one, or the log from its beginning, serves instead. */
   | {
       readonly type: 'checkpoint-damaged';
+      /** In the folder of the checkpoints. */
+      readonly name: string;
       readonly replayFrom: number;
       readonly path: string;
       readonly offsetBytes: number;
@@ -16,6 +18,8 @@ export type RecoveryMessage =
       readonly type: 'replayed';
       /** Products restored from the checkpoint. */
       readonly products: number;
+      /** Of these, the ones that came from files of another form, key or number of shards. */
+      readonly converted: number;
       /** Seq from which the log was replayed; 1 without a checkpoint. */
       readonly replayFrom: number;
       /** Events replayed from the log. */

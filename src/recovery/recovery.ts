@@ -1,19 +1,18 @@
 /**
- * Brings the state back at start: the newest checkpoint that proves whole, then the log behind it,
- * handed to a sink in order. Decides what is a leftover, what is damage and where the log goes on.
- * Log thread; tests run it on a simulated disk.
+ * Brings the state back at start: what checkpoints hold (checkpoint/restore.ts), then the log from where
+ * the oldest of that must be replayed, handed to a sink in order. Decides what is a leftover, what is
+ * damage and where the log goes on. Log thread; tests run it on a simulated disk.
  */
 import { join } from 'node:path';
 import { isTemporaryCheckpoint } from '../checkpoint/format.ts';
+import { isTemporaryPart } from '../checkpoint/part-format.ts';
+import type { EntriesVisitor } from '../checkpoint/reader.ts';
 import {
-  checkCheckpoint,
-  type EntriesVisitor,
-  lastSeqOf,
-  listCheckpoints,
-  readCheckpoint,
-  type ValidCheckpoint,
-} from '../checkpoint/reader.ts';
-import type { KnownOutcomes } from '../checkpoint/windows.ts';
+  expectedReading,
+  type ImageTarget,
+  type Restored,
+  restoreCheckpoints,
+} from '../checkpoint/restore.ts';
 import type { FileSystem } from '../log/file-system.ts';
 import { type CheckedFrame, segmentName } from '../log/format.ts';
 import { LogDamagedError } from '../log/log-damaged-error.ts';
@@ -23,7 +22,6 @@ import { logBytes, readLog } from '../log/segment-reader.ts';
 import { isTemporary } from '../log/segment-writer.ts';
 import type { LogTail } from '../log/sequencer.ts';
 import type { SlotViews } from '../ring/slot.ts';
-import { ENTRY_BYTES, ENTRY_UPDATED_AT, ENTRY_WORDS } from '../store/shard.ts';
 import type { RecoveryMessage } from './recovery-messages.ts';
 
 const TELL_EVERY_MS = 1000;
@@ -32,7 +30,9 @@ const LOOK_EVERY_BYTES = 1 << 20;
 
 /** Where the recovered state goes. */
 export interface RecoverySink {
-  /** Entries of the checkpoint, before any frame. */
+  /** Where parts of a checkpoint can lie as they are; without it, they come as entries. */
+  readonly image?: ImageTarget | undefined;
+  /** Entries of checkpoints, before any frame. */
   readonly entries: EntriesVisitor;
   /** The events of a frame; those before seq `from` are in the checkpoint. */
   readonly frame: (slots: SlotViews, first: number, frame: CheckedFrame, from: number) => void;
@@ -40,6 +40,8 @@ export interface RecoverySink {
   readonly keys: (entries: Int32Array, count: number) => void;
   /** Receipts of batches in a checkpoint, before any frame: those of the oldest keys first. */
   readonly receipts: (slots: SlotViews, first: number, count: number) => void;
+  /** Keys and receipts of all events before `seq` were restored; those of later ones are in frames. */
+  readonly windowsBefore?: (seq: number) => void;
   /** No more events come: returns when all of them are in the store. */
   readonly finish: () => void;
   /**
@@ -69,14 +71,10 @@ export function recover(options: RecoveryOptions): LogTail {
   const { files, folder, sink, tell, nowMs = () => performance.now() } = options;
   const startedMs = nowMs();
   removeLeftovers(options);
-  const checkpoint = newestCheckpoint(options);
-  const from = checkpoint?.manifest.replayFrom ?? 1;
-  let restoredSeq = from - 1;
-  let restoredTimeMs = 0;
-  const outcomes: KnownOutcomes[] = [];
-  // An entry and an event take about the same time, and have the same size.
-  const entriesBytes = (checkpoint?.manifest.entries ?? 0) * ENTRY_BYTES;
-  const totalBytes = entriesBytes + logBytes(files, folder, from);
+  const { checkpoints } = options;
+  const expected = expectedReading(files, checkpoints);
+  // An entry takes less time than an event; but who waits sees it go on.
+  let totalBytes = expected.bytes + logBytes(files, folder, expected.replayFrom);
   let doneBytes = 0;
   let lookBytes = LOOK_EVERY_BYTES;
   let toldMs = startedMs;
@@ -88,58 +86,46 @@ export function recover(options: RecoveryOptions): LogTail {
     toldMs = nowMs();
     tell({ type: 'progress', doneBytes, totalBytes });
   };
-  if (checkpoint !== undefined) {
-    readCheckpoint(files, checkpoint, {
-      entries: (entries, first, count) => {
-        restoredSeq = Math.max(restoredSeq, lastSeqOf(entries, first, count));
-        restoredTimeMs = Math.max(restoredTimeMs, lastTimeOf(entries, first, count));
-        sink.entries(entries, first, count);
-        noteDone(count * ENTRY_BYTES);
-      },
-      keys: (entries, count) => sink.keys(entries, count),
-      receipts: (slots, first, count) => sink.receipts(slots, first, count),
-      outcomes: (firstSeq, bytes) => outcomes.push({ firstSeq, bytes }),
-    });
-    restoredSeq = Math.max(restoredSeq, (checkpoint.manifest.outcomes?.endSeq ?? 1) - 1);
-  }
-
+  const restored = restoreCheckpoints({
+    files,
+    folder: checkpoints,
+    image: sink.image,
+    visitor: sink,
+    onDamaged: (name, replayFrom, fault) =>
+      tell({ type: 'checkpoint-damaged', name, replayFrom, ...fault }),
+    onBytes: noteDone,
+  });
+  refuseDamage(options, restored);
+  const from = restored.replayFrom;
+  if (from !== expected.replayFrom) totalBytes = doneBytes + logBytes(files, folder, from);
   const onFrame: FrameVisitor = (slots, first, frame) => {
     sink.frame(slots, first, frame, from);
     noteDone(frame.bytes);
   };
-  const end = readLog(files, folder, from, onFrame, checkpoint?.manifest.log);
+  const end = readLog(files, folder, from, onFrame, restored.used);
   // A tail that a checkpoint has events of is not torn: they were flushed, and their numbers given.
-  if (restoredSeq >= end.nextSeq) {
+  if (restored.lastSeq >= end.nextSeq) {
     throw new LogDamagedError(
       end.segment === undefined ? folder : join(folder, segmentName(end.segment.firstSeq)),
       end.segment?.endBytes ?? 0,
-      `the log ends before seq ${end.nextSeq}, but a checkpoint holds seq ${restoredSeq}`,
+      `the log ends before seq ${end.nextSeq}, but a checkpoint holds seq ${restored.lastSeq}`,
     );
   }
   sink.finish();
-  for (const { firstSeq, bytes } of outcomes) sink.outcomes(firstSeq, bytes, end.nextSeq);
+  for (const { firstSeq, bytes } of restored.outcomes) sink.outcomes(firstSeq, bytes, end.nextSeq);
   if (end.tornTail !== undefined) tell({ type: 'torn-tail', ...end.tornTail });
   tell({
     type: 'replayed',
-    products: checkpoint?.manifest.entries ?? 0,
+    products: restored.products,
+    converted: restored.converted,
     replayFrom: from,
     events: end.nextSeq - from,
     segments: end.segments,
     durationMs: nowMs() - startedMs,
   });
   const { nextSeq, segment, previous, lastFrameBytes } = end;
-  const lastTimeMs = end.lastTimeMs || restoredTimeMs;
+  const lastTimeMs = end.lastTimeMs || restored.lastTimeMs;
   return { nextSeq, segment, previous, lastFrameBytes, fresh: false, lastTimeMs };
-}
-
-/** The latest commit time among `count` entries of a checkpoint from index `first` on. */
-function lastTimeOf({ doubles }: SlotViews, first: number, count: number): number {
-  let last = 0;
-  for (let i = first; i < first + count; i++) {
-    const at = doubles[(i * ENTRY_WORDS + ENTRY_UPDATED_AT) >> 1] as number;
-    if (at > last) last = at;
-  }
-  return last;
 }
 
 /** What a crash left half-made: never published, so nothing relies on it. */
@@ -149,24 +135,12 @@ function removeLeftovers({ files, folder, checkpoints }: RecoveryOptions): void 
   }
   for (const name of files.list(checkpoints)) {
     if (isTemporaryCheckpoint(name)) files.removeFolder(join(checkpoints, name));
+    if (isTemporaryPart(name)) files.remove(join(checkpoints, name));
   }
 }
 
-/**
- * The newest checkpoint that proves whole. Without one, the log must reach back to its beginning.
- * Throws LogDamagedError when it does not.
- */
-function newestCheckpoint(options: RecoveryOptions): ValidCheckpoint | undefined {
-  const { files, folder, checkpoints, tell } = options;
-  let damaged: LogDamagedError | undefined;
-  for (const replayFrom of listCheckpoints(files, checkpoints)) {
-    const checked = checkCheckpoint(files, checkpoints, replayFrom);
-    if ('manifest' in checked) return checked;
-    const { path, offsetBytes, reason } = checked;
-    damaged ??= new LogDamagedError(path, offsetBytes, reason);
-    tell({ type: 'checkpoint-damaged', replayFrom, ...checked });
-  }
-  const oldest = listSegments(files, folder)[0];
-  if (damaged !== undefined && oldest !== 1) throw damaged;
-  return undefined;
+/** What damage took must be in the log, from its beginning. Throws LogDamagedError when it is not. */
+function refuseDamage({ files, folder }: RecoveryOptions, { damage }: Restored): void {
+  if (damage === undefined || listSegments(files, folder)[0] === 1) return;
+  throw new LogDamagedError(damage.path, damage.offsetBytes, damage.reason);
 }

@@ -1,18 +1,19 @@
 /**
- * The way back into the store at start: entries of a checkpoint go straight into the shards, frames of
- * the log become slots of the commit ring, the same road that live events take, and keys go into the
- * dedupe window, receipts into theirs. Log thread.
+ * The way back into the store at start: parts of a checkpoint lie in the shards as they are, entries of
+ * others go straight into them, frames of the log become slots of the commit ring, the same road that
+ * live events take, and keys go into the dedupe window, receipts into theirs. Log thread.
  */
+import type { ImageTarget } from '../checkpoint/restore.ts';
 import { isReceipt } from '../dedupe/batch-receipt.ts';
 import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
-import { isKeyed } from '../log/batch.ts';
 import type { CommitPublisher } from '../log/commit-publisher.ts';
 import type { CheckedFrame } from '../log/format.ts';
-import type { OutcomeWindow } from '../outcome/outcome-window.ts';
+import { OUTCOME_UNKNOWN, type OutcomeWindow } from '../outcome/outcome-window.ts';
 import { INTAKE_STOP, type IntakeRing } from '../ring/intake-ring.ts';
 import {
   FLAG_RESERVED,
+  isKeyed,
   metaIdBytes,
   SLOT_DOUBLES,
   SLOT_FINGERPRINT,
@@ -24,6 +25,8 @@ import {
   type SlotViews,
 } from '../ring/slot.ts';
 import { hashId } from '../store/id-hash.ts';
+import type { RestoreBoard } from '../store/restore-board.ts';
+import type { RestoredBefore } from '../store/restored-before.ts';
 import type { Shard } from '../store/shard.ts';
 import { ShardRestorer } from '../store/shard-restorer.ts';
 import type { HashKey } from '../threads/shared-memory.ts';
@@ -46,6 +49,8 @@ export interface ReplayTarget {
   readonly dedupe: DedupeWindow;
   readonly receipts: ReceiptWindow;
   readonly outcomes: OutcomeWindow;
+  /** What the appliers need not apply, and who helps; without it parts are restored entry by entry. */
+  readonly images?: { readonly restored: RestoredBefore; readonly board: RestoreBoard } | undefined;
 }
 
 export class Replay implements RecoverySink {
@@ -53,9 +58,12 @@ export class Replay implements RecoverySink {
   readonly #commits: CommitPublisher;
   readonly #target: ReplayTarget;
   readonly #restorer: ShardRestorer;
+  readonly image: ImageTarget | undefined;
   #unpublished = 0;
   /** Events up to it have their keys from a checkpoint. */
   #lastKeySeq = 0;
+  /** Receipts before it are restored: put again, they would come before later ones of other keys. */
+  #windowsBefore = 1;
   /** Free slots of the commit ring that were not used since the appliers were last asked. */
   #room = 0;
 
@@ -64,6 +72,14 @@ export class Replay implements RecoverySink {
     this.#commits = commits;
     this.#target = target;
     this.#restorer = new ShardRestorer(target.shards, target.hashKey);
+    const { shards, hashKey, images } = target;
+    this.image = images && {
+      shards,
+      key: hashKey,
+      board: images.board,
+      restored: (shard, seq) => images.restored.store(shard, seq),
+      look: () => this.#stopIfAsked(),
+    };
   }
 
   /** Replays a frame's events from seq `from` on. Throws StopRequested. */
@@ -75,11 +91,11 @@ export class Replay implements RecoverySink {
       slots.words[w + SLOT_META] = meta & ~FLAG_RESERVED;
       this.#hash(slots, w, metaIdBytes(meta));
       if (!isKeyed(slots.words, first + i)) continue;
+      const seq = slots.doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ] as number;
       if (isReceipt(slots.words, first + i)) {
-        this.#target.receipts.put(slots, first + i);
+        if (seq >= this.#windowsBefore) this.#target.receipts.put(slots, first + i);
         continue;
       }
-      const seq = slots.doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ] as number;
       if (seq > this.#lastKeySeq) this.#target.dedupe.add(slots.words, w + SLOT_FINGERPRINT, seq);
     }
     this.#write(slots, first + skipped, frame.count - skipped, frame.commitTimeMs);
@@ -105,11 +121,18 @@ export class Replay implements RecoverySink {
     for (let i = first; i < first + count; i++) this.#target.receipts.put(slots, i);
   };
 
+  readonly windowsBefore = (seq: number): void => {
+    this.#windowsBefore = seq;
+  };
+
   /** Stores those that the window still has room for: it may be smaller than it was. */
   outcomes(firstSeq: number, bytes: Uint8Array, nextSeq: number): void {
     const { outcomes } = this.#target;
     const skipped = Math.max(0, nextSeq - outcomes.capacity - firstSeq);
-    for (let i = skipped; i < bytes.length; i++) outcomes.store(firstSeq + i, bytes[i] as number);
+    for (let i = skipped; i < bytes.length; i++) {
+      const outcome = bytes[i] as number;
+      if (outcome !== OUTCOME_UNKNOWN) outcomes.store(firstSeq + i, outcome);
+    }
   }
 
   #hash({ words }: SlotViews, w: number, idBytes: number): void {

@@ -7,14 +7,14 @@
  *        128  closed       i32  1 = nothing more will come; the log thread writes
  *        192  bell back    i32  rung by an applier after its cursor moved
  *        256  cursor of applier 0, i32, then one line for each further applier
- *        …    commit times capacity × f64, ms since the epoch: when the slot's batch was committed
+ *        …    commit times capacity × f64, ms since the epoch: when the slot's frame was committed
  *        …    slots        capacity × 128 bytes
- *        …    routes       capacity × u16: the upper half of the slot's hash, which tells its shard;
+ *        …    routes       capacity × u16: the upper half of the slot's hash, which says its shard;
  *                          so an applier leaves the slots of others where they are, in the cache of
  *                          the log thread's core
  *
  * Empty for an applier: cursor = head. Full: head − the slowest cursor = capacity; then the log
- * thread waits, the intake ring fills up and clients are told to come back.
+ * thread waits, the intake ring fills up and clients are asked to come back.
  * A slot stays as it is until the slowest applier has passed it.
  */
 import assert from 'node:assert/strict';

@@ -1,6 +1,6 @@
 /**
- * The log thread's progress in shared memory: what its successor needs if it dies, and what tells
- * every other thread which seq stands at which cursor of the commit ring. Two records, and a count
+ * The log thread's progress in shared memory: what its successor needs if it dies, and from which
+ * every other thread knows the seq at a cursor of the commit ring. Two records, and a count
  * that says which one holds; so everything in a record changes in one step. The log thread writes.
  *
  *   byte   0  stored  i32  how often a record was stored; 0 = none yet. Odd: record 1 holds, even: 2
@@ -43,7 +43,7 @@ export class LogProgress {
     this.#words = this.#records.map((r) => new Int32Array(buffer, r.byteOffset, r.length * 2));
   }
 
-  /** The one step in which a batch becomes committed: before it none of it counts, after it all. */
+  /** The one step in which a frame becomes committed: before it none of it counts, after it all. */
   store(progress: Progress): void {
     const next = nextCount(Atomics.load(this.#stored, STORED));
     const record = this.#records[indexOf(next)] as Float64Array;
@@ -78,7 +78,7 @@ export class LogProgress {
       const stored = Atomics.load(this.#stored, STORED);
       if (stored === 0) return false;
       const words = this.#words[indexOf(stored)] as Int32Array;
-      // Atomics, so that no load moves behind the one that tells whether all of them count.
+      // Atomics, so that no load moves behind the one that says whether all of them count.
       for (let i = 0; i < doubles * 2; i++) this.#readWords[i] = Atomics.load(words, i);
       // A record is overwritten by the next store but one: then at least one came in between.
       if (Atomics.load(this.#stored, STORED) === stored) return true;

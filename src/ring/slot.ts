@@ -1,6 +1,6 @@
 /**
- * The slot: one event, 128 bytes, the same in both rings and in the log's frames, so that a batch
- * moves as whole memory copies. Little-endian. Written by the main thread when it claims the slot,
+ * The slot: one event, 128 bytes, the same in both rings and in the log's frames, so that many
+ * move as whole memory copies. Little-endian. Written by the main thread when it claims the slot,
  * numbered by the log thread, read by the appliers. Changing this layout changes the disk format.
  *
  *   byte   0  seq            f64  the sequencer's number; 0 = not numbered yet
@@ -12,8 +12,8 @@
  *                                 −1 = any, as long as the product is listed, −2 = it must not be
  *                                 (and IF_UNLISTED is set)
  *         40  meta           u32  kind (bits 0–7) · flags (8–23) · id length in bytes (24–31)
- *         44  hash           u32  of the id under this start's key; meaningless on disk
- *         48  fingerprint    16 B of the event id; zeros = none
+ *         44  hash           u32  of the id under the data folder's key; 0 on disk
+ *         48  fingerprint    16 B key (12) and content (4) of an event that came under a key, or zeros
  *         64  product id     64 B UTF-8, zero-padded
  *
  * A batch receipt is a slot, too, with a seq of its own, but no event: dedupe/batch-receipt.ts.
@@ -38,9 +38,13 @@ export const SLOT_HASH = 11;
 export const SLOT_FINGERPRINT = 12;
 export const SLOT_ID = 16;
 
+/** A fingerprint's key, in 32-bit words; one word of the content follows. */
+export const KEY_WORDS = 3;
+
 /** Offset in bytes from the start of the slot. */
 export const SLOT_ID_BYTE = 64;
 
+/** The longest product id: what a slot and an entry of the store have room for. */
 export const ID_BYTES_MAX = 64;
 export const ID_WORDS = ID_BYTES_MAX / 4;
 
@@ -81,6 +85,7 @@ const FLAGS_MASK = 0x00ffff00;
 const ID_LENGTH_SHIFT = 24;
 
 assert.equal(endianness(), 'LE', 'slots and frames are little-endian, so must the machine be');
+assert.equal(SLOT_FINGERPRINT + KEY_WORDS + 1, SLOT_ID);
 assert.equal(SLOT_ID * 4, SLOT_ID_BYTE);
 assert.equal((SLOT_EXPECTED_SEQ + 1) * 8, SLOT_META * 4);
 assert.equal(SLOT_ID_BYTE + ID_BYTES_MAX, SLOT_BYTES);
@@ -107,6 +112,12 @@ export function isMetaValid(meta: number): boolean {
     idBytes >= 1 &&
     idBytes <= ID_BYTES_MAX
   );
+}
+
+/** Whether the slot at `index` has a key, as a receipt always has: three words of which one is not zero. */
+export function isKeyed(words: Int32Array, index: number): boolean {
+  const k = index * SLOT_WORDS + SLOT_FINGERPRINT;
+  return ((words[k] as number) | (words[k + 1] as number) | (words[k + 2] as number)) !== 0;
 }
 
 /** One event as plain values: for logs and tests, never on the hot path. */

@@ -13,7 +13,7 @@ import { SHARD_RELEASED, SHARD_USED, type Shard } from './shard.ts';
 import type { StorePlan } from './sizing.ts';
 
 /**
- * - `reserved`: room is set aside for this event.
+ * - `reserved`: room is reserved for this event.
  * - `full`: there is no room, and no event in flight could be making this product.
  * - `undecided`: what room is left is reserved by events in flight; ask again when they are applied.
  */

@@ -1,7 +1,7 @@
 /**
  * The keyed hash of product ids: HalfSipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast
  * short-input PRF", 2012; the 32-bit variant of the reference code). Ids come from outside and the
- * key is random per start, so nobody can choose ids that collide. Any thread; pure.
+ * key is random per data folder, so nobody can choose ids that collide. Any thread; pure.
  */
 import type { HashKey } from '../threads/shared-memory.ts';
 

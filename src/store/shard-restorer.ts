@@ -8,12 +8,13 @@
  *  2. The first slot, of the log's rest or of a live event, is published by an Atomics.store of
  *     COMMIT_HEAD. It pairs with the Atomics.load in the applier's loop, and comes after every store
  *     in here: whoever finds the slot finds the whole restored store.
- *  3. The main thread refuses reads, and takes no event, until the log thread tells it `serving`; if a
+ *  3. The main thread refuses reads, and takes no event, until the log thread reports `serving`; if a
  *     stop comes before, for good.
  *  4. A log thread that dies before it serves ends the process: there is no store half restored.
  *
- * An entry looks the same in a checkpoint as in a shard. Only its place is another: the hash has a new
- * key at each start, and shards may be more, fewer or smaller than they were.
+ * An entry looks the same in a checkpoint as in a shard. Only its place is another: shards may be more or
+ * fewer than they were, and in checkpoints of format 1 the hash had a new key at each start. Where both
+ * are the same, shard-image.ts does without this.
  */
 import assert from 'node:assert/strict';
 import { SLOT_WORDS, type SlotViews } from '../ring/slot.ts';

@@ -240,7 +240,7 @@ export class ShardWriter {
     undo[UNDO_PHASE] = PHASE_NONE;
   }
 
-  /** Gives back the reservation of a slot that will never be applied (it was set aside). */
+  /** Gives back the reservation of a slot that will never be applied (its event is dead). */
   releaseOnly(cursor: number, index: number): void {
     const slotWords = this.#slots.words;
     const w = index * SLOT_WORDS;

@@ -12,7 +12,7 @@
  *
  * An entry:
  *   byte   0  version    i32  seqlock: odd while the owner writes                     (mutable)
- *          4  hash       u32  of the id under this start's key                        (fixed)
+ *          4  hash       u32  of the id under the data folder's key                   (fixed)
  *          8  seq        f64  of the event that last changed the product              (mutable)
  *         16  price      f64, NaN = absent ·  24 price_at f64 ms, −Infinity = never set (mutable)
  *         32  stock      f64, NaN = absent ·  40 stock_at f64 ms, −Infinity = never set (mutable)
@@ -169,7 +169,7 @@ export class Shard {
     return this.find(words, newest + ENTRY_ID, idBytes, hash) === newest ? used : used - 1;
   }
 
-  /** Word offset of the entry that a cell which is not vacant tells of. */
+  /** Word offset of the entry that a cell which is not vacant points at. */
   entryOf(cell: number): number {
     return this.entriesAt + (cell - 1) * ENTRY_WORDS;
   }

@@ -2,12 +2,13 @@
  * The product store as the main thread sees it: all shards, read through Atomics, never written.
  * Implements the two seams to the data: one product by its id, and all of them in turn.
  */
+
+import { encodeProductIdWords, type IdMemory } from '../ring/id-bytes.ts';
 import { ID_WORDS } from '../ring/slot.ts';
 import type { HashKey } from '../threads/shared-memory.ts';
 import { EntryReader } from './entry-reader.ts';
 import { hashId } from './id-hash.ts';
 import type { CataloguePlace, CatalogueWalk, ProductCatalogue } from './product-catalogue.ts';
-import { encodeProductIdWords, type IdMemory } from './product-id.ts';
 import type { ProductRepository, ProductState, ReadResult } from './product-repository.ts';
 import { SHARD_USED, type Shard, shardOf } from './shard.ts';
 import { isPlaceIn, ShardWalk } from './shard-walk.ts';

@@ -37,6 +37,10 @@ export interface SharedMemory {
   readonly progress: SharedArrayBuffer;
   /** log/log-holds.ts */
   readonly holds: SharedArrayBuffer;
-  /** Random for each start. */
+  /** store/restored-before.ts */
+  readonly restored: SharedArrayBuffer;
+  /** store/restore-board.ts */
+  readonly board: SharedArrayBuffer;
+  /** Random for each data folder, whose checkpoint keeps it. */
   readonly hashKey: HashKey;
 }

@@ -1,9 +1,12 @@
-/** The Gregorian calendar in plain arithmetic, for both readers of times. Any thread; pure. */
+/**
+ * The Gregorian calendar in plain arithmetic, for both readers of times (event/event-time.ts and
+ * bulk/hot-time.ts). Any thread; pure.
+ */
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const EPOCH_YEAR = 1970;
 
-/** Days of the months before each month, in a year that is no leap year; index 1 … 12. */
+/** Days of the months before each month, in a common year; index 1 … 12. */
 const DAYS_BEFORE = Int32Array.of(0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334);
 const DAYS_IN = Int32Array.of(0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31);
 /** Leap days before 1970-01-01, counted from year 1. */

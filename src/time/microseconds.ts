@@ -3,8 +3,8 @@
  * the point. Any thread; pure.
  *
  * From 1691 to 2248 (|ms| < 2^43) doubles lie less than 1 µs apart, so that each microsecond has one of
- * its own and comes back from it; outside of that, times are whole milliseconds. Everything that makes
- * such a time makes it by `withMicros`, so that equal times are equal bits.
+ * its own and comes back from it; outside of that, times are whole milliseconds. Every such time is made
+ * by `withMicros`, so that equal times are equal bits.
  */
 const MICROS_MS_END = 2 ** 43;
 

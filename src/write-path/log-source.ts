@@ -3,7 +3,7 @@ import type { DataDir } from '../log/data-dir.ts';
 import type { LogHistory } from '../log/event-log.ts';
 import { FileHistory } from '../log/file-history.ts';
 import type { SegmentEnd } from '../log/format.ts';
-import { heldPath } from '../log/held-files.ts';
+import { type HeldFolder, heldPath } from '../log/held-files.ts';
 import { unpackSegmentEnds } from '../log/segment-ends.ts';
 import type { LogProgress } from '../ring/progress.ts';
 import type { LogThreadData } from './log-messages.ts';
@@ -15,6 +15,8 @@ export interface LogSource {
   readonly data: object;
   /** Its history; `progress` says how far the log is. */
   readonly history: (progress: LogProgress) => LogHistory;
+  /** The checkpoints that its thread restores first, and that the appliers help it to. */
+  readonly restoring?: { readonly checkpoints: string; readonly held: HeldFolder };
   /** Its newest segment, where it has files in the data folder that must not go. */
   readonly newestSegment?: (progress: LogProgress) => SegmentEnd | undefined;
 }
@@ -39,5 +41,5 @@ export function fileLog(
     const known = progress.load();
     return known === undefined ? undefined : unpackSegmentEnds(known.own).segment;
   };
-  return { entry, data, history, newestSegment };
+  return { entry, data, history, restoring: { checkpoints, held }, newestSegment };
 }

@@ -21,8 +21,8 @@ export interface LogSupervisorOptions {
   readonly onStorage: (available: boolean, reason: string) => void;
   /** How far a long start has come. */
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
-  /** A checkpoint was found damaged and passed over. */
-  readonly onDamagedCheckpoint: (replayFrom: number) => void;
+  /** Something of this name among the checkpoints was found damaged and passed over. */
+  readonly onDamagedCheckpoint: (name: string) => void;
   /** The log can't go on while the service runs: the process must stop. Called at most once. */
   readonly onFatal: (reason: string) => void;
 }
@@ -40,6 +40,7 @@ export class LogSupervisor {
   #deaths = 0;
   #deathSeq = 0;
   #replayedFrom = 1;
+  #isConverted = false;
 
   constructor(options: LogSupervisorOptions) {
     this.#options = options;
@@ -56,6 +57,11 @@ export class LogSupervisor {
   /** Seq from which the log was replayed: the restored checkpoint's, or 1. */
   get replayedFrom(): number {
     return this.#replayedFrom;
+  }
+
+  /** Whether some products came from checkpoints of another form, key or number of shards. */
+  get isConverted(): boolean {
+    return this.#isConverted;
   }
 
   /** Resolves when the log is replayed and serves; rejects, with one line, when it refuses. */
@@ -119,12 +125,13 @@ export class LogSupervisor {
       case 'checkpoint-damaged': {
         const { type: _, ...fault } = message;
         logger.error(fault, 'checkpoint is damaged, using an older one or the whole log');
-        this.#options.onDamagedCheckpoint(message.replayFrom);
+        this.#options.onDamagedCheckpoint(message.name);
         break;
       }
       case 'replayed': {
         const { type: _, ...replay } = message;
         this.#replayedFrom = replay.replayFrom;
+        this.#isConverted = replay.converted > 0;
         logger.info(
           replay,
           `log: restored ${replay.products} products and replayed ${replay.events} events`,

@@ -19,6 +19,8 @@ import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing } from '../ring/intake-ring.ts';
 import { LogProgress, type Progress } from '../ring/progress.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
+import { RestoreBoard } from '../store/restore-board.ts';
+import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard } from '../store/shard.ts';
 import type { LogThreadData, LogThreadMessage } from './log-messages.ts';
 
@@ -43,7 +45,11 @@ export function runLogThread(
     const outcomes = new OutcomeWindow(memory.outcomes);
     const shards = memory.shards.map((buffer) => new Shard(buffer));
     const { hashKey } = memory;
-    const target = { shards, hashKey, dedupe, receipts, outcomes };
+    const images = {
+      restored: new RestoredBefore(memory.restored),
+      board: new RestoreBoard(memory.board),
+    };
+    const target = { shards, hashKey, dedupe, receipts, outcomes, images };
     const sink = new Replay(intakes.live, commits, target);
     const tail =
       died === undefined

@@ -10,9 +10,11 @@ import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, nextPowerOfTwo } from '../ring/intake-ring.ts';
 import { PROGRESS_BYTES } from '../ring/progress.ts';
+import { RestoreBoard } from '../store/restore-board.ts';
+import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard } from '../store/shard.ts';
 import type { StorePlan } from '../store/sizing.ts';
-import type { SharedMemory } from '../threads/shared-memory.ts';
+import type { HashKey, SharedMemory } from '../threads/shared-memory.ts';
 
 /** Slots of the commit ring at the least: lets appliers fall behind without stopping the log. */
 const COMMIT_SLOTS_MIN = 16_384;
@@ -29,6 +31,8 @@ export interface MemoryOptions {
   readonly dedupeEvents?: number;
   /** Where the ring cursors start; tests put it just below the 32-bit wrap. */
   readonly firstCursor?: number;
+  /** That of the data folder; a new one, unless given. */
+  readonly hashKey?: HashKey | undefined;
 }
 
 // Twice the larger ring covers both.
@@ -51,7 +55,9 @@ export function sharedMemoryBytes(options: MemoryOptions): number {
     DedupeWindow.bytes(dedupeEvents) +
     ReceiptWindow.bytes(dedupeEvents) +
     PROGRESS_BYTES +
-    LogHolds.bytes
+    LogHolds.bytes +
+    RestoredBefore.bytes(store.shards) +
+    RestoreBoard.bytes(store.shards)
   );
 }
 
@@ -60,7 +66,6 @@ export function createSharedMemory(options: MemoryOptions): SharedMemory {
   const { queueSize, bulkQueueSize = 1, appliers, store } = options;
   const { outcomeEvents = 1, dedupeEvents = 1, firstCursor = 0 } = options;
   const commit = CommitRing.create(commitSlotsOf(options), appliers, firstCursor);
-  const [k0, k1] = getRandomValues(new Int32Array(2)) as unknown as [number, number];
   return {
     intake: IntakeRing.create(queueSize, firstCursor).buffer,
     bulk: IntakeRing.create(bulkQueueSize, firstCursor).buffer,
@@ -72,6 +77,13 @@ export function createSharedMemory(options: MemoryOptions): SharedMemory {
     receipts: ReceiptWindow.create(dedupeEvents),
     progress: new SharedArrayBuffer(PROGRESS_BYTES),
     holds: LogHolds.create(),
-    hashKey: { k0, k1 },
+    restored: RestoredBefore.create(store.shards),
+    board: RestoreBoard.create(store.shards),
+    hashKey: options.hashKey ?? newHashKey(),
   };
+}
+
+function newHashKey(): HashKey {
+  const [k0, k1] = getRandomValues(new Int32Array(2)) as unknown as [number, number];
+  return { k0, k1 };
 }

@@ -51,8 +51,8 @@ export interface WritePathListener {
   readonly onStorage?: (available: boolean, reason: string) => void;
   /** How far a long start has come. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
-  /** A checkpoint was found damaged and passed over. */
-  readonly onDamagedCheckpoint?: (replayFrom: number) => void;
+  /** A part of a checkpoint was found damaged and passed over. */
+  readonly onDamagedCheckpoint?: (name: string) => void;
   /** One line: the write path can't go on. */
   readonly onFatal: (reason: string) => void;
 }
@@ -96,18 +96,18 @@ export class WritePath {
     this.rings = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
     this.commits = new CommitRing(memory.commit, appliers);
     this.store = new SharedProductStore(shards, hashKey);
-    const room = {
+    const admission = new SlotAdmission({
       store: this.store,
       admission: new Admission(shards, plan),
       shards: shards.length,
       hashKey,
-    };
-    this.intake = new RingIntake({ ring: this.rings.live, queueSize, storageTimeoutMs, ...room });
+    });
+    this.intake = new RingIntake({ ring: this.rings.live, queueSize, storageTimeoutMs, admission });
     this.bulk = new BulkIntake({
       rings: this.rings,
       queueSize: bulkQueueSize,
       batchesMax,
-      admission: new SlotAdmission(room),
+      admission,
       storageTimeoutMs,
     });
     this.known = new DedupeWindow(memory.dedupe, hashKey);
@@ -124,11 +124,11 @@ export class WritePath {
     this.holds = new LogHolds(memory.holds);
     const { onFatal, onStorage, onProgress, onDamagedCheckpoint } = listener;
     const entry = options.applierEntry ?? APPLIER_ENTRY;
-    this.appliers = new ApplierPool({ memory, entry, logger, onFatal });
+    this.appliers = new ApplierPool({ memory, entry, ...options.log.restoring, logger, onFatal });
     this.events = new EventOutcomes({
       watermark: this.watermark,
       outcomes: this.outcomes,
-      setAsideIn: (from, to) => this.appliers.setAsideIn(from, to),
+      deadIn: (from, to) => this.appliers.deadIn(from, to),
     });
     this.log = new LogSupervisor({
       memory,
@@ -136,7 +136,7 @@ export class WritePath {
       logger,
       onStorage: (available, reason) => onStorage?.(available, reason),
       onProgress: (done, total) => onProgress?.(done, total),
-      onDamagedCheckpoint: (replayFrom) => onDamagedCheckpoint?.(replayFrom),
+      onDamagedCheckpoint: (name) => onDamagedCheckpoint?.(name),
       onFatal,
     });
   }

@@ -79,7 +79,7 @@ t.test('does not tell those who were taken back', async (t) => {
   );
   t.equal(watermark.waiting, 4);
   for (const waiter of [waiters[0], waiters[3], waiters[0]]) {
-    if (waiter !== undefined) watermark.takeBack(waiter);
+    if (waiter !== undefined) watermark.cancel(waiter);
   }
   t.equal(watermark.waiting, 2);
   apply(0, 10);
@@ -90,7 +90,7 @@ t.test('does not tell those who were taken back', async (t) => {
   while (watermark.waiting > 0) await new Promise(setImmediate);
   t.same(told, ['c', 'b']);
   const [, told1] = waiters;
-  if (told1 !== undefined) watermark.takeBack(told1);
+  if (told1 !== undefined) watermark.cancel(told1);
   t.equal(
     watermark.whenApplied(1, () => told.push('e')),
     undefined,
@@ -115,7 +115,7 @@ t.test('who is told while it begins to wait does not wait', async (t) => {
     t.equal(waiter === undefined, told === 1, `look ${looks}: told, or a waiter`);
     if (looked < looks) for (const applier of [0, 1]) apply(applier, 10);
     await polled(() => (told > 0 ? true : undefined), 20_000, 'to be told');
-    if (waiter !== undefined) watermark.takeBack(waiter);
+    if (waiter !== undefined) watermark.cancel(waiter);
     t.equal(watermark.waiting, 0);
     t.equal(told, 1, 'and told once');
   }

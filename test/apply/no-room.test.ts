@@ -33,8 +33,8 @@ t.test('it ends as dead, is logged, and the rest goes on', async (t) => {
   await world.send(event('another', 2), event('p1', 4));
   await world.caughtUp();
   t.same(world.fatal, []);
-  t.equal(world.pool.setAsideCount, 2);
-  t.match(world.pool.setAside, [
+  t.equal(world.pool.deadCount, 2);
+  t.match(world.pool.deadEvents, [
     { productId: 'one more', seq: room + 1 },
     { productId: 'another', seq: room + 3 },
   ]);
@@ -53,5 +53,5 @@ t.test('of a log that is replayed, it refuses the start', async (t) => {
   await world.send(event('one more', 2));
   await bounded(world.failed, WAIT_MS_MAX, 'the refusal');
   t.match(world.fatal, [/^MAX_MEMORY_USAGE is too small/]);
-  t.equal(world.pool.setAsideCount, 0);
+  t.equal(world.pool.deadCount, 0);
 });

@@ -5,7 +5,7 @@
 import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
 import t from 'tap';
-import { EventJudge } from '../../src/bulk/event-judge.ts';
+import { EventValidator } from '../../src/bulk/event-validator.ts';
 import { HotParser } from '../../src/bulk/hot-parser.ts';
 import type { BodyFault } from '../../src/errors/problems.ts';
 import { type BatchEvents, batchEvents } from '../../src/event/batch-event.ts';
@@ -28,7 +28,7 @@ const EVENTS = new Map(STOCK_MINS.map((stockMin) => [stockMin, batchEvents(stock
 function bothWays(line: Buffer, stockMin: StockMin = 0) {
   const slots = new SlotViews(new ArrayBuffer(2 * SLOT_BYTES), 0, 2);
   const hot = new HotParser();
-  const judge = new EventJudge(EVENTS.get(stockMin) as BatchEvents);
+  const validator = new EventValidator(EVENTS.get(stockMin) as BatchEvents);
   const bytes = Buffer.concat([line, Buffer.of(0)]);
   const options = { spansLines: false, stockMin, nowMs: NOW_MS, latestMs: LATEST_MS };
   const end = hot.parse(bytes, 0, slots, HOT, options);
@@ -36,10 +36,17 @@ function bothWays(line: Buffer, stockMin: StockMin = 0) {
   const isHot = end >= 0 && /^[ \t\r]*$/.test(rest);
   const hotEventId =
     hot.eventIdEnd === 0 ? undefined : bytes.toString('latin1', hot.eventIdStart, hot.eventIdEnd);
-  const faults = judge.judge(line, slots, LONG, NOW_MS);
+  const faults = validator.validate(line, 0, line.length, slots, LONG, NOW_MS);
   const slot = (index: number) =>
     Buffer.from(slots.bytes.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES)).toString('hex');
-  return { isHot, faults, hotEventId, eventId: judge.eventId, hot: slot(HOT), long: slot(LONG) };
+  return {
+    isHot,
+    faults,
+    hotEventId,
+    eventId: validator.eventId,
+    hot: slot(HOT),
+    long: slot(LONG),
+  };
 }
 
 /** Throws unless both agree; returns whether the line was hot. */

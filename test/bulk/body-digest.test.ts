@@ -27,7 +27,7 @@ function digests(reader: BatchReader, body: Buffer, cuts: readonly number[]): st
       note();
       return 0;
     },
-    take: () => true,
+    accept: () => true,
     refuse: () => undefined,
   };
   reader.keepDigest();

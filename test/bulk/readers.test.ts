@@ -30,7 +30,7 @@ class Recorder implements EventSink {
     return this.room > 0 ? 0 : -1;
   }
 
-  take(number: number, order: number, eventId: string | undefined): boolean {
+  accept(number: number, order: number, eventId: string | undefined): boolean {
     if (this.#puttingOff++ < this.putOff) return false;
     this.#puttingOff = 0;
     this.room--;
@@ -131,7 +131,7 @@ t.test(`reads lines (SEED=${random.seed})`, async (t) => {
     t.strictSame(told, [
       '1,p1,1,1',
       '2,p2,2,2',
-      '5 The event is not valid JSON.',
+      '5 The event is not valid JSON: the fault is at character 1, counted from 0.',
       '6,p6,6,6',
       '7,p,1,1,e',
       '8 The event is not valid JSON: the fault is at character 40, counted from 0.',

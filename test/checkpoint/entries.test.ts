@@ -1,7 +1,7 @@
 /** Which entries of the store a checkpoint takes. */
 import { join } from 'node:path';
 import t from 'tap';
-import { writeCheckpoint } from '../../src/checkpoint/writer.ts';
+import { writePart } from '../../src/checkpoint/part-writer.ts';
 import { NodeFileSystem } from '../../src/log/file-system.ts';
 import { SHARD_USED } from '../../src/store/shard.ts';
 import { OwnedStore } from '../helpers/owned-store.ts';
@@ -16,8 +16,19 @@ t.test('one that its owner has counted, and not yet put into the index, is left 
     const files = new NodeFileSystem();
     const folder = join(tempDir(t), 'checkpoint');
     files.makeFolder(folder);
-    const rest = { nowMs: 1, log: undefined, pause: () => undefined, windows: undefined };
-    return writeCheckpoint({ files, folder, replayFrom: 4, shards: owned.shards, ...rest }).entries;
+    return writePart({
+      files,
+      folder,
+      key: { k0: 1, k1: 2 },
+      shards: owned.shards,
+      shard: 0,
+      replayFrom: 4,
+      nowMs: 1,
+      log: undefined,
+      outcomes: () => ({ firstSeq: 1, bytes: new Uint8Array(0) }),
+      flushBytes: () => 1,
+      pause: () => undefined,
+    }).entries;
   };
   t.equal(written(3), 3);
   t.equal(written(4), 3, 'its owner died before the index cell; another may come to its place');

@@ -1,12 +1,12 @@
-/** A checkpoint whose parts are right by themselves and not together is found out, and replaced. */
+/** A checkpoint of format 1 whose files are right by themselves and not together is found out. */
 import { crc32 } from 'node:zlib';
 import t from 'tap';
 import { CHECKPOINT_HEADER_BYTES, checkpointName } from '../../src/checkpoint/format.ts';
 import { checkCheckpoint } from '../../src/checkpoint/reader.ts';
-import { writeCheckpoint } from '../../src/checkpoint/writer.ts';
 import { FRAME_HEADER_BYTES, frameBytes } from '../../src/log/format.ts';
 import { ENTRY_PRICE, SHARD_USED, Shard, shardSize } from '../../src/store/shard.ts';
 import { SimulatedDisk } from '../durability/simulated-disk.ts';
+import { writeOldCheckpoint } from '../helpers/old-checkpoint.ts';
 
 const FOLDER = '/checkpoint';
 /** In two frames. */
@@ -15,15 +15,7 @@ const ENTRIES = 5000;
 function write(disk: SimulatedDisk, replayFrom: number): void {
   const shard = Shard.create(shardSize(1 << 20));
   Atomics.store(shard.words, SHARD_USED, ENTRIES);
-  const nothing = { log: undefined, windows: undefined, pause: () => undefined };
-  writeCheckpoint({
-    files: disk,
-    folder: FOLDER,
-    shards: [shard],
-    replayFrom,
-    nowMs: 1,
-    ...nothing,
-  });
+  writeOldCheckpoint({ files: disk, folder: FOLDER, shards: [shard], replayFrom });
 }
 
 function written(): SimulatedDisk {
@@ -72,17 +64,5 @@ t.test('a checkpoint under the name of another', (t) => {
   const disk = written();
   disk.rename(`${FOLDER}/${checkpointName(7)}`, `${FOLDER}/${checkpointName(9)}`);
   t.equal(reasonOf(disk, 9), 'it belongs to seq 7');
-  t.end();
-});
-
-t.test('one of the same seq serves when it is whole, and is replaced when it is not', (t) => {
-  const disk = written();
-  const before = Buffer.from(shardOf(disk));
-  write(disk, 7);
-  t.ok(shardOf(disk).equals(before), 'the same');
-  replaceFrame(shardOf(disk), CHECKPOINT_HEADER_BYTES);
-  write(disk, 7);
-  t.equal(reasonOf(disk), 'it is whole');
-  t.notOk(shardOf(disk).equals(before), 'a new one');
   t.end();
 });

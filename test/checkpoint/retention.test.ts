@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { applyRetention, type LogRetention } from '../../src/checkpoint/retention.ts';
 import { NodeFileSystem } from '../../src/log/file-system.ts';
-import { BuiltData } from '../helpers/built-data.ts';
+import { BUILT_SET, BuiltData, namesOf } from '../helpers/built-data.ts';
 import { Random, testSeed } from '../helpers/random.ts';
 import { runCommand } from '../helpers/run-command.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
@@ -19,6 +19,7 @@ t.test('goes on where it was told to stop, and the folder is whole at each step'
       files: new NodeFileSystem(),
       logFolder: data.logFolder,
       checkpointFolder: data.checkpointFolder,
+      set: BUILT_SET,
       retention: { bytes: 0 },
       damaged: [],
       nowMs: 1,
@@ -29,10 +30,10 @@ t.test('goes on where it was told to stop, and the folder is whole at each step'
       },
     });
   t.same(step(1), { checkpoints: 1, segments: 0 });
-  t.same(step(3), { checkpoints: 1, segments: 1 });
+  t.same(step(11), { checkpoints: 9, segments: 1 }, 'of two: four parts and the windows');
   t.same(step(Number.POSITIVE_INFINITY), { checkpoints: 0, segments: 2 });
   t.same(step(Number.POSITIVE_INFINITY), { checkpoints: 0, segments: 0 });
-  t.equal(steps.length, 5);
+  t.equal(steps.length, 13);
   t.end();
 });
 
@@ -48,15 +49,16 @@ t.test(
         files: new NodeFileSystem(),
         logFolder: data.logFolder,
         checkpointFolder: data.checkpointFolder,
+        set: BUILT_SET,
         retention: { bytes: 0 },
-        damaged,
+        damaged: damaged.flatMap(namesOf),
         nowMs: 1,
         goOn: () => true,
       });
     t.same(apply([second, third, newest]), { checkpoints: 0, segments: 0 });
     t.same(apply([second, third]), { checkpoints: 0, segments: 1 }, 'the oldest is the second');
-    t.same(apply([third]), { checkpoints: 1, segments: 1 });
-    t.same(apply([]), { checkpoints: 1, segments: 1 });
+    t.same(apply([third]), { checkpoints: 5, segments: 1 });
+    t.same(apply([]), { checkpoints: 5, segments: 1 });
     t.end();
   },
 );
@@ -70,6 +72,7 @@ t.test('a segment that no checkpoint needs stays as long as LOG_RETENTION asks f
       files: new NodeFileSystem(),
       logFolder: data.logFolder,
       checkpointFolder: data.checkpointFolder,
+      set: BUILT_SET,
       retention,
       damaged: [],
       nowMs,
@@ -86,6 +89,34 @@ t.test('a segment that no checkpoint needs stays as long as LOG_RETENTION asks f
   t.end();
 });
 
+t.test('until there are two of each part, nothing goes of what they need beside them', (t) => {
+  const data = new BuiltData(join(tempDir(t), 'data'), new Random(testSeed()));
+  for (let n = 0; n < 3; n++) data.segment(3).checkpoint();
+  data.seal();
+  const [, , newest] = data.checkpoints as [number, number, number];
+  const removed = (damaged: readonly string[], set = BUILT_SET) =>
+    applyRetention({
+      files: new NodeFileSystem(),
+      logFolder: data.logFolder,
+      checkpointFolder: data.checkpointFolder,
+      set,
+      retention: { bytes: 0 },
+      damaged,
+      nowMs: 1,
+      goOn: () => true,
+    });
+  const others = { ...BUILT_SET, shards: 5 };
+  t.same(removed([], others), { checkpoints: 1, segments: 0 }, 'windows are of no key');
+  const [, part] = namesOf(newest) as [string, string];
+  const { checkpoints, segments } = removed([part]);
+  t.same(
+    { checkpoints, segments },
+    { checkpoints: 3, segments: 1 },
+    'the oldest is the second of one',
+  );
+  t.end();
+});
+
 t.test('a segment from the future is as old as the next one that is not, or as now', (t) => {
   const ageMs = 1000;
   const nowMs = 1_000_000;
@@ -98,6 +129,7 @@ t.test('a segment from the future is as old as the next one that is not, or as n
       files: new NodeFileSystem(),
       logFolder: data.logFolder,
       checkpointFolder: data.checkpointFolder,
+      set: BUILT_SET,
       retention: { ageMs },
       damaged: [],
       nowMs,

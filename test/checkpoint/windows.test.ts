@@ -1,9 +1,10 @@
 /** Keys and outcomes come back from a checkpoint: the newest that fit, never a wrong one. */
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { windowsName } from '../../src/checkpoint/format.ts';
 import { checkCheckpoint, readCheckpoint } from '../../src/checkpoint/reader.ts';
 import type { CheckpointWindows, OutcomesSource } from '../../src/checkpoint/windows.ts';
-import { writeCheckpoint } from '../../src/checkpoint/writer.ts';
+import { writeWindowsPart } from '../../src/checkpoint/windows-writer.ts';
 import { DedupeWindow, KEY_UNKNOWN } from '../../src/dedupe/dedupe-window.ts';
 import { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
 import { fingerprintKey } from '../../src/event/fingerprint.ts';
@@ -55,9 +56,9 @@ function restored(
   const files = new NodeFileSystem();
   const folder = join(tempDir(t), 'checkpoint');
   files.makeFolder(folder);
-  const rest = { shards: [], nowMs: 1, log: undefined, pause: () => undefined };
-  writeCheckpoint({ files, folder, replayFrom, windows, ...rest });
-  const checked = checkCheckpoint(files, folder, replayFrom);
+  const rest = { nowMs: 1, log: undefined, pause: () => undefined };
+  writeWindowsPart({ files, folder, replayFrom, windows, ...rest });
+  const checked = checkCheckpoint(files, folder, replayFrom, windowsName(replayFrom));
   if ('reason' in checked) throw new Error(checked.reason);
   const receipts = new ReceiptWindow(ReceiptWindow.createFor(4), KEY);
   const into = { outcomes: outcomeWindow(events), dedupe: dedupeWindow(events), receipts };

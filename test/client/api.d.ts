@@ -117,7 +117,7 @@ export interface paths {
         };
         /**
          * What changed since a seq
-         * @description As server-sent events, one for each event that changed a product, in the order of seq (`id`), with the state of the product at that seq or newer: whoever keeps the last one of each product has exactly what the service has. `event: reset` says that the log does not reach back: export the products, the stream goes on by itself. A last `event: dropped` (too slow), `stopping` or `failed` ends it; resume with Last-Event-ID. `event: position` says where the stream is. Who names text/event-stream in Accept is held while the service starts, and otherwise turned away by a stream that says why (`too-many-followers`, `stopping`) and ends, not by a status. With `limit`, or `Accept: application/json`, one page as JSON.
+         * @description As server-sent events, one for each event that changed a product, in the order of seq (`id`), with the state of the product at that seq or newer: a client that keeps the last one of each product has exactly what the service has. `event: reset` says that the log does not reach back: export the products, the stream goes on by itself. A last `event: dropped` (too slow), `stopping` or `failed` ends it; resume with Last-Event-ID. `event: position` says where the stream is. Who names text/event-stream in Accept is held while the service starts, and otherwise turned away by a stream that says why (`too-many-followers`, `stopping`) and ends, not by a status. With `limit`, or `Accept: application/json`, one page as JSON.
          */
         get: operations["getChanges"];
         put?: never;
@@ -224,7 +224,7 @@ export interface components {
             first_seq: number | null;
             last_seq: number | null;
             /** @description With ack=applied: seqs of events that could not be applied, the first ones; absent if there are none. */
-            set_aside?: number[];
+            dead?: number[];
             /** @description The first faults; `rejected` counts all faulty events. */
             errors: {
                 /** @description Line of the body, or place in the array, from 1. */
@@ -260,9 +260,9 @@ export interface components {
             /** @description The id of the request. */
             instance: string;
             /** @enum {string} */
-            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "headers-too-large" | "internal" | "event-set-aside" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
+            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "headers-too-large" | "internal" | "event-dead" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
             /**
-             * @description Of a write. `none`: it was not applied and will not be. `unknown`: a failing disk had been given it, or a part of it. `partial`: of a batch, what is counted was taken and the rest will not be.
+             * @description Of a write. `none`: it was not applied and will not be. `unknown`: it, or a part of it, had been handed to a disk that failed. `partial`: of a batch, what is counted was taken and the rest will not be.
              * @enum {string}
              */
             outcome?: "none" | "partial" | "unknown";
@@ -470,7 +470,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, and none came. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-event`: The event breaks the rules listed in errors; nothing of it was applied. */
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, but it has no body. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-event`: The event breaks the rules listed in errors; nothing of it was applied. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -540,7 +540,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `precondition-failed`: The product is not as If-Match or If-None-Match asks for. */
+            /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
                     /** @description Where the outcome of the event is, of a batch that of its last one. */
@@ -555,7 +555,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:precondition-failed",
                      *       "title": "Precondition failed",
                      *       "status": 412,
-                     *       "detail": "The product is not as If-Match or If-None-Match asks for.",
+                     *       "detail": "The product does not meet the condition in If-Match or If-None-Match.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "precondition-failed"
                      *     }
@@ -610,7 +610,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
                     [name: string]: unknown;
@@ -621,7 +621,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:expectation-failed",
                      *       "title": "Expectation failed",
                      *       "status": 417,
-                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "expectation-failed"
                      *     }
@@ -632,7 +632,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `idempotency-conflict`: Another event came before under this key; a key belongs to one content only. */
+            /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -643,7 +643,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:idempotency-conflict",
                      *       "title": "Idempotency conflict",
                      *       "status": 422,
-                     *       "detail": "Another event came before under this key; a key belongs to one content only.",
+                     *       "detail": "Another event came earlier with this key; a key belongs to one content only.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "idempotency-conflict"
                      *     }
@@ -676,7 +676,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `internal`: The service failed to answer; quote instance when you report this. `event-set-aside`: The event is durable, but it could not be applied. */
+            /** @description `internal`: The service failed to answer; quote instance when you report this. `event-dead`: The event is durable, but it could not be applied. */
             500: {
                 headers: {
                     /** @description Where the outcome of the event is, of a batch that of its last one. */
@@ -698,7 +698,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "internal" | "event-set-aside";
+                        code: "internal" | "event-dead";
                     };
                 };
             };
@@ -845,7 +845,7 @@ export interface operations {
                     "application/json": components["schemas"]["BatchResult"];
                 };
             };
-            /** @description Not all: some have faults (on_error=continue) and are listed in `errors`, or could not be applied (ack=applied) and are listed in `set_aside`. */
+            /** @description Not all: some have faults (on_error=continue) and are listed in `errors`, or could not be applied (ack=applied) and are listed in `dead`. */
             207: {
                 headers: {
                     /** @description Where the outcome of the event is, of a batch that of its last one. */
@@ -875,7 +875,7 @@ export interface operations {
                     "application/json": components["schemas"]["BatchResult"];
                 };
             };
-            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, and none came. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-batch`: Some events of the batch break the rules; nothing of it was applied. */
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, but it has no body. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-batch`: Some events of the batch break the rules; nothing of it was applied. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -987,7 +987,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
                     [name: string]: unknown;
@@ -998,7 +998,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:expectation-failed",
                      *       "title": "Expectation failed",
                      *       "status": 417,
-                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "expectation-failed"
                      *     }
@@ -1009,7 +1009,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `idempotency-conflict`: Another event came before under this key; a key belongs to one content only. */
+            /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1020,7 +1020,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:idempotency-conflict",
                      *       "title": "Idempotency conflict",
                      *       "status": 422,
-                     *       "detail": "Another event came before under this key; a key belongs to one content only.",
+                     *       "detail": "Another event came earlier with this key; a key belongs to one content only.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "idempotency-conflict"
                      *     }
@@ -1243,7 +1243,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `precondition-failed`: The product is not as If-Match or If-None-Match asks for. */
+            /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
                     [name: string]: unknown;
@@ -1254,7 +1254,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:precondition-failed",
                      *       "title": "Precondition failed",
                      *       "status": 412,
-                     *       "detail": "The product is not as If-Match or If-None-Match asks for.",
+                     *       "detail": "The product does not meet the condition in If-Match or If-None-Match.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "precondition-failed"
                      *     }
@@ -1265,7 +1265,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
                     [name: string]: unknown;
@@ -1276,7 +1276,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:expectation-failed",
                      *       "title": "Expectation failed",
                      *       "status": 417,
-                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "expectation-failed"
                      *     }
@@ -1522,7 +1522,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `precondition-failed`: The product is not as If-Match or If-None-Match asks for. */
+            /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
                     /** @description Where the outcome of the event is, of a batch that of its last one. */
@@ -1537,7 +1537,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:precondition-failed",
                      *       "title": "Precondition failed",
                      *       "status": 412,
-                     *       "detail": "The product is not as If-Match or If-None-Match asks for.",
+                     *       "detail": "The product does not meet the condition in If-Match or If-None-Match.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "precondition-failed"
                      *     }
@@ -1570,7 +1570,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
                     [name: string]: unknown;
@@ -1581,7 +1581,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:expectation-failed",
                      *       "title": "Expectation failed",
                      *       "status": 417,
-                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "expectation-failed"
                      *     }
@@ -1592,7 +1592,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `idempotency-conflict`: Another event came before under this key; a key belongs to one content only. */
+            /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1603,7 +1603,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:idempotency-conflict",
                      *       "title": "Idempotency conflict",
                      *       "status": 422,
-                     *       "detail": "Another event came before under this key; a key belongs to one content only.",
+                     *       "detail": "Another event came earlier with this key; a key belongs to one content only.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "idempotency-conflict"
                      *     }
@@ -1636,7 +1636,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `internal`: The service failed to answer; quote instance when you report this. `event-set-aside`: The event is durable, but it could not be applied. */
+            /** @description `internal`: The service failed to answer; quote instance when you report this. `event-dead`: The event is durable, but it could not be applied. */
             500: {
                 headers: {
                     /** @description Where the outcome of the event is, of a batch that of its last one. */
@@ -1658,7 +1658,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "internal" | "event-set-aside";
+                        code: "internal" | "event-dead";
                     };
                 };
             };
@@ -1870,7 +1870,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, and none came. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-event`: The event breaks the rules listed in errors; nothing of it was applied. */
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, but it has no body. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-event`: The event breaks the rules listed in errors; nothing of it was applied. */
             400: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
@@ -1943,7 +1943,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `precondition-failed`: The product is not as If-Match or If-None-Match asks for. */
+            /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
                     /** @description Where the outcome of the event is, of a batch that of its last one. */
@@ -1959,7 +1959,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:precondition-failed",
                      *       "title": "Precondition failed",
                      *       "status": 412,
-                     *       "detail": "The product is not as If-Match or If-None-Match asks for.",
+                     *       "detail": "The product does not meet the condition in If-Match or If-None-Match.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "precondition-failed"
                      *     }
@@ -2016,7 +2016,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
@@ -2028,7 +2028,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:expectation-failed",
                      *       "title": "Expectation failed",
                      *       "status": 417,
-                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "expectation-failed"
                      *     }
@@ -2039,7 +2039,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `idempotency-conflict`: Another event came before under this key; a key belongs to one content only. */
+            /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
@@ -2051,7 +2051,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:idempotency-conflict",
                      *       "title": "Idempotency conflict",
                      *       "status": 422,
-                     *       "detail": "Another event came before under this key; a key belongs to one content only.",
+                     *       "detail": "Another event came earlier with this key; a key belongs to one content only.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "idempotency-conflict"
                      *     }
@@ -2085,7 +2085,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `internal`: The service failed to answer; quote instance when you report this. `event-set-aside`: The event is durable, but it could not be applied. */
+            /** @description `internal`: The service failed to answer; quote instance when you report this. `event-dead`: The event is durable, but it could not be applied. */
             500: {
                 headers: {
                     /** @description Where the outcome of the event is, of a batch that of its last one. */
@@ -2108,7 +2108,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "internal" | "event-set-aside";
+                        code: "internal" | "event-dead";
                     };
                 };
             };
@@ -2192,7 +2192,7 @@ export interface operations {
                     "application/json": {
                         /** @description The number of the event. */
                         seq: number;
-                        /** @description `durable`: on disk, not yet applied. `applied`: it set price, stock or both. `stale`: older in event time than what stood. `refused`: its condition did not hold. `dead`: set aside, because applying it killed its worker twice. */
+                        /** @description `durable`: on disk, not yet applied. `applied`: it set price, stock or both. `stale`: older in event time than what stood. `refused`: its condition did not hold. `dead`: applying it killed its worker twice, so it is skipped. */
                         status: "durable" | "applied" | "stale" | "refused" | "dead";
                     };
                 };
@@ -2263,7 +2263,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `precondition-failed`: The product is not as If-Match or If-None-Match asks for. */
+            /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
                     [name: string]: unknown;
@@ -2274,7 +2274,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:precondition-failed",
                      *       "title": "Precondition failed",
                      *       "status": 412,
-                     *       "detail": "The product is not as If-Match or If-None-Match asks for.",
+                     *       "detail": "The product does not meet the condition in If-Match or If-None-Match.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "precondition-failed"
                      *     }
@@ -2285,7 +2285,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
                     [name: string]: unknown;
@@ -2296,7 +2296,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:expectation-failed",
                      *       "title": "Expectation failed",
                      *       "status": 417,
-                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "expectation-failed"
                      *     }
@@ -2460,7 +2460,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `not-acceptable`: This path has none of the forms that the Accept header takes. */
+            /** @description `not-acceptable`: This path has no representation that the Accept header takes. */
             406: {
                 headers: {
                     [name: string]: unknown;
@@ -2471,7 +2471,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:not-acceptable",
                      *       "title": "Not acceptable",
                      *       "status": 406,
-                     *       "detail": "This path has none of the forms that the Accept header takes.",
+                     *       "detail": "This path has no representation that the Accept header takes.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "not-acceptable"
                      *     }
@@ -2526,7 +2526,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `precondition-failed`: The product is not as If-Match or If-None-Match asks for. */
+            /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
                     [name: string]: unknown;
@@ -2537,7 +2537,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:precondition-failed",
                      *       "title": "Precondition failed",
                      *       "status": 412,
-                     *       "detail": "The product is not as If-Match or If-None-Match asks for.",
+                     *       "detail": "The product does not meet the condition in If-Match or If-None-Match.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "precondition-failed"
                      *     }
@@ -2548,7 +2548,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
                     [name: string]: unknown;
@@ -2559,7 +2559,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:expectation-failed",
                      *       "title": "Expectation failed",
                      *       "status": 417,
-                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "expectation-failed"
                      *     }
@@ -2643,7 +2643,7 @@ export interface operations {
     getChanges: {
         parameters: {
             query?: {
-                /** @description Events behind this one are told; without it (and without Last-Event-ID), from now on. */
+                /** @description Changes by events with a greater seq; without it (and without Last-Event-ID), from now on. */
                 since?: number;
                 /** @description Changes in one JSON answer at the most; asks for JSON where Accept takes both. */
                 limit?: number;
@@ -2726,7 +2726,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `not-acceptable`: This path has none of the forms that the Accept header takes. */
+            /** @description `not-acceptable`: This path has no representation that the Accept header takes. */
             406: {
                 headers: {
                     [name: string]: unknown;
@@ -2737,7 +2737,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:not-acceptable",
                      *       "title": "Not acceptable",
                      *       "status": 406,
-                     *       "detail": "This path has none of the forms that the Accept header takes.",
+                     *       "detail": "This path has no representation that the Accept header takes.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "not-acceptable"
                      *     }
@@ -2770,7 +2770,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `precondition-failed`: The product is not as If-Match or If-None-Match asks for. */
+            /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
                     [name: string]: unknown;
@@ -2781,7 +2781,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:precondition-failed",
                      *       "title": "Precondition failed",
                      *       "status": 412,
-                     *       "detail": "The product is not as If-Match or If-None-Match asks for.",
+                     *       "detail": "The product does not meet the condition in If-Match or If-None-Match.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "precondition-failed"
                      *     }
@@ -2792,7 +2792,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
                     [name: string]: unknown;
@@ -2803,7 +2803,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:expectation-failed",
                      *       "title": "Expectation failed",
                      *       "status": 417,
-                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "expectation-failed"
                      *     }
@@ -2954,7 +2954,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
                     [name: string]: unknown;
@@ -2965,7 +2965,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:expectation-failed",
                      *       "title": "Expectation failed",
                      *       "status": 417,
-                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "expectation-failed"
                      *     }
@@ -3092,7 +3092,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
                     [name: string]: unknown;
@@ -3103,7 +3103,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:expectation-failed",
                      *       "title": "Expectation failed",
                      *       "status": 417,
-                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "expectation-failed"
                      *     }
@@ -3230,7 +3230,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `expectation-failed`: The only expectation this service meets is 100-continue. */
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
                     [name: string]: unknown;
@@ -3241,7 +3241,7 @@ export interface operations {
                      *       "type": "urn:product-service:problem:expectation-failed",
                      *       "title": "Expectation failed",
                      *       "status": 417,
-                     *       "detail": "The only expectation this service meets is 100-continue.",
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
                      *       "instance": "urn:request:req-1",
                      *       "code": "expectation-failed"
                      *     }

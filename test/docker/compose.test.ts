@@ -4,7 +4,7 @@ import t from 'tap';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.ts';
 import { parseBytes, parseDuration } from '../../src/config/quantity.ts';
-import { environmentOf, only, parseDockerfile } from './dockerfile.ts';
+import { only, parseDockerfile } from './dockerfile.ts';
 
 /** The parts of the file that the tests read. */
 interface Compose {
@@ -69,9 +69,9 @@ t.test('it is restarted unless it was stopped, and its health is checked', (t) =
 });
 
 t.test('it is published on loopback by default, on the port on which the image listens', (t) => {
-  t.same(service.ports, [`\${HOST:-127.0.0.1}:\${PORT:-8080}:${environmentOf(image).PORT}`]);
+  t.same(service.ports, [`\${HOST:-127.0.0.1}:\${PORT:-8080}:${image.env.PORT}`]);
   t.same(Object.keys(service.environment).sort(), ['DATA_DIR', 'HOST', 'PORT']);
-  t.match(environmentOf(image), service.environment, 'an .env can not move it away from there');
+  t.match(image.env, service.environment, 'an .env can not move it away from there');
   t.end();
 });
 

@@ -1,41 +1,16 @@
-/**
- * Decides, like the engine, which files of the build context are left out: patterns in order, the
- * last one that matches the path or a folder above it wins, `!` takes back in.
- */
-import { posix } from 'node:path';
+/** Which files of the build context are left out, by @balena/dockerignore (the engine's rules). */
+import { createRequire } from 'node:module';
+import type DockerIgnore from '@balena/dockerignore';
 
-/** Tells whether a path (relative to the context, with `/`) is left out. */
+// Its types say `default`, its module is the function itself.
+const dockerIgnore: typeof DockerIgnore.default = createRequire(import.meta.url)(
+  '@balena/dockerignore',
+);
+
+/** Whether a path (relative to the context, with `/`) is left out. */
 export type Ignores = (path: string) => boolean;
 
 export function parseDockerIgnore(content: string): Ignores {
-  const rules = content
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .map((line) => {
-      const negated = line.startsWith('!');
-      return { negated, pattern: regExpOf(posix.normalize(negated ? line.slice(1) : line)) };
-    });
-
-  return (path) => {
-    const parts = path.split('/');
-    const selfAndAbove = parts.map((_, index) => parts.slice(0, index + 1).join('/'));
-    let ignored = false;
-    for (const { negated, pattern } of rules) {
-      if (selfAndAbove.some((each) => pattern.test(each))) ignored = !negated;
-    }
-    return ignored;
-  };
-}
-
-function regExpOf(pattern: string): RegExp {
-  const body = pattern
-    .replace(/^\/|\/$/g, '')
-    .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll(/\*\*\/|\*\*|\*|\?/g, (wildcard) => {
-      if (wildcard === '**/') return '(?:.*/)?';
-      if (wildcard === '**') return '.*';
-      return wildcard === '*' ? '[^/]*' : '[^/]';
-    });
-  return new RegExp(`^${body}$`);
+  const rules = dockerIgnore().add(content.split('\n'));
+  return (path) => path !== '' && rules.ignores(path);
 }

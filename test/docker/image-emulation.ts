@@ -8,7 +8,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { parseDockerIgnore } from './docker-ignore.ts';
-import { environmentOf, execForm, only, parseDockerfile, type Stage } from './dockerfile.ts';
+import { execForm, only, parseDockerfile, type Stage } from './dockerfile.ts';
 
 /** The uid and gid of the user `node` in the official images. */
 const NODE_USER_ID = 1000;
@@ -147,7 +147,7 @@ function environmentWithoutNpmRun(): NodeJS.ProcessEnv {
 }
 
 function movedEnvironment(stage: Stage, root: string): Record<string, string> {
-  const moved = Object.entries(environmentOf(stage)).map(
+  const moved = Object.entries(stage.env).map(
     ([name, value]) => [name, value.startsWith('/') ? join(root, value) : value] as const,
   );
   return Object.fromEntries(moved);

@@ -6,8 +6,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { checkCheckpoint, listCheckpoints } from '../../src/checkpoint/reader.ts';
+import { windowsName } from '../../src/checkpoint/format.ts';
+import { listParts, readHashKey, readPart } from '../../src/checkpoint/part-files.ts';
+import { checkCheckpoint, listWindows } from '../../src/checkpoint/reader.ts';
+import { LOCK_NAME } from '../../src/log/folder-lock.ts';
 import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
+import { ENTRY_BYTES } from '../../src/store/shard.ts';
 import { ApiClient } from '../helpers/api-client.ts';
 import { readProduct } from '../helpers/product-model.ts';
 import { Random, testSeed } from '../helpers/random.ts';
@@ -24,8 +28,9 @@ const LARGE = {
   dedupeEvents: 64,
   batches: 8,
   outcomeEvents: 1024,
-  shards: 1,
-  shardBytes: 1 << 15,
+  // As many as the service has: then its parts lie in memory as they are.
+  shards: 8,
+  shardBytes: 1 << 13,
 };
 
 /** The files of a service that took two checkpoints, more events, and a third when it stopped. */
@@ -52,7 +57,7 @@ function load(disk: SimulatedDisk, from: string, to: string): void {
   for (const entry of readdirSync(from, { withFileTypes: true })) {
     const source = join(from, entry.name);
     if (entry.isDirectory()) load(disk, source, `${to}/${entry.name}`);
-    else {
+    else if (entry.name !== LOCK_NAME) {
       const bytes = readFileSync(source);
       const file = disk.create(`${to}/${entry.name}`);
       disk.write(file, bytes, 0, bytes.length, 0);
@@ -70,7 +75,7 @@ function productsOf(state: RecoveredState): string {
 
 /** How the flip was found; `missed` or `wrong` if it was not. */
 function outcome(disk: SimulatedDisk, right: string): string {
-  const state = new RecoveredState(0, LARGE);
+  const state = new RecoveredState(0, LARGE, readHashKey(disk, CHECKPOINT_FOLDER));
   try {
     state.recover(disk);
   } catch (error) {
@@ -80,22 +85,29 @@ function outcome(disk: SimulatedDisk, right: string): string {
   if (productsOf(state) !== right || state.nextSeq !== EVENTS + 1) return 'wrong';
   const told = state.told.find(({ type }) => type === 'torn-tail' || type === 'checkpoint-damaged');
   if (told !== undefined) return told.type;
-  const checkpoints = listCheckpoints(disk, CHECKPOINT_FOLDER);
-  const isFound = checkpoints.some(
-    (seq) => 'reason' in checkCheckpoint(disk, CHECKPOINT_FOLDER, seq),
-  );
+  const into = { memory: (_: number, count: number) => Buffer.alloc(count * ENTRY_BYTES) };
+  const found = [
+    ...listWindows(disk, CHECKPOINT_FOLDER).map((seq) =>
+      checkCheckpoint(disk, CHECKPOINT_FOLDER, seq, windowsName(seq)),
+    ),
+    ...listParts(disk, CHECKPOINT_FOLDER).map((part) =>
+      readPart(disk, CHECKPOINT_FOLDER, part, { ...into, taken: () => undefined }),
+    ),
+  ];
+  const isFound = found.some((one) => 'reason' in one);
   return isFound ? 'older checkpoint' : 'missed';
 }
 
 const seed = testSeed();
 t.test(`${FLIPS} bits, seed ${seed}`, async (t) => {
   const disk = await realFiles(t);
-  const before = new RecoveredState(0, LARGE);
+  const before = new RecoveredState(0, LARGE, readHashKey(disk, CHECKPOINT_FOLDER));
   before.recover(disk);
   const right = productsOf(before);
   t.equal(before.nextSeq, EVENTS + 1);
   t.equal(outcome(disk, right), 'missed', 'nothing is found where nothing is wrong');
-  t.equal(listCheckpoints(disk, CHECKPOINT_FOLDER).length, 2);
+  t.equal(listWindows(disk, CHECKPOINT_FOLDER).length, 2);
+  t.equal(listParts(disk, CHECKPOINT_FOLDER).length, 2 * LARGE.shards);
 
   const random = new Random(seed);
   const folders = [disk.files(LOG_FOLDER), disk.files(CHECKPOINT_FOLDER)];

@@ -4,12 +4,13 @@
  * promised. At the end some damage, which the last recovery must see through. Tests only.
  */
 import assert from 'node:assert/strict';
+import { readHashKey } from '../../src/checkpoint/part-files.ts';
 import type { PlainEvent } from '../helpers/plain-event.ts';
 import { Random } from '../helpers/random.ts';
 import { type Damage, damageDisk } from './damage.ts';
 import { ExpectedLog } from './expected-log.ts';
 import { Ended, type Fault, FaultyProcess } from './faulty-files.ts';
-import { CHECKPOINT_FOLDER, LOG_FOLDER, RecoveredState } from './recovered-state.ts';
+import { CHECKPOINT_FOLDER, LOG_FOLDER, RecoveredState, SMALL } from './recovered-state.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 import { type RingName, SimulatedProcess } from './simulated-process.ts';
 
@@ -66,7 +67,7 @@ export class History {
     const life: SimulatedProcess = new SimulatedProcess({
       process,
       expected,
-      state: new RecoveredState(random.word() | 0),
+      state: this.#freshState(),
       segmentBytesMax: random.pick([400, 1024, 4096, 16_384]),
       retention: random.pick([{ bytes: 0 }, { bytes: 3000 }, { ageMs: 0 }, { ageMs: 20 }]),
       nowMs: () => this.#timeMs++,
@@ -231,9 +232,17 @@ export class History {
     if (who === 'checkpoint' && this.#inCheckpoint && life.commit()) life.state.apply(2);
   }
 
+  /** Memory of a start: mostly with the data folder's key, and with as many shards as before. */
+  #freshState(): RecoveredState {
+    const { random } = this;
+    const key = random.chance(0.8) ? readHashKey(this.disk, CHECKPOINT_FOLDER) : undefined;
+    const shards = random.pick([2, 2, 2, 2, 2, 2, 3]);
+    return new RecoveredState(random.word() | 0, { ...SMALL, shards }, key);
+  }
+
   /** A start on a disk that does not fail. */
   #recoverOnce(): void {
-    const state = new RecoveredState(this.random.word() | 0);
+    const state = this.#freshState();
     state.recover(this.disk.copy());
     this.expected.check(state);
   }

@@ -47,7 +47,7 @@ export class SimulatedProcess {
   /** The log thread gave up on a batch, so it has ended. */
   #gaveUp = false;
   #coveredSeq = 1;
-  #damaged: number[] = [];
+  #damaged: string[] = [];
 
   constructor(options: ProcessOptions) {
     this.#options = options;
@@ -101,7 +101,7 @@ export class SimulatedProcess {
     expected.adopt(this.state);
     this.#coveredSeq = this.state.replayFrom;
     for (const message of this.state.told) {
-      if (message.type === 'checkpoint-damaged') this.#damaged.push(message.replayFrom);
+      if (message.type === 'checkpoint-damaged') this.#damaged.push(message.name);
     }
     return true;
   }
@@ -143,6 +143,11 @@ export class SimulatedProcess {
         folder: CHECKPOINT_FOLDER,
         logFolder: LOG_FOLDER,
         isPaced: false,
+        goal: nextSeq,
+        coveredSeq: this.#coveredSeq,
+        everyBytes: 0,
+        logBytesPerSecond: 0,
+        bytesPerSecond: undefined,
         retention,
         damaged: this.#damaged,
         cancel: new SharedArrayBuffer(4),
@@ -152,11 +157,13 @@ export class SimulatedProcess {
       () => this.state.apply(),
     );
     if (process.ended) throw new Ended('the process ended');
-    const message = told[0];
-    if (message?.type === 'checkpoint') {
-      this.#coveredSeq = message.replayFrom;
-      this.#damaged = this.#damaged.filter((seq) => seq !== message.replayFrom);
-    } else {
+    for (const part of told) {
+      if (part.type !== 'part') continue;
+      this.#coveredSeq = part.replayFrom;
+      this.#damaged = this.#damaged.filter((name) => name !== part.name);
+    }
+    const message = told.at(-1);
+    if (message?.type !== 'checkpoint') {
       const reason = message?.type === 'failed' ? message.reason : 'cancelled';
       assert.match(reason, /^(EIO|ENOSPC): simulated/, 'only a failing disk fails a checkpoint');
       assert.ok(process.faults.length > 0);

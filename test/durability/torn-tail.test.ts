@@ -3,10 +3,11 @@
  * checkpoint has events of that frame.
  */
 import t from 'tap';
-import { writeCheckpoint } from '../../src/checkpoint/writer.ts';
+import { writePart } from '../../src/checkpoint/part-writer.ts';
+import { writeWindowsPart } from '../../src/checkpoint/windows-writer.ts';
 import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
 import { SegmentWriter } from '../../src/log/segment-writer.ts';
-import { Shard } from '../../src/store/shard.ts';
+import { Shard, shardSize } from '../../src/store/shard.ts';
 import { Random } from '../helpers/random.ts';
 import { ExpectedLog } from './expected-log.ts';
 import { FaultyProcess } from './faulty-files.ts';
@@ -97,18 +98,32 @@ for (const known of ['in an entry', 'as an outcome'] as const) {
     state.apply();
     const { dedupe, memory, outcomeWindow } = state;
     const outcomes = { window: outcomeWindow, nextSeq: () => 4, waitUntilApplied: () => undefined };
-    writeCheckpoint({
+    const isEntry = known === 'in an entry';
+    const shards = memory.shards.map((buffer) => new Shard(buffer));
+    const common = {
       files: disk,
       folder: CHECKPOINT_FOLDER,
-      // A checkpoint of a version that knew no outcomes; and one whose entries the event did not change.
-      ...(known === 'in an entry'
-        ? { shards: memory.shards.map((buffer) => new Shard(buffer)), windows: undefined }
-        : { shards: [], windows: { dedupe, receipts: undefined, outcomes } }),
       replayFrom: 3,
       nowMs: 1,
       log: undefined,
       pause: () => undefined,
+    };
+    const noOutcomes = { firstSeq: 1, bytes: new Uint8Array(0) };
+    writeWindowsPart({
+      ...common,
+      windows: { dedupe, receipts: undefined, outcomes: isEntry ? undefined : outcomes },
     });
+    for (let shard = 0; shard < shards.length; shard++) {
+      writePart({
+        ...common,
+        key: memory.hashKey,
+        // As they are, and as if the event had not changed any.
+        shards: isEntry ? shards : shards.map(() => Shard.create(shardSize(4096))),
+        shard,
+        outcomes: () => noOutcomes,
+        flushBytes: () => 1,
+      });
+    }
     t.equal(new RecoveredState(0).recover(disk.copy()).nextSeq, 4);
     const node = contentOf(disk);
     node.truncate(node.cached.length - 1);

@@ -4,12 +4,18 @@
  * to go must be gone before its content is.
  */
 import t from 'tap';
-import { checkCheckpoint, listCheckpoints } from '../../src/checkpoint/reader.ts';
+import { windowsName } from '../../src/checkpoint/format.ts';
+import { readTail } from '../../src/checkpoint/part-files.ts';
+import { keyNameOf } from '../../src/checkpoint/part-format.ts';
+import { writePart } from '../../src/checkpoint/part-writer.ts';
+import { checkCheckpoint, listWindows } from '../../src/checkpoint/reader.ts';
 import { applyRetention } from '../../src/checkpoint/retention.ts';
-import { writeCheckpoint } from '../../src/checkpoint/writer.ts';
+import { writeWindowsPart } from '../../src/checkpoint/windows-writer.ts';
+import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
 import type { FileSystem } from '../../src/log/file-system.ts';
 import { readNewest } from '../../src/log/newest-file.ts';
 import { listSegments } from '../../src/log/segment-headers.ts';
+import { Shard, shardSize } from '../../src/store/shard.ts';
 import { Random } from '../helpers/random.ts';
 import { ExpectedLog } from './expected-log.ts';
 import { Ended, FaultyFiles, FaultyProcess } from './faulty-files.ts';
@@ -94,24 +100,51 @@ t.test('the log: a process is killed at any call, the next one only starts', (t)
   t.end();
 });
 
+const KEY = { k0: 1, k1: 2 };
+const SET = { keyName: keyNameOf(KEY), shards: 1 };
+
+/** Windows, and the part of the only shard. */
 function checkpoint(files: FileSystem, replayFrom: number): void {
-  const options = { folder: CHECKPOINT_FOLDER, shards: [], replayFrom, nowMs: 1 };
-  const nothing = { log: undefined, windows: undefined, pause: () => undefined };
-  writeCheckpoint({ files, ...options, ...nothing });
+  const common = {
+    files,
+    folder: CHECKPOINT_FOLDER,
+    replayFrom,
+    nowMs: 1,
+    log: undefined,
+    pause: () => undefined,
+  };
+  const dedupe = new DedupeWindow(DedupeWindow.create(1, 0, 1), KEY);
+  writeWindowsPart({ ...common, windows: { dedupe, receipts: undefined, outcomes: undefined } });
+  writePart({
+    ...common,
+    key: KEY,
+    shards: [Shard.create(shardSize(4096))],
+    shard: 0,
+    outcomes: () => ({ firstSeq: 1, bytes: new Uint8Array(2) }),
+    flushBytes: () => 1,
+  });
 }
 
-t.test('a checkpoint: its writer is killed at any call, the next one may find it', (t) => {
+/** What is wrong with the windows and the part of this seq. */
+function faultsOf(disk: SimulatedDisk, replayFrom: number): string[] {
+  const windows = checkCheckpoint(disk, CHECKPOINT_FOLDER, replayFrom, windowsName(replayFrom));
+  const part = readTail(disk, CHECKPOINT_FOLDER, { ...SET, shard: 0, replayFrom });
+  return [windows, part].flatMap((found) =>
+    'reason' in found ? [`${found.path}: ${found.reason}`] : [],
+  );
+}
+
+t.test('windows and a part: their writer is killed at any call, the next one may find it', (t) => {
   const lost: string[] = [];
   let kills = 0;
-  for (let calls = 0; calls < 12; calls++) {
+  for (let calls = 0; calls < 25; calls++) {
     for (let seed = 0; seed < SEEDS; seed++) {
       const disk = emptyDisk();
       const process = killedAt(disk, calls, seed);
       if (isKilled(disk, () => checkpoint(new FaultyFiles(process), 7))) kills++;
       checkpoint(disk, 7);
       disk.powerLoss(new Random(seed));
-      const found = checkCheckpoint(disk, CHECKPOINT_FOLDER, 7);
-      if ('reason' in found) lost.push(`killed at call ${calls}: ${found.reason}`);
+      for (const fault of faultsOf(disk, 7)) lost.push(`killed at call ${calls}: ${fault}`);
     }
   }
   t.same(lost, []);
@@ -119,7 +152,7 @@ t.test('a checkpoint: its writer is killed at any call, the next one may find it
   t.end();
 });
 
-t.test('half a checkpoint never looks like one: its removal ends at any call', (t) => {
+t.test('half of it never looks like all: a removal ends at any call', (t) => {
   const half: string[] = [];
   let kills = 0;
   for (let calls = 0; calls < 12; calls++) {
@@ -130,6 +163,7 @@ t.test('half a checkpoint never looks like one: its removal ends at any call', (
         files: new FaultyFiles(killedAt(disk, calls, seed)),
         logFolder: LOG_FOLDER,
         checkpointFolder: CHECKPOINT_FOLDER,
+        set: SET,
         retention: { bytes: 0 },
         damaged: [],
         nowMs: 1,
@@ -137,9 +171,11 @@ t.test('half a checkpoint never looks like one: its removal ends at any call', (
       };
       if (isKilled(disk, () => applyRetention(retention))) kills++;
       if (seed % 2 === 0) disk.powerLoss(new Random(seed));
-      for (const replayFrom of listCheckpoints(disk, CHECKPOINT_FOLDER)) {
-        const found = checkCheckpoint(disk, CHECKPOINT_FOLDER, replayFrom);
-        if ('reason' in found) half.push(`ended at call ${calls}: ${found.path}: ${found.reason}`);
+      for (const replayFrom of [...listWindows(disk, CHECKPOINT_FOLDER), 2, 3]) {
+        const faults = faultsOf(disk, replayFrom);
+        // The oldest part is one file, which goes at once.
+        const others = replayFrom === 1 ? faults.filter((fault) => !/part-/.test(fault)) : faults;
+        for (const fault of others) half.push(`ended at call ${calls}: ${fault}`);
       }
     }
   }

@@ -21,7 +21,7 @@ export interface BatchBody {
   readonly duplicates: number;
   readonly first_seq: number | null;
   readonly last_seq: number | null;
-  readonly set_aside?: readonly number[];
+  readonly dead?: readonly number[];
   readonly errors: readonly BatchFault[];
   readonly code?: string;
   readonly detail?: string;

@@ -5,15 +5,20 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { OUTCOME_OF } from '../../src/apply/applier.ts';
-import type { OutcomesSource } from '../../src/checkpoint/windows.ts';
-import { writeCheckpoint } from '../../src/checkpoint/writer.ts';
+import { windowsName } from '../../src/checkpoint/format.ts';
+import { keyNameOf, partFileName } from '../../src/checkpoint/part-format.ts';
+import { writePart } from '../../src/checkpoint/part-writer.ts';
+import { copyOutcomes, type OutcomesSource } from '../../src/checkpoint/windows.ts';
+import { writeWindowsPart } from '../../src/checkpoint/windows-writer.ts';
 import { NodeFileSystem } from '../../src/log/file-system.ts';
 import { FRAME_HEADER_BYTES, type SegmentEnd, segmentName } from '../../src/log/format.ts';
 import { readIdentity } from '../../src/log/log-identity.ts';
 import { SegmentWriter } from '../../src/log/segment-writer.ts';
 import { RebuiltStore } from '../../src/maintenance/rebuilt-store.ts';
 import { OutcomeWindow } from '../../src/outcome/outcome-window.ts';
-import { SLOT_BYTES, SlotViews } from '../../src/ring/slot.ts';
+import { SLOT_BYTES, SLOT_ID, SlotViews } from '../../src/ring/slot.ts';
+import { hashId } from '../../src/store/id-hash.ts';
+import { shardOf } from '../../src/store/shard.ts';
 import { planStore } from '../../src/store/sizing.ts';
 import { type PlainEvent, putEvent } from './plain-event.ts';
 import { ProductModel } from './product-model.ts';
@@ -25,7 +30,11 @@ const OUTCOME_EVENTS = 64;
 /** More than an entry and its cells need, so that no shard is full. */
 const STORE_BYTES_PER_PRODUCT = 512;
 const SEGMENT_BYTES_MAX = 1 << 20;
-const KEY = { k0: 1, k1: 2 };
+export const BUILT_KEY = { k0: 1, k1: 2 };
+const KEY = BUILT_KEY;
+const SHARDS = 4;
+/** The parts of all its checkpoints. */
+export const BUILT_SET = { keyName: keyNameOf(KEY), shards: SHARDS };
 
 export interface WrittenFrame {
   readonly path: string;
@@ -95,7 +104,9 @@ export class BuiltData {
   /** A checkpoint of all events, which says that replay starts `behind` events before the last. */
   checkpoint(behind = 0): this {
     const store = new RebuiltStore(
-      planStore(Math.max(1 << 20, this.#products * STORE_BYTES_PER_PRODUCT), 4),
+      planStore(Math.max(1 << 20, this.#products * STORE_BYTES_PER_PRODUCT), SHARDS),
+      1,
+      KEY,
     );
     for (const event of this.events) {
       const { slots, frame } = slotOf([event]);
@@ -103,16 +114,29 @@ export class BuiltData {
     }
     store.replay.finish();
     const replayFrom = this.nextSeq - behind;
-    writeCheckpoint({
+    const common = {
       files: this.#files,
       folder: this.checkpointFolder,
-      shards: store.shards,
       replayFrom,
       nowMs: replayFrom,
       log: readIdentity(this.#files, this.logFolder, replayFrom),
-      windows: { dedupe: store.dedupe, receipts: store.receipts, outcomes: this.#outcomes() },
       pause: () => undefined,
+    };
+    const outcomes = this.#outcomes();
+    writeWindowsPart({
+      ...common,
+      windows: { dedupe: store.dedupe, receipts: store.receipts, outcomes },
     });
+    for (let shard = 0; shard < store.shards.length; shard++) {
+      writePart({
+        ...common,
+        key: KEY,
+        shards: store.shards,
+        shard,
+        outcomes: () => copyOutcomes(outcomes, 1),
+        flushBytes: () => Number.POSITIVE_INFINITY,
+      });
+    }
     // One that starts no later than one before it changes nothing.
     if (replayFrom > Math.max(0, ...this.checkpoints)) this.coveredBefore = this.nextSeq;
     this.checkpoints.push(replayFrom);
@@ -184,6 +208,21 @@ export class BuiltData {
       ...(seq % 3 === 0 ? { key: `key ${seq}` } : {}),
     };
   }
+}
+
+/** The names of all there is of the checkpoint that starts the replay at this seq, windows first. */
+export function namesOf(replayFrom: number): string[] {
+  const parts = Array.from({ length: SHARDS }, (_, shard) =>
+    partFileName({ ...BUILT_SET, shard, replayFrom }),
+  );
+  return [windowsName(replayFrom), ...parts];
+}
+
+/** In which of the built data's shards a product is. */
+export function shardIn(productId: string, shards = SHARDS): number {
+  const { slots } = slotOf([{ seq: 1, productId, price: 1, stock: 1, occurredAtMs: 1 }]);
+  const idBytes = Buffer.byteLength(productId);
+  return shardOf(hashId(KEY, slots.words, SLOT_ID, idBytes), shards);
 }
 
 /** The events in a frame's memory, the header still blank. */

@@ -51,6 +51,7 @@ export function mixed({
 
 export class Hammer {
   readonly store: SharedProductStore;
+  readonly shards: readonly Shard[];
   readonly #control = new Int32Array(new SharedArrayBuffer(8));
   readonly #ended: Promise<void>;
 
@@ -58,6 +59,7 @@ export class Hammer {
   constructor(options: HammerOptions) {
     const plan = planStore(Math.max(1 << 16, options.products * 400), 4);
     const shards = Array.from({ length: 4 }, () => Shard.create(plan.shard));
+    this.shards = shards;
     this.store = new SharedProductStore(shards, KEY);
     const data: HammerData = {
       ...options,

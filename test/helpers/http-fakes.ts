@@ -1,32 +1,23 @@
 /**
- * Fakes of the two seams that HTTP stands on, and the app around them. Tests only.
+ * Fakes of the seams that HTTP stands on, and the app around them. Tests only.
  * The intake records offers and lets the test decide every event's fate.
  */
 import { pino } from 'pino';
-import type { AppliedWaiter } from '../../src/apply/applied-watermark.ts';
-import { SetAsideSearch } from '../../src/apply/set-aside-search.ts';
-import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
-import { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
 import type { ProductEvent } from '../../src/event/product-event.ts';
 import { type AppDeps, buildApp } from '../../src/http/app.ts';
-import type { AppliedEvents } from '../../src/http/applied-events.ts';
-import type { AppliedProgress } from '../../src/http/guards/applied-gate.ts';
 import type { Changes } from '../../src/http/routes/changes.ts';
-import { BulkIntake } from '../../src/intake/bulk-intake.ts';
+import type { AppliedEvents, DeadEvents } from '../../src/http/seams/applied-events.ts';
+import type { AppliedProgress, AppliedWaiter } from '../../src/http/seams/applied-progress.ts';
+import type { Batches } from '../../src/http/seams/batches.ts';
 import type { EventIntake, EventWaiter, Offer } from '../../src/intake/event-intake.ts';
-import { SlotAdmission } from '../../src/intake/slot-admission.ts';
 import type { Phase } from '../../src/lifecycle.ts';
 import type { EventOutcome } from '../../src/outcome/outcome-window.ts';
-import { IntakeRing } from '../../src/ring/intake-ring.ts';
-import { Admission } from '../../src/store/admission.ts';
+import type { ProductCatalogue } from '../../src/store/product-catalogue.ts';
 import type {
   ProductRepository,
   ProductState,
   ReadResult,
 } from '../../src/store/product-repository.ts';
-import { Shard, shardSize } from '../../src/store/shard.ts';
-import { SharedProductStore } from '../../src/store/shared-product-store.ts';
-import { planStore } from '../../src/store/sizing.ts';
 import { watchApp } from './described-answers.ts';
 
 export interface OfferMade {
@@ -129,19 +120,18 @@ export class FakeApplied implements AppliedEvents {
     return this.outcomes.get(seq) ?? 'applied';
   }
 
-  searchSetAside(): SetAsideSearch {
-    const { outcomes } = this;
-    return new SetAsideSearch({ seq: Number.MAX_SAFE_INTEGER }, (from, to) =>
-      [...outcomes.keys()].filter(
-        (seq) => from <= seq && seq <= to && outcomes.get(seq) === 'dead',
-      ),
-    );
+  searchDead(): DeadEvents {
+    return { listed: [], note: () => undefined, look: () => undefined };
   }
+}
+
+interface FakeWaiter extends AppliedWaiter {
+  readonly onApplied: () => void;
 }
 
 /** How far the appliers are, as the test says it. */
 export class FakeWatermark implements AppliedProgress {
-  waiters: AppliedWaiter[] = [];
+  waiters: FakeWaiter[] = [];
   /** What is said first, once each, when asked for `seq`: another thread moves it in between. */
   earlier: number[] = [];
   #seq = 0;
@@ -164,7 +154,7 @@ export class FakeWatermark implements AppliedProgress {
     return waiter;
   }
 
-  takeBack(waiter: AppliedWaiter): void {
+  cancel(waiter: AppliedWaiter): void {
     this.waiters = this.waiters.filter((each) => each !== waiter);
   }
 
@@ -184,43 +174,37 @@ const NO_CHANGES: Changes = {
   page: async () => ({ changes: [], nextSince: 0, isReset: false }),
 };
 
+const NO_PRODUCTS: ProductCatalogue = {
+  walk: () => ({ id: '', state: stateOf(0, 0, 0), place: undefined, next: () => 'end' }),
+  walkFrom: () => undefined,
+};
+
 /** Batches are tested on the whole service; here they are refused. */
-function closedBulk(): BulkIntake {
-  const plan = planStore(1 << 16, 1);
-  const shards = [Shard.create(plan.shard)];
-  const hashKey = { k0: 1, k1: 2 };
-  const store = new SharedProductStore(shards, hashKey);
-  const admission = new Admission(shards, plan);
-  const bulk = new BulkIntake({
-    rings: { live: IntakeRing.create(1), bulk: IntakeRing.create(1) },
-    queueSize: 1,
-    batchesMax: 1,
-    admission: new SlotAdmission({ store, admission, shards: 1, hashKey }),
-    storageTimeoutMs: 1000,
-  });
-  bulk.dispose();
-  return bulk;
-}
+export const NO_BATCHES: Batches = {
+  hasKey: () => false,
+  recordOf: (key) => ({ key, found: undefined }),
+  begin: () => 'closed',
+  settle: async () => undefined,
+  end: () => undefined,
+  retryAfterSeconds: () => 1,
+};
 
 /** The app on fakes, with an empty catalogue; the caller closes it. `logged` collects what it logs. */
-export function fakeApp(overrides: Partial<AppDeps> = {}) {
+export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info' = 'info') {
   const intake = new FakeIntake();
   const products = new FakeProducts();
   const lifecycle = new FakeLifecycle();
   const applied = new FakeApplied();
   const watermark = new FakeWatermark();
-  const catalogue = new SharedProductStore([Shard.create(shardSize(4096))], { k0: 1, k1: 2 });
   const logged: string[] = [];
-  const logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) });
+  const logger = pino({ level }, { write: (line: string) => void logged.push(line) });
   const app = buildApp({
     intake,
-    bulk: closedBulk(),
-    known: new DedupeWindow(DedupeWindow.create(1), { k0: 1, k1: 2 }),
-    receipts: new ReceiptWindow(ReceiptWindow.createFor(1), { k0: 1, k1: 2 }),
+    batches: NO_BATCHES,
     applied,
     watermark,
     products,
-    catalogue,
+    catalogue: NO_PRODUCTS,
     changes: NO_CHANGES,
     lifecycle,
     limits: TEST_LIMITS,

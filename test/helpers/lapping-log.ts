@@ -3,8 +3,8 @@
  * the longest length, each slot filled with its seq. Its one applier is always caught up. Tests only.
  */
 import { workerData } from 'node:worker_threads';
-import { BATCH_SLOTS_MAX } from '../../src/log/batch.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
+import { FRAME_SLOTS_MAX } from '../../src/log/frame-content.ts';
 import { COMMIT_CLOSED, CommitRing, commitCursor } from '../../src/ring/commit-ring.ts';
 import { LogProgress, OWN_DOUBLES } from '../../src/ring/progress.ts';
 import {
@@ -30,17 +30,17 @@ function run({ commit, progress: progressBuffer }: LappingLogData): void {
   const ring = new CommitRing(commit, 1);
   const progress = new LogProgress(progressBuffer);
   const commits = new CommitPublisher(ring);
-  const frame = new SlotViews(new ArrayBuffer(BATCH_SLOTS_MAX * SLOT_BYTES), 0, BATCH_SLOTS_MAX);
+  const frame = new SlotViews(new ArrayBuffer(FRAME_SLOTS_MAX * SLOT_BYTES), 0, FRAME_SLOTS_MAX);
   const own = new Float64Array(OWN_DOUBLES);
   let nextSeq = 1;
   for (let n = 0; Atomics.load(ring.cursors, COMMIT_CLOSED) === 0; n++) {
-    const count = n % 2 === 0 ? BATCH_SLOTS_MAX : 1 + (n % 100);
+    const count = n % 2 === 0 ? FRAME_SLOTS_MAX : 1 + (n % 100);
     for (let i = 0; i < count; i++) {
       frame.doubles[i * SLOT_DOUBLES] = nextSeq + i;
       frame.words[i * SLOT_WORDS + SLOT_META] = META;
       frame.words.fill(nextSeq + i, i * SLOT_WORDS + SLOT_ID, (i + 1) * SLOT_WORDS);
     }
-    commits.write(frame, BATCH_SLOTS_MAX - 1, 0, count, 0);
+    commits.write(frame, FRAME_SLOTS_MAX - 1, 0, count, 0);
     nextSeq += count;
     const commitHead = commits.head;
     const tails = { liveTail: 0, bulkTail: 0 };

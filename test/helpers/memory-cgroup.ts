@@ -1,7 +1,6 @@
 /** A cgroup of a test's own with a limit on memory, version 2 or 1. Needs root and a writable hierarchy. */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Test } from 'tap';
 
 const ROOT = '/sys/fs/cgroup';
 
@@ -9,25 +8,19 @@ export class MemoryCgroup {
   readonly #path: string;
   readonly #isUnified: boolean;
 
-  private constructor(path: string, isUnified: boolean) {
-    this.#path = path;
-    this.#isUnified = isUnified;
-  }
-
-  /** Makes one; `undefined`, with the reason as a comment, where that is not allowed. */
-  static create(t: Test, bytes: number): MemoryCgroup | undefined {
-    const isUnified = existsSync(join(ROOT, 'cgroup.controllers'));
+  /** Makes one; throws where that is not allowed (.ci/run-tests.ts tries before it runs the tests). */
+  constructor(bytes: number) {
+    this.#isUnified = existsSync(join(ROOT, 'cgroup.controllers'));
     const name = `product-service-test-${process.pid}`;
-    const path = join(ROOT, isUnified ? '' : 'memory', name);
+    this.#path = join(ROOT, this.#isUnified ? '' : 'memory', name);
+    mkdirSync(this.#path);
+    const limit = this.#isUnified ? 'memory.max' : 'memory.limit_in_bytes';
     try {
-      mkdirSync(path);
-      t.teardown(() => rmdirSync(path));
-      writeFileSync(join(path, isUnified ? 'memory.max' : 'memory.limit_in_bytes'), `${bytes}`);
+      writeFileSync(join(this.#path, limit), `${bytes}`);
     } catch (error) {
-      t.comment(`no memory cgroup can be made here: ${error}`);
-      return undefined;
+      this.remove();
+      throw error;
     }
-    return new MemoryCgroup(path, isUnified);
   }
 
   /** A command that runs another within it. */
@@ -39,5 +32,10 @@ export class MemoryCgroup {
   get oomKills(): number {
     const name = this.#isUnified ? 'memory.events' : 'memory.oom_control';
     return Number(/^oom_kill (\d+)$/m.exec(readFileSync(join(this.#path, name), 'utf8'))?.[1]);
+  }
+
+  /** When nothing runs in it any more. */
+  remove(): void {
+    rmdirSync(this.#path);
   }
 }

@@ -7,7 +7,6 @@
  */
 import type { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
 import type { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
-import { Batch, isKeyed } from '../../src/log/batch.ts';
 import type { CommitPublisher } from '../../src/log/commit-publisher.ts';
 import type {
   EventLog,
@@ -16,6 +15,7 @@ import type {
   LogHistory,
   ReleaseRule,
 } from '../../src/log/event-log.ts';
+import { FrameContent } from '../../src/log/frame-content.ts';
 import { LogClock } from '../../src/log/log-clock.ts';
 import type { LogIdentity } from '../../src/log/log-identity.ts';
 import {
@@ -31,6 +31,7 @@ import { type LogProgress, OWN_DOUBLES, type Progress } from '../../src/ring/pro
 import {
   copySlots,
   FLAG_RESERVED,
+  isKeyed,
   metaIdBytes,
   SLOT_BYTES,
   SLOT_DOUBLES,
@@ -122,7 +123,7 @@ export interface MemoryLogOptions {
 
 export class MemoryLog implements EventLog {
   readonly #options: MemoryLogOptions;
-  readonly #batch: Batch;
+  readonly #content: FrameContent;
   readonly #clock: LogClock;
   readonly #own = new Float64Array(OWN_DOUBLES);
   #nextSeq: number;
@@ -132,7 +133,7 @@ export class MemoryLog implements EventLog {
   constructor(options: MemoryLogOptions, died?: Progress) {
     const { stream, intakes, dedupe, nowMs } = options;
     this.#options = options;
-    this.#batch = new Batch(intakes, dedupe);
+    this.#content = new FrameContent(intakes, dedupe);
     this.#nextSeq = died?.nextSeq ?? stream.count + 1;
     this.#foreignTail = died?.own[0] ?? Atomics.load(stream.foreign.cursors, INTAKE_TAIL);
     stream.count = this.#nextSeq - 1;
@@ -148,22 +149,22 @@ export class MemoryLog implements EventLog {
   commitPending(): boolean {
     const { commits, stream } = this.#options;
     const foreign = this.#foreignPending;
-    if (!this.#batch.isPending && foreign === 0) return true;
-    commits.waitForRoom(foreign + (this.#batch.isPending ? this.#batch.roomNeeded : 0));
-    this.#batch.take(commits.free() - foreign);
+    if (!this.#content.isPending && foreign === 0) return true;
+    commits.waitForRoom(foreign + (this.#content.isPending ? this.#content.roomNeeded : 0));
+    this.#content.claim(commits.free() - foreign);
     const timeMs = this.#clock.now();
     this.#numberForeign(foreign);
-    const own = this.#batch.number(this.#nextSeq + foreign);
-    this.#batch.stampArrivals(timeMs);
+    const own = this.#content.number(this.#nextSeq + foreign);
+    this.#content.stampArrivals(timeMs);
     this.#order(foreign, own, timeMs);
     const { slots, mask } = stream.foreign;
     commits.write(slots, mask, this.#foreignTail, foreign, timeMs);
-    this.#batch.pass(commits, timeMs);
+    this.#content.pass(commits, timeMs);
     this.#nextSeq += foreign + own;
     this.#foreignTail = (this.#foreignTail + foreign) | 0;
     this.#storeProgress();
-    this.#batch.noteReceipts(this.#options.receipts);
-    this.#batch.settle();
+    this.#content.noteReceipts(this.#options.receipts);
+    this.#content.settle();
     publishTail(stream.foreign, this.#foreignTail);
     if (foreign + own > 0) commits.publish();
     return true;
@@ -178,7 +179,7 @@ export class MemoryLog implements EventLog {
     for (;;) {
       const bell = Atomics.load(cursors, INTAKE_DOORBELL);
       const stop = Atomics.load(cursors, INTAKE_STOP) === 1;
-      if (this.#batch.isPending || this.#foreignPending > 0) this.commitPending();
+      if (this.#content.isPending || this.#foreignPending > 0) this.commitPending();
       else if (stop) break;
       else Atomics.wait(cursors, INTAKE_DOORBELL, bell);
     }
@@ -215,7 +216,7 @@ export class MemoryLog implements EventLog {
     stream.times.fill(timeMs, at, at + foreign + own);
     stream.count = at + foreign;
     const { words } = stream.stretch(own);
-    this.#batch.copyTo(stream.stretch(own));
+    this.#content.copyTo(stream.stretch(own));
     for (let w = 0; w < words.length; w += SLOT_WORDS) {
       words[w + SLOT_META] = (words[w + SLOT_META] as number) & ~FLAG_RESERVED;
     }
@@ -227,8 +228,8 @@ export class MemoryLog implements EventLog {
     this.#options.progress.store({
       nextSeq: this.#nextSeq,
       commitHead: this.#options.commits.head,
-      liveTail: this.#batch.liveTail,
-      bulkTail: this.#batch.bulkTail,
+      liveTail: this.#content.liveTail,
+      bulkTail: this.#content.bulkTail,
       own: this.#own,
     });
   }

@@ -9,7 +9,7 @@ import { ShardWriter, UNDO_BYTES } from '../../src/store/shard-writer.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
 import { type PlainEvent, putEvent } from './plain-event.ts';
 
-const KEY = { k0: 0x5eed, k1: 0xfeed };
+export const KEY = { k0: 0x5eed, k1: 0xfeed };
 
 export class OwnedStore {
   readonly store: SharedProductStore;

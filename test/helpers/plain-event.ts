@@ -3,6 +3,7 @@
  */
 import { putReceipt, RECEIPT_OPEN } from '../../src/dedupe/batch-receipt.ts';
 import { fingerprintKey, putFingerprint } from '../../src/event/fingerprint.ts';
+import { encodeProductId } from '../../src/ring/id-bytes.ts';
 import {
   EXPECTED_UNLISTED,
   FLAG_ARRIVAL_TIME,
@@ -28,7 +29,6 @@ import {
   type SlotViews,
 } from '../../src/ring/slot.ts';
 import { hashId } from '../../src/store/id-hash.ts';
-import { encodeProductId } from '../../src/store/product-id.ts';
 import type { HashKey } from '../../src/threads/shared-memory.ts';
 
 export interface PlainEvent {

@@ -51,7 +51,7 @@ t.test('applied answers 200, and only when the event is applied', async (t) => {
   t.equal(response.body, '{"status":"applied","product_id":"abc123","seq":7}');
 });
 
-t.test('an event that was set aside is not called applied', async (t) => {
+t.test('an event that is dead is not called applied', async (t) => {
   const { post, intake, applied } = setup(t);
   intake.autoDurable = false;
   applied.outcomes.set(9, 'dead');
@@ -60,7 +60,7 @@ t.test('an event that was set aside is not called applied', async (t) => {
   (await offered).waiter?.durable(9);
   const response = await answer;
   t.equal(response.statusCode, 500);
-  t.match(response.json(), { code: 'event-set-aside', detail: /seq 9/ });
+  t.match(response.json(), { code: 'event-dead', detail: /seq 9/ });
 });
 
 t.test('another value, one given twice or another parameter is refused by name', async (t) => {

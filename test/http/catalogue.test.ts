@@ -198,7 +198,7 @@ t.test('refuses what it does not know or can not do, by name', async (t) => {
   }
 });
 
-t.test('a cursor of another start has expired; a changed one is none', async (t) => {
+t.test('a cursor of another start has expired; a changed one is invalid', async (t) => {
   const owned = new OwnedStore(4, 256 * 1024);
   for (const id of names(50)) owned.put(id);
   const before = setup(t, owned);

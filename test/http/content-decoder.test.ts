@@ -148,7 +148,7 @@ t.test('zstd frames without data: empty and metadata, first, last and alone', as
     }
     if (body.length === 0) continue;
     const { fault } = await decode('zstd', [body.subarray(0, -1)]);
-    t.match(fault, /^The body ends in the middle of frame \d of its zstd\.$/);
+    t.match(fault, /^The body ends in the middle of a frame of its zstd\.$/);
   }
 });
 
@@ -158,7 +158,7 @@ t.test('what cannot be decoded is described', async (t) => {
   for (const [coding, unit] of [
     ['gzip', 'a member'],
     ['br', 'stream 2'],
-    ['zstd', 'frame 2'],
+    ['zstd', 'a frame'],
   ] as const) {
     const frame = FRAMES[coding] as (typeof FRAMES)[string];
     const two = Buffer.concat([frame(lines, random), frame(lines, random)]);
@@ -168,7 +168,7 @@ t.test('what cannot be decoded is described', async (t) => {
   const long = Buffer.concat([FRAMES.zstd?.(lines, random) as Buffer, hugeWindow()]);
   const { bytes, fault } = await decode('zstd', [long]);
   t.strictSame(bytes, lines);
-  t.equal(fault, "The window of frame 2 of the body's zstd is larger than 8 MB.");
+  t.equal(fault, "The window of a frame of the body's zstd is larger than 8 MB.");
 });
 
 /** The head of a zstd frame that needs a window of 16 MB. */

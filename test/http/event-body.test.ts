@@ -259,10 +259,10 @@ t.test('refuses what is not JSON, says where, and quotes nothing', async (t) => 
   for (const [text, where] of [
     ['{"a":secret}', /^The body is not valid JSON/],
     ['{"a":1}x', /at character 7,/],
-    ['{"product_id":"p"', /at character 17,/],
+    ['{"product_id":"p"', /ends too early/],
     ['\ufeff\ufeff{}', /^The body is not valid JSON/],
     [' \ufeff{}', /^The body is not valid JSON/],
-    ['\ufeff{"a":1', /at character 6,/],
+    ['\ufeff{"a":1', /ends too early/],
     [' ', /ends too early/],
     ["{'a':1}", /at character 1,/],
     ['{"a":1,}', /at character 7,/],

@@ -1,7 +1,7 @@
 /** When events from the future are worth a line. */
 import t from 'tap';
 import { futureFault } from '../../src/event/event-time-faults.ts';
-import { FutureEvents } from '../../src/http/future-events.ts';
+import { FutureEvents } from '../../src/http/writes/future-events.ts';
 
 const CLOCK = [{ pointer: '/price', detail: 'price is missing.' }, futureFault(2e12, 1e12)];
 const MICROS = [futureFault(1709294400123456, 1e12)];

@@ -8,7 +8,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import t, { type Test } from 'tap';
 import { PROBLEMS } from '../../src/errors/problems.ts';
 import { ajvOptions } from '../../src/event/ajv.ts';
-import { SourceScan } from '../../src/event/json-source.ts';
+import { SourceScan } from '../../src/event/source-faults.ts';
 import { ANY_PROBLEMS } from '../../src/http/schemas/problem.ts';
 import { CORPUS } from '../bulk/json-corpus.ts';
 import { apiDocument, clientTypes } from '../helpers/api-document.ts';
@@ -192,8 +192,8 @@ t.test('what a client asks wrongly of the page is its own fault', async (t) => {
 /** Whether JSON.parse dropped something of `line`. */
 function isDropped(line: Buffer, value: unknown): boolean {
   const scan = new SourceScan();
-  scan.read(line);
-  return scan.faults(line, value) !== undefined;
+  scan.read(line, 0, line.length);
+  return scan.faults(value, line.toString()) !== undefined;
 }
 
 t.test('the document takes and refuses the events that the service does', async (t) => {

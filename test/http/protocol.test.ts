@@ -5,8 +5,12 @@ import type { HttpLimits } from '../../src/http/connection/server.ts';
 import { fakeApp, TEST_LIMITS } from '../helpers/http-fakes.ts';
 import { GET_HEALTH, postEvent, RawClient } from '../helpers/raw-client.ts';
 
-async function listening(t: Test, limits: Partial<HttpLimits> = {}) {
-  const fakes = fakeApp({ limits: { ...TEST_LIMITS, ...limits } });
+async function listening(
+  t: Test,
+  limits: Partial<HttpLimits> = {},
+  logLevel: 'debug' | 'info' = 'info',
+) {
+  const fakes = fakeApp({ limits: { ...TEST_LIMITS, ...limits } }, logLevel);
   await fakes.app.listen({ port: 0, host: '127.0.0.1' });
   const clients: RawClient[] = [];
   t.teardown(async () => {
@@ -351,4 +355,36 @@ t.test('sets every timeout of the server', async (t) => {
       maxConnections: 9,
     },
   );
+});
+
+t.test('each answer that passes no route is logged once, at debug, by its instance', async (t) => {
+  const { app, logged, connect } = await listening(t, {}, 'debug');
+  const requests = [
+    ['NONSENSE\r\n\r\n', 400, 'bad-request'],
+    ['GET /health HTTP/1.1\r\nconnection: close\r\n\r\n', 400, 'bad-request'],
+    [
+      'GET /health HTTP/1.1\r\nhost: a\r\nexpect: the best\r\nconnection: close\r\n\r\n',
+      417,
+      'expectation-failed',
+    ],
+    [
+      `GET /health HTTP/1.1\r\nhost: a\r\nx: ${'x'.repeat(200_000)}\r\n\r\n`,
+      431,
+      'headers-too-large',
+    ],
+  ] as const;
+  for (const [text, status, reason] of requests) {
+    const client = await connect();
+    client.send(text);
+    const answer = await client.end();
+    checkProblem(t, answer, status, reason);
+    const { instance } = JSON.parse(answer.split('\r\n\r\n')[1] as string);
+    const lines = logged.splice(0).map((line) => JSON.parse(line));
+    t.match(lines, [{ level: 20, status, reason, msg: 'answered before any route' }]);
+    t.equal(lines.length, 1);
+    t.equal(instance, `urn:request:${lines[0]?.reqId}`);
+  }
+  const { statusCode } = await app.inject('/health');
+  t.equal(statusCode, 200);
+  t.strictSame(logged, [], 'what a route answers is not among them');
 });

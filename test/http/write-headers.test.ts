@@ -4,7 +4,7 @@ import { fingerprintKey } from '../../src/event/fingerprint.ts';
 import { EXPECTED_NEVER } from '../../src/http/requests/conditions.ts';
 import type { EventOutcome } from '../../src/outcome/outcome-window.ts';
 import { EXPECTED_ANY, EXPECTED_UNLISTED } from '../../src/ring/slot.ts';
-import { fakeApp } from '../helpers/http-fakes.ts';
+import { fakeApp, NO_BATCHES } from '../helpers/http-fakes.ts';
 
 const EVENT = { product_id: 'p', price: 1, stock: 2 };
 
@@ -58,7 +58,7 @@ t.test('a key in quotes and a bare one are the same', async (t) => {
   }
 });
 
-t.test('a key that is none is refused, and nothing is taken', async (t) => {
+t.test('an invalid key is refused, and nothing is taken', async (t) => {
   const { all, intake } = setup(t);
   const bad = [
     '',
@@ -173,7 +173,7 @@ t.test('If-Match becomes the expected version and waits for the appliers', async
   }
 });
 
-t.test('an If-Match that is none, or a list, is refused', async (t) => {
+t.test('an invalid If-Match, or a list, is refused', async (t) => {
   const { all, intake } = setup(t);
   for (const send of all) {
     for (const header of ['', '17', '"17', '"1", "2"', '"1","2"', '*, "1"', 'w/"1"']) {
@@ -335,4 +335,19 @@ t.test('GET /api/v1/events/{seq} says what became of an event', async (t) => {
   }
   lifecycle.phase = 'starting';
   t.equal((await get('17')).json().code, 'not-ready');
+});
+
+t.test('a key that nobody can look up now is no conflict', async (t) => {
+  // The log thread died behind the first step of a receipt.
+  let known: boolean | 'busy' = 'busy';
+  const { all, intake } = setup(t, { batches: { ...NO_BATCHES, hasKey: () => known } });
+  for (const send of all) {
+    const { statusCode, headers, body } = await send({ 'idempotency-key': 'a' });
+    t.equal(statusCode, 503);
+    t.match(JSON.parse(body), { code: 'storage-unavailable', outcome: 'none' });
+    t.equal(headers['retry-after'], '7');
+  }
+  t.equal(intake.offers.length, 0);
+  known = false;
+  for (const send of all) t.ok((await send({ 'idempotency-key': 'a' })).statusCode < 300);
 });

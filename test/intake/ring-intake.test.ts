@@ -7,6 +7,7 @@ import { fingerprintKey } from '../../src/event/fingerprint.ts';
 import type { ProductEvent } from '../../src/event/product-event.ts';
 import type { EventWaiter } from '../../src/intake/event-intake.ts';
 import { RingIntake } from '../../src/intake/ring-intake.ts';
+import { SlotAdmission } from '../../src/intake/slot-admission.ts';
 import {
   INTAKE_DOORBELL,
   INTAKE_HEAD,
@@ -64,10 +65,12 @@ class IntakeBench {
     this.intake = new RingIntake({
       ring: this.ring,
       queueSize,
-      store: new SharedProductStore([this.#shard], KEY),
-      admission: new Admission([this.#shard], plan),
-      shards: 1,
-      hashKey: KEY,
+      admission: new SlotAdmission({
+        store: new SharedProductStore([this.#shard], KEY),
+        admission: new Admission([this.#shard], plan),
+        shards: 1,
+        hashKey: KEY,
+      }),
       storageTimeoutMs,
       gatherMs,
     });

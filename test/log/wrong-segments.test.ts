@@ -103,7 +103,7 @@ t.test('the newest segment is foreign, and a start behind a checkpoint reads no 
   copyFileSync(other.paths[4] as string, newest);
   const folder = join(root, 'log');
   const read = (log?: LogIdentity) =>
-    readLog(new NodeFileSystem(), folder, 17, () => undefined, log);
+    readLog(new NodeFileSystem(), folder, 17, () => undefined, [{ replayFrom: 17, log }]);
   t.throws(() => read(), LogDamagedError);
   t.throws(() => read(), { message: /one of them is foreign/ }, 'the segment before it tells');
   for (const path of paths.slice(0, 4)) rmSync(path);

@@ -11,8 +11,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import t, { type Test } from 'tap';
-import { packManifest, unpackManifest } from '../../src/checkpoint/format.ts';
+import { windowsName } from '../../src/checkpoint/format.ts';
 import { checkCheckpoint, readCheckpoint } from '../../src/checkpoint/reader.ts';
 import { rangeOf } from '../../src/config/schema.ts';
 import { DEDUPE_ENTRY_BYTES } from '../../src/dedupe/dedupe-window.ts';
@@ -21,7 +22,13 @@ import { UsageError } from '../../src/maintenance/commands.ts';
 import { RepairError } from '../../src/maintenance/repair.ts';
 import { SEQ_MARGIN } from '../../src/maintenance/repair-plan.ts';
 import { SLOT_BYTES, SLOT_DOUBLES, SLOT_SEQ } from '../../src/ring/slot.ts';
-import { BuiltData, type WrittenFrame } from '../helpers/built-data.ts';
+import {
+  BUILT_SET,
+  BuiltData,
+  namesOf,
+  shardIn,
+  type WrittenFrame,
+} from '../helpers/built-data.ts';
 import { folderState } from '../helpers/folder-state.ts';
 import { Random, testSeed } from '../helpers/random.ts';
 import { damage, repair, serves } from '../helpers/repairing.ts';
@@ -34,14 +41,17 @@ function build(t: Test): BuiltData {
   return new BuiltData(join(tempDir(t), 'data'), new Random(seed));
 }
 
-function checkpointFolder(data: BuiltData, index: number): string {
-  return join(data.checkpointFolder, String(data.checkpoints.at(index)).padStart(16, '0'));
+/** Path of something of a checkpoint: 0 the windows, then its parts. */
+function pathIn(data: BuiltData, checkpoint: number, index: number): string {
+  const name = namesOf(data.checkpoints.at(checkpoint) as number)[index];
+  return join(data.checkpointFolder, name as string);
 }
 
 /** The seqs of the keys in the checkpoint of a repaired copy, and those of its receipts. */
 function keysIn(root: string, replayFrom: number, receipts: number[] = []): number[] {
   const files = new NodeFileSystem();
-  const checked = checkCheckpoint(files, join(root, 'checkpoint'), replayFrom);
+  const name = windowsName(replayFrom);
+  const checked = checkCheckpoint(files, join(root, 'checkpoint'), replayFrom, name);
   if ('reason' in checked) throw new Error(checked.reason);
   const seqs: number[] = [];
   readCheckpoint(files, checked, {
@@ -77,7 +87,7 @@ t.test(`a whole folder is copied and nothing is lost (seed ${seed})`, async (t) 
   await serves(t, to, data.model(), data.nextSeq);
 });
 
-t.test('batches stay known by their receipts, but not beside a gap', async (t) => {
+t.test('batches stay known by their receipts, but not those that lost events', async (t) => {
   for (const isDamaged of [false, true]) {
     const data = build(t);
     data.hasReceipts = true;
@@ -89,7 +99,9 @@ t.test('batches stay known by their receipts, but not beside a gap', async (t) =
     const first = data.frames[0] as WrittenFrame;
     if (isDamaged) {
       damage(first.path, first.offsetBytes + 80);
-      rmSync(checkpointFolder(data, 0), { recursive: true });
+      for (const name of namesOf(data.checkpoints[0] as number)) {
+        rmSync(join(data.checkpointFolder, name), { recursive: true });
+      }
     }
     const { code, to, report } = repair(t, data);
     t.equal(code, isDamaged ? 3 : 0);
@@ -148,24 +160,39 @@ t.test('damage that a checkpoint covers loses nothing', async (t) => {
 
 t.test('a damaged checkpoint loses nothing while the log reaches back', async (t) => {
   const data = build(t).segment(8).checkpoint().segment(8).checkpoint().seal();
-  damage(join(checkpointFolder(data, -1), 'manifest.json'), 20);
+  damage(pathIn(data, -1, 1), 20);
   const { code, to, report } = repair(t, data);
   t.equal(code, 0);
   t.match(report, { nextSeq: data.nextSeq, kept: { checkpoint: data.checkpoints[0] } });
   await serves(t, to, data.model(), data.nextSeq);
 });
 
-t.test('without log and manifest, the entries of the checkpoint are kept', async (t) => {
+t.test('a part that is damaged, before a gap: the good ones of its round are kept', async (t) => {
   const data = build(t).segment(8).checkpoint().segment(8).checkpoint().seal();
   rmSync(data.segments[0] as string);
   rmSync(data.segments[1] as string);
-  rmSync(join(checkpointFolder(data, -1), 'manifest.json'));
+  damage(pathIn(data, -1, 1), 20);
   const { code, to, report } = repair(t, data);
   t.equal(code, 3);
-  t.match(report.kept, { checkpoint: data.checkpoints[0], salvagedCheckpoints: [data.nextSeq] });
+  t.match(report.kept, { checkpoint: data.checkpoints[0], salvagedCheckpoints: [] });
   t.match(report.uncertain, { fromSeq: data.nextSeq, reason: 'the newest segment is missing' });
-  // Every event's effect is in the checkpoint, but nothing proves that it was all.
-  await serves(t, to, data.model(), data.nextSeq + SEQ_MARGIN);
+  // The shard of the damaged part is as it was a round before; the others have every event.
+  const { shards } = BUILT_SET;
+  const isKept = ({ seq, productId }: { seq: number; productId: string }) =>
+    seq < (data.checkpoints[0] as number) || shardIn(productId, shards) !== 0;
+  await serves(t, to, data.model(isKept), data.nextSeq + SEQ_MARGIN);
+});
+
+t.test('a block of a part that is damaged costs what is in it', async (t) => {
+  const data = build(t).segment(8).checkpoint().seal();
+  rmSync(data.segments[0] as string);
+  damage(pathIn(data, -1, 1), 4096 + 20);
+  const { code, to, report } = repair(t, data);
+  t.equal(code, 3);
+  t.match(report.kept, { checkpoint: null, salvagedCheckpoints: [data.nextSeq] });
+  const isKept = ({ productId }: { productId: string }) =>
+    shardIn(productId, BUILT_SET.shards) !== 0;
+  await serves(t, to, data.model(isKept), data.nextSeq + SEQ_MARGIN);
 });
 
 t.test('a missing segment in the middle is a gap between kept events', async (t) => {
@@ -248,11 +275,13 @@ t.test('where nothing is provably good, there is no copy', (t) => {
 
 t.test('data of another format version is not repaired but refused', (t) => {
   const data = build(t).segment(4).checkpoint().seal();
-  const path = join(checkpointFolder(data, -1), 'manifest.json');
-  const manifest = unpackManifest(readFileSync(path));
-  if (typeof manifest === 'string') throw new Error(manifest);
-  writeFileSync(path, packManifest({ ...manifest, format: 2 as 1 }));
-  t.throws(() => runCommand('repair', data.root, '--to', `${data.root}-r`), /format version 2/);
+  const path = pathIn(data, -1, 1);
+  const bytes = readFileSync(path);
+  bytes.writeUInt32LE(3, 8);
+  const crc = crc32(bytes.subarray(16, 4096), crc32(bytes.subarray(0, 12)));
+  bytes.writeUInt32LE(crc, 12);
+  writeFileSync(path, bytes);
+  t.throws(() => runCommand('repair', data.root, '--to', `${data.root}-r`), /format version 3/);
   t.notOk(existsSync(`${data.root}-r`));
 
   const log = build(t).segment(0).abandon();

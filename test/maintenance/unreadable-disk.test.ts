@@ -6,7 +6,7 @@ import { LoadedFile } from '../../src/maintenance/loaded-file.ts';
 import { ReadOnlyFiles } from '../../src/maintenance/read-only-files.ts';
 import { verify } from '../../src/maintenance/verify.ts';
 import { summarize } from '../../src/maintenance/verify-report.ts';
-import { BuiltData } from '../helpers/built-data.ts';
+import { BuiltData, namesOf } from '../helpers/built-data.ts';
 import { Random } from '../helpers/random.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
@@ -84,11 +84,12 @@ t.test('verify tells the block, the frames in it, and goes on behind it', (t) =>
 
 t.test('a file that can not be read at all, of each kind, is a fault and not the end', (t) => {
   const data = build(t);
-  const checkpoint = join(data.checkpointFolder, String(data.checkpoints[0]).padStart(16, '0'));
+  const [windows, part] = namesOf(data.checkpoints[0] as number) as [string, string];
   for (const path of [
     join(data.logFolder, 'newest'),
-    join(checkpoint, 'manifest.json'),
-    join(checkpoint, 'shard-0000.ckp'),
+    join(data.checkpointFolder, windows, 'manifest.json'),
+    join(data.checkpointFolder, windows, 'dedupe.ckp'),
+    join(data.checkpointFolder, part),
   ]) {
     const found = summarize(verify(new BadSector(path, 0), data.root));
     t.notOk(found.isWhole, path);

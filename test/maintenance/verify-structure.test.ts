@@ -3,7 +3,7 @@ import { appendFileSync, copyFileSync, cpSync, renameSync, rmSync, truncateSync 
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { VerifySummary } from '../../src/maintenance/verify-report.ts';
-import { BuiltData } from '../helpers/built-data.ts';
+import { BuiltData, namesOf } from '../helpers/built-data.ts';
 import { folderState } from '../helpers/folder-state.ts';
 import { Random, testSeed } from '../helpers/random.ts';
 import { runCommand } from '../helpers/run-command.ts';
@@ -82,8 +82,7 @@ const STRUCTURAL: readonly {
   {
     name: 'a checkpoint whose numbers fit stands in the place of the newest',
     damage: (data) => {
-      const other = newestCheckpoint(twinOf(data));
-      cpSync(other, newestCheckpoint(data), { recursive: true });
+      copyCheckpoint(twinOf(data), data, data.checkpoints.at(-1) as number);
     },
     reason: /it does not belong to this log/,
     starts: false,
@@ -91,9 +90,7 @@ const STRUCTURAL: readonly {
   {
     name: 'a checkpoint whose numbers fit stands in the place of the older one, which no start needs',
     damage: (data) => {
-      const name = String(data.checkpoints[0]).padStart(16, '0');
-      const other = join(twinOf(data).checkpointFolder, name);
-      cpSync(other, join(data.checkpointFolder, name), { recursive: true });
+      copyCheckpoint(twinOf(data), data, data.checkpoints[0] as number);
     },
     reason: /it does not belong to this log/,
     starts: true,
@@ -126,33 +123,66 @@ const STRUCTURAL: readonly {
     starts: true,
   },
   {
-    name: 'a file of a checkpoint is missing',
-    damage: (data) => rmSync(join(newestCheckpoint(data), 'shard-0001.ckp')),
-    reason: /the file is missing/,
+    name: 'a part is missing: the one before it serves',
+    damage: (data) => rmSync(newest(data, 2)),
+    reason: /^$/,
     starts: true,
   },
   {
-    name: 'a manifest is missing',
-    damage: (data) => rmSync(join(newestCheckpoint(data), 'manifest.json')),
+    name: 'both parts of a shard are missing, and the log from its beginning is there',
+    damage: (data) => {
+      for (const seq of data.checkpoints) {
+        rmSync(join(data.checkpointFolder, namesOf(seq)[2] as string));
+      }
+    },
+    reason: /^$/,
+    starts: true,
+  },
+  {
+    name: 'both parts of a shard are missing, and the log begins later',
+    damage: (data) => {
+      rmSync(data.segments[0] as string);
+      for (const seq of data.checkpoints) {
+        rmSync(join(data.checkpointFolder, namesOf(seq)[2] as string));
+      }
+    },
+    reason: /no checkpoint covers what was before/,
+    starts: false,
+  },
+  {
+    name: 'a manifest of windows is missing',
+    damage: (data) => rmSync(join(newest(data, 0), 'manifest.json')),
     reason: /the manifest is missing/,
     starts: true,
   },
   {
-    name: 'the manifest of another checkpoint',
+    name: 'the manifest of other windows',
     damage: (data) => {
-      const older = String(data.checkpoints[0]).padStart(16, '0');
+      const older = namesOf(data.checkpoints[0] as number)[0] as string;
       copyFileSync(
         join(data.checkpointFolder, older, 'manifest.json'),
-        join(newestCheckpoint(data), 'manifest.json'),
+        join(newest(data, 0), 'manifest.json'),
       );
     },
     reason: /it belongs to seq/,
     starts: true,
   },
   {
-    name: 'a shard file is longer than it was',
-    damage: (data) => appendFileSync(join(newestCheckpoint(data), 'shard-0001.ckp'), 'x'),
-    reason: /the manifest says/,
+    name: 'a part under the name of another',
+    damage: (data) => copyFileSync(newest(data, 1), newest(data, 2)),
+    reason: /it is part-[0-9a-f]{8}-0004-0000-\d{16}.ckp, by its header/,
+    starts: true,
+  },
+  {
+    name: 'a part is longer than it was',
+    damage: (data) => appendFileSync(newest(data, 2), 'x'),
+    reason: /the header says/,
+    starts: true,
+  },
+  {
+    name: 'a part is cut',
+    damage: (data) => truncateSync(newest(data, 2), 5000),
+    reason: /the header says/,
     starts: true,
   },
 ];
@@ -162,8 +192,16 @@ function twinOf(data: BuiltData): BuiltData {
   return fill(new BuiltData(`${data.root}-twin`, new Random(seed)));
 }
 
-function newestCheckpoint(data: BuiltData): string {
-  return join(data.checkpointFolder, String(data.checkpoints.at(-1)).padStart(16, '0'));
+/** Path of something of the newest checkpoint: 0 the windows, then its parts. */
+function newest(data: BuiltData, index: number): string {
+  return join(data.checkpointFolder, namesOf(data.checkpoints.at(-1) as number)[index] as string);
+}
+
+function copyCheckpoint(from: BuiltData, to: BuiltData, replayFrom: number): void {
+  for (const name of namesOf(replayFrom)) {
+    const target = join(to.checkpointFolder, name);
+    cpSync(join(from.checkpointFolder, name), target, { recursive: true });
+  }
 }
 
 function swap(a: string, b: string): void {

@@ -21,11 +21,11 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   event: ['errors', 'ring', 'time'],
   outcome: ['ring'],
   store: ['ring', 'threads'],
-  apply: ['ring', 'threads', 'outcome', 'store'],
   dedupe: ['ring', 'threads', 'store'],
   intake: ['ring', 'threads', 'event', 'store'],
   bulk: ['errors', 'later-turns.ts', 'ring', 'time', 'event', 'store', 'dedupe', 'intake'],
   log: ['ring', 'dedupe'],
+  apply: ['ring', 'threads', 'outcome', 'store', 'log'],
   changes: ['deadline.ts', 'ring', 'threads', 'time', 'outcome', 'store', 'apply', 'log'],
   checkpoint: ['config', 'ring', 'threads', 'outcome', 'store', 'dedupe', 'log'],
   http: [
@@ -39,7 +39,6 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'outcome',
     'store',
     'apply',
-    'dedupe',
     'intake',
     'bulk',
     'changes',
@@ -70,6 +69,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   maintenance: [
     'config',
     'ring',
+    'threads',
     'outcome',
     'store',
     'dedupe',
@@ -81,6 +81,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'service.ts': [
     'deadline.ts',
     'lifecycle.ts',
+    'bulk',
     'log',
     'changes',
     'checkpoint',

@@ -89,7 +89,7 @@ for (const isKilled of [false, true]) {
       }
     };
     check(pipeline);
-    t.equal(pipeline.path.appliers.setAsideCount, 0);
+    t.equal(pipeline.path.appliers.deadCount, 0);
     t.same(pipeline.fatal, []);
     const deaths = pipeline.logged.filter(({ msg }) => /died/.test(msg)).length;
     t.ok(isKilled ? deaths >= kills.length / 2 : deaths === 0, `${deaths} threads died`);

@@ -112,7 +112,7 @@ t.test('an insert that died half done is not met, at whatever write it died', as
     const isThere = memory.store.read('half-done-with-a-long-name') === 'found';
     const expected = isThere ? ['first', 'half-done-with-a-long-name'] : ['first'];
     t.same(idsOf(memory.store.walk()), expected, `dead before write ${writesMax}`);
-    // It is set aside, and another product takes its place.
+    // It is dead, and another product takes its place.
     if (died && !isThere) {
       memory.writes.run(Number.POSITIVE_INFINITY, () => memory.freshWriter().undo(2));
       apply(3, 'other', Number.POSITIVE_INFINITY);

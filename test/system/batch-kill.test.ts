@@ -99,7 +99,7 @@ function expectedOf(model: ProductModel): string[] {
 const counts = ({ body }: BatchAnswered) => ({
   events: body.accepted + body.duplicates,
   rejected: body.rejected,
-  set_aside: body.set_aside,
+  dead: body.dead,
 });
 
 t.test(`killed ${ROUNDS} times in a batch (seed ${seed})`, async (t) => {
@@ -115,7 +115,7 @@ t.test(`killed ${ROUNDS} times in a batch (seed ${seed})`, async (t) => {
     const port = await service.ready();
     const known = makeBatch(SMALL, isStream);
     const first = await sendBatch(port, known.body, known.options);
-    t.strictSame(counts(first), { events: SMALL, rejected: known.rejected, set_aside: undefined });
+    t.strictSame(counts(first), { events: SMALL, rejected: known.rejected, dead: undefined });
     takeInto(model, known.events);
 
     const killed = makeBatch(LARGE, isStream);
@@ -136,7 +136,7 @@ t.test(`killed ${ROUNDS} times in a batch (seed ${seed})`, async (t) => {
     const afterKill = await found(portNow);
     const again = await sendBatch(portNow, killed.body, killed.options);
     const part = again.body.duplicates;
-    t.strictSame(counts(again), { events: LARGE, rejected: killed.rejected, set_aside: undefined });
+    t.strictSame(counts(again), { events: LARGE, rejected: killed.rejected, dead: undefined });
     t.ok(answer === undefined || part === LARGE, `${here}: what was answered is known`);
     takeInto(model, killed.events.slice(0, part));
     t.strictSame(afterKill, expectedOf(model), `${here}: it began with the first ${part} events`);

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { CHECKPOINT_FORMAT } from '../../src/checkpoint/format.ts';
+import { PART_FORMAT } from '../../src/checkpoint/part-format.ts';
 import { CONFIG_KEYS, variableOf } from '../../src/config/schema.ts';
 import { FORMAT_VERSION } from '../../src/log/format.ts';
 import { polled } from '../helpers/bounded.ts';
@@ -64,7 +64,7 @@ t.test('--version and the first line of the log say what runs', async (t) => {
   t.strictSame({ code, stderr }, { code: 0, stderr: '' });
   t.equal(
     stdout,
-    `product-service ${version} (Node ${process.version}; data formats: log ${FORMAT_VERSION}, checkpoint ${CHECKPOINT_FORMAT})\n`,
+    `product-service ${version} (Node ${process.version}; data formats: log ${FORMAT_VERSION}, checkpoint ${PART_FORMAT})\n`,
   );
   const cwd = tempDir(t);
   const service = await ServiceProcess.start(t, { cwd, env: { DATA_DIR: './d 1' } });

@@ -128,3 +128,15 @@ t.test('deleted again, with checkpoints, and stopped at once', async (t) => {
   t.teardown(() => last.close());
   await has(t, last, ['later 0', 'later 1']);
 });
+
+t.test('deleted, and stopped before anybody can have noticed', async (t) => {
+  const { cwd, service, client } = await running(t);
+  rmSync(join(cwd, 'data'), { recursive: true, ...AGAIN });
+  const { status } = await client.post({ product_id: 'behind it', price: 1, stock: 1 });
+  t.strictSame(await service.stop(), { code: 0, signal: null });
+  const next = await ServiceProcess.start(t, { cwd, env: ENV });
+  const later = new ApiClient(await next.ready());
+  t.teardown(() => later.close());
+  await has(t, later, status === 202 ? ['behind it'] : []);
+  t.strictSame(await next.stop(), { code: 0, signal: null });
+});

@@ -1,11 +1,11 @@
 /**
  * `kill -9` under mixed load, again and again on one data folder: writers, readers, small segments
- * and checkpoints under way. Whatever was acknowledged is there, whatever was refused is not.
+ * and checkpoints under way; and, every other time, while it starts. Whatever was acknowledged is there, whatever was refused is not.
  * By hand as often as wished: `make test-kill ROUNDS=500`.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { AckLedger } from '../helpers/ack-ledger.ts';
 import { Random, testSeed } from '../helpers/random.ts';
 import { read } from '../helpers/readers.ts';
@@ -48,6 +48,7 @@ t.test(`killed ${ROUNDS} times under load (seed ${seed})`, async (t) => {
   const totals: Tally = { checkpoints: 0, 'killed in a checkpoint': 0 };
 
   for (let round = 1; round <= ROUNDS; round++) {
+    if (round % 2 === 0) await killWhileStarting(t, cwd, random);
     const service = await ServiceProcess.start(t, { cwd, env: ENV });
     const port = await service.ready();
     const here = `round ${round}`;
@@ -93,6 +94,17 @@ t.test(`killed ${ROUNDS} times under load (seed ${seed})`, async (t) => {
   const verify = ServiceProcess.spawn(t, { cwd, args: ['verify', 'data'] });
   t.strictSame(await verify.exit(), { code: 0, signal: null }, verify.stderr);
 });
+
+/** One start more, killed while it restores and replays, or a little before or after that. */
+async function killWhileStarting(t: Test, cwd: string, random: Random): Promise<void> {
+  const service = await ServiceProcess.start(t, { cwd, env: ENV });
+  await service.logged('store: room');
+  for (let turns = random.below(random.pick([2, 50, 500])); turns > 0; turns--) {
+    await new Promise(setImmediate);
+  }
+  service.kill('SIGKILL');
+  t.strictSame(await service.exit(), { code: null, signal: 'SIGKILL' });
+}
 
 /** What a moment is recognised by. */
 interface RoundState {

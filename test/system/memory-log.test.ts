@@ -150,7 +150,7 @@ t.test('events of another instance that find no room', async (t) => {
     WAIT_MS_MAX,
     'all to be applied',
   );
-  const dead = service.path.appliers.setAsideCount;
+  const dead = service.path.appliers.deadCount;
   t.equal(dead, 40 - service.path.store.size, 'each found a place or is dead');
   t.ok(dead > 0);
   t.equal(logged.filter(({ msg }) => msg.includes('no room for its product')).length, dead);

@@ -235,7 +235,7 @@ t.test('an event that kills its applier is dead, and said to be', async (t) => {
   const { patch, outcome } = writes(t, port);
   const answer = await patch('p', { price: DEADLY_ALWAYS });
   t.equal(answer.status, 500);
-  t.equal(codeOf(answer), 'event-set-aside');
+  t.equal(codeOf(answer), 'event-dead');
   t.equal(await outcome(answer), 'dead');
   t.equal(stateOf(service, 'p'), undefined);
 });

@@ -60,7 +60,7 @@ for (const [victim, kill] of Object.entries({ 'log thread': killLog, applier: ki
     const client = new ApiClient(port);
     t.teardown(() => client.close());
     await client.allApplied();
-    t.equal(appliers.setAsideCount, 0, 'no event was set aside');
+    t.equal(appliers.deadCount, 0, 'no event is dead');
     t.strictSame(await faultsOf(ledger, port), [], 'every acknowledged event is there');
     t.equal(await service.stop(), true, 'it stops cleanly');
 
@@ -83,7 +83,7 @@ t.test('an event that its applier dies of', async (t) => {
   await post({ product_id: 'once', price: DEADLY_ONCE, stock: 1 });
   await client.visible('once', DEADLY_ONCE);
   t.equal(deaths(), 1, 'the applier died of it once');
-  t.equal(service.path.appliers.setAsideCount, 0, 'and was only started again');
+  t.equal(service.path.appliers.deadCount, 0, 'and was only started again');
 
   await post({ product_id: 'always', price: 1, stock: 1 });
   await post({ product_id: 'always', price: DEADLY_ALWAYS, stock: 2 });
@@ -92,17 +92,17 @@ t.test('an event that its applier dies of', async (t) => {
   for (const id of others) await post({ product_id: id, price: 2, stock: 2 });
   for (const id of others) await client.visible(id, 2);
   await polled(
-    () => (service.path.appliers.setAsideCount > 0 ? true : undefined),
+    () => (service.path.appliers.deadCount > 0 ? true : undefined),
     VISIBLE_MS_MAX,
-    'the event to be set aside',
+    'the event to be dead',
   );
   t.equal(deaths(), 3, 'the applier died of the other twice');
-  t.equal(service.path.appliers.setAsideCount, 1);
-  t.match(service.path.appliers.setAside, [
+  t.equal(service.path.appliers.deadCount, 1);
+  t.match(service.path.appliers.deadEvents, [
     { productId: 'always', price: DEADLY_ALWAYS, stock: 2 },
   ]);
   t.match(
-    logged.find(({ msg }) => msg.startsWith('event set aside')),
+    logged.find(({ msg }) => msg.startsWith('event dead')),
     { event: { productId: 'always', price: DEADLY_ALWAYS, stock: 2 } },
     'and logged with its content',
   );

@@ -5,8 +5,8 @@
  * speed.
  *
  * A client that stops reading is cut off by the server's socket timeout. Once the service is
- * stopping, an export has a second to end; what is cut off lacks the last chunk of its body, so the
- * client's HTTP library tells it.
+ * stopping, an export has a second to end; what is cut off lacks the last chunk of its body, which the
+ * client's HTTP library reports.
  */
 
 import type { ServerResponse } from 'node:http';
@@ -68,7 +68,7 @@ export class CatalogueExport {
         body.once('drain', () => slices.put(this.#slice));
       }
     } catch (error) {
-      // The headers are out: nothing but a broken body can tell the client.
+      // The headers are out: only a broken body can say so to the client.
       response.destroy(error as Error);
     }
   }

@@ -1,12 +1,12 @@
 /**
  * Turns whatever Fastify reports into a problem from the registry. Main thread.
- * Only faults of the client keep their story; the inside of a 5xx goes to the log and not out.
+ * Only faults of the client are described in the answer; the inside of a 5xx goes to the log alone.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { BodyRefused } from '../../errors/body-refused.ts';
 import type { ProblemCode } from '../../errors/problems.ts';
-import { isBodyUnasked } from '../expect-continue.ts';
+import { isBodyUnasked } from '../connection/expect-continue.ts';
 import type { RouteGuard } from '../guards/route-guard.ts';
 import { sendProblem } from './respond.ts';
 
@@ -52,7 +52,7 @@ function codeOf(error: unknown): ProblemCode {
     case 'FST_ERR_BAD_URL':
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
     case 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE': // the method QUERY, which no route here takes
-    case 'ECONNRESET': // the client went away while its body was read; nobody hears this answer
+    case 'ECONNRESET': // the client went away while its body was read; nobody gets this answer
       return 'bad-request';
     default:
       return 'internal';
@@ -66,8 +66,10 @@ function detailOf(error: unknown, request: FastifyRequest): string | undefined {
     case 'FST_ERR_BAD_URL':
       return 'The path is not valid percent-encoded UTF-8.';
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE': {
-      const types = request.routeOptions.config.mediaTypes;
-      return types && `The body must be ${types.join(' or ')}, and its Content-Type must say so.`;
+      const body = request.routeOptions.config.policy?.body;
+      if (typeof body !== 'object' || !('types' in body)) return undefined;
+      const types = body.types.join(' or ');
+      return `The body must be ${types}, and its Content-Type must say so.`;
     }
     default:
       return undefined;

@@ -1,12 +1,12 @@
 /**
- * Replies that wait for the fate of their event: one small object each, no promise. Main thread.
+ * Replies that wait for the outcome of their event: one small object each, no promise. Main thread.
  */
 
 import type { FastifyReply } from 'fastify';
 import type { ProductEvent } from '../../event/product-event.ts';
 import type { AckLevel, EventIntake, EventWaiter } from '../../intake/event-intake.ts';
-import type { AppliedEvents } from '../applied-events.ts';
 import { conditionName } from '../requests/conditions.ts';
+import type { AppliedEvents } from '../seams/applied-events.ts';
 import { isGone, noteEvent, sendAck, sendProblem } from './respond.ts';
 
 /** What makes ack=accepted durable: whether an event with a key is new is known only then. */
@@ -53,7 +53,7 @@ export class PendingAck implements EventWaiter {
   }
 }
 
-/** Waits for the appliers, too, and tells what they made of the event. */
+/** Waits for the appliers, too, and answers with what they made of the event. */
 export class PendingApplied extends PendingAck {
   readonly #event: ProductEvent;
   readonly #applied: AppliedEvents;
@@ -85,9 +85,9 @@ export class PendingApplied extends PendingAck {
     } else if (outcome === 'refused') {
       this.#refuse('precondition-failed', seq, isReplayed);
     } else if (outcome === 'dead') {
-      this.#refuse('event-set-aside', seq, isReplayed);
+      this.#refuse('event-dead', seq, isReplayed);
     } else if (outcome === 'expired' && this.#event.expectedSeq !== undefined) {
-      // A repetition so late that nobody knows any more whether the condition held.
+      // A repetition so late that it is no longer known whether the condition held.
       this.#refuse('outcome-expired', seq, isReplayed);
     } else {
       const json = `${this.json('applied', seq).slice(0, -1)},"outcome":"${outcome}"}`;
@@ -97,14 +97,14 @@ export class PendingApplied extends PendingAck {
 
   #refuse(code: keyof typeof DETAILS, seq: number, isReplayed: boolean): void {
     noteEvent(this.reply, seq, isReplayed);
-    const story = DETAILS[code](conditionName(this.#event.expectedSeq));
-    sendProblem(this.reply, code, { detail: `The event is durable as seq ${seq}, ${story}` });
+    const rest = DETAILS[code](conditionName(this.#event.expectedSeq));
+    sendProblem(this.reply, code, { detail: `The event is durable as seq ${seq}, ${rest}` });
   }
 }
 
 const DETAILS = {
   'precondition-failed': (name: string) => `but its ${name} did not hold, so it changed nothing.`,
-  'event-set-aside': () => 'but it could not be applied.',
+  'event-dead': () => 'but it could not be applied.',
   'outcome-expired': (name: string) =>
-    `but whether its ${name} held is no longer known; read the product.`,
+    `but it is no longer known whether its ${name} held; read the product.`,
 } as const;

@@ -9,7 +9,7 @@
  * answer, closes its sending half only, and reads on until the client has closed its own.
  *
  * Closing the listening socket resets the connections that wait to be accepted, and a client that
- * reads a goodbye connects anew within microseconds. So nobody is told goodbye before listening has
+ * reads a goodbye connects anew within microseconds. So no connection says goodbye before listening has
  * stopped, and that is done after a turn in which no connection came.
  */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
@@ -35,7 +35,7 @@ interface Connection {
 export interface DrainOptions {
   /** A connection with nothing in flight and no byte moved for this long is closed. */
   readonly idleMs?: number;
-  /** After this long the caller is told, whatever is left. */
+  /** After this long the promise resolves, whatever is left. */
   readonly timeoutMs: number;
 }
 
@@ -169,7 +169,7 @@ export class ConnectionDrain {
       else if (nowMs - connection.quietSinceMs >= idleMs) idle.push(socket);
     }
     if (idle.length === 0) return;
-    // If the loop was held up, requests may wait in the kernel: let it read before judging.
+    // If the loop was held up, requests may wait in the kernel: let it read before they count as idle.
     afterNextPoll(() => {
       for (const socket of idle) {
         const connection = this.#connections.get(socket);
@@ -203,7 +203,7 @@ function isAnswering({ newest }: Connection): boolean {
   return newest !== undefined && !newest.writableFinished;
 }
 
-/** Tells whether bytes moved since the last look. */
+/** Whether bytes moved since the last look. */
 function noteMoves(socket: Socket, connection: Connection): boolean {
   const bytes = socket.bytesRead + socket.bytesWritten;
   if (bytes === connection.bytesMoved) return false;

@@ -12,7 +12,7 @@
  * traceparent the W3C asks to go on as without one, and nothing here reads it.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { answerProblem } from './protocol-errors.ts';
+import type { EarlyAnswers } from './early-answers.ts';
 
 /** By the length of the name, as it is mostly written. */
 const SINGLE: readonly (readonly [lower: string, usual: string] | undefined)[] = byLength([
@@ -22,11 +22,11 @@ const SINGLE: readonly (readonly [lower: string, usual: string] | undefined)[] =
 ]);
 
 /** Answers 400 bad-request itself, or hands the request on to `next`. */
-export function guardHost(next: RequestListener, nextRequestId: () => string): RequestListener {
+export function guardHost(next: RequestListener, answers: EarlyAnswers): RequestListener {
   return (request: IncomingMessage, response: ServerResponse) => {
     const detail = faultIn(request);
     if (detail === undefined) next(request, response);
-    else answerProblem(response, 'bad-request', nextRequestId(), { detail });
+    else answers.answer(response, 'bad-request', { detail });
   };
 }
 

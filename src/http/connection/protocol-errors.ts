@@ -2,17 +2,10 @@
  * Answers to what never becomes a request: malformed HTTP, headers too large, too slow, and
  * expectations we don't meet. Main thread, on bare sockets: Fastify isn't involved.
  */
-import { Buffer } from 'node:buffer';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import {
-  PROBLEMS,
-  type ProblemCode,
-  type ProblemExtras,
-  problemBody,
-} from '../../errors/problems.ts';
-import { PROBLEM_TYPE } from '../answers/respond.ts';
-import { STATUS_CODES } from './node-http.ts';
+import type { ProblemCode } from '../../errors/problems.ts';
+import type { EarlyAnswers } from './early-answers.ts';
 
 /** How long a refused client may go on sending before it is cut off. */
 const LINGER_MS = 1000;
@@ -27,10 +20,10 @@ type ClientErrorHandler = (error: Error, socket: Socket) => void;
 /**
  * Makes the listener for the server's `clientError`; it answers each socket once. Node times every
  * request as a whole; for the sockets in `untimed`, whose bodies may be of any length and are watched
- * otherwise (upload.ts), that is no error. Node tells of a request once, and of the next one again.
+ * otherwise (upload.ts), that is no error. Node reports a request once, and the next one again.
  */
 export function createClientErrorHandler(
-  nextRequestId: () => string,
+  answers: EarlyAnswers,
   untimed: WeakSet<Socket> = new WeakSet(),
 ): ClientErrorHandler {
   const refused = new WeakSet<Socket>();
@@ -43,66 +36,36 @@ export function createClientErrorHandler(
       socket.destroy();
       return;
     }
-    refuseInTurn(socket, problemFor(error), nextRequestId());
+    refuseInTurn(socket, problemFor(error), answers);
   };
 }
 
 /** Answers an Expect other than 100-continue with 417 and a problem instead of an empty body. */
-export function refuseExpectations(server: Server, nextRequestId: () => string): void {
+export function refuseExpectations(server: Server, answers: EarlyAnswers): void {
   server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
-    answerProblem(response, 'expectation-failed', nextRequestId());
+    answers.answer(response, 'expectation-failed');
   });
-}
-
-/** Answers a request that Fastify never sees. */
-export function answerProblem(
-  response: ServerResponse,
-  code: ProblemCode,
-  requestId: string,
-  extras?: ProblemExtras,
-): void {
-  const body = Buffer.from(JSON.stringify(problemBody(code, requestId, extras)));
-  response
-    .writeHead(PROBLEMS[code].status, {
-      'content-type': PROBLEM_TYPE,
-      'content-length': body.length,
-    })
-    .end(body);
 }
 
 /**
  * Writes the refusal when its turn has come: responses to earlier requests on this connection come
  * first, else their client would take the refusal for the answer to an event that was taken.
  */
-function refuseInTurn(socket: HttpSocket, code: ProblemCode, requestId: string): void {
+function refuseInTurn(socket: HttpSocket, code: ProblemCode, answers: EarlyAnswers): void {
   if (!socket.writable) {
     socket.destroy();
     return;
   }
   const pending = socket._httpMessage;
   if (pending && (pending.headersSent || pending.req.complete)) {
-    pending.once('close', () => refuseInTurn(socket, code, requestId));
+    pending.once('close', () => refuseInTurn(socket, code, answers));
     return;
   }
-  socket.end(refusal(code, requestId));
+  answers.answerSocket(socket, code);
   // The client may be sending still. Closing now would reset the connection and with it the
   // refusal on its way, so its end is awaited for a while.
   const cutOff = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(cutOff));
-}
-
-function refusal(code: ProblemCode, requestId: string): string {
-  const { status } = PROBLEMS[code];
-  const body = JSON.stringify(problemBody(code, requestId));
-  return [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    `content-type: ${PROBLEM_TYPE}`,
-    `content-length: ${Buffer.byteLength(body)}`,
-    `date: ${new Date().toUTCString()}`,
-    'connection: close',
-    '',
-    body,
-  ].join('\r\n');
 }
 
 function problemFor(error: Error): ProblemCode {

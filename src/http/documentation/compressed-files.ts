@@ -34,6 +34,6 @@ export async function compressFile(
   const etag = reply.getHeader('etag');
   // Strong tags say that every byte is the same, whatever the coding.
   if (typeof etag === 'string' && !etag.startsWith('W/')) reply.header('etag', `W/${etag}`);
-  // What it says of an error, the compressor's reader hears.
+  // The compressor's reader reports its errors.
   return pipeline(source, compressors.stream(coding), () => undefined);
 }

@@ -25,7 +25,7 @@ export function docsPage(app: FastifyInstance, handleError: ErrorHandler): void 
 
 function page(scope: FastifyInstance, handleError: ErrorHandler): void {
   scope.setErrorHandler((error, request, reply) => {
-    // Whoever serves the files refuses with 4xx what no file can answer: a range, a condition.
+    // The file server refuses with 4xx what no file can answer: a range, a condition.
     if (isRefusal(error)) sendProblem(reply, 'bad-request');
     else handleError(error, request, reply);
   });

@@ -4,10 +4,12 @@
  * for the first of them: few ask, and what makes the document took a fifth of a start. Main thread.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import { OPEN_POLICY } from '../guards/route-policy.ts';
 import type { DocsAppDeps } from './docs-app.ts';
 
 const DOCUMENT_URL = '/openapi.json';
-const HIDDEN = { hide: true } as const; // no operations of the API
+/** No operations of the API. */
+const HIDDEN = { schema: { hide: true }, config: { policy: OPEN_POLICY } } as const;
 
 type BuildDocsApp = (deps: DocsAppDeps) => Promise<FastifyInstance>;
 
@@ -37,7 +39,7 @@ export function docsRoutes(
   app.addHook('onClose', async () => {
     await made?.then(
       (docs) => docs.close(),
-      () => undefined, // whoever asked was told
+      () => undefined, // whoever asked has the answer
     );
   });
 
@@ -47,8 +49,8 @@ export function docsRoutes(
     reply.hijack();
     docs.routing(raw, reply.raw);
   };
-  for (const url of [DOCUMENT_URL, '/docs', '/docs/*']) app.get(url, { schema: HIDDEN }, handOn);
-  app.get('/docs/json', { schema: HIDDEN }, (request, reply) => {
+  for (const url of [DOCUMENT_URL, '/docs', '/docs/*']) app.get(url, HIDDEN, handOn);
+  app.get('/docs/json', HIDDEN, (request, reply) => {
     request.raw.url = DOCUMENT_URL; // the page's own route writes it out for each request
     return handOn(request, reply);
   });

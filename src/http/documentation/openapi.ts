@@ -41,7 +41,7 @@ export async function describeApi(app: FastifyInstance, stockMin: number): Promi
         title: 'Product service',
         version: facts.version,
         description: facts.description,
-        contact: { name: 'Whoever runs this service' },
+        contact: { name: 'The operator of this service' },
         license: { name: facts.license, identifier: facts.license },
       },
       servers: [{ url: '/' }],

@@ -3,20 +3,11 @@
  * Main thread. What waits is bounded by the connections: a request is one waiter and one timer.
  */
 import type { FastifyReply } from 'fastify';
-import type { AppliedWaiter } from '../../apply/applied-watermark.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { sendProblem } from '../answers/respond.ts';
 import type { ProductQuery } from '../schemas/product-query.ts';
+import type { AppliedProgress, AppliedWaiter } from '../seams/applied-progress.ts';
 import { refusedWait } from './phase-guard.ts';
-
-/** The seam to the appliers: what a read that waits for an event needs of them. */
-export interface AppliedProgress {
-  /** All events up to it are applied. */
-  readonly seq: number;
-  /** Calls back once `seq` is applied: at once (and returns `undefined`) if it is already. */
-  whenApplied(seq: number, onApplied: () => void): AppliedWaiter | undefined;
-  takeBack(waiter: AppliedWaiter): void;
-}
 
 /** How often a waiting read looks whether the service is stopping. */
 const LOOK_MS = 250;
@@ -48,7 +39,7 @@ export class AppliedGate {
     const giveUp = (): void => {
       clearTimeout(timer);
       reply.raw.off('close', giveUp);
-      if (waiter !== undefined) applied.takeBack(waiter);
+      if (waiter !== undefined) applied.cancel(waiter);
     };
     // Everything it uses stands above: the event may be applied by now, and then it is called at once.
     waiter = applied.whenApplied(minSeq, () => {

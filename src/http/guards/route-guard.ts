@@ -1,6 +1,6 @@
 /**
  * What is no route: unknown paths answer 404, known paths with another method 405 and `Allow`,
- * both before any body is read or judged. Main thread. Watches the routes as they are added, so
+ * both before any body is read or validated. Main thread. Watches the routes as they are added, so
  * there is no second list of them.
  *
  * A pattern's parameter is never empty: `/api/v1/products/` is neither the list nor a product.
@@ -11,6 +11,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import Router from 'find-my-way';
 import { sendProblem } from '../answers/respond.ts';
+import { OPEN_POLICY } from './route-policy.ts';
 
 /** What stands before the last parameter of a pattern. */
 const PARENT = /^(.*\/):[^/]+$/;
@@ -66,6 +67,7 @@ export class RouteGuard {
       method: methods as HTTPMethods[],
       url,
       schema: { hide: true }, // no operation of the API
+      config: { policy: OPEN_POLICY },
       onRequest: this.answer,
       handler: this.answer,
     });

@@ -1,9 +1,5 @@
 /** What the headers of a batch say about its body, and which of it is taken. Main thread. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ArrayReader } from '../../bulk/array-reader.ts';
-import type { BatchReader } from '../../bulk/batch-reader.ts';
-import { NdjsonReader } from '../../bulk/ndjson-reader.ts';
-import type { BatchEvents } from '../../event/batch-event.ts';
 import { sendProblem } from '../answers/respond.ts';
 import { ARRAY_TYPE } from '../schemas/batch-body.ts';
 import { isKnownCoding } from './content-decoder.ts';
@@ -30,10 +26,8 @@ export function codingOf(request: FastifyRequest): string {
   return request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
 }
 
-/** The reader for the body's form; Fastify has refused every other content type. */
-export function readerFor(request: FastifyRequest, events: BatchEvents): BatchReader {
+/** Whether the body is one array; else one event a line. Fastify has refused all other types. */
+export function isArrayBody(request: FastifyRequest): boolean {
   const [type = ''] = (request.headers['content-type'] ?? '').split(';');
-  return type.trim().toLowerCase() === ARRAY_TYPE
-    ? new ArrayReader(events)
-    : new NdjsonReader(events);
+  return type.trim().toLowerCase() === ARRAY_TYPE;
 }

@@ -6,7 +6,7 @@
  * alone, and whether they do depends on where the chunks end (nodejs/node 64741). Gunzip goes on with the
  * next member by itself, but not behind a NUL. So one write is under way at a time, and when it is done
  * it is compared with what was taken of it; what was left begins the next frame, in a decoder of its own.
- * What is left behind a gzip member is none, and a fault: NULs may stand where a crash lost a member.
+ * What is left behind a gzip member is no member, and a fault: NULs may stand where a crash lost a member.
  *
  * A decoder costs some ten microseconds, and a frame may be a single byte long (br): `frames` is there
  * to be bounded. One write in a turn of the event loop is all that a body of empty frames gets.
@@ -81,7 +81,7 @@ export class ContentDecoder {
   #isOver = false;
   #fault: BodyRefused | undefined;
 
-  /** `onMove` hears of whatever may make a difference to `read`. */
+  /** `onMove` is called when `read` may return something else. */
   constructor(body: Readable, coding: string, onMove: () => void) {
     const known = CODINGS.get(coding);
     if (known === undefined) throw new RangeError(`unknown coding ${coding}`);
@@ -185,7 +185,8 @@ export class ContentDecoder {
 
   #whyNot(error: Error): string {
     const { name, unit, isCounted } = this.#coding;
-    const which = isCounted ? `${unit} ${this.frames}` : `a ${unit}`;
+    // Of zstd a decoder may have gone on with the next frame by itself, where a chunk ended between two.
+    const which = isCounted && name !== ZSTD.name ? `${unit} ${this.frames}` : `a ${unit}`;
     switch ('code' in error ? error.code : undefined) {
       case 'Z_BUF_ERROR':
         return `The body ends in the middle of ${which} of its ${name}.`;

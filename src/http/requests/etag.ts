@@ -24,7 +24,7 @@ export function versionOf(opaqueTag: string): string {
 }
 
 /**
- * Tells whether `header`, a list of tags, names the version of `etag` (quoted); `*` names whatever
+ * Whether `header`, a list of tags, names the version of `etag` (quoted); `*` names whatever
  * there is.
  */
 export function matchesEtag(header: string, etag: string): boolean {

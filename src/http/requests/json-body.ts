@@ -8,7 +8,7 @@ import { type Buffer, isUtf8 } from 'node:buffer';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BodyRefused } from '../../errors/body-refused.ts';
 import { whereItFails } from '../../errors/json-fault.ts';
-import { type SourceFaults, SourceScan } from '../../event/json-source.ts';
+import { type SourceFaults, SourceScan } from '../../event/source-faults.ts';
 import { sendProblem } from '../answers/respond.ts';
 
 /** JSON that says what to change: RFC 7396. */
@@ -17,10 +17,6 @@ export const MERGE_PATCH_TYPE = 'application/merge-patch+json';
 export const JSON_TYPES = ['application/json'] as const;
 
 declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** What the route's body may be: said where it is refused. */
-    readonly mediaTypes?: readonly string[];
-  }
   interface FastifyRequest {
     /** What JSON.parse dropped of the body. */
     sourceFaults: SourceFaults | undefined;
@@ -45,7 +41,7 @@ function parseJson(
     return;
   }
   const scan = new SourceScan();
-  scan.read(body);
+  scan.read(body, 0, body.length);
   if (!scan.isAscii && !isUtf8(body)) {
     done(new BodyRefused('invalid-encoding'));
     return;
@@ -61,11 +57,11 @@ function parseJson(
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    done(new BodyRefused('invalid-json', whereItFails(error)));
+  } catch {
+    done(new BodyRefused('invalid-json', whereItFails(text)));
     return;
   }
-  const faults = scan.faults(body, value);
+  const faults = scan.faults(value, text);
   if (faults !== undefined) request.sourceFaults = faults;
   done(null, value);
 }

@@ -1,12 +1,12 @@
 /**
  * Cursors of the catalogue's pages as the opaque text that clients hand back. A place in the
- * catalogue means something to one start of the service only (the hash key decides who is where), so
+ * catalogue means something to one start of the service only (what it restored and replayed decides who is where), so
  * a cursor names its start. Main thread.
  *
  *   byte   0  start  8 B  random for each start
  *          8  shard  u32
  *         12  entry  u32  little-endian, as the others
- *         16  check  u32  CRC-32 of the bytes before: tells another start's cursor from no cursor
+ *         16  check  u32  CRC-32 of the bytes before: another start's cursor has a valid one
  * Text: base64url without padding, 27 characters.
  */
 import { Buffer } from 'node:buffer';
@@ -32,7 +32,7 @@ export class PageCursors {
     return bytes.toString('base64url');
   }
 
-  /** Returns the place, `expired` for a cursor of another start, or `invalid` for what is none. */
+  /** Returns the place, `expired` for a cursor of another start, or `invalid` for what is no cursor. */
   decode(text: string): CataloguePlace | 'expired' | 'invalid' {
     const bytes = Buffer.from(text, 'base64url');
     // The first holds for any text that decodes to these bytes; the second for one text only.

@@ -1,6 +1,6 @@
 /**
  * The body of a request as it arrives, decoded, of any length: read no faster than it is asked for.
- * What a slow, silent or deceitful client can hold up is bounded here. Main thread.
+ * What a slow, silent or malicious client can hold up is bounded here. Main thread.
  *
  * A body of any length has no time in which it must be there whole; instead it must keep coming. Each
  * kilobyte buys a second of patience, up to REQUEST_TIMEOUT of it, and time in which nobody asks for
@@ -33,7 +33,7 @@ export interface UploadOptions {
   readonly patienceMs: number;
   /** As much may come out of a compressed body however short it is. */
   readonly plainBytes: number;
-  /** Told of the socket while its request must not be timed as a whole; see protocol-errors.ts. */
+  /** Has the socket while its request must not be timed as a whole; see protocol-errors.ts. */
   readonly untimed: WeakSet<Socket>;
 }
 
@@ -76,7 +76,7 @@ export class Upload implements ByteSource {
     }
   }
 
-  /** No more is read: whoever waits for bytes is told that the service stops. */
+  /** No more is read: who waits for bytes gets `stopping`. */
   interrupt(): void {
     this.#fail('stopping', PROBLEMS.stopping.detail);
   }

@@ -15,10 +15,10 @@ import { sendLongJson, streamBody, streamCoding } from '../answers/long-answer.t
 import { ProductSelection } from '../answers/product-selection.ts';
 import { isGone, sendProblem } from '../answers/respond.ts';
 import { SliceQueue } from '../answers/slice-queue.ts';
-import type { AppliedGate, AppliedProgress } from '../guards/applied-gate.ts';
-import { refusedRead, refusedWait } from '../guards/phase-guard.ts';
+import type { AppliedGate } from '../guards/applied-gate.ts';
+import { refusedWait } from '../guards/phase-guard.ts';
+import type { RoutePolicy } from '../guards/route-policy.ts';
 import { preferredType } from '../requests/accept.ts';
-import { refusedTagOfUntagged } from '../requests/conditions.ts';
 import { PageCursors } from '../requests/page-cursor.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
@@ -31,6 +31,7 @@ import {
 } from '../schemas/product-query.ts';
 import type { RawQuery } from '../schemas/query-reader.ts';
 import { encodingHeader, streamText } from '../schemas/response.ts';
+import type { AppliedProgress } from '../seams/applied-progress.ts';
 import { CONTENTION_RETRY_AFTER_SECONDS } from './products.ts';
 
 export interface CatalogueRouteDeps {
@@ -40,6 +41,14 @@ export interface CatalogueRouteDeps {
   readonly gate: AppliedGate;
   readonly lifecycle: Lifecycle;
 }
+
+/** The stream of all products, which takes its time, is not begun in a stop: its handler's to refuse. */
+const POLICY: RoutePolicy = {
+  serves: 'reads',
+  body: 'ignored',
+  conditions: 'untagged',
+  idempotencyKey: 'ignored',
+};
 
 const JSON_FORM = 'application/json';
 const LINES_FORM = 'application/x-ndjson';
@@ -61,6 +70,7 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
   app.route<{ Querystring: RawQuery }>({
     method: 'GET',
     url: '/api/v1/products',
+    config: { policy: POLICY },
     ...describedOnly,
     schema: {
       operationId: 'getProducts',
@@ -104,7 +114,6 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
       },
     },
     handler: (request, reply) => {
-      if (refusedRead(lifecycle, reply) || refusedTagOfUntagged(request, reply)) return;
       reply.raw.setHeader('vary', 'accept, accept-encoding');
       const form = preferredType(request.headers.accept, FORMS);
       if (form === undefined) {
@@ -167,7 +176,7 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
       reply.hijack();
       const response = reply.raw;
       const coding = streamCoding(reply, 'accept');
-      // Taken before the first entry is read: what is applied later, the change feed tells.
+      // Taken before the first entry is read: what is applied later, the change feed has.
       const headers = { 'content-type': form, 'x-resume-seq': String(applied.seq) };
       response.writeHead(200, headers);
       if (reply.request.method === 'HEAD') {

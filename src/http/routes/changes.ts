@@ -4,20 +4,22 @@
  * for the stream.
  *
  * An EventSource is closed for good by any status but 200, and comes back after a stream that ended.
- * So who names text/event-stream in Accept (every EventSource does) and can't be served now is held
+ * So a client that names text/event-stream in Accept (every EventSource does) and can't be served now is held
  * until the service has started, or else is given a stream that says why and ends. All others get 503.
  */
 
 import type { ServerResponse } from 'node:http';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import type { ChangeFeed, ChangePage } from '../../changes/change-feed.ts';
+import type { ChangeFeed, PageEnd } from '../../changes/change-feed.ts';
+import { changeJson } from '../../changes/change-json.ts';
 import { turnedAway } from '../../changes/follower.ts';
 import type { ProblemCode } from '../../errors/problems.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { sendLongJson } from '../answers/long-answer.ts';
 import { isGone, sendProblem } from '../answers/respond.ts';
 import { isStopping, refusedWait } from '../guards/phase-guard.ts';
+import type { RoutePolicy } from '../guards/route-policy.ts';
 import { namesType, preferredType } from '../requests/accept.ts';
 import { refusedTagOfUntagged } from '../requests/conditions.ts';
 import {
@@ -42,6 +44,13 @@ export interface ChangeRouteDeps {
   readonly changes: Changes;
   readonly lifecycle: Lifecycle;
 }
+
+const POLICY: RoutePolicy = {
+  serves: 'by-form',
+  body: 'ignored',
+  conditions: 'own',
+  idempotencyKey: 'ignored',
+};
 
 const STREAM_FORM = 'text/event-stream';
 const PAGE_FORM = 'application/json';
@@ -77,13 +86,14 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
   app.route<{ Querystring: RawQuery }>({
     method: 'GET',
     url: '/api/v1/changes',
+    config: { policy: POLICY },
     ...describedOnly,
     schema: {
       operationId: 'getChanges',
       summary: 'What changed since a seq',
       description:
         'As server-sent events, one for each event that changed a product, in the order of seq ' +
-        '(`id`), with the state of the product at that seq or newer: whoever keeps the last one of ' +
+        '(`id`), with the state of the product at that seq or newer: a client that keeps the last one of ' +
         'each product has exactly what the service has. `event: reset` says that the log does not ' +
         'reach back: export the products, the stream goes on by itself. A last `event: dropped` ' +
         '(too slow), `stopping` or `failed` ends it; resume with Last-Event-ID. `event: position` says ' +
@@ -176,12 +186,15 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
   }
 
   function sendPage({ since, limit = CHANGES_LIMIT_DEFAULT }: ChangesQuery, reply: FastifyReply) {
-    changes.page(since, limit).then(
-      (page) => {
-        if (!isGone(reply)) sendLongJson(reply, pageJson(page), 'accept');
-      },
-      (error) => reply.send(error),
-    );
+    const texts: string[] = [];
+    changes
+      .page(since, limit, (change) => texts.push(changeJson(change)))
+      .then(
+        (end) => {
+          if (!isGone(reply)) sendLongJson(reply, pageJson(texts, end), 'accept');
+        },
+        (error) => reply.send(error),
+      );
   }
 }
 
@@ -190,7 +203,7 @@ function streamHead(reply: FastifyReply): ServerResponse {
   return reply.raw.writeHead(200, STREAM_HEADERS);
 }
 
-function pageJson({ changes, nextSince, isReset }: ChangePage): string {
+function pageJson(changes: readonly string[], { nextSince, isReset }: PageEnd): string {
   return `{"changes":[${changes.join(',')}],"next_since":${nextSince},"reset":${isReset}}`;
 }
 

@@ -5,32 +5,37 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import type { Lifecycle } from '../../lifecycle.ts';
 import { EVENTS_PATH, sendJson, sendProblem } from '../answers/respond.ts';
-import type { AppliedEvents } from '../applied-events.ts';
-import { refusedRead } from '../guards/phase-guard.ts';
-import { refusedTagOfUntagged } from '../requests/conditions.ts';
+import type { RoutePolicy } from '../guards/route-policy.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import { jsonResponse } from '../schemas/response.ts';
 import { eventOutcome } from '../schemas/write-answer.ts';
+import type { AppliedEvents } from '../seams/applied-events.ts';
 
 export interface EventOutcomeDeps {
   readonly applied: Pick<AppliedEvents, 'outcomeOf'>;
-  readonly lifecycle: Lifecycle;
 }
 
 const RECEIPT =
   'This number was given to no event: under it the log notes how far a batch with a key came.';
 
+const POLICY: RoutePolicy = {
+  serves: 'reads',
+  body: 'ignored',
+  conditions: 'untagged',
+  idempotencyKey: 'ignored',
+};
+
 const SEQ = /^[1-9]\d{0,15}$/;
 
 export function eventOutcomeRoute(app: FastifyInstance, deps: EventOutcomeDeps): void {
-  const { applied, lifecycle } = deps;
+  const { applied } = deps;
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
     method: 'GET',
     url: `${EVENTS_PATH}:seq`,
+    config: { policy: POLICY },
     ...describedOnly,
     schema: {
       operationId: 'getEventOutcome',
@@ -56,7 +61,6 @@ export function eventOutcomeRoute(app: FastifyInstance, deps: EventOutcomeDeps):
       },
     },
     handler: (request, reply) => {
-      if (refusedRead(lifecycle, reply) || refusedTagOfUntagged(request, reply)) return;
       const seq = SEQ.test(request.params.seq) ? Number(request.params.seq) : 0;
       const outcome = Number.isSafeInteger(seq) && seq > 0 ? applied.outcomeOf(seq) : 'unknown';
       if (outcome === 'unknown') sendProblem(reply, 'event-not-found');

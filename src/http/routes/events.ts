@@ -1,5 +1,5 @@
 /**
- * `POST /api/v1/events`: validates one event, offers it to the intake and answers when its fate is
+ * `POST /api/v1/events`: validates one event, offers it to the intake and answers when its outcome is
  * known. Main thread; the hot path: no promise, one small object per pending reply.
  */
 
@@ -7,14 +7,11 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance } from 'fastify';
 import { eventFaults } from '../../event/event-faults.ts';
 import { futureFault, isTooFarAhead } from '../../event/event-time-faults.ts';
-import { withSourceFaults } from '../../event/json-source.ts';
 import { productEventBody, toProductEvent } from '../../event/product-event-body.ts';
-import type { Lifecycle } from '../../lifecycle.ts';
+import { withSourceFaults } from '../../event/source-faults.ts';
 import { sendProblem } from '../answers/respond.ts';
-import type { EventOffers } from '../event-offers.ts';
-import type { FutureEvents } from '../future-events.ts';
-import { refusedWrite } from '../guards/phase-guard.ts';
-import { acceptJson, JSON_TYPES, refusedMedia } from '../requests/json-body.ts';
+import type { RoutePolicy } from '../guards/route-policy.ts';
+import { acceptJson, JSON_TYPES } from '../requests/json-body.ts';
 import {
   BODY_PROBLEMS,
   EVENT_PROBLEMS,
@@ -23,23 +20,31 @@ import {
 } from '../schemas/problem.ts';
 import { writeAnswers, writeHeaders } from '../schemas/write-answer.ts';
 import { queryFault, writeQuery } from '../schemas/write-query.ts';
+import type { EventOffers } from '../writes/event-offers.ts';
+import type { FutureEvents } from '../writes/future-events.ts';
 
 export interface EventRouteDeps {
   readonly offers: EventOffers;
-  readonly lifecycle: Lifecycle;
   /** The least stock that an event may set. */
   readonly stockMin: number;
   readonly future: FutureEvents;
 }
 
+const POLICY: RoutePolicy = {
+  serves: 'writes',
+  body: { types: JSON_TYPES, codings: 'plain' },
+  conditions: 'own',
+  idempotencyKey: 'own',
+};
+
 export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
-  const { offers, lifecycle, stockMin, future } = deps;
+  const { offers, stockMin, future } = deps;
   acceptJson(app, JSON_TYPES);
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
     method: 'POST',
     url: '/api/v1/events',
-    config: { mediaTypes: JSON_TYPES },
+    config: { policy: POLICY },
     schema: {
       operationId: 'sendEvent',
       summary: 'Send one event: the price and stock of a product',
@@ -61,9 +66,6 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
       },
     },
     attachValidation: true,
-    onRequest: (request, reply, done) => {
-      if (!refusedWrite(lifecycle, reply) && !refusedMedia(request, reply)) done();
-    },
     handler: (request, reply) => {
       const { body, validationError, sourceFaults } = request;
       if (validationError !== undefined) {

@@ -8,17 +8,14 @@
 
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { futureFault, isTooFarAhead } from '../../event/event-time-faults.ts';
-import { withSourceFaults } from '../../event/json-source.ts';
 import { isProductId, productIdFaults } from '../../event/product-id.ts';
-import type { Lifecycle } from '../../lifecycle.ts';
+import { withSourceFaults } from '../../event/source-faults.ts';
 import { sendProblem } from '../answers/respond.ts';
-import type { EventOffers } from '../event-offers.ts';
-import type { FutureEvents } from '../future-events.ts';
-import { refusedWrite } from '../guards/phase-guard.ts';
-import { acceptJson, MERGE_PATCH_TYPE, refusedMedia } from '../requests/json-body.ts';
-import { judgedBody } from '../schemas/described-only.ts';
+import type { RoutePolicy } from '../guards/route-policy.ts';
+import { acceptJson, MERGE_PATCH_TYPE } from '../requests/json-body.ts';
+import { handlerValidatedBody } from '../schemas/described-only.ts';
 import {
   BODY_PROBLEMS,
   EVENT_PROBLEMS,
@@ -28,10 +25,11 @@ import {
 import { productPatches } from '../schemas/product-patch.ts';
 import { writeAnswers, writeHeaders } from '../schemas/write-answer.ts';
 import { delistQuery, queryFault, queryTimeMs, writeQuery } from '../schemas/write-query.ts';
+import type { EventOffers } from '../writes/event-offers.ts';
+import type { FutureEvents } from '../writes/future-events.ts';
 
 export interface ProductWriteDeps {
   readonly offers: EventOffers;
-  readonly lifecycle: Lifecycle;
   readonly future: FutureEvents;
 }
 
@@ -48,6 +46,18 @@ const PATCH_REFUSALS = Object.fromEntries(
   ]),
 );
 
+const PATCH_POLICY: RoutePolicy = {
+  serves: 'writes',
+  body: { types: PATCH_TYPES, codings: 'plain' },
+  conditions: 'own',
+  idempotencyKey: 'own',
+};
+
+const DELIST_POLICY: RoutePolicy = {
+  ...PATCH_POLICY,
+  body: { refusal: 'DELETE takes no body; an event time goes into the URL, as ?occurred_at=.' },
+};
+
 const params = Type.Object({
   id: Type.String({ description: 'The product_id, percent-encoded.', examples: ['abc123'] }),
 });
@@ -57,15 +67,15 @@ export function productPatchRoute(
   app: FastifyInstance,
   deps: ProductWriteDeps & { readonly stockMin: number },
 ): void {
-  const { offers, lifecycle, future } = deps;
+  const { offers, future } = deps;
   const patches = productPatches(deps.stockMin);
   acceptJson(app, PATCH_TYPES);
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
     method: 'PATCH',
     url: URL_OF_PRODUCT,
-    config: { mediaTypes: PATCH_TYPES },
-    ...judgedBody,
+    config: { policy: PATCH_POLICY },
+    ...handlerValidatedBody,
     schema: {
       consumes: [...PATCH_TYPES],
       operationId: 'patchProduct',
@@ -84,12 +94,6 @@ export function productPatchRoute(
       },
     },
     attachValidation: true,
-    onRequest: (request, reply, done) => {
-      if (refusedWrite(lifecycle, reply)) return;
-      reply.header('accept-patch', ACCEPT_PATCH); // RFC 5789, section 2.2: with a 415; others may say it, too
-      if (refusedMedia(request, reply)) return;
-      done();
-    },
     handler: (request, reply) => {
       const { body, validationError, sourceFaults } = request;
       const { id } = request.params;
@@ -98,26 +102,27 @@ export function productPatchRoute(
         return refuseParameter(reply, queryFault(validationError.validation, writeQuery));
       }
       if (body === undefined) return sendProblem(reply, 'empty-body');
-      const judged = patches.judge(id, body, Date.now());
-      if ('faults' in judged || sourceFaults !== undefined) {
-        const faults = 'faults' in judged ? judged.faults : [];
+      const validated = patches.validate(id, body, Date.now());
+      if ('faults' in validated || sourceFaults !== undefined) {
+        const faults = 'faults' in validated ? validated.faults : [];
         future.note(faults);
         const errors = withSourceFaults(faults, sourceFaults);
         return sendProblem(reply, 'invalid-event', { errors });
       }
-      offers.take(request, reply, judged.event, request.query.ack, judged.eventId);
+      offers.take(request, reply, validated.event, request.query.ack, validated.eventId);
     },
   });
 }
 
 /** Adds DELETE to `app`, a scope of its own: it takes any content type, as long as no body comes. */
 export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps): void {
-  const { offers, lifecycle, future } = deps;
+  const { offers, future } = deps;
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
     method: 'DELETE',
     url: URL_OF_PRODUCT,
+    config: { policy: DELIST_POLICY },
     schema: {
       operationId: 'delistProduct',
       summary: 'Delist a product',
@@ -133,14 +138,11 @@ export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps)
         ...writeProblemResponses(
           ...WRITE_PROBLEMS,
           ...EVENT_PROBLEMS,
-          'unsupported-media-type', // a Content-Type that is none, before anybody asks for a body
+          'unsupported-media-type', // an invalid Content-Type, before anybody asks for a body
         ),
       },
     },
     attachValidation: true,
-    onRequest: (request, reply, done) => {
-      if (!refusedWrite(lifecycle, reply) && !refusedBody(request, reply)) done();
-    },
     handler: (request, reply) => {
       const { validationError, query } = request;
       const { id } = request.params;
@@ -169,16 +171,7 @@ export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps)
 /** Answers 400 and returns true for an id that no product can have. */
 function refusedId(id: string, reply: FastifyReply): boolean {
   if (isProductId(id)) return false;
-  refuseParameter(reply, `The id in the path is none: ${productIdFaults(id).join(' ')}`);
-  return true;
-}
-
-/** Answers 400 and returns true if the request announces a body. */
-function refusedBody({ headers }: FastifyRequest, reply: FastifyReply): boolean {
-  const { 'content-length': length = '0', 'transfer-encoding': coding } = headers;
-  if (Number(length) === 0 && coding === undefined) return false;
-  const detail = 'DELETE takes no body; an event time goes into the URL, as ?occurred_at=.';
-  sendProblem(reply, 'bad-request', { detail, outcome: 'none' });
+  refuseParameter(reply, `The id in the path is invalid: ${productIdFaults(id).join(' ')}`);
   return true;
 }
 

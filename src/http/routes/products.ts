@@ -6,12 +6,11 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { retryOnLaterTurns } from '../../later-turns.ts';
-import type { Lifecycle } from '../../lifecycle.ts';
 import { isListed, type ProductRepository } from '../../store/product-repository.ts';
 import { productJson } from '../answers/product-json.ts';
 import { isGone, sendJson, sendProblem } from '../answers/respond.ts';
 import type { AppliedGate } from '../guards/applied-gate.ts';
-import { refusedRead } from '../guards/phase-guard.ts';
+import type { RoutePolicy } from '../guards/route-policy.ts';
 import { matchesEtag } from '../requests/etag.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
@@ -23,8 +22,14 @@ import { etagHeader, jsonResponse } from '../schemas/response.ts';
 export interface ProductRouteDeps {
   readonly products: ProductRepository;
   readonly gate: AppliedGate;
-  readonly lifecycle: Lifecycle;
 }
+
+const POLICY: RoutePolicy = {
+  serves: 'reads',
+  body: 'ignored',
+  conditions: 'own',
+  idempotencyKey: 'ignored',
+};
 
 const NOT_THIS_VERSION = 'The product does not have a version that If-Match names.';
 
@@ -33,11 +38,12 @@ export const CONTENTION_RETRY_AFTER_SECONDS = 1;
 type ProductRequest = FastifyRequest<{ Params: { id: string }; Querystring: RawQuery }>;
 
 export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): void {
-  const { products, gate, lifecycle } = deps;
+  const { products, gate } = deps;
 
   app.route<{ Params: { id: string }; Querystring: RawQuery }>({
     method: 'GET',
     url: '/api/v1/products/:id',
+    config: { policy: POLICY },
     ...describedOnly,
     schema: {
       operationId: 'getProduct',
@@ -71,7 +77,6 @@ export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): voi
       },
     },
     handler: (request, reply) => {
-      if (refusedRead(lifecycle, reply)) return;
       // The query of a URL without one is not even looked at: this is the hot path.
       if (!request.url.includes('?')) {
         read(request, reply, false);

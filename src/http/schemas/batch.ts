@@ -3,7 +3,7 @@
  * described by `batch-body.ts`. Main thread.
  */
 import { type Static, Type } from '@sinclair/typebox';
-import { SET_ASIDE_LISTED_MAX } from '../../apply/set-aside-search.ts';
+import { DEAD_LISTED_MAX } from '../../apply/dead-events-search.ts';
 import { BATCH_FAULTS_MAX } from '../../bulk/fault-list.ts';
 import { ACK_LEVELS, type AckLevel } from '../../intake/event-intake.ts';
 import { oneOf } from './one-of.ts';
@@ -57,7 +57,7 @@ export const batchAnswers = {
   202: answer('All events are on disk; with ack=accepted only queued.', EXAMPLE),
   207: answer(
     'Not all: some have faults (on_error=continue) and are listed in `errors`, or could not be ' +
-      'applied (ack=applied) and are listed in `set_aside`.',
+      'applied (ack=applied) and are listed in `dead`.',
     FAULTY_EXAMPLE,
   ),
 };
@@ -82,9 +82,9 @@ export const batchResultSchema = Type.Object(
     duplicates: Type.Integer({ description: 'Events known already, under the same key.' }),
     first_seq: seq,
     last_seq: seq,
-    set_aside: Type.Optional(
+    dead: Type.Optional(
       Type.Array(Type.Integer({ minimum: 1 }), {
-        maxItems: SET_ASIDE_LISTED_MAX,
+        maxItems: DEAD_LISTED_MAX,
         description:
           'With ack=applied: seqs of events that could not be applied, the first ones; absent if there are none.',
       }),

@@ -17,7 +17,9 @@ const seq = (description: string) =>
 export const changesQuery = Type.Object(
   {
     since: Type.Optional(
-      seq('Events behind this one are told; without it (and without Last-Event-ID), from now on.'),
+      seq(
+        'Changes by events with a greater seq; without it (and without Last-Event-ID), from now on.',
+      ),
     ),
     limit: Type.Optional(
       Type.Integer({

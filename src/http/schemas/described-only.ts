@@ -13,8 +13,8 @@ export const describedOnly = {
   validatorCompiler: nothingToRun,
 } as const;
 
-/** Its handler judges the body; the rest of its schema is run. */
-export const judgedBody = {
+/** Its handler validates the body; the rest of its schema is run. */
+export const handlerValidatedBody = {
   validatorCompiler: ((part) =>
     part.httpPart === 'body' ? undefined : compileSchema(part)) as FastifySchemaCompiler<unknown>,
 } as const;

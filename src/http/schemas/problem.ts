@@ -24,8 +24,8 @@ export const problemSchema = Type.Object(
       Type.String({
         enum: ['none', 'partial', 'unknown'],
         description:
-          'Of a write. `none`: it was not applied and will not be. `unknown`: a failing disk had ' +
-          'been given it, or a part of it. `partial`: of a batch, what is counted was taken and ' +
+          'Of a write. `none`: it was not applied and will not be. `unknown`: it, or a ' +
+          'part of it, had been handed to a disk that failed. `partial`: of a batch, what is counted was taken and ' +
           'the rest will not be.',
       }),
     ),
@@ -84,11 +84,7 @@ export const BODY_PROBLEMS = [
 ] as const;
 
 /** What a single write may end in, on record as it is: these answers point at its event. */
-export const EVENT_PROBLEMS = [
-  'precondition-failed',
-  'outcome-expired',
-  'event-set-aside',
-] as const;
+export const EVENT_PROBLEMS = ['precondition-failed', 'outcome-expired', 'event-dead'] as const;
 
 export interface ProblemResponse {
   readonly description: string;

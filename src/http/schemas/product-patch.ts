@@ -9,29 +9,29 @@ import { ajv } from '../../event/ajv.ts';
 import { eventTimeMs } from '../../event/event-time.ts';
 import { futureFault, isTooFarAhead } from '../../event/event-time-faults.ts';
 import {
-  type JudgedEvent,
   partialEvent,
   partialFaults,
   setsField,
+  type ValidatedEvent,
 } from '../../event/partial-event.ts';
 import { productEventBody } from '../../event/product-event-body.ts';
 
 const FIELDS = ['price', 'stock'] as const;
 const NO_FIELD = 'The body needs price or stock, or both.';
 
-/** The schema that describes a patch, and the judge of one, where stock may go down to `stockMin`. */
+/** The schema that describes a patch, and what validates one, where stock may go down to `stockMin`. */
 export function productPatches(stockMin: number) {
   const { occurred_at, event_id } = productEventBody(stockMin).properties;
   const patch = partialEvent({ occurred_at, event_id }, stockMin);
   const body = Type.Union([...patch.described], { examples: [{ stock: 7 }] });
-  const isJudged = ajv.compile<Static<typeof patch.judged>>(patch.judged);
+  const isValid = ajv.compile<Static<typeof patch.validating>>(patch.validating);
 
   /**
    * A valid patch of `productId` as an event, or everything that is wrong with it at the time `nowMs`.
    * The described schema is not run: a body of many faults would be gone over once for each branch.
    */
-  function judge(productId: string, body: unknown, nowMs: number): JudgedEvent {
-    if (!isJudged(body) || !setsField(body)) return { faults: patchFaults(body, nowMs) };
+  function validate(productId: string, body: unknown, nowMs: number): ValidatedEvent {
+    if (!isValid(body) || !setsField(body)) return { faults: patchFaults(body, nowMs) };
     const occurredAtMs = body.occurred_at === undefined ? undefined : eventTimeMs(body.occurred_at);
     if (occurredAtMs !== undefined && isTooFarAhead(occurredAtMs, nowMs)) {
       return { faults: [futureFault(occurredAtMs, nowMs)] };
@@ -48,10 +48,10 @@ export function productPatches(stockMin: number) {
     };
   }
 
-  /** Lists every fault of the body that was judged last. */
+  /** Lists every fault of the body that was validated last. */
   function patchFaults(body: unknown, nowMs: number): readonly BodyFault[] {
     const rules = { nowMs, stockMin, noField: NO_FIELD };
-    const faults = partialFaults(body, isJudged.errors, rules);
+    const faults = partialFaults(body, isValid.errors, rules);
     if (typeof body !== 'object' || body === null || Array.isArray(body)) return faults;
     const given = FIELDS.filter((name) => Object.hasOwn(body, name));
     const nulls = given.filter((name) => (body as Record<string, unknown>)[name] === null);
@@ -61,7 +61,7 @@ export function productPatches(stockMin: number) {
     });
   }
 
-  return { body, judge };
+  return { body, validate };
 }
 
 function nullFault(name: string): BodyFault {

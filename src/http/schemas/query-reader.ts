@@ -44,7 +44,7 @@ export class QueryReader {
     return value === undefined ? [] : [value].flat();
   }
 
-  /** Notes a fault; the first one is told. */
+  /** Notes a fault; the first one is reported. */
   fail(fault: string): void {
     this.#fault ??= fault;
   }

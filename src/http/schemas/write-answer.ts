@@ -90,8 +90,8 @@ export const eventOutcome = Type.Object(
       {
         description:
           '`durable`: on disk, not yet applied. `applied`: it set price, stock or both. `stale`: ' +
-          'older in event time than what stood. `refused`: its condition did not hold. `dead`: set ' +
-          'aside, because applying it killed its worker twice.',
+          'older in event time than what stood. `refused`: its condition did not hold. `dead`: ' +
+          'applying it killed its worker twice, so it is skipped.',
       },
     ),
   },

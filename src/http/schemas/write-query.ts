@@ -37,7 +37,7 @@ const NUMBER = /^-?\d{1,19}(\.\d+)?$/;
 /** An offset whose + was read as the space that it stands for in a query. */
 const LOST_PLUS = / \d\d:?\d\d$/;
 
-/** The time that `?occurred_at=` names, in ms since the epoch; one sentence for what is none. */
+/** The time that `?occurred_at=` names, in ms since the epoch; one sentence for what is no time. */
 export function queryTimeMs(text: string): number | string {
   if (!NUMBER.test(text)) {
     if (isEventTime(text)) return eventTimeMs(text);

@@ -1,0 +1,120 @@
+/**
+ * What a route declares of itself in its `config`, beside its schema, and the one hook that enforces
+ * it before any body is read. A route without a policy is refused when it is added. Main thread.
+ *
+ * Here stands, too, what a route will declare one day: who may call it, what it counts as for rate
+ * limits, whether it is administration. A member that is required makes the compiler show every route.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import type { Lifecycle } from '../../lifecycle.ts';
+import { refusedBatchMedia } from '../requests/batch-media.ts';
+import { refusedBatchCondition, refusedTagOfUntagged } from '../requests/conditions.ts';
+import { refusedIdempotencyKey } from '../requests/idempotency-key.ts';
+import { refusedMedia } from '../requests/json-body.ts';
+import { refusedBody } from '../requests/no-body.ts';
+import { refusedRead, refusedWrite } from './phase-guard.ts';
+
+export interface RoutePolicy {
+  /**
+   * In which phases it serves. `reads`: once the store is whole, until the end. `writes`: once the log
+   * is replayed, until the stop. `by-form`: its handler decides, because the form of the answer does.
+   */
+  readonly serves: 'always' | 'reads' | 'writes' | 'by-form';
+  /** The body it takes; `ignored`: none, and one that comes is read away. */
+  readonly body: BodyPolicy | 'ignored';
+  /**
+   * Of the headers If-Match, If-None-Match and their like. `refused`: any is a 400. `untagged`: what it
+   * answers has no ETag, so an If-Match that names one is a 412. `own`: its handler takes them, where
+   * other faults of the request come first (RFC 9110, section 13.2.1).
+   */
+  readonly conditions: 'ignored' | 'refused' | 'untagged' | 'own';
+  /** Of Idempotency-Key. `own`: its handler takes it, behind the faults of the body. */
+  readonly idempotencyKey: 'ignored' | 'before-body' | 'own';
+}
+
+export type BodyPolicy =
+  /** Of these media types, in UTF-8; `known`: plain, or in a content coding that is known. */
+  | { readonly types: readonly string[]; readonly codings: 'plain' | 'known' }
+  /** Any is a 400 with this detail. */
+  | { readonly refusal: string };
+
+/** Of what says nothing of the service's data. */
+export const OPEN_POLICY: RoutePolicy = {
+  serves: 'always',
+  body: 'ignored',
+  conditions: 'ignored',
+  idempotencyKey: 'ignored',
+};
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    readonly policy?: RoutePolicy;
+  }
+}
+
+/** Answers and returns true if the request is refused. */
+type Check = (request: FastifyRequest, reply: FastifyReply) => boolean;
+
+/** Enforces the policies of all routes of `app`; call before the first one is added. */
+export function enforcePolicies(app: FastifyInstance, lifecycle: Lifecycle): void {
+  app.addHook('onRoute', (route) => {
+    const { method, url, config } = route;
+    if (config?.policy === undefined) throw new Error(`${method} ${url} declares no policy`);
+    const checks = checksOf(config.policy, route, lifecycle);
+    if (checks.length === 0) return;
+    if (route.onRequest !== undefined) throw new Error(`${method} ${url} has a guard of its own`);
+    const check = inTurn(checks);
+    if (config.policy.body === 'ignored') {
+      guardHandler(route, check);
+      return;
+    }
+    route.onRequest = (request, reply, done) => {
+      if (!check(request, reply)) done();
+    };
+  });
+}
+
+/** Where no body is read the handler is next anyway, and a hook costs a hot read a tenth more. */
+function guardHandler(route: RouteOptions, check: Check): void {
+  const { handler } = route;
+  route.handler = function (request, reply) {
+    return check(request, reply) ? undefined : handler.call(this, request, reply);
+  };
+}
+
+/** The checks of a policy, in the order in which they answer. */
+function checksOf(policy: RoutePolicy, { method }: RouteOptions, lifecycle: Lifecycle): Check[] {
+  const { serves, body, conditions, idempotencyKey } = policy;
+  const checks: Check[] = [];
+  if (serves === 'reads') checks.push((_request, reply) => refusedRead(lifecycle, reply));
+  if (serves === 'writes') checks.push((_request, reply) => refusedWrite(lifecycle, reply));
+  if (body !== 'ignored') checks.push(...checksOfBody(body, method));
+  if (conditions === 'refused') checks.push(refusedBatchCondition);
+  if (conditions === 'untagged') checks.push(refusedTagOfUntagged);
+  if (idempotencyKey === 'before-body') checks.push(refusedIdempotencyKey);
+  return checks;
+}
+
+/** The media type itself is Fastify's to refuse, right behind these: it knows the parsers. */
+function checksOfBody(body: BodyPolicy, method: RouteOptions['method']): Check[] {
+  if ('refusal' in body) {
+    return [(request, reply) => refusedBody(request, reply, body.refusal)];
+  }
+  const media = body.codings === 'known' ? refusedBatchMedia : refusedMedia;
+  if (method !== 'PATCH') return [media];
+  const acceptPatch = body.types.join(', ');
+  return [
+    (request, reply) => {
+      reply.header('accept-patch', acceptPatch); // RFC 5789, section 2.2: with a 415; others may say it, too
+      return media(request, reply);
+    },
+  ];
+}
+
+function inTurn(checks: readonly Check[]): Check {
+  const [first, ...rest] = checks;
+  if (first === undefined) return () => false;
+  if (rest.length === 0) return first;
+  const others = inTurn(rest);
+  return (request, reply) => first(request, reply) || others(request, reply);
+}

@@ -1,0 +1,246 @@
+/**
+ * What the next frame holds of the two intake rings, in this order: everything pending in the live
+ * ring, then some of the bulk ring. Log thread only.
+ *
+ *          tail               tail + claimed              head
+ *   live  ───┼────── frame ───────┼──────── pending ────────┼──▶     seq n …
+ *   bulk  ───┼────── frame ───────┼──────── pending ────────┼──▶     seq behind those
+ *
+ * A slot whose key is in the dedupe window is dropped: it gets the seq of the first and no place in
+ * the frame. Everything else is kept and numbered, receipts of batches (dedupe/batch-receipt.ts) too.
+ *
+ * Fairness: an event of the live ring is in the next frame, whatever the bulk ring holds, so it
+ * waits for the flush of one frame and for its own. While live events keep coming, frames are kept
+ * short for their sake (BULK_SHARE); else bulk fills them. Bulk leaves room for a whole live ring in
+ * the commit ring: a live event never waits for the appliers because of bulk.
+ */
+import assert from 'node:assert/strict';
+import { isReceipt } from '../dedupe/batch-receipt.ts';
+import {
+  type DedupeWindow,
+  KEY_CONFLICT,
+  KEY_UNKNOWN,
+  UNCOMMITTED_MAX,
+} from '../dedupe/dedupe-window.ts';
+import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
+import {
+  INTAKE_HEAD,
+  INTAKE_TAIL,
+  type IntakeRing,
+  type IntakeRings,
+  publishTail,
+} from '../ring/intake-ring.ts';
+import {
+  copySlots,
+  FLAG_ARRIVAL_TIME,
+  FLAG_CONFLICT,
+  FLAG_DUPLICATE,
+  isKeyed,
+  SLOT_DOUBLES,
+  SLOT_FINGERPRINT,
+  SLOT_META,
+  SLOT_OCCURRED_AT,
+  SLOT_SEQ,
+  SLOT_WORDS,
+  type SlotViews,
+} from '../ring/slot.ts';
+import type { CommitPublisher } from './commit-publisher.ts';
+
+/** Events in one frame at the most: bounds the frame's memory and the time of one flush. */
+export const FRAME_SLOTS_MAX = 8192;
+
+/** Bulk events in a frame while live events keep coming: the flush of 256 KB. */
+export const BULK_SHARE = 2048;
+
+/** Frames after the last live event that are still kept short: a client's next event may be near. */
+const SHORT_FRAMES = 256;
+
+/** The mask of a plain stretch of slots: it only has to cover it. */
+const NO_WRAP = 0x3fffffff;
+
+assert.ok(FRAME_SLOTS_MAX <= UNCOMMITTED_MAX);
+
+export class FrameContent {
+  readonly #live: IntakeEnd;
+  readonly #bulk: IntakeEnd;
+  readonly #window: DedupeWindow;
+  #shortFrames = 0;
+
+  constructor(intakes: IntakeRings, window: DedupeWindow) {
+    this.#live = new IntakeEnd(intakes.live);
+    this.#bulk = new IntakeEnd(intakes.bulk);
+    this.#window = window;
+  }
+
+  /** Slots that one frame can hold at the most. */
+  get slotsMax(): number {
+    return Math.min(this.#live.ring.capacity + this.#bulk.ring.capacity, FRAME_SLOTS_MAX);
+  }
+
+  get liveTail(): number {
+    return this.#live.tail;
+  }
+
+  get bulkTail(): number {
+    return this.#bulk.tail;
+  }
+
+  /** Whether there is anything to claim. */
+  get isPending(): boolean {
+    return this.#live.pending() > 0 || this.#bulk.pending() > 0;
+  }
+
+  /** Slots of the commit ring that must be free before some of what is pending can be claimed. */
+  get roomNeeded(): number {
+    return this.#live.pending() > 0 ? 1 : this.#roomKept + 1;
+  }
+
+  /** Claims what goes into the next frame, `free` slots at the most. */
+  claim(free: number): void {
+    const most = Math.min(free, this.slotsMax);
+    const live = Math.min(this.#live.pending(), most);
+    if (live > 0) this.#shortFrames = SHORT_FRAMES;
+    else if (this.#shortFrames > 0) this.#shortFrames--;
+    const share = this.#shortFrames > 0 ? BULK_SHARE : FRAME_SLOTS_MAX;
+    const room = Math.max(0, Math.min(most - live, free - this.#roomKept));
+    this.#live.claimed = live;
+    this.#bulk.claimed = Math.min(this.#bulk.pending(), share, room);
+  }
+
+  /** Numbers in place what was claimed, from `nextSeq` on; returns how many events were kept. */
+  number(nextSeq: number): number {
+    const kept = this.#live.number(nextSeq, this.#window);
+    return kept + this.#bulk.number(nextSeq + kept, this.#window);
+  }
+
+  /** Gives the events kept that have no time of their own `timeMs`, the log's, as their arrival. */
+  stampArrivals(timeMs: number): void {
+    for (const end of [this.#live, this.#bulk]) {
+      const { slots, mask } = end.ring;
+      const { words, doubles } = slots;
+      end.eachRun((cursor, count) => {
+        for (let i = 0; i < count; i++) {
+          const index = (cursor + i) & mask;
+          if (((words[index * SLOT_WORDS + SLOT_META] as number) & FLAG_ARRIVAL_TIME) === 0)
+            continue;
+          doubles[index * SLOT_DOUBLES + SLOT_OCCURRED_AT] = timeMs;
+        }
+      });
+    }
+  }
+
+  /** Copies the slots kept to a plain stretch. */
+  copyTo(frame: SlotViews): void {
+    let to = 0;
+    for (const end of [this.#live, this.#bulk]) {
+      const { slots, mask } = end.ring;
+      end.eachRun((cursor, count) => {
+        copySlots(slots, mask, cursor, frame, NO_WRAP, to, count);
+        to += count;
+      });
+    }
+  }
+
+  /** Writes the slots kept to the commit ring, and moves behind all that were claimed. */
+  pass(commits: CommitPublisher, commitTimeMs: number): void {
+    for (const end of [this.#live, this.#bulk]) {
+      const { slots, mask } = end.ring;
+      end.eachRun((cursor, count) => commits.write(slots, mask, cursor, count, commitTimeMs));
+      end.tail = (end.tail + end.claimed) | 0;
+    }
+  }
+
+  /** Notes the receipts among the slots passed, which are committed. */
+  noteReceipts(window: ReceiptWindow): void {
+    const { ring, tail, claimed, receipts } = this.#bulk;
+    for (const i of receipts) window.put(ring.slots, (tail - claimed + i) & ring.mask);
+  }
+
+  /** Settles the slots claimed for the main thread. */
+  settle(): void {
+    for (const { ring, tail, claimed } of [this.#live, this.#bulk]) {
+      if (claimed > 0) publishTail(ring, tail);
+    }
+  }
+
+  get #roomKept(): number {
+    return this.#live.ring.capacity;
+  }
+}
+
+/** The log thread's end of one ring, and how many slots from there on are in the frame. */
+class IntakeEnd {
+  readonly ring: IntakeRing;
+  tail: number;
+  claimed = 0;
+  /** Those of them that are receipts, counted from the tail, in order. */
+  readonly receipts: number[] = [];
+  /** Slots claimed and not kept, counted from the tail, in order. */
+  readonly #dropped: Int32Array;
+  #drops = 0;
+
+  constructor(ring: IntakeRing) {
+    this.ring = ring;
+    this.tail = Atomics.load(ring.cursors, INTAKE_TAIL);
+    this.#dropped = new Int32Array(Math.min(ring.capacity, FRAME_SLOTS_MAX));
+  }
+
+  pending(): number {
+    return (Atomics.load(this.ring.cursors, INTAKE_HEAD) - this.tail) | 0;
+  }
+
+  /** Writes seqs from `nextSeq` on to the slots claimed that are kept, and counts them. */
+  number(nextSeq: number, window: DedupeWindow): number {
+    const { slots, mask } = this.ring;
+    const { words, doubles } = slots;
+    const { tail, claimed } = this;
+    this.#drops = 0;
+    this.receipts.length = 0;
+    let seq = nextSeq;
+    for (let i = 0; i < claimed; i++) {
+      const index = (tail + i) & mask;
+      // A receipt has a key, so that nothing without one is asked what it is.
+      if (isKeyed(words, index)) {
+        if (isReceipt(words, index)) this.receipts.push(i);
+        else if (!isNew(slots, index, seq, window)) {
+          this.#dropped[this.#drops++] = i;
+          continue;
+        }
+      }
+      doubles[index * SLOT_DOUBLES + SLOT_SEQ] = seq++;
+    }
+    return seq - nextSeq;
+  }
+
+  /** Calls `visit` with the cursor and length of each run of slots kept, in order. */
+  eachRun(visit: (cursor: number, count: number) => void): void {
+    let from = 0;
+    for (let n = 0; n <= this.#drops; n++) {
+      const to = n < this.#drops ? (this.#dropped[n] as number) : this.claimed;
+      if (to > from) visit((this.tail + from) | 0, to - from);
+      from = to + 1;
+    }
+  }
+}
+
+/** Adds a keyed event as `seq` if its key is not known; else says in its slot what it is. */
+function isNew(
+  { words, doubles }: SlotViews,
+  index: number,
+  seq: number,
+  window: DedupeWindow,
+): boolean {
+  const w = index * SLOT_WORDS;
+  const known = window.seqOf(words, w + SLOT_FINGERPRINT);
+  // What a thread that died found may have been something else.
+  const meta = (words[w + SLOT_META] as number) & ~(FLAG_DUPLICATE | FLAG_CONFLICT);
+  if (known === KEY_UNKNOWN) {
+    words[w + SLOT_META] = meta;
+    window.add(words, w + SLOT_FINGERPRINT, seq);
+    return true;
+  }
+  const isConflict = known === KEY_CONFLICT;
+  words[w + SLOT_META] = meta | (isConflict ? FLAG_CONFLICT : FLAG_DUPLICATE);
+  doubles[index * SLOT_DOUBLES + SLOT_SEQ] = isConflict ? 0 : known;
+  return false;
+}

@@ -1,0 +1,131 @@
+/**
+ * A shard's entries as they lie in memory, on their way to a checkpoint and back.
+ *
+ * Copying, in the checkpoint's thread, while the owner goes on. Word by word through Atomics.load an
+ * entry takes ten times as long as its bytes (each is a call), so whole pieces are copied, and whatever
+ * was written meanwhile is found and copied again:
+ *  1. The version of each entry of the piece is read.
+ *  2. A fence: an atomic read-modify-write on a word of our own. No load passes it in either direction
+ *     on the machines that Node runs on (x86: locked instruction; ARM: release, and what follows
+ *     acquires), and no compiler moves plain loads past the call that it is.
+ *  3. The piece is copied, words that are being written and all.
+ *  4. A fence.
+ *  5. The versions are read again. An entry whose version is even and the same as in 1 was written by
+ *     nobody between 1 and 5: its copy is one committed state. All others are read again, each with
+ *     the readers' seqlock.
+ * The rest of an entry (hash, meta, id) was written before it could be counted and never changes.
+ *
+ * The index is not copied. Every entry holds its hash, and entries are all different; so it is made
+ * anew from the hashes, in the order of the entries, which is the order in which the owner made it.
+ *
+ * Restoring, in any one thread at start (shard-restorer.ts says why it may write): bytes are put
+ * where they belong, and `index` takes them in.
+ */
+import {
+  ENTRY_BYTES,
+  ENTRY_HASH,
+  ENTRY_SEQ,
+  ENTRY_STATE_FIRST,
+  ENTRY_STATE_WORDS,
+  ENTRY_UPDATED_AT,
+  ENTRY_VERSION,
+  ENTRY_WORDS,
+  SHARD_USED,
+  type Shard,
+} from './shard.ts';
+
+/** Entries copied at once: few enough to be in the core's cache when their versions are read again. */
+export const PIECE_ENTRIES = 2048;
+const READ_TRIES = 1000;
+/** Pauses of 1 ms for a writer that died while it held an entry; its successor lets go of it. */
+const HELD_PAUSES_MAX = 10_000;
+
+/** Copies entries out of a shard, each as one committed state. */
+export class ShardCopier {
+  /** What was copied last. */
+  readonly bytes = Buffer.from(new ArrayBuffer(PIECE_ENTRIES * ENTRY_BYTES));
+  /** The highest seq of all entries copied since it was set. */
+  lastSeq = 0;
+  /** Likewise the latest commit time. */
+  lastTimeMs = 0;
+  readonly #words = new Int32Array(this.bytes.buffer);
+  readonly #doubles = new Float64Array(this.bytes.buffer);
+  readonly #versions = new Int32Array(PIECE_ENTRIES);
+  readonly #fence = new Int32Array(new SharedArrayBuffer(4));
+
+  /** Copies `count` ≤ PIECE_ENTRIES certain entries from entry `from` on. */
+  copy(shard: Shard, from: number, count: number): void {
+    const { words, entriesAt } = shard;
+    const versions = this.#versions;
+    const to = this.#words;
+    const first = entriesAt + from * ENTRY_WORDS;
+    for (let i = 0, w = first; i < count; i++, w += ENTRY_WORDS) {
+      versions[i] = words[w + ENTRY_VERSION] as number;
+    }
+    Atomics.add(this.#fence, 0, 1);
+    to.set(words.subarray(first, first + count * ENTRY_WORDS));
+    Atomics.add(this.#fence, 0, 1);
+    let last = this.lastSeq;
+    let lastTime = this.lastTimeMs;
+    for (let i = 0, w = first, t = 0; i < count; i++, w += ENTRY_WORDS, t += ENTRY_WORDS) {
+      const version = versions[i] as number;
+      if ((version & 1) !== 0 || words[w + ENTRY_VERSION] !== version) {
+        this.#copyState(words, w, t);
+      }
+      // It means something only to the process that wrote it.
+      to[t + ENTRY_VERSION] = 0;
+      const seq = this.#doubles[(t + ENTRY_SEQ) >> 1] as number;
+      if (seq > last) last = seq;
+      const time = this.#doubles[(t + ENTRY_UPDATED_AT) >> 1] as number;
+      if (time > lastTime) lastTime = time;
+    }
+    this.lastSeq = last;
+    this.lastTimeMs = lastTime;
+  }
+
+  #copyState(words: Int32Array, entry: number, to: number): void {
+    for (let pauses = 0; pauses < HELD_PAUSES_MAX; pauses++) {
+      for (let tries = 0; tries < READ_TRIES; tries++) {
+        // Pairs with the writer's two stores of the version around its stores of the state.
+        const before = Atomics.load(words, entry + ENTRY_VERSION);
+        if (before & 1) continue;
+        for (let i = ENTRY_STATE_FIRST; i < ENTRY_STATE_FIRST + ENTRY_STATE_WORDS; i++) {
+          this.#words[to + i] = Atomics.load(words, entry + i);
+        }
+        if (Atomics.load(words, entry + ENTRY_VERSION) === before) return;
+      }
+      Atomics.wait(words, entry + ENTRY_VERSION, Atomics.load(words, entry + ENTRY_VERSION), 1);
+    }
+    throw new Error('an entry of the store is held by a writer that does not let go');
+  }
+}
+
+/** The memory of `count` entries from entry `first` on, to be filled before `indexImage`. */
+export function imageMemory(shard: Shard, first: number, count: number): Uint8Array {
+  const at = (shard.entriesAt + first * ENTRY_WORDS) * 4;
+  return new Uint8Array(shard.buffer, at, count * ENTRY_BYTES);
+}
+
+/**
+ * Takes in `count` entries from entry `first` on, whose bytes are there; all before `first` were taken
+ * in. Nobody else is in the shard.
+ */
+export function indexImage(shard: Shard, first: number, count: number): void {
+  const { words, cellsAt } = shard;
+  const mask = shard.cells - 1;
+  for (let entry = first; entry < first + count; entry++) {
+    const hash = words[shard.entriesAt + entry * ENTRY_WORDS + ENTRY_HASH] as number;
+    let probe = hash & mask;
+    // It ends: at most half of the cells are taken.
+    while (words[cellsAt + probe] !== 0) probe = (probe + 1) & mask;
+    words[cellsAt + probe] = entry + 1;
+  }
+  words[SHARD_USED] = first + count;
+}
+
+/** Empties a shard of which `entries` may have been filled. Nobody else is in it. */
+export function clearImage(shard: Shard, entries: number): void {
+  shard.words[SHARD_USED] = 0;
+  const end = shard.entriesAt + entries * ENTRY_WORDS;
+  shard.words.fill(0, shard.cellsAt, Math.min(end, shard.words.length));
+}

@@ -1,0 +1,101 @@
+/** What each route declares of itself: when it serves, which body and which conditions it takes. */
+import Fastify, { type RouteOptions } from 'fastify';
+import t from 'tap';
+import { enforcePolicies, type RoutePolicy } from '../../src/http/guards/route-policy.ts';
+import { FakeLifecycle, fakeApp } from '../helpers/http-fakes.ts';
+
+/** serves · body · conditions · Idempotency-Key */
+const DECLARED: Readonly<Record<string, string>> = {
+  'POST /api/v1/events': 'writes · application/json, plain · own · own',
+  'POST /api/v1/events/batch':
+    'writes · application/x-ndjson or application/ndjson or application/json, known · refused · before-body',
+  'PATCH /api/v1/products/:id':
+    'writes · application/merge-patch+json or application/json, plain · own · own',
+  'DELETE /api/v1/products/:id': 'writes · refused · own · own',
+  'GET /api/v1/events/:seq': 'reads · ignored · untagged · ignored',
+  'GET /api/v1/products/:id': 'reads · ignored · own · ignored',
+  'GET /api/v1/products': 'reads · ignored · untagged · ignored',
+  'GET /api/v1/changes': 'by-form · ignored · own · ignored',
+  'GET /health': 'always · ignored · ignored · ignored',
+  'GET /livez': 'always · ignored · ignored · ignored',
+  'GET /readyz': 'always · ignored · ignored · ignored',
+};
+
+function bodyText(body: RoutePolicy['body']): string {
+  if (body === 'ignored') return body;
+  return 'refusal' in body ? 'refused' : `${body.types.join(' or ')}, ${body.codings}`;
+}
+
+function textOf({ serves, body, conditions, idempotencyKey }: RoutePolicy): string {
+  return [serves, bodyText(body), conditions, idempotencyKey].join(' · ');
+}
+
+t.test('each route has the policy of this table, a HEAD that of its GET', async (t) => {
+  const { app } = fakeApp();
+  t.teardown(() => app.close());
+  const routes: RouteOptions[] = [];
+  app.addHook('onRoute', (route) => {
+    routes.push({ ...route });
+  });
+  await app.ready();
+  const declared: Record<string, string> = {};
+  for (const { method, url, schema, config } of routes) {
+    t.ok(config?.policy, `${method} ${url}`);
+    if (config?.policy === undefined) continue;
+    const text = textOf(config.policy);
+    if (schema?.hide === true) t.equal(text, 'always · ignored · ignored · ignored', url);
+    else if (method === 'HEAD') t.equal(text, declared[`GET ${url}`], `HEAD ${url}`);
+    else declared[`${method} ${url}`] = text;
+  }
+  t.strictSame(declared, DECLARED);
+});
+
+t.test('a route without a policy, or with a guard beside it, is refused when it is added', (t) => {
+  const app = Fastify();
+  enforcePolicies(app, new FakeLifecycle());
+  const handler = () => 'never';
+  t.throws(() => app.route({ method: 'GET', url: '/bare', handler }), {
+    message: 'GET /bare declares no policy',
+  });
+  const policy: RoutePolicy = {
+    serves: 'reads',
+    body: 'ignored',
+    conditions: 'ignored',
+    idempotencyKey: 'ignored',
+  };
+  const onRequest = () => undefined;
+  const twice = { method: 'GET', url: '/twice', config: { policy }, onRequest, handler } as const;
+  t.throws(() => app.route(twice), { message: 'GET /twice has a guard of its own' });
+  t.end();
+});
+
+t.test('a policy is enforced before the body is read, its parts in their order', async (t) => {
+  const { app, lifecycle } = fakeApp();
+  t.teardown(() => app.close());
+  const headers: Record<string, string> = {
+    'content-type': 'application/x-ndjson; charset=latin1',
+    'if-match': '"1"',
+    'idempotency-key': ' ',
+  };
+  const codes: string[] = [];
+  const post = async () => {
+    const url = '/api/v1/events/batch';
+    const answer = await app.inject({ method: 'POST', url, headers, payload: '{' });
+    codes.push(`${answer.json().code} ${answer.json().detail}`);
+  };
+  lifecycle.phase = 'stopping';
+  await post();
+  lifecycle.phase = 'ready';
+  await post();
+  headers['content-type'] = 'application/x-ndjson';
+  await post();
+  delete headers['if-match'];
+  headers['idempotency-key'] = 'a b';
+  await post();
+  t.match(codes, [
+    /^stopping /,
+    /^unsupported-media-type The charset/,
+    /^invalid-header If-Match /,
+    /^invalid-header Idempotency-Key /,
+  ]);
+});

@@ -109,6 +109,7 @@ export function assemble(
     memory,
     folder: dataDir.checkpointFolder,
     logFolder,
+    otherLog: log.checkpoint,
     held,
     everyBytes: config.checkpointBytes,
     retention: parseRetention(config.logRetention),

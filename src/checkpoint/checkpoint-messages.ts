@@ -1,7 +1,8 @@
 /** What a checkpoint's thread is given, and what it reports. Survives structured cloning. */
+import type { LogRetention } from '../log/event-log.ts';
 import type { HeldFolder } from '../log/held-files.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
-import type { LogRetention, Removed } from './retention.ts';
+import type { Removed } from './retention.ts';
 
 /** What a checkpoint's thread is started with. */
 export interface CheckpointThreadData {

@@ -6,8 +6,10 @@
  */
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { ReceiptWindow } from '../dedupe/receipt-window.ts';
+import type { KeptLog } from '../log/event-log.ts';
 import type { FileSystem } from '../log/file-system.ts';
-import { readIdentity } from '../log/log-identity.ts';
+import { KeptSegments } from '../log/kept-segments.ts';
+import { LogHolds } from '../log/log-holds.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { SLOT_BYTES } from '../ring/slot.ts';
 import { ENTRY_BYTES, SHARD_USED, Shard } from '../store/shard.ts';
@@ -43,10 +45,11 @@ export function runCheckpoint(
   files: FileSystem,
   tell: (message: CheckpointMessage) => void,
   wait: WaitForAppliers = waitForBell,
+  log: KeptLog = new KeptSegments(files, data.logFolder),
 ): void {
   let round: Round | undefined;
   try {
-    round = new Round(data, files, tell, wait);
+    round = new Round(data, files, log, tell, wait);
     round.run();
     tell({ type: 'checkpoint', ...round.result });
   } catch (error) {
@@ -58,6 +61,7 @@ export function runCheckpoint(
 class Round {
   readonly #data: CheckpointThreadData;
   readonly #files: FileSystem;
+  readonly #log: KeptLog;
   readonly #tell: (message: CheckpointMessage) => void;
   readonly #events: AppliedEvents;
   readonly #pace: Pace;
@@ -85,12 +89,14 @@ class Round {
   constructor(
     data: CheckpointThreadData,
     files: FileSystem,
+    log: KeptLog,
     tell: (message: CheckpointMessage) => void,
     wait: WaitForAppliers,
   ) {
     const { memory, folder, isPaced, goal, damaged } = data;
     this.#data = data;
     this.#files = files;
+    this.#log = log;
     this.#tell = tell;
     const events = new AppliedEvents(memory, wait);
     this.#events = events;
@@ -175,10 +181,10 @@ class Round {
   }
 
   #write(position: Position, replayFrom: number): void {
-    const { folder, logFolder } = this.#data;
+    const { folder } = this.#data;
     const files = this.#files;
     const { shard } = position;
-    const log = readIdentity(files, logFolder, replayFrom);
+    const log = this.#log.identityAt(replayFrom);
     const common = { files, folder, replayFrom, nowMs: Date.now(), log };
     this.#partBytesDone = 0;
     if (shard < 0) {
@@ -260,10 +266,11 @@ class Round {
   }
 
   #applyRetention(): void {
-    const { folder, logFolder, retention } = this.#data;
+    const { folder, memory, retention } = this.#data;
     const { checkpoints, segments, ...rest } = applyRetention({
       files: this.#files,
-      logFolder,
+      log: this.#log,
+      holds: new LogHolds(memory.holds),
       checkpointFolder: folder,
       set: this.#set,
       kept: this.#isForced && this.#pending.length === 0 ? 1 : undefined,

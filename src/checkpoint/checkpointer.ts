@@ -10,6 +10,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
+import type { LogRetention } from '../log/event-log.ts';
 import type { HeldFolder } from '../log/held-files.ts';
 import { LogProgress } from '../ring/progress.ts';
 import { SLOT_BYTES } from '../ring/slot.ts';
@@ -17,7 +18,6 @@ import { ENTRY_BYTES, SHARD_USED } from '../store/shard.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 import type { CheckpointMessage, CheckpointThreadData } from './checkpoint-messages.ts';
 import { LogRate } from './log-rate.ts';
-import type { LogRetention } from './retention.ts';
 
 const LOOK_EVERY_MS = 250;
 const RETRY_AFTER_MS = 10_000;
@@ -39,6 +39,8 @@ export interface CheckpointerOptions {
   readonly memory: SharedMemory;
   readonly folder: string;
   readonly logFolder: string;
+  /** The thread's module, and what it is given besides, for a log that is not in `logFolder`. */
+  readonly otherLog?: { readonly entry: URL; readonly data: object } | undefined;
   /** The data folder that both lie in. */
   readonly held?: HeldFolder;
   /** Log written between two states of a part. */
@@ -173,7 +175,9 @@ export class Checkpointer {
 
   async #run(cancel: Int32Array, isPaced: boolean, goal: number): Promise<boolean> {
     const { memory, folder, logFolder, held, everyBytes, retention, logger } = this.#options;
+    const { otherLog } = this.#options;
     const workerData: CheckpointThreadData = {
+      ...otherLog?.data,
       memory,
       folder,
       logFolder,
@@ -188,7 +192,8 @@ export class Checkpointer {
       isPaced,
       cancel: cancel.buffer as SharedArrayBuffer,
     };
-    const message = await runThread(workerData, ({ name, replayFrom }) => {
+    const entry = otherLog?.entry ?? ENTRY;
+    const message = await runThread(entry, workerData, ({ name, replayFrom }) => {
       this.#coveredSeq = replayFrom;
       // It was replaced.
       this.#damaged = this.#damaged.filter((damaged) => damaged !== name);
@@ -225,11 +230,12 @@ type PartMessage = Extract<CheckpointMessage, { type: 'part' }>;
 type EndMessage = Exclude<CheckpointMessage, { type: 'part' }>;
 
 function runThread(
+  entry: URL,
   workerData: CheckpointThreadData,
   onPart: (part: PartMessage) => void,
 ): Promise<EndMessage> {
   return new Promise((resolve) => {
-    const worker = new Worker(ENTRY, { workerData, name: 'checkpoint' });
+    const worker = new Worker(entry, { workerData, name: 'checkpoint' });
     worker.on('message', (message: CheckpointMessage) => {
       if (message.type === 'part') onPart(message);
       else resolve(message);

@@ -9,9 +9,9 @@
  */
 import { join } from 'node:path';
 import { parseBytes, parseDuration } from '../config/quantity.ts';
+import type { KeptLog, LogRetention, Released } from '../log/event-log.ts';
 import type { FileSystem } from '../log/file-system.ts';
-import { segmentName } from '../log/format.ts';
-import { listSegments, readSegmentHeader } from '../log/segment-headers.ts';
+import type { LogHolds } from '../log/log-holds.ts';
 import { checkpointName, removedName, windowsName } from './format.ts';
 import { listParts, presentParts } from './part-files.ts';
 import { type PartName, partFileName } from './part-format.ts';
@@ -19,9 +19,6 @@ import { listCheckpoints, listWindows } from './reader.ts';
 
 /** How many of each are kept: the newest may turn out damaged when it is needed. */
 const KEPT = 2;
-
-/** How much log is kept although no checkpoint needs it: by size or by age. */
-export type LogRetention = { readonly bytes: number } | { readonly ageMs: number };
 
 /** Reads LOG_RETENTION, which the configuration has checked to be one or the other. */
 export function parseRetention(text: string): LogRetention {
@@ -34,12 +31,15 @@ export type PresentSet = Pick<PartName, 'keyName' | 'shards'>;
 
 export interface RetentionOptions {
   readonly files: FileSystem;
-  readonly logFolder: string;
+  /** Removes what it may of itself. */
+  readonly log: KeptLog;
   readonly checkpointFolder: string;
   readonly set: PresentSet;
   /** How many states of each are kept, if not two: one, when all was written anew because files were lost. */
   readonly kept?: number | undefined;
   readonly retention: LogRetention;
+  /** From where on somebody still needs the log. */
+  readonly holds?: LogHolds;
   /** Names of what is known to be damaged; it covers nothing. */
   readonly damaged: readonly string[];
   readonly nowMs: number;
@@ -47,12 +47,9 @@ export interface RetentionOptions {
   readonly goOn: () => boolean;
 }
 
-export interface Removed {
+export interface Removed extends Released {
   /** Parts, windows, and whole checkpoints of format 1. */
   readonly checkpoints: number;
-  readonly segments: number;
-  /** Segments from the future of the clock, while it decides by age; only there where some are. */
-  readonly futureSegments?: number;
 }
 
 /** Removes what may go. Throws what the file system throws; a second call goes on from there. */
@@ -71,7 +68,8 @@ export function applyRetention(options: RetentionOptions): Removed {
     if (!goOn()) return { checkpoints, segments: 0 };
   }
   if (covered === undefined) return { checkpoints, segments: 0 };
-  return { checkpoints, ...removeSegments(options, covered) };
+  const { retention, holds, nowMs } = options;
+  return { checkpoints, ...options.log.release(covered, { retention, holds, nowMs, goOn }) };
 }
 
 interface Superseded {
@@ -125,76 +123,4 @@ export function removeFolderOf(files: FileSystem, folder: string, name: string):
   files.rename(join(folder, name), join(folder, removed));
   files.syncFolder(folder);
   files.removeFolder(join(folder, removed));
-}
-
-function removeSegments(options: RetentionOptions, covered: number): Omit<Removed, 'checkpoints'> {
-  const { files, logFolder, goOn, retention } = options;
-  const segments = listSegments(files, logFolder);
-  const ages = 'bytes' in retention ? undefined : createdTimes(options, segments);
-  const keep = segments.findIndex((_, i) => !isRemovable(options, segments, ages, i, covered));
-  let removed = 0;
-  // Oldest first, so that what is left is always without gaps.
-  for (const firstSeq of segments.slice(0, keep)) {
-    files.remove(join(logFolder, segmentName(firstSeq)));
-    files.syncFolder(logFolder);
-    removed++;
-    if (!goOn()) break;
-  }
-  const futureSegments = ages?.future ?? 0;
-  return { segments: removed, ...(futureSegments > 0 ? { futureSegments } : {}) };
-}
-
-/** Whether segment `i` may go, provided that all before it may. The newest never may. */
-function isRemovable(
-  { files, logFolder, retention, nowMs }: RetentionOptions,
-  segments: readonly number[],
-  ages: CreatedTimes | undefined,
-  i: number,
-  covered: number,
-): boolean {
-  const next = segments[i + 1];
-  if (next === undefined || next > covered) return false;
-  if ('bytes' in retention) {
-    const behind = segments.slice(i + 1).reduce((sum, seq) => sum + size(files, logFolder, seq), 0);
-    return behind >= retention.bytes;
-  }
-  // All events of a segment are older than the next one.
-  return (ages?.createdAtMs[i + 1] ?? nowMs) <= nowMs - retention.ageMs;
-}
-
-interface CreatedTimes {
-  /** When each segment was created, at the latest. */
-  readonly createdAtMs: readonly number[];
-  /** How many say that they were in the future. */
-  readonly future: number;
-}
-
-/**
- * When the segments were created, as far as that can be believed. One from the future of the clock was
- * made while the clock was wrong: it is older than the next one that is not, or than now. And none is
- * older than one before it, whatever a clock that was behind has written.
- */
-function createdTimes(
-  { files, logFolder, nowMs }: RetentionOptions,
-  segments: readonly number[],
-): CreatedTimes {
-  const said = segments.map((seq) => readSegmentHeader(files, logFolder, seq).createdAtMs);
-  const createdAtMs = [...said];
-  for (let i = said.length - 1, nextMs = nowMs; i >= 0; i--) {
-    if ((said[i] as number) <= nowMs) nextMs = said[i] as number;
-    createdAtMs[i] = nextMs;
-  }
-  for (let i = 1; i < said.length; i++) {
-    createdAtMs[i] = Math.max(createdAtMs[i] as number, createdAtMs[i - 1] as number);
-  }
-  return { createdAtMs, future: said.filter((ms) => ms > nowMs).length };
-}
-
-function size(files: FileSystem, folder: string, firstSeq: number): number {
-  const file = files.openForReading(join(folder, segmentName(firstSeq)));
-  try {
-    return files.size(file);
-  } finally {
-    files.close(file);
-  }
 }

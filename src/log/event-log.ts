@@ -60,9 +60,16 @@ export interface KeptLog {
   identityAt(replayFrom: number): LogIdentity;
   /**
    * Removes what lies before seq `before`, oldest first, but for what `retention` and the holds ask
-   * for; returns how many pieces. `goOn` is called after each: false ends it.
+   * for. `goOn` is called after each piece: false ends it.
    */
-  release(before: number, rule: ReleaseRule): number;
+  release(before: number, rule: ReleaseRule): Released;
+}
+
+/** What was removed of the log. */
+export interface Released {
+  readonly segments: number;
+  /** Segments whose time is in the future, so that the clock was wrong; LOG_RETENTION by age only. */
+  readonly futureSegments?: number;
 }
 
 export interface ReleaseRule {

@@ -3,7 +3,7 @@
  * log thread only ever adds segments, at the other end.
  */
 import { join } from 'node:path';
-import type { KeptLog, ReleaseRule } from './event-log.ts';
+import type { KeptLog, Released, ReleaseRule } from './event-log.ts';
 import type { FileSystem } from './file-system.ts';
 import { segmentName } from './format.ts';
 import { type LogIdentity, readIdentity } from './log-identity.ts';
@@ -25,9 +25,10 @@ export class KeptSegments implements KeptLog {
   }
 
   /** Throws what the file system throws; a second call goes on from there. */
-  release(before: number, rule: ReleaseRule): number {
+  release(before: number, rule: ReleaseRule): Released {
     const segments = listSegments(this.#files, this.#folder);
-    const keep = segments.findIndex((_, i) => !this.#isRemovable(segments, i, before, rule));
+    const ages = 'bytes' in rule.retention ? undefined : this.#createdTimes(segments, rule.nowMs);
+    const keep = segments.findIndex((_, i) => !this.#isRemovable(segments, ages, i, before, rule));
     let removed = 0;
     // Oldest first, so that what is left is always without gaps.
     for (const firstSeq of segments.slice(0, keep)) {
@@ -36,12 +37,14 @@ export class KeptSegments implements KeptLog {
       removed++;
       if (!rule.goOn()) break;
     }
-    return removed;
+    const futureSegments = ages?.future ?? 0;
+    return { segments: removed, ...(futureSegments > 0 ? { futureSegments } : {}) };
   }
 
   /** Whether segment `i` may go, provided that all before it may. The newest never may. */
   #isRemovable(
     segments: readonly number[],
+    ages: CreatedTimes | undefined,
     i: number,
     before: number,
     { retention, holds, nowMs }: ReleaseRule,
@@ -50,11 +53,30 @@ export class KeptSegments implements KeptLog {
     if (next === undefined || next > before) return false;
     const bytesFrom = (at: number) =>
       segments.slice(at).reduce((sum, seq) => sum + this.#size(seq), 0);
-    if (holds?.needs(next, bytesFrom(i)) === true) return false;
+    if (holds?.needs(next, () => bytesFrom(i)) === true) return false;
     if ('bytes' in retention) return bytesFrom(i + 1) >= retention.bytes;
     // All events of a segment are older than the next one.
-    const { createdAtMs } = readSegmentHeader(this.#files, this.#folder, next);
-    return createdAtMs <= nowMs - retention.ageMs;
+    return (ages?.createdAtMs[i + 1] ?? nowMs) <= nowMs - retention.ageMs;
+  }
+
+  /**
+   * When the segments were created, as far as that can be believed. One from the future of the clock was
+   * made while the clock was wrong: it is older than the next one that is not, or than now. And none is
+   * older than one before it, whatever a clock that was behind has written.
+   */
+  #createdTimes(segments: readonly number[], nowMs: number): CreatedTimes {
+    const said = segments.map(
+      (seq) => readSegmentHeader(this.#files, this.#folder, seq).createdAtMs,
+    );
+    const createdAtMs = [...said];
+    for (let i = said.length - 1, nextMs = nowMs; i >= 0; i--) {
+      if ((said[i] as number) <= nowMs) nextMs = said[i] as number;
+      createdAtMs[i] = nextMs;
+    }
+    for (let i = 1; i < said.length; i++) {
+      createdAtMs[i] = Math.max(createdAtMs[i] as number, createdAtMs[i - 1] as number);
+    }
+    return { createdAtMs, future: said.filter((ms) => ms > nowMs).length };
   }
 
   #size(firstSeq: number): number {
@@ -65,4 +87,11 @@ export class KeptSegments implements KeptLog {
       this.#files.close(file);
     }
   }
+}
+
+interface CreatedTimes {
+  /** When each segment was created, at the latest. */
+  readonly createdAtMs: readonly number[];
+  /** How many say that they were in the future. */
+  readonly future: number;
 }

@@ -50,11 +50,11 @@ export class LogHolds {
   }
 
   /** Whether somebody needs events before seq `before`, of which `bytesBehind` of log would be kept. */
-  needs(before: number, bytesBehind: number): boolean {
+  needs(before: number, bytesBehind: () => number): boolean {
     for (let w = 0; w < this.#words.length; w += HOLD_WORDS) {
       const seq = Atomics.load(this.#words, w);
       if (seq === 0n || Number(seq) >= before) continue;
-      if (bytesBehind <= Number(Atomics.load(this.#words, w + 1))) return true;
+      if (bytesBehind() <= Number(Atomics.load(this.#words, w + 1))) return true;
     }
     return false;
   }

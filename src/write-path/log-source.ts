@@ -17,6 +17,8 @@ export interface LogSource {
   readonly history: (progress: LogProgress) => LogHistory;
   /** The checkpoints that its thread restores first, and that the appliers help it to. */
   readonly restoring?: { readonly checkpoints: string; readonly held: HeldFolder };
+  /** Module of a checkpoint's thread, and what it is given besides; none for the file log. */
+  readonly checkpoint?: { readonly entry: URL; readonly data: object };
   /** Its newest segment, where it has files in the data folder that must not go. */
   readonly newestSegment?: (progress: LogProgress) => SegmentEnd | undefined;
 }

@@ -2,8 +2,10 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { applyRetention, type LogRetention } from '../../src/checkpoint/retention.ts';
+import { applyRetention } from '../../src/checkpoint/retention.ts';
+import type { LogRetention } from '../../src/log/event-log.ts';
 import { NodeFileSystem } from '../../src/log/file-system.ts';
+import { KeptSegments } from '../../src/log/kept-segments.ts';
 import { BUILT_SET, BuiltData, namesOf } from '../helpers/built-data.ts';
 import { Random, testSeed } from '../helpers/random.ts';
 import { runCommand } from '../helpers/run-command.ts';
@@ -17,7 +19,7 @@ t.test('goes on where it was told to stop, and the folder is whole at each step'
   const step = (most: number) =>
     applyRetention({
       files: new NodeFileSystem(),
-      logFolder: data.logFolder,
+      log: new KeptSegments(new NodeFileSystem(), data.logFolder),
       checkpointFolder: data.checkpointFolder,
       set: BUILT_SET,
       retention: { bytes: 0 },
@@ -47,7 +49,7 @@ t.test(
     const apply = (damaged: readonly number[]) =>
       applyRetention({
         files: new NodeFileSystem(),
-        logFolder: data.logFolder,
+        log: new KeptSegments(new NodeFileSystem(), data.logFolder),
         checkpointFolder: data.checkpointFolder,
         set: BUILT_SET,
         retention: { bytes: 0 },
@@ -70,7 +72,7 @@ t.test('a segment that no checkpoint needs stays as long as LOG_RETENTION asks f
   const removed = (retention: LogRetention, nowMs: number) =>
     applyRetention({
       files: new NodeFileSystem(),
-      logFolder: data.logFolder,
+      log: new KeptSegments(new NodeFileSystem(), data.logFolder),
       checkpointFolder: data.checkpointFolder,
       set: BUILT_SET,
       retention,
@@ -97,7 +99,7 @@ t.test('until there are two of each part, nothing goes of what they need beside 
   const removed = (damaged: readonly string[], set = BUILT_SET) =>
     applyRetention({
       files: new NodeFileSystem(),
-      logFolder: data.logFolder,
+      log: new KeptSegments(new NodeFileSystem(), data.logFolder),
       checkpointFolder: data.checkpointFolder,
       set,
       retention: { bytes: 0 },
@@ -127,7 +129,7 @@ t.test('a segment from the future is as old as the next one that is not, or as n
     data.seal();
     const { segments, futureSegments } = applyRetention({
       files: new NodeFileSystem(),
-      logFolder: data.logFolder,
+      log: new KeptSegments(new NodeFileSystem(), data.logFolder),
       checkpointFolder: data.checkpointFolder,
       set: BUILT_SET,
       retention: { ageMs },

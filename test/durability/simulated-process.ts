@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import type { CheckpointMessage } from '../../src/checkpoint/checkpoint-messages.ts';
 import { runCheckpoint } from '../../src/checkpoint/checkpoint-thread.ts';
-import type { LogRetention } from '../../src/checkpoint/retention.ts';
+import type { LogRetention } from '../../src/log/event-log.ts';
 import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
 import { type LogTail, Sequencer } from '../../src/log/sequencer.ts';
 import { StopRequested } from '../../src/recovery/replay.ts';

@@ -13,6 +13,7 @@ import { applyRetention } from '../../src/checkpoint/retention.ts';
 import { writeWindowsPart } from '../../src/checkpoint/windows-writer.ts';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
 import type { FileSystem } from '../../src/log/file-system.ts';
+import { KeptSegments } from '../../src/log/kept-segments.ts';
 import { readNewest } from '../../src/log/newest-file.ts';
 import { listSegments } from '../../src/log/segment-headers.ts';
 import { Shard, shardSize } from '../../src/store/shard.ts';
@@ -159,9 +160,10 @@ t.test('half of it never looks like all: a removal ends at any call', (t) => {
     for (let seed = 0; seed < SEEDS; seed++) {
       const disk = emptyDisk();
       for (const replayFrom of [1, 2, 3]) checkpoint(disk, replayFrom);
+      const files = new FaultyFiles(killedAt(disk, calls, seed));
       const retention = {
-        files: new FaultyFiles(killedAt(disk, calls, seed)),
-        logFolder: LOG_FOLDER,
+        files,
+        log: new KeptSegments(files, LOG_FOLDER),
         checkpointFolder: CHECKPOINT_FOLDER,
         set: SET,
         retention: { bytes: 0 },

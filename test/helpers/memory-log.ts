@@ -13,6 +13,7 @@ import type {
   HistoryCursor,
   KeptLog,
   LogHistory,
+  Released,
   ReleaseRule,
 } from '../../src/log/event-log.ts';
 import { FrameContent } from '../../src/log/frame-content.ts';
@@ -276,7 +277,7 @@ export class MemoryKept implements KeptLog {
     return { firstSeq: 1, nonce: '00'.repeat(16) };
   }
 
-  release(before: number, { retention, holds, nowMs, goOn }: ReleaseRule): number {
+  release(before: number, { retention, holds, nowMs, goOn }: ReleaseRule): Released {
     const stream = this.#stream;
     for (let removed = 0; ; removed++) {
       const next = stream.firstSeq + PIECE_EVENTS;
@@ -285,10 +286,11 @@ export class MemoryKept implements KeptLog {
         'bytes' in retention
           ? bytesBehind < retention.bytes
           : (stream.times[next - 1] ?? 0) > nowMs - retention.ageMs;
-      if (next > before || isKept) return removed;
-      if (holds?.needs(next, bytesBehind + PIECE_EVENTS * SLOT_BYTES) === true) return removed;
+      if (next > before || isKept) return { segments: removed };
+      const bytesKept = bytesBehind + PIECE_EVENTS * SLOT_BYTES;
+      if (holds?.needs(next, () => bytesKept) === true) return { segments: removed };
       stream.firstSeq = next;
-      if (!goOn()) return removed + 1;
+      if (!goOn()) return { segments: removed + 1 };
     }
   }
 }

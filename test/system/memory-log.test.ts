@@ -25,6 +25,10 @@ function memoryLog(memory = MemoryStream.create(CAPACITY)): LogSource & { stream
   return {
     entry: new URL('../helpers/memory-log-thread.ts', import.meta.url),
     data: { stream: memory },
+    checkpoint: {
+      entry: new URL('../helpers/memory-log-checkpoint.ts', import.meta.url),
+      data: { stream: memory },
+    },
     history: () => new MemoryHistory(stream),
     stream,
   };
@@ -127,6 +131,10 @@ t.test('writes, reads, batches, feed, conditions, repetitions, a death, a restar
   t.equal((await request(`/events/${seen.at(-1)}`)).status, 200);
   const nextSeq = service.path.progress.loadNextSeq();
   t.equal(await service.stop(), true);
+  t.ok(
+    world.logged.some(({ msg }) => msg.startsWith('checkpoint: ')),
+    'a checkpoint is taken beside it',
+  );
 
   const next = await started(t, log);
   t.equal(next.service.path.progress.loadNextSeq(), nextSeq);

@@ -100,7 +100,7 @@ t.test('package.json names the program and a script for each command', (t) => {
   const { bin, scripts } = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8'));
   t.strictSame(bin, { 'product-service': 'src/main.ts' });
   const main = join(REPOSITORY, 'src/main.ts');
-  t.ok(readFileSync(main, 'utf8').startsWith('#!/usr/bin/env node\n'));
+  t.ok(readFileSync(main, 'utf8').startsWith('#!/usr/bin/env -S node --disable-sigusr1\n'));
   t.ok(statSync(main).mode & 0o100, 'executable');
   for (const { name } of COMMANDS) t.equal(scripts[name], `node src/main.ts ${name}`);
   t.end();

@@ -12,6 +12,7 @@ import { readHashKey } from './checkpoint/part-files.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
+import { inWords } from './log/access.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
 import { HeldFiles } from './log/held-files.ts';
@@ -77,7 +78,7 @@ export function assemble(
     {
       ...memoryOptionsOf(config, plan),
       // With it, what the checkpoint has can lie in memory as it is.
-      hashKey: readHashKey(new HeldFiles(held), dataDir.checkpointFolder),
+      hashKey: keptHashKey(dataDir),
       ...(firstCursor === undefined ? {} : { firstCursor }),
       batchesMax,
       storageTimeoutMs,
@@ -144,4 +145,13 @@ export function assemble(
     folderKeeper,
     clockWatch: new ClockWatch(logger),
   };
+}
+
+/** The key of the newest checkpoint; throws, in words, where it can't be read. */
+function keptHashKey({ held, checkpointFolder }: DataDir): ReturnType<typeof readHashKey> {
+  try {
+    return readHashKey(new HeldFiles(held), checkpointFolder);
+  } catch (error) {
+    throw new Error(`can't read the checkpoint in ${checkpointFolder}: ${inWords(error)}`);
+  }
 }

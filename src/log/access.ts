@@ -17,6 +17,13 @@ export function ownerHint(path: string): string {
   return `; ${ownerOf(path)} and this is run by uid ${uid}: run it as the user of the service`;
 }
 
+/** What an error says, with the hint where it is about a right to a file that it names. */
+export function inWords(error: unknown): string {
+  const { path } = error as NodeJS.ErrnoException;
+  const hint = path !== undefined && isAccessError(error) ? ownerHint(path) : '';
+  return `${error instanceof Error ? error.message : error}${hint}`;
+}
+
 function ownerOf(path: string): string {
   try {
     return `it belongs to uid ${statSync(path).uid},`;

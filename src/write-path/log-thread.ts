@@ -4,7 +4,7 @@
  */
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { ReceiptWindow } from '../dedupe/receipt-window.ts';
-import { isAccessError, ownerHint } from '../log/access.ts';
+import { inWords } from '../log/access.ts';
 import { CommitPublisher } from '../log/commit-publisher.ts';
 import type { FileSystem } from '../log/file-system.ts';
 import { FolderGuard } from '../log/folder-guard.ts';
@@ -96,7 +96,5 @@ export function takeOver(left: LeftBehind, commits: CommitPublisher, died: Progr
 
 function refusal(error: unknown, folder: string): string {
   if (error instanceof LogDamagedError || error instanceof NoRoomError) return error.message;
-  const { path } = error as NodeJS.ErrnoException;
-  const hint = path !== undefined && isAccessError(error) ? ownerHint(path) : '';
-  return `can't open the log in ${folder}: ${error instanceof Error ? error.message : error}${hint}`;
+  return `can't open the log in ${folder}: ${inWords(error)}`;
 }

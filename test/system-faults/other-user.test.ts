@@ -70,13 +70,22 @@ for (const [name, close] of Object.entries(CLOSED)) {
   });
 }
 
-t.test('a segment that root made in the folder of the service user', async (t) => {
-  const data = build(t);
-  for (const path of [data.root, data.logFolder, data.checkpointFolder])
-    chownSync(path, OTHER, OTHER);
-  const cwd = join(data.root, '..');
-  const service = ServiceProcess.spawn(t, { cwd, env: ENV, under: AS_OTHER });
-  t.strictSame(await service.exit(), { code: 1, signal: null });
-  t.match(service.stderr, /^product-service: can't open the log [^\n]*EACCES[^\n]*\n$/);
-  t.match(service.stderr, `belongs to uid 0, and this is run by uid ${OTHER}`);
-});
+for (const [what, says] of [
+  ['checkpoint', "can't read the checkpoint"],
+  ['log', "can't open the log"],
+] as const) {
+  t.test(`a file of the ${what} that root made in the folder of the service user`, async (t) => {
+    const data = build(t);
+    const folders = [data.root, data.logFolder, data.checkpointFolder];
+    for (const path of folders) chownSync(path, OTHER, OTHER);
+    if (what === 'log') {
+      for (const name of readdirSync(data.checkpointFolder, { recursive: true }))
+        chownSync(join(data.checkpointFolder, `${name}`), OTHER, OTHER);
+    }
+    const cwd = join(data.root, '..');
+    const service = ServiceProcess.spawn(t, { cwd, env: ENV, under: AS_OTHER });
+    t.strictSame(await service.exit(), { code: 1, signal: null });
+    t.match(service.stderr, new RegExp(`^product-service: ${says} [^\\n]*EACCES[^\\n]*\\n$`));
+    t.match(service.stderr, `belongs to uid 0, and this is run by uid ${OTHER}`);
+  });
+}

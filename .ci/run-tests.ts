@@ -11,7 +11,7 @@ import { existsSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { MemoryCgroup } from '../test/helpers/memory-cgroup.ts';
+import { MemoryCgroup } from '../test/system-cgroup/memory-cgroup.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../', import.meta.url));
 /** Debian's packages that test/system-tools needs, each with a file that it brings. */

@@ -3,7 +3,7 @@
  * types of the test's client from that. Run by `npm run docs:api` after a change of a route.
  */
 import { writeFileSync } from 'node:fs';
-import { apiDocument, clientTypes } from '../test/helpers/api-document.ts';
+import { apiDocument, clientTypes } from '../test/helpers/api/api-document.ts';
 
 const text = await apiDocument();
 writeFileSync(new URL('../docs/openapi.json', import.meta.url), text);

@@ -5,10 +5,10 @@
  *
  * Exit code 0 if every event was answered 202, 1 otherwise and when no service is there.
  */
-import { createEventStream, productIds } from './event-stream.ts';
-import { percentile } from './percentile.ts';
-import { figure, formatTable } from './report.ts';
-import { findService } from './running-service.ts';
+import { createEventStream, productIds } from './support/event-stream.ts';
+import { percentile } from './support/percentile.ts';
+import { figure, formatTable } from './support/report.ts';
+import { findService } from './support/running-service.ts';
 
 const EVENTS = 1000;
 const PRODUCTS = 100;

@@ -6,11 +6,11 @@
  * It writes 10,000 products named bench-…, reads them all back at the end, and throws unless each
  * holds the last value and no answer was other than 2xx.
  */
-import { loadShapes, productNames, reads, sendLoad, writes } from './http-load.ts';
-import { verifyProducts } from './http-state.ts';
-import { figure, type Report } from './report.ts';
-import { runBench } from './run-bench.ts';
-import { findService } from './running-service.ts';
+import { loadShapes, productNames, reads, sendLoad, writes } from './support/http-load.ts';
+import { verifyProducts } from './support/http-state.ts';
+import { figure, type Report } from './support/report.ts';
+import { runBench } from './support/run-bench.ts';
+import { findService } from './support/running-service.ts';
 
 const SIZES = {
   full: { ofMany: 1500, ofOne: 8000 },

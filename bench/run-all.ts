@@ -15,28 +15,28 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { conditions } from './conditions.ts';
-import { aimTable, formatReport, formatTable, type Report } from './report.ts';
-import { exitOnSignals } from './run-bench.ts';
-import { withScratchFolder } from './scratch-folder.ts';
-import { ServerProcess } from './server-process.ts';
-import { START_ENV } from './start-env.ts';
+import { conditions } from './support/conditions.ts';
+import { aimTable, formatReport, formatTable, type Report } from './support/report.ts';
+import { exitOnSignals } from './support/run-bench.ts';
+import { withScratchFolder } from './support/scratch-folder.ts';
+import { ServerProcess } from './support/server-process.ts';
+import { START_ENV } from './support/start-env.ts';
 
 const BENCHES = [
-  'flush.ts',
-  'bursts.ts',
-  'core.ts',
-  'store.ts',
-  'start.ts',
-  'checkpoint.ts',
-  'recovery.ts',
-  'large.ts',
-  'export.ts',
-  'http.ts',
-  'changes.ts',
-  'parser.ts',
-  'bulk.ts',
-  'fairness.ts',
+  'flush.bench.ts',
+  'bursts.bench.ts',
+  'core.bench.ts',
+  'store.bench.ts',
+  'start.bench.ts',
+  'checkpoint.bench.ts',
+  'recovery.bench.ts',
+  'large.bench.ts',
+  'export.bench.ts',
+  'http.bench.ts',
+  'changes.bench.ts',
+  'parser.bench.ts',
+  'bulk.bench.ts',
+  'fairness.bench.ts',
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];
 const BENCH_MS_MAX = 40 * 60_000;

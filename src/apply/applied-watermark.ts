@@ -79,7 +79,7 @@ export class AppliedWatermark {
     let high = waiting.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((waiting[middle] as AppliedWaiter).seq <= seq) low = middle + 1;
+      if (waiting[middle].seq <= seq) low = middle + 1;
       else high = middle;
     }
     return low;

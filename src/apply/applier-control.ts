@@ -39,7 +39,7 @@ export class ApplierControl {
   /** Applier, at its start from `cursor`: between slots, and orders for slots before it are done. */
   resume(cursor: number): void {
     this.end();
-    if ((((this.#words[SKIP_CURSOR] as number) - cursor) | 0) < 0) this.skipped();
+    if (((this.#words[SKIP_CURSOR] - cursor) | 0) < 0) this.skipped();
   }
 
   /** Applier, or its supervisor while none runs: between slots. */

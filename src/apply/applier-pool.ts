@@ -192,7 +192,7 @@ export class ApplierPool {
 
   /** The event an applier died on, if it was on one that it had not finished. */
   #suspect(index: number, cursor: number): Suspect | undefined {
-    const control = new ApplierControl(this.#options.memory.appliers[index] as SharedArrayBuffer);
+    const control = new ApplierControl(this.#options.memory.appliers[index]);
     const at = control.diedOn();
     // Said once: a successor that dies before it comes to the slot did not die on it.
     control.end();
@@ -207,7 +207,7 @@ export class ApplierPool {
 
   #declareDead(index: number, { cursor, content }: Suspect, reason: string): void {
     const { memory, logger } = this.#options;
-    new ApplierControl(memory.appliers[index] as SharedArrayBuffer).orderSkip(cursor);
+    new ApplierControl(memory.appliers[index]).orderSkip(cursor);
     this.#deadCount++;
     this.#deadEvents = [...this.#deadEvents.slice(-99), content];
     this.#deadSeqs.add(content.seq);

@@ -54,7 +54,7 @@ export function runApplier(
   const ring = new CommitRing(memory.commit, memory.appliers.length);
   const shards = memory.shards.map((buffer) => new Shard(buffer));
   const owned = shards.map((_, shard) => ownerOf(shard, ring.appliers) === index);
-  const control = new ApplierControl(memory.appliers[index] as SharedArrayBuffer);
+  const control = new ApplierControl(memory.appliers[index]);
   const writer = new ShardWriter(shards, ring.slots, control.undo);
   const apply = wrap((cursor, slot, time) => writer.apply(cursor, slot, time), ring);
 
@@ -68,7 +68,7 @@ export function runApplier(
   /** Replayed events before this seq may be in the restored shards; 0 = none are, from here on. */
   let restoredEnd = Number.POSITIVE_INFINITY;
   const isRestored = (slot: number, shard: number) => {
-    const seq = doubles[slot * SLOT_DOUBLES + SLOT_SEQ] as number;
+    const seq = doubles[slot * SLOT_DOUBLES + SLOT_SEQ];
     if (restoredEnd === Number.POSITIVE_INFINITY) restoredEnd = restored.end;
     if (seq >= restoredEnd) restoredEnd = 0;
     if (!restored.has(shard, seq)) return false;
@@ -101,27 +101,27 @@ export function runApplier(
     while (cursor !== head) {
       let count = 0;
       for (; cursor !== head && count < PREFETCH_SLOTS; cursor = (cursor + 1) | 0) {
-        const shard = shardOfRoute(routes[cursor & mask] as number, shards.length);
+        const shard = shardOfRoute(routes[cursor & mask], shards.length);
         if (!owned[shard] || (restoredEnd > 0 && isRestored(cursor & mask, shard))) continue;
         ownCursors[count] = cursor;
         ownSlots[count++] = cursor & mask;
       }
       writer.prefetch(ownSlots, count);
       for (let i = 0; i < count; i++) {
-        const cursor = ownCursors[i] as number;
-        const slot = ownSlots[i] as number;
+        const cursor = ownCursors[i];
+        const slot = ownSlots[i];
         control.begin(cursor);
         const isDead = control.skips(cursor);
         let outcome = OUTCOME_DEAD;
         if (isDead) {
           writer.releaseOnly(cursor, slot);
         } else {
-          const result = apply(cursor, slot, commitTimes[slot] as number);
+          const result = apply(cursor, slot, commitTimes[slot]);
           if (result === 'no-room') return 'no-room';
           outcome = OUTCOME_OF[result];
         }
         // Before the cursor: whoever sees the event under the watermark sees its outcome.
-        outcomes.store(doubles[slot * SLOT_DOUBLES + SLOT_SEQ] as number, outcome);
+        outcomes.store(doubles[slot * SLOT_DOUBLES + SLOT_SEQ], outcome);
         // Pairs with the log thread's Atomics.load in backlog(): the slot may now be overwritten.
         publish((cursor + 1) | 0);
         // Not before: a successor that found no order would apply the event.

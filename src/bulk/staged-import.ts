@@ -117,7 +117,7 @@ export class StagedImport extends BatchImport {
         if (!this.intake.isOpen) return false;
         for (const end = Math.min(count, index + SLOTS_A_TURN); index < end; index++) {
           if (!isKeyed(slots.words, index)) continue;
-          const number = numbers[index] as number;
+          const number = numbers[index];
           if (contradicts(own, slots, index)) this.refuse(number, [CONFLICT]);
           else if (this.#isConflict(slots, index)) suspects.push({ slots, index, number });
         }
@@ -228,7 +228,7 @@ export class StagedImport extends BatchImport {
 
   /** What of the body is queued, or on record, where a receipt is due. */
   #partBefore({ isOpen, passedOver, found }: BatchReceipts): BodyPart {
-    if (isOpen) return this.#parts[this.#place / RECEIPT_EVENTS - 1] as BodyPart;
+    if (isOpen) return this.#parts[this.#place / RECEIPT_EVENTS - 1];
     const { bytes, crc } = found ?? NOTHING;
     return { events: passedOver, bytes, crc };
   }
@@ -249,7 +249,7 @@ export class StagedImport extends BatchImport {
     const most = Math.min(SLOTS_A_TURN, this.intake.room(), this.#untilReceipt());
     const end = Math.min(count, from + most);
     for (let start = from; start < end; ) {
-      const number = numbers[start] as number;
+      const number = numbers[start];
       let next = start + 1;
       while (next < end && numbers[next] === number + (next - start)) next++;
       const run = { batch: this.batch, isKeyed: this.#hasKeys, number };
@@ -264,7 +264,7 @@ export class StagedImport extends BatchImport {
 function contradicts(own: Map<string, number>, { words }: SlotViews, index: number): boolean {
   const at = index * SLOT_WORDS + SLOT_FINGERPRINT;
   const key = `${words[at]},${words[at + 1]},${words[at + 2]}`;
-  const content = words[at + KEY_WORDS] as number;
+  const content = words[at + KEY_WORDS];
   const before = own.get(key);
   if (before === undefined) own.set(key, content);
   return before !== undefined && before !== content;
@@ -272,7 +272,7 @@ function contradicts(own: Map<string, number>, { words }: SlotViews, index: numb
 
 function idOf({ bytes, words }: SlotViews, index: number): string {
   const start = index * SLOT_BYTES + SLOT_ID_BYTE;
-  const idBytes = metaIdBytes(words[index * SLOT_WORDS + SLOT_META] as number);
+  const idBytes = metaIdBytes(words[index * SLOT_WORDS + SLOT_META]);
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, idBytes).toString('latin1');
 }
 

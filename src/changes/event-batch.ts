@@ -32,7 +32,7 @@ export class EventBatch {
   hash(count: number, key: HashKey): void {
     const { words } = this.slots;
     for (let w = 0; w < count * SLOT_WORDS; w += SLOT_WORDS) {
-      const idBytes = metaIdBytes(words[w + SLOT_META] as number);
+      const idBytes = metaIdBytes(words[w + SLOT_META]);
       words[w + SLOT_HASH] = hashId(key, words, w + SLOT_ID, idBytes);
     }
   }

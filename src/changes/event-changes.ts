@@ -75,18 +75,18 @@ export class EventChanges {
   read({ slots, bytes }: EventBatch, index: number): EventChange {
     const { words, doubles } = slots;
     const w = index * SLOT_WORDS;
-    const meta = words[w + SLOT_META] as number;
+    const meta = words[w + SLOT_META];
     const idBytes = metaIdBytes(meta);
-    const hash = words[w + SLOT_HASH] as number;
+    const hash = words[w + SLOT_HASH];
     const result = this.#products.readId(words, w + SLOT_ID, idBytes, hash);
     if (result === 'busy') return 'busy';
     const { state } = this.#products;
-    const seq = doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number;
+    const seq = doubles[index * SLOT_DOUBLES + SLOT_SEQ];
     const version = state.seq;
     if (result === 'missing' || version < seq) return 'unchanged';
     if (version > seq && this.#changedNothing(seq)) return 'unchanged';
 
-    const occurredAtMs = doubles[index * SLOT_DOUBLES + SLOT_OCCURRED_AT] as number;
+    const occurredAtMs = doubles[index * SLOT_DOUBLES + SLOT_OCCURRED_AT];
     const id = index * SLOT_BYTES + SLOT_ID_BYTE;
     const isDelete = metaKind(meta) === KIND_DELETE;
     // A newer state has the times of later events; its own has the event's where it took effect. One

@@ -79,7 +79,7 @@ export function writePart(options: PartOptions): WrittenPart {
 
 function writeAll(options: PartOptions, file: FileHandle): WrittenPart {
   const { files, key, shards, shard: index, replayFrom, nowMs, log, flushBytes, pause } = options;
-  const shard = shards[index] as Shard;
+  const shard = shards[index];
   // Entries that come later, or are not certain yet, are made by events from `replayFrom` on.
   const entries = shard.certainEntries();
   const checksums = new Uint32Array(Math.ceil(entries / BLOCK_ENTRIES));

@@ -62,7 +62,7 @@ export interface CheckpointVisitor {
 export function lastSeqOf({ doubles }: SlotViews, first: number, count: number): number {
   let last = 0;
   for (let i = first; i < first + count; i++) {
-    const seq = doubles[i * SLOT_DOUBLES + (ENTRY_SEQ >> 1)] as number;
+    const seq = doubles[i * SLOT_DOUBLES + (ENTRY_SEQ >> 1)];
     if (seq > last) last = seq;
   }
   return last;

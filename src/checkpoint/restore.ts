@@ -144,7 +144,7 @@ export function restoreTaken(
   { shard, replayFrom, isDirty }: TakenShard,
 ): void {
   const { shards, key, board } = options.image;
-  const memory = shards[shard] as Shard;
+  const memory = shards[shard];
   if (isDirty) clearImage(memory, memory.entries);
   const name = { keyName: keyNameOf(key), shards: shards.length, shard, replayFrom };
   // Why it failed is found out by the log thread, which tries again.
@@ -156,7 +156,7 @@ function readImage(
   { files, folder, onBytes, image }: ImageOptions,
   name: PartName,
 ): ReadPart | CheckpointFault {
-  const shard = image.shards[name.shard] as Shard;
+  const shard = image.shards[name.shard];
   let asked = 0;
   const read = readPart(files, folder, name, {
     memory: (first, count) => {
@@ -180,7 +180,7 @@ const NO_WINDOWS = { keys: () => undefined, receipts: () => undefined };
 function lastTimeOf({ doubles }: SlotViews, first: number, count: number): number {
   let last = 0;
   for (let i = first; i < first + count; i++) {
-    const at = doubles[(i * ENTRY_WORDS + ENTRY_UPDATED_AT) >> 1] as number;
+    const at = doubles[(i * ENTRY_WORDS + ENTRY_UPDATED_AT) >> 1];
     if (at > last) last = at;
   }
   return last;

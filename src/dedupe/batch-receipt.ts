@@ -118,7 +118,7 @@ export function putReceipt(
   doubles[d + BODY_BYTES] = receipt.bytes;
   doubles[d + SINCE] = receipt.since;
   words[w + SLOT_META] = KIND_BATCH_RECEIPT;
-  for (let i = 0; i < KEY_WORDS; i++) words[w + SLOT_FINGERPRINT + i] = key[i] as number;
+  for (let i = 0; i < KEY_WORDS; i++) words[w + SLOT_FINGERPRINT + i] = key[i];
   words[w + CRC] = receipt.crc;
   words[w + STATE] = receipt.state;
   doubles[d + REJECTED] = receipt.rejected;
@@ -130,17 +130,17 @@ export function putReceipt(
 export function receiptIn({ words, doubles }: SlotViews, index: number): BatchReceipt {
   const w = index * SLOT_WORDS;
   const d = index * SLOT_DOUBLES;
-  const seq = doubles[d + SLOT_SEQ] as number;
+  const seq = doubles[d + SLOT_SEQ];
   return {
     seq,
-    events: doubles[d + EVENTS] as number,
-    bytes: doubles[d + BODY_BYTES] as number,
-    crc: (words[w + CRC] as number) >>> 0,
-    since: (doubles[d + SINCE] as number) || seq,
-    state: words[w + STATE] as number,
-    rejected: doubles[d + REJECTED] as number,
-    firstSeq: doubles[d + FIRST_SEQ] as number,
-    lastSeq: doubles[d + LAST_SEQ] as number,
+    events: doubles[d + EVENTS],
+    bytes: doubles[d + BODY_BYTES],
+    crc: words[w + CRC] >>> 0,
+    since: doubles[d + SINCE] || seq,
+    state: words[w + STATE],
+    rejected: doubles[d + REJECTED],
+    firstSeq: doubles[d + FIRST_SEQ],
+    lastSeq: doubles[d + LAST_SEQ],
   };
 }
 

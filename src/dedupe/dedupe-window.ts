@@ -114,7 +114,7 @@ export class DedupeWindow {
   /** Seq of the newest entry; 0 = there is none. Log thread; for others, a guess. */
   get newestSeq(): number {
     if (this.size === 0) return 0;
-    return this.#seqAt(((this.#cursors[ADDED] as number) - 1) & this.#mask);
+    return this.#seqAt((this.#cursors[ADDED] - 1) & this.#mask);
   }
 
   /**
@@ -129,7 +129,7 @@ export class DedupeWindow {
       const e = (oldest & this.#mask) * DEDUPE_ENTRY_WORDS;
       const words = [0, 1].map((i) => Atomics.load(this.#entries, e + SEQ + i));
       if (Atomics.load(this.#cursors, OLDEST) !== oldest) continue;
-      return new Float64Array(Int32Array.from(words).buffer)[0] as number;
+      return new Float64Array(Int32Array.from(words).buffer)[0];
     }
   }
 
@@ -138,7 +138,7 @@ export class DedupeWindow {
    * KEY_CONFLICT when the key is known with another content. Log thread.
    */
   seqOf(words: Int32Array, at: number): number {
-    const place = (this.#index[this.#cellOf(words, at)] as number) - 1;
+    const place = this.#index[this.#cellOf(words, at)] - 1;
     if (place < 0) return KEY_UNKNOWN;
     const isSame = this.#entries[place * DEDUPE_ENTRY_WORDS + CONTENT] === words[at + CONTENT];
     return isSame ? this.#seqAt(place) : KEY_CONFLICT;
@@ -150,15 +150,15 @@ export class DedupeWindow {
    */
   add(words: Int32Array, at: number, seq: number): void {
     if (this.size === this.capacity) this.#removeOldest();
-    const position = this.#cursors[ADDED] as number;
+    const position = this.#cursors[ADDED];
     const place = position & this.#mask;
     const e = place * DEDUPE_ENTRY_WORDS;
     this.#seq[0] = seq;
     // Atomically for the sake of `entriesBefore`, which may be reading what stood here: it must not
     // see these words before it sees that the oldest entry was removed.
-    for (let i = 0; i < SEQ; i++) Atomics.store(this.#entries, e + i, words[at + i] as number);
-    Atomics.store(this.#entries, e + SEQ, this.#seqWords[0] as number);
-    Atomics.store(this.#entries, e + SEQ + 1, this.#seqWords[1] as number);
+    for (let i = 0; i < SEQ; i++) Atomics.store(this.#entries, e + i, words[at + i]);
+    Atomics.store(this.#entries, e + SEQ, this.#seqWords[0]);
+    Atomics.store(this.#entries, e + SEQ + 1, this.#seqWords[1]);
     this.#index[this.#cellOf(words, at)] = place + 1;
     Atomics.store(this.#cursors, ADDED, (position + 1) | 0);
   }
@@ -170,11 +170,11 @@ export class DedupeWindow {
   restore(entries: Int32Array, count: number): number {
     Atomics.store(this.#cursors, GAPS, 1);
     for (let e = 0; e < count * DEDUPE_ENTRY_WORDS; e += DEDUPE_ENTRY_WORDS) {
-      this.#seqWords[0] = entries[e + SEQ] as number;
-      this.#seqWords[1] = entries[e + SEQ + 1] as number;
-      this.add(entries, e, this.#seq[0] as number);
+      this.#seqWords[0] = entries[e + SEQ];
+      this.#seqWords[1] = entries[e + SEQ + 1];
+      this.add(entries, e, this.#seq[0]);
     }
-    return this.#seq[0] as number;
+    return this.#seq[0];
   }
 
   /**
@@ -182,8 +182,8 @@ export class DedupeWindow {
    * (seq ≥ `nextSeq`), and makes the index anew. Log thread.
    */
   takeOver(nextSeq: number): void {
-    const oldest = this.#cursors[OLDEST] as number;
-    let added = this.#cursors[ADDED] as number;
+    const oldest = this.#cursors[OLDEST];
+    let added = this.#cursors[ADDED];
     while (added !== oldest && this.#seqAt((added - 1) & this.#mask) >= nextSeq)
       added = (added - 1) | 0;
     // Before anything is overwritten: pairs with the loads in `entriesBefore`.
@@ -231,15 +231,15 @@ export class DedupeWindow {
       const to = n * DEDUPE_ENTRY_WORDS;
       for (let i = 0; i < DEDUPE_ENTRY_WORDS; i++)
         into[to + i] = Atomics.load(this.#entries, e + i);
-      seqWords[0] = into[to + SEQ] as number;
-      seqWords[1] = into[to + SEQ + 1] as number;
-      if ((seqOfCopy[0] as number) >= seq) return n;
+      seqWords[0] = into[to + SEQ];
+      seqWords[1] = into[to + SEQ + 1];
+      if (seqOfCopy[0] >= seq) return n;
     }
     return most;
   }
 
   #removeOldest(): void {
-    const position = this.#cursors[OLDEST] as number;
+    const position = this.#cursors[OLDEST];
     const place = position & this.#mask;
     let cell = this.#homeOf(this.#entries, place * DEDUPE_ENTRY_WORDS);
     // A newer entry with the same key has taken over its cell, if none is found.
@@ -255,10 +255,10 @@ export class DedupeWindow {
     const index = this.#index;
     let hole = cell;
     for (let c = (cell + 1) & this.#cellMask; index[c] !== 0; c = (c + 1) & this.#cellMask) {
-      const place = (index[c] as number) - 1;
+      const place = index[c] - 1;
       const home = this.#homeOf(this.#entries, place * DEDUPE_ENTRY_WORDS);
       if (((c - home) & this.#cellMask) < ((c - hole) & this.#cellMask)) continue;
-      index[hole] = index[c] as number;
+      index[hole] = index[c];
       hole = c;
     }
     index[hole] = 0;
@@ -269,7 +269,7 @@ export class DedupeWindow {
     const entries = this.#entries;
     let cell = this.#homeOf(words, at);
     for (;;) {
-      const place = (this.#index[cell] as number) - 1;
+      const place = this.#index[cell] - 1;
       if (place < 0) return cell;
       const e = place * DEDUPE_ENTRY_WORDS;
       if (
@@ -288,7 +288,7 @@ export class DedupeWindow {
   }
 
   #seqAt(place: number): number {
-    return this.#seqs[(place * DEDUPE_ENTRY_WORDS + SEQ) >> 1] as number;
+    return this.#seqs[(place * DEDUPE_ENTRY_WORDS + SEQ) >> 1];
   }
 }
 

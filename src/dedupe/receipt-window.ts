@@ -77,8 +77,7 @@ export class ReceiptWindow {
     const from = index * SLOT_WORDS;
     const to = (this.#numberOf(slots.words, from + SLOT_FINGERPRINT) & this.#mask) * SLOT_WORDS;
     // Pairs with the read-modify-write of the version that ends a copy in `#read`.
-    for (let i = 0; i < SLOT_WORDS; i++)
-      this.#places.words[to + i] = slots.words[from + i] as number;
+    for (let i = 0; i < SLOT_WORDS; i++) this.#places.words[to + i] = slots.words[from + i];
     if (!isNested) Atomics.add(this.#version, VERSION, 1);
   }
 
@@ -98,7 +97,7 @@ export class ReceiptWindow {
    * died while it was; ask again on a later turn. Main thread.
    */
   find(key: Int32Array): BatchReceipt | undefined | 'busy' {
-    for (let i = 0; i < KEY_WORDS; i++) this.#key[i] = key[i] as number;
+    for (let i = 0; i < KEY_WORDS; i++) this.#key[i] = key[i];
     let number = KEY_UNKNOWN;
     const isWhole = this.#read(() => {
       number = this.#index.seqOf(this.#key, 0);
@@ -123,7 +122,7 @@ export class ReceiptWindow {
 
   /** The number of the key's receipt; a new one where it has none. */
   #numberOf(words: Int32Array, at: number): number {
-    for (let i = 0; i < KEY_WORDS; i++) this.#key[i] = words[at + i] as number;
+    for (let i = 0; i < KEY_WORDS; i++) this.#key[i] = words[at + i];
     const known = this.#index.seqOf(this.#key, 0);
     if (known !== KEY_UNKNOWN) return known;
     const number = this.#index.newestSeq + 1;
@@ -143,7 +142,7 @@ export class ReceiptWindow {
       if (before & 1) continue;
       const from = find() * SLOT_WORDS;
       for (let i = 0; i < SLOT_WORDS; i++) {
-        this.#copy.words[i] = this.#places.words[from + i] as number;
+        this.#copy.words[i] = this.#places.words[from + i];
       }
       // A read-modify-write, which no load before it may pass (the loads above are plain ones).
       if (Atomics.add(this.#version, VERSION, 0) === before) return true;

@@ -72,7 +72,7 @@ function textFault(text: string): string {
   if (day < 1 || day > days) {
     return `occurred_at has the day ${date[3]}; ${date[1]}-${date[2]} has 01 to ${days}.`;
   }
-  const rest = date[4] as string;
+  const rest = date[4];
   if (rest === '') return 'occurred_at has no time of day, such as T12:00:00Z behind the date.';
   if (!/^[Tt ]/.test(rest)) return 'occurred_at must have a T or one space between date and time.';
   return clockFault(rest.slice(1)) ?? endFault(text);

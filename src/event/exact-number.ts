@@ -80,9 +80,9 @@ function isNear(source: string, value: number): boolean {
   }
   if (digits > NEAR_DIGITS_MAX || decimals >= POWERS_OF_TEN.length) return false;
   // All of this is exact but for the last sum, which rounds towards neither side of 0.5.
-  const sent = high * (POWERS_OF_TEN[Math.max(0, digits - HIGH_DIGITS)] as number);
+  const sent = high * POWERS_OF_TEN[Math.max(0, digits - HIGH_DIGITS)];
   const size = Math.abs(value);
-  const scale = POWERS_OF_TEN[decimals] as number;
+  const scale = POWERS_OF_TEN[decimals];
   const product = size * scale;
   return Math.abs(product - sent - low + roundingOf(size, scale, product)) < 0.5;
 }

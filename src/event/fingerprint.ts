@@ -57,14 +57,14 @@ export function putFingerprint(
   line: number,
 ): void {
   const w = index * SLOT_WORDS;
-  words[w + SLOT_FINGERPRINT] = (key[0] as number) + line;
-  words[w + SLOT_FINGERPRINT + 1] = key[1] as number;
-  words[w + SLOT_FINGERPRINT + 2] = key[2] as number;
+  words[w + SLOT_FINGERPRINT] = key[0] + line;
+  words[w + SLOT_FINGERPRINT + 1] = key[1];
+  words[w + SLOT_FINGERPRINT + 2] = key[2];
   words[w + CONTENT] = contentHash(words, w);
 }
 
 function contentHash(words: Int32Array, w: number): number {
-  const meta = words[w + SLOT_META] as number;
+  const meta = words[w + SLOT_META];
   const isUpsert = metaKind(meta) === KIND_UPSERT;
   const idWords = (metaIdBytes(meta) + 3) >> 2;
   // Absent values are NaN, which has many bit patterns.
@@ -74,13 +74,13 @@ function contentHash(words: Int32Array, w: number): number {
   h = mixDouble(h, words, w + 2 * SLOT_PRICE, valueIf(FLAG_HAS_PRICE));
   h = mixDouble(h, words, w + 2 * SLOT_STOCK, valueIf(FLAG_HAS_STOCK));
   h = mixDouble(h, words, w + 2 * SLOT_EXPECTED_SEQ, -1);
-  for (let i = 0; i < idWords; i++) h = mix(h, words[w + SLOT_ID + i] as number);
+  for (let i = 0; i < idWords; i++) h = mix(h, words[w + SLOT_ID + i]);
   return finish(h, (9 + idWords) * 4);
 }
 
 /** Mixes both words of a double in, after an AND with `mask`. */
 function mixDouble(h: number, words: Int32Array, at: number, mask: number): number {
-  return mix(mix(h, (words[at] as number) & mask), (words[at + 1] as number) & mask);
+  return mix(mix(h, words[at] & mask), words[at + 1] & mask);
 }
 
 function mix(h: number, word: number): number {

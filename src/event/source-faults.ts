@@ -69,14 +69,14 @@ export class SourceScan {
     let run = 0;
     let hasLongNumber = false;
     for (let p = start; p < end; p++) {
-      let byte = bytes[p] as number;
+      let byte = bytes[p];
       if (byte === QUOTE) {
         run = 0;
         for (p++; p < end; p++) {
-          byte = bytes[p] as number;
+          byte = bytes[p];
           if (byte === QUOTE) break;
           all |= byte;
-          if (byte === BACKSLASH && ++p < end) all |= bytes[p] as number;
+          if (byte === BACKSLASH && ++p < end) all |= bytes[p];
         }
       } else if ((byte >= ZERO && byte <= NINE) || byte === POINT) {
         if (++run === LONG_NUMBER_CHARS) hasLongNumber = true;

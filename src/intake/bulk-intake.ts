@@ -45,7 +45,7 @@ export type BatchRefusal = 'closed' | 'storage-unavailable' | 'queue-full';
 /**
  * Events of batches in flight at the most while single events keep coming: with a full queue, the
  * log and the appliers would keep every core busy, and each single event would wait for its turn.
- * bench/fairness.ts on two cores, 16 connections: with 32,768 the p99 of a POST is 5.4 times the quiet
+ * bench/fairness.bench.ts on two cores, 16 connections: with 32,768 the p99 of a POST is 5.4 times the quiet
  * one at 824,000 imported events/s, with 4,096 3.8 times at 717,000, with 1,024 1.8 at 510,000.
  */
 const LIVE_SHARE = 1024;

@@ -210,8 +210,7 @@ export class RingIntake implements EventIntake {
       const index = c & mask;
       const waiter = this.#waiters[index];
       // Only where there may be something to see: the slot is in the log thread's cache.
-      const meta =
-        this.#isKeyed[index] === 1 ? (words[index * SLOT_WORDS + SLOT_META] as number) : 0;
+      const meta = this.#isKeyed[index] === 1 ? words[index * SLOT_WORDS + SLOT_META] : 0;
       const isDropped = (meta & (FLAG_DUPLICATE | FLAG_CONFLICT)) !== 0;
       // No applier sees it, so none releases what was reserved for it.
       if (isDropped) this.#options.admission.cancel(slots, index);
@@ -219,7 +218,7 @@ export class RingIntake implements EventIntake {
       if (waiter === undefined) continue;
       this.#waiters[index] = undefined;
       if ((meta & FLAG_CONFLICT) !== 0) waiter.conflict();
-      else waiter.durable(doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number, isDropped);
+      else waiter.durable(doubles[index * SLOT_DOUBLES + SLOT_SEQ], isDropped);
     }
     this.#afterSettling();
   }
@@ -234,7 +233,7 @@ export class RingIntake implements EventIntake {
   #failOverdue(): void {
     const before = performance.now() - this.#options.storageTimeoutMs;
     for (let c = this.#settled; c !== this.#claimed; c = (c + 1) | 0) {
-      if ((this.#claimedAtMs[c & this.#ring.mask] as number) > before) return;
+      if (this.#claimedAtMs[c & this.#ring.mask] > before) return;
       this.#fail(c);
     }
   }

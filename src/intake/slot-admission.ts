@@ -35,7 +35,7 @@ export class SlotAdmission {
   hash(slots: SlotViews, index: number): void {
     const { words } = slots;
     const w = index * SLOT_WORDS;
-    const idBytes = metaIdBytes(words[w + SLOT_META] as number);
+    const idBytes = metaIdBytes(words[w + SLOT_META]);
     words[w + SLOT_HASH] = hashId(this.#options.hashKey, words, w + SLOT_ID, idBytes);
   }
 
@@ -47,8 +47,8 @@ export class SlotAdmission {
   /** Whether the slot's product is in the store, listed or not. */
   isKnown({ words }: SlotViews, index: number): boolean {
     const w = index * SLOT_WORDS;
-    const idBytes = metaIdBytes(words[w + SLOT_META] as number);
-    const hash = words[w + SLOT_HASH] as number;
+    const idBytes = metaIdBytes(words[w + SLOT_META]);
+    const hash = words[w + SLOT_HASH];
     return this.#options.store.has(words, w + SLOT_ID, idBytes, hash);
   }
 
@@ -63,15 +63,14 @@ export class SlotAdmission {
   #reserveIn(shard: number, slots: SlotViews, index: number, held: number): Reservation {
     const reservation = this.#options.admission.reserve(shard, held);
     const meta = index * SLOT_WORDS + SLOT_META;
-    if (reservation === 'reserved')
-      slots.words[meta] = (slots.words[meta] as number) | FLAG_RESERVED;
+    if (reservation === 'reserved') slots.words[meta] = slots.words[meta] | FLAG_RESERVED;
     return reservation;
   }
 
   /** `reserve` where the product may be new; `reserved` also where it needs no room. */
   admit(slots: SlotViews, index: number): Reservation {
     const { admission, shards } = this.#options;
-    const shard = shardOf(slots.words[index * SLOT_WORDS + SLOT_HASH] as number, shards);
+    const shard = shardOf(slots.words[index * SLOT_WORDS + SLOT_HASH], shards);
     // While there is plenty of room, reserving some costs less than looking whether it is needed.
     if (!admission.isPlentiful(shard) && this.isKnown(slots, index)) return 'reserved';
     return this.#reserveIn(shard, slots, index, 0);
@@ -80,13 +79,13 @@ export class SlotAdmission {
   /** Takes back what `reserve` gave, if it gave something: no applier will see this slot. */
   cancel(slots: SlotViews, index: number): void {
     const meta = index * SLOT_WORDS + SLOT_META;
-    const value = slots.words[meta] as number;
+    const value = slots.words[meta];
     if ((value & FLAG_RESERVED) === 0) return;
     slots.words[meta] = value & ~FLAG_RESERVED;
     this.#options.admission.cancel(this.#shard(slots, index));
   }
 
   #shard({ words }: SlotViews, index: number): number {
-    return shardOf(words[index * SLOT_WORDS + SLOT_HASH] as number, this.#options.shards);
+    return shardOf(words[index * SLOT_WORDS + SLOT_HASH], this.#options.shards);
   }
 }

@@ -93,7 +93,7 @@ export class SlotRuns {
   settle(from: number, to: number): void {
     let at = from;
     while (at !== to) {
-      const run = this.#runs[this.#first] as Run;
+      const run = this.#runs[this.#first];
       const count = Math.min((to - at) | 0, run.count);
       this.#settleRun(run, at, count);
       at = (at + count) | 0;
@@ -111,7 +111,7 @@ export class SlotRuns {
   /** Lets go the batches with slots that were queued before `beforeMs`; the slots stay in flight. */
   failQueuedBefore(beforeMs: number): void {
     for (let r = this.#first; r < this.#runs.length; r++) {
-      const { batch, queuedAtMs } = this.#runs[r] as Run;
+      const { batch, queuedAtMs } = this.#runs[r];
       if (queuedAtMs > beforeMs) break;
       batch.fail();
     }
@@ -158,7 +158,7 @@ export class SlotRuns {
     let accepted = 0;
     for (let i = 0; i < count; i++) {
       const index = (from + i) & mask;
-      const meta = words[index * SLOT_WORDS + SLOT_META] as number;
+      const meta = words[index * SLOT_WORDS + SLOT_META];
       if ((meta & (FLAG_DUPLICATE | FLAG_CONFLICT)) !== 0) {
         // It went no further than the sequencer, so no applier gives its room back.
         this.#admission.cancel(this.#ring.slots, index);
@@ -177,7 +177,7 @@ export class SlotRuns {
   /** The number that the log thread gave the slot at `cursor`, which may be past the wrap. */
   #seqAt(cursor: number): number {
     const { slots, mask } = this.#ring;
-    return slots.doubles[(cursor & mask) * SLOT_DOUBLES + SLOT_SEQ] as number;
+    return slots.doubles[(cursor & mask) * SLOT_DOUBLES + SLOT_SEQ];
   }
 
   #cut(): void {

@@ -59,7 +59,7 @@ export class CommitPublisher {
     copySlots(from, fromMask, fromCursor, slots, mask, this.#head, count);
     for (let i = 0; i < count; i++) {
       const to = (this.#head + i) & mask;
-      const hash = from.words[((fromCursor + i) & fromMask) * SLOT_WORDS + SLOT_HASH] as number;
+      const hash = from.words[((fromCursor + i) & fromMask) * SLOT_WORDS + SLOT_HASH];
       commitTimes[to] = commitTimeMs;
       routes[to] = hash >>> 16;
     }

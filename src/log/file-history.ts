@@ -218,7 +218,7 @@ class FileCursor implements HistoryCursor {
       all.sort((a, b) => a - b);
       const at = all.findLastIndex((firstSeq) => firstSeq <= from);
       if (at === -1) return false;
-      const firstSeq = all[at] as number;
+      const firstSeq = all[at];
       const path = join(folder, segmentName(firstSeq));
       try {
         const file = await this.#history.files.open(path);

@@ -121,8 +121,7 @@ export class FrameContent {
       end.eachRun((cursor, count) => {
         for (let i = 0; i < count; i++) {
           const index = (cursor + i) & mask;
-          if (((words[index * SLOT_WORDS + SLOT_META] as number) & FLAG_ARRIVAL_TIME) === 0)
-            continue;
+          if ((words[index * SLOT_WORDS + SLOT_META] & FLAG_ARRIVAL_TIME) === 0) continue;
           doubles[index * SLOT_DOUBLES + SLOT_OCCURRED_AT] = timeMs;
         }
       });
@@ -216,7 +215,7 @@ class IntakeEnd {
   eachRun(visit: (cursor: number, count: number) => void): void {
     let from = 0;
     for (let n = 0; n <= this.#drops; n++) {
-      const to = n < this.#drops ? (this.#dropped[n] as number) : this.claimed;
+      const to = n < this.#drops ? this.#dropped[n] : this.claimed;
       if (to > from) visit((this.tail + from) | 0, to - from);
       from = to + 1;
     }
@@ -233,7 +232,7 @@ function isNew(
   const w = index * SLOT_WORDS;
   const known = window.seqOf(words, w + SLOT_FINGERPRINT);
   // What a thread that died found may have been something else.
-  const meta = (words[w + SLOT_META] as number) & ~(FLAG_DUPLICATE | FLAG_CONFLICT);
+  const meta = words[w + SLOT_META] & ~(FLAG_DUPLICATE | FLAG_CONFLICT);
   if (known === KEY_UNKNOWN) {
     words[w + SLOT_META] = meta;
     window.add(words, w + SLOT_FINGERPRINT, seq);

@@ -70,11 +70,11 @@ export class KeptSegments implements KeptLog {
     );
     const createdAtMs = [...said];
     for (let i = said.length - 1, nextMs = nowMs; i >= 0; i--) {
-      if ((said[i] as number) <= nowMs) nextMs = said[i] as number;
+      if (said[i] <= nowMs) nextMs = said[i];
       createdAtMs[i] = nextMs;
     }
     for (let i = 1; i < said.length; i++) {
-      createdAtMs[i] = Math.max(createdAtMs[i] as number, createdAtMs[i - 1] as number);
+      createdAtMs[i] = Math.max(createdAtMs[i], createdAtMs[i - 1]);
     }
     return { createdAtMs, future: said.filter((ms) => ms > nowMs).length };
   }

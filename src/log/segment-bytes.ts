@@ -25,8 +25,8 @@ export function findBadSlot(
   frame: CheckedFrame,
 ): string | undefined {
   for (let i = 0; i < frame.count; i++) {
-    const meta = slots.words[(first + i) * SLOT_WORDS + SLOT_META] as number;
-    const seq = slots.doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ] as number;
+    const meta = slots.words[(first + i) * SLOT_WORDS + SLOT_META];
+    const seq = slots.doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ];
     if (!isMetaValid(meta)) return `seq ${frame.firstSeq + i} is no event of this version`;
     if (seq !== frame.firstSeq + i) return `seq ${seq} stands where ${frame.firstSeq + i} should`;
   }

@@ -31,7 +31,7 @@ export function packSegmentEnds(
 }
 
 export function unpackSegmentEnds(own: Float64Array): SegmentEnds {
-  const lastTimeMs = own[LAST_TIME_AT] as number;
+  const lastTimeMs = own[LAST_TIME_AT];
   return {
     segment: loadEnd(own, 0) as SegmentEnd,
     previous: loadEnd(own, PREVIOUS_AT),
@@ -41,7 +41,7 @@ export function unpackSegmentEnds(own: Float64Array): SegmentEnds {
 
 /** The first seq of the segment that the log writes to, cheaper than all of it. */
 export function segmentFirstSeq(own: Float64Array): number {
-  return own[0] as number;
+  return own[0];
 }
 
 function storeEnd(record: Float64Array, at: number, end: SegmentEnd | undefined): void {
@@ -55,12 +55,11 @@ function storeEnd(record: Float64Array, at: number, end: SegmentEnd | undefined)
 function loadEnd(record: Float64Array, at: number): SegmentEnd | undefined {
   if (record[at] === 0) return undefined;
   const nonce = Buffer.alloc(NONCE_BYTES);
-  for (let i = 0; i < NONCE_BYTES / 4; i++)
-    nonce.writeUInt32LE(record[at + 3 + i] as number, i * 4);
+  for (let i = 0; i < NONCE_BYTES / 4; i++) nonce.writeUInt32LE(record[at + 3 + i], i * 4);
   return {
-    firstSeq: record[at] as number,
-    endBytes: record[at + 1] as number,
-    chain: record[at + 2] as number,
+    firstSeq: record[at],
+    endBytes: record[at + 1],
+    chain: record[at + 2],
     nonce,
   };
 }

@@ -57,7 +57,7 @@ export function missingFirst(
   if (before === undefined || before > from) {
     return new LogDamagedError(folder, 0, `the segment that holds seq ${from} is missing`);
   }
-  return missingSegment(folder, before, all[0] as number);
+  return missingSegment(folder, before, all[0]);
 }
 
 function missingSegment(folder: string, firstSeq: number, next: number): LogDamagedError {

@@ -2,7 +2,7 @@
  * The open end of the log: one segment that frames are appended to. Log thread only.
  *
  * Room is preallocated with zeros while the thread is idle, because flushing an overwrite needs no
- * change of the file's size and so no journal write (see bench/flush.ts for what that saves).
+ * change of the file's size and so no journal write (see bench/flush.bench.ts for what that saves).
  * After any failed call the segment must not be written again: what the page cache says about it is
  * worthless (`fdatasync` may succeed the second time with the data lost). The caller opens the next
  * one, whose header says how far this one counts.

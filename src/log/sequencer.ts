@@ -219,7 +219,7 @@ export class Sequencer implements EventLog {
     const { words } = this.#frameSlots;
     for (let w = 0; w < count * SLOT_WORDS; w += SLOT_WORDS) {
       words[w + SLOT_HASH] = 0;
-      words[w + SLOT_META] = (words[w + SLOT_META] as number) & ~FLAG_RESERVED;
+      words[w + SLOT_META] = words[w + SLOT_META] & ~FLAG_RESERVED;
     }
   }
 

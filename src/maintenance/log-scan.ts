@@ -149,7 +149,7 @@ function longestLineage(all: readonly SegmentScan[]): SegmentScan[] {
   for (const [i, scan] of all.entries()) {
     let found = { weight: 1, before: -1 };
     for (let j = 0; j < i; j++) {
-      const how = relation(all[j] as SegmentScan, scan);
+      const how = relation(all[j], scan);
       if (how === 'contradicted') continue;
       const weight = (best[j]?.weight ?? 0) + 1 + (how === 'linked' ? WEIGHT_LINK : 0);
       if (weight > found.weight) found = { weight, before: j };
@@ -159,7 +159,7 @@ function longestLineage(all: readonly SegmentScan[]): SegmentScan[] {
   const top = Math.max(0, ...best.map(({ weight }) => weight));
   const lineage: SegmentScan[] = [];
   for (let i = best.findIndex(({ weight }) => weight === top); i >= 0; i = best[i]?.before ?? -1) {
-    lineage.unshift(all[i] as SegmentScan);
+    lineage.unshift(all[i]);
   }
   return lineage;
 }

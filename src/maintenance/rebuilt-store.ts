@@ -54,7 +54,7 @@ export class RebuiltStore {
   }
 
   get products(): number {
-    return this.shards.reduce((sum, { words }) => sum + (words[SHARD_USED] as number), 0);
+    return this.shards.reduce((sum, { words }) => sum + words[SHARD_USED], 0);
   }
 }
 
@@ -79,11 +79,11 @@ class InlineApplier extends CommitPublisher {
 
   #apply(): void {
     const { cursors, mask, commitTimes } = this.#ring;
-    const head = cursors[COMMIT_HEAD] as number;
+    const head = cursors[COMMIT_HEAD];
     const own = commitCursor(0);
-    for (let cursor = cursors[own] as number; cursor !== head; cursor = (cursor + 1) | 0) {
+    for (let cursor = cursors[own]; cursor !== head; cursor = (cursor + 1) | 0) {
       const slot = cursor & mask;
-      if (this.#writer.apply(cursor, slot, commitTimes[slot] as number) === 'no-room') {
+      if (this.#writer.apply(cursor, slot, commitTimes[slot]) === 'no-room') {
         throw new NoRoomError();
       }
     }

@@ -21,7 +21,7 @@ export class DistinctIds {
   add(words: Int32Array, at: number, bytes: number): void {
     const place = hashId(PLACE_KEY, words, at, bytes) >>> (32 - REGISTER_BITS);
     const rank = Math.clz32(hashId(RANK_KEY, words, at, bytes)) + 1;
-    if (rank > (this.#ranks[place] as number)) this.#ranks[place] = rank;
+    if (rank > this.#ranks[place]) this.#ranks[place] = rank;
   }
 
   /** How many different ones there were, rather too many than too few. */

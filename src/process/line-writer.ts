@@ -98,7 +98,7 @@ export class LineWriter {
     let done = 0;
     let hasMoved = false;
     while (done < this.#kept.length) {
-      const bytes = this.#kept[done] as Uint8Array;
+      const bytes = this.#kept[done];
       const written = this.#attempt(bytes);
       this.#keptBytes -= written;
       hasMoved ||= written > 0;

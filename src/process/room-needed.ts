@@ -40,12 +40,12 @@ function countProducts(dataDir: string): number {
     sink: {
       entries: ({ words }, first, count) => {
         for (let w = first * ENTRY_WORDS; w < (first + count) * ENTRY_WORDS; w += ENTRY_WORDS) {
-          ids.add(words, w + ENTRY_ID, (words[w + ENTRY_META] as number) >>> ENTRY_ID_LENGTH_SHIFT);
+          ids.add(words, w + ENTRY_ID, words[w + ENTRY_META] >>> ENTRY_ID_LENGTH_SHIFT);
         }
       },
       frame: ({ words }, first, { count }) => {
         for (let w = first * SLOT_WORDS; w < (first + count) * SLOT_WORDS; w += SLOT_WORDS) {
-          ids.add(words, w + SLOT_ID, metaIdBytes(words[w + SLOT_META] as number));
+          ids.add(words, w + SLOT_ID, metaIdBytes(words[w + SLOT_META]));
         }
       },
       keys: () => undefined,

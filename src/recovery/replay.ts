@@ -87,11 +87,11 @@ export class Replay implements RecoverySink {
     const skipped = Math.max(0, Math.min(frame.count, from - frame.firstSeq));
     for (let i = skipped; i < frame.count; i++) {
       const w = (first + i) * SLOT_WORDS;
-      const meta = slots.words[w + SLOT_META] as number;
+      const meta = slots.words[w + SLOT_META];
       slots.words[w + SLOT_META] = meta & ~FLAG_RESERVED;
       this.#hash(slots, w, metaIdBytes(meta));
       if (!isKeyed(slots.words, first + i)) continue;
-      const seq = slots.doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ] as number;
+      const seq = slots.doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ];
       if (isReceipt(slots.words, first + i)) {
         if (seq >= this.#windowsBefore) this.#target.receipts.put(slots, first + i);
         continue;
@@ -130,7 +130,7 @@ export class Replay implements RecoverySink {
     const { outcomes } = this.#target;
     const skipped = Math.max(0, nextSeq - outcomes.capacity - firstSeq);
     for (let i = skipped; i < bytes.length; i++) {
-      const outcome = bytes[i] as number;
+      const outcome = bytes[i];
       if (outcome !== OUTCOME_UNKNOWN) outcomes.store(firstSeq + i, outcome);
     }
   }

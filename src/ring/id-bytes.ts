@@ -14,7 +14,7 @@ export interface IdMemory {
 
 /**
  * Writes `id` to the 64 bytes from word `at`, exactly as `encodeProductId` does and with the same
- * result, in half the time for ASCII: four characters at a time (bench/store.ts, bench/core.ts).
+ * result, in half the time for ASCII: four characters at a time (bench/store.bench.ts, bench/core.bench.ts).
  */
 export function encodeProductIdWords(id: string, to: IdMemory, at: number): number {
   const units = id.length;

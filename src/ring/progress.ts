@@ -46,7 +46,7 @@ export class LogProgress {
   /** The one step in which a frame becomes committed: before it none of it counts, after it all. */
   store(progress: Progress): void {
     const next = nextCount(Atomics.load(this.#stored, STORED));
-    const record = this.#records[indexOf(next)] as Float64Array;
+    const record = this.#records[indexOf(next)];
     record[0] = progress.nextSeq;
     record[1] = progress.commitHead;
     record[2] = progress.liveTail;
@@ -63,13 +63,13 @@ export class LogProgress {
 
   /** The next seq alone, cheaper; 1 when the log was never opened. Any thread. */
   loadNextSeq(): number {
-    return this.#load(1) ? (this.#read[0] as number) : 1;
+    return this.#load(1) ? this.#read[0] : 1;
   }
 
   /** Where the log stands in the commit ring, cheaper than all of it. Any thread. */
   loadPlace(): Place | undefined {
     if (!this.#load(2)) return undefined;
-    return { nextSeq: this.#read[0] as number, commitHead: this.#read[1] as number };
+    return { nextSeq: this.#read[0], commitHead: this.#read[1] };
   }
 
   /** Reads the first `doubles` of the record that holds; false when there is none yet. */
@@ -77,7 +77,7 @@ export class LogProgress {
     for (;;) {
       const stored = Atomics.load(this.#stored, STORED);
       if (stored === 0) return false;
-      const words = this.#words[indexOf(stored)] as Int32Array;
+      const words = this.#words[indexOf(stored)];
       // Atomics, so that no load moves behind the one that says whether all of them count.
       for (let i = 0; i < doubles * 2; i++) this.#readWords[i] = Atomics.load(words, i);
       // A record is overwritten by the next store but one: then at least one came in between.
@@ -107,10 +107,10 @@ function nextCount(stored: number): number {
 
 function unpack(record: Float64Array): Progress {
   return {
-    nextSeq: record[0] as number,
-    commitHead: record[1] as number,
-    liveTail: record[2] as number,
-    bulkTail: record[3] as number,
+    nextSeq: record[0],
+    commitHead: record[1],
+    liveTail: record[2],
+    bulkTail: record[3],
     own: record.slice(OWN_AT),
   };
 }

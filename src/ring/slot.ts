@@ -117,7 +117,7 @@ export function isMetaValid(meta: number): boolean {
 /** Whether the slot at `index` has a key, as a receipt always has: three words of which one is not zero. */
 export function isKeyed(words: Int32Array, index: number): boolean {
   const k = index * SLOT_WORDS + SLOT_FINGERPRINT;
-  return ((words[k] as number) | (words[k + 1] as number) | (words[k + 2] as number)) !== 0;
+  return (words[k] | words[k + 1] | words[k + 2]) !== 0;
 }
 
 /** One event as plain values: for logs and tests, never on the hot path. */
@@ -136,17 +136,17 @@ export interface SlotContent {
 /** Copies the slot at `index` of `slots` (a whole number of slots) out as plain values. */
 export function describeSlot(slots: SlotViews, index: number): SlotContent {
   const d = index * SLOT_DOUBLES;
-  const meta = slots.words[index * SLOT_WORDS + SLOT_META] as number;
+  const meta = slots.words[index * SLOT_WORDS + SLOT_META];
   const id = index * SLOT_BYTES + SLOT_ID_BYTE;
   const isDelete = metaKind(meta) === KIND_DELETE;
-  const expectedSeq = slots.doubles[d + SLOT_EXPECTED_SEQ] as number;
+  const expectedSeq = slots.doubles[d + SLOT_EXPECTED_SEQ];
   return {
-    seq: slots.doubles[d + SLOT_SEQ] as number,
+    seq: slots.doubles[d + SLOT_SEQ],
     // A copy: TextDecoder refuses shared memory.
     productId: new TextDecoder().decode(slots.bytes.slice(id, id + metaIdBytes(meta))),
     price: meta & FLAG_HAS_PRICE && !isDelete ? slots.doubles[d + SLOT_PRICE] : undefined,
     stock: meta & FLAG_HAS_STOCK && !isDelete ? slots.doubles[d + SLOT_STOCK] : undefined,
-    occurredAtMs: slots.doubles[d + SLOT_OCCURRED_AT] as number,
+    occurredAtMs: slots.doubles[d + SLOT_OCCURRED_AT],
     ...(isDelete ? { isDelete } : {}),
     ...(expectedSeq === 0 ? {} : { expectedSeq }),
   };
@@ -208,5 +208,5 @@ function copyWords(
 ): void {
   const s = source * SLOT_WORDS;
   const t = target * SLOT_WORDS;
-  for (let i = 0; i < slots * SLOT_WORDS; i++) to[t + i] = from[s + i] as number;
+  for (let i = 0; i < slots * SLOT_WORDS; i++) to[t + i] = from[s + i];
 }

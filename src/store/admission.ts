@@ -64,20 +64,20 @@ export class Admission {
       if (!this.#hasRoom(index, 0)) return inFlight > held ? 'undecided' : 'full';
     }
     this.#room--;
-    (this.#shardRoom[index] as number)--;
-    this.#taken[index] = ((this.#taken[index] as number) + 1) | 0;
+    this.#shardRoom[index]--;
+    this.#taken[index] = (this.#taken[index] + 1) | 0;
     return 'reserved';
   }
 
   /** Takes back the reservation of an event that was never queued. */
   cancel(index: number): void {
     this.#room++;
-    (this.#shardRoom[index] as number)++;
-    this.#taken[index] = ((this.#taken[index] as number) - 1) | 0;
+    this.#shardRoom[index]++;
+    this.#taken[index] = (this.#taken[index] - 1) | 0;
   }
 
   #hasRoom(index: number, beyond: number): boolean {
-    return this.#room > beyond && (this.#shardRoom[index] as number) > beyond;
+    return this.#room > beyond && this.#shardRoom[index] > beyond;
   }
 
   /** Counts the free room anew; returns the reservations in flight. */
@@ -87,7 +87,7 @@ export class Admission {
     for (const [index, shard] of this.#shards.entries()) {
       // In this order: pairs with the applier's used, then released.
       const released = Atomics.load(shard.words, SHARD_RELEASED);
-      const reserved = ((this.#taken[index] as number) - released) | 0;
+      const reserved = (this.#taken[index] - released) | 0;
       const shardUsed = Atomics.load(shard.words, SHARD_USED);
       this.#shardRoom[index] = shard.entries - shardUsed - reserved;
       used += shardUsed;

@@ -59,6 +59,6 @@ export class EntryReader implements ProductState {
   }
 
   #at(word: number): number {
-    return this.#doubles[(word - ENTRY_STATE_FIRST) >> 1] as number;
+    return this.#doubles[(word - ENTRY_STATE_FIRST) >> 1];
   }
 }

@@ -18,9 +18,9 @@ export function hashId(key: HashKey, words: Int32Array, at: number, bytes: numbe
   const whole = bytes >> 2;
   const last = at + whole;
   // The final block carries the length in its top byte above the 0–3 bytes that are left over.
-  const tail = (bytes & 3) === 0 ? bytes << 24 : (bytes << 24) | (words[last] as number);
+  const tail = (bytes & 3) === 0 ? bytes << 24 : (bytes << 24) | words[last];
   for (let i = at; i <= last; i++) {
-    const block = i === last ? tail : (words[i] as number);
+    const block = i === last ? tail : words[i];
     v3 ^= block;
     v0 = (v0 + v1) | 0;
     v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;

@@ -93,7 +93,7 @@ export class RestoreBoard {
         const was = Atomics.compareExchange(this.#words, CLAIMS + shard, open, mine);
         if (was !== open) continue;
         const isDirty = open === TO_DO_AGAIN;
-        return { shard, replayFrom: this.#seqs[shard] as number, isDirty };
+        return { shard, replayFrom: this.#seqs[shard], isDirty };
       }
     }
     return undefined;

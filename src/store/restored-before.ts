@@ -23,7 +23,7 @@ export class RestoredBefore {
 
   /** Whether the event with this seq is in the restored state of `shard`. */
   has(shard: number, seq: number): boolean {
-    return seq < (this.#seqs[shard] as number);
+    return seq < this.#seqs[shard];
   }
 
   /** The highest of all; 0 = everything is replayed. */

@@ -60,7 +60,7 @@ export class ShardCopier {
     const to = this.#words;
     const first = entriesAt + from * ENTRY_WORDS;
     for (let i = 0, w = first; i < count; i++, w += ENTRY_WORDS) {
-      versions[i] = words[w + ENTRY_VERSION] as number;
+      versions[i] = words[w + ENTRY_VERSION];
     }
     Atomics.add(this.#fence, 0, 1);
     to.set(words.subarray(first, first + count * ENTRY_WORDS));
@@ -68,15 +68,15 @@ export class ShardCopier {
     let last = this.lastSeq;
     let lastTime = this.lastTimeMs;
     for (let i = 0, w = first, t = 0; i < count; i++, w += ENTRY_WORDS, t += ENTRY_WORDS) {
-      const version = versions[i] as number;
+      const version = versions[i];
       if ((version & 1) !== 0 || words[w + ENTRY_VERSION] !== version) {
         this.#copyState(words, w, t);
       }
       // It means something only to the process that wrote it.
       to[t + ENTRY_VERSION] = 0;
-      const seq = this.#doubles[(t + ENTRY_SEQ) >> 1] as number;
+      const seq = this.#doubles[(t + ENTRY_SEQ) >> 1];
       if (seq > last) last = seq;
-      const time = this.#doubles[(t + ENTRY_UPDATED_AT) >> 1] as number;
+      const time = this.#doubles[(t + ENTRY_UPDATED_AT) >> 1];
       if (time > lastTime) lastTime = time;
     }
     this.lastSeq = last;
@@ -114,7 +114,7 @@ export function indexImage(shard: Shard, first: number, count: number): void {
   const { words, cellsAt } = shard;
   const mask = shard.cells - 1;
   for (let entry = first; entry < first + count; entry++) {
-    const hash = words[shard.entriesAt + entry * ENTRY_WORDS + ENTRY_HASH] as number;
+    const hash = words[shard.entriesAt + entry * ENTRY_WORDS + ENTRY_HASH];
     let probe = hash & mask;
     // It ends: at most half of the cells are taken.
     while (words[cellsAt + probe] !== 0) probe = (probe + 1) & mask;

@@ -64,7 +64,7 @@ export class ShardRestorer {
       this.#hash(entries.words, first + done, run);
       this.#prefetch(run);
       for (let i = 0; i < run; i++) {
-        this.#put(entries, (first + done + i) * ENTRY_WORDS, this.#hashes[i] as number);
+        this.#put(entries, (first + done + i) * ENTRY_WORDS, this.#hashes[i]);
       }
     }
   }
@@ -83,10 +83,10 @@ export class ShardRestorer {
    */
   #prefetch(count: number): void {
     for (let i = 0; i < count; i++) {
-      const hash = this.#hashes[i] as number;
+      const hash = this.#hashes[i];
       const shard = this.#shardOf(hash);
       // Stored, so that the compiler can't leave the read out.
-      this.#cells[i] = shard.words[shard.cellsAt + (hash & (shard.cells - 1))] as number;
+      this.#cells[i] = shard.words[shard.cellsAt + (hash & (shard.cells - 1))];
     }
   }
 
@@ -98,7 +98,7 @@ export class ShardRestorer {
       if (isLater) copyWords(words, at, shard.words, found, ENTRY_STATE_FIRST, ENTRY_STATE_END);
       return;
     }
-    const used = shard.words[SHARD_USED] as number;
+    const used = shard.words[SHARD_USED];
     if (used === shard.entries) throw new NoRoomError();
     const entry = shard.entriesAt + used * ENTRY_WORDS;
     // The version stays 0, as in every entry that no writer is at.
@@ -109,16 +109,16 @@ export class ShardRestorer {
   }
 
   #shardOf(hash: number): Shard {
-    return this.#shards[shardOf(hash, this.#shards.length)] as Shard;
+    return this.#shards[shardOf(hash, this.#shards.length)];
   }
 }
 
 function idBytesAt(words: Int32Array, at: number): number {
-  return (words[at + ENTRY_META] as number) >>> ENTRY_ID_LENGTH_SHIFT;
+  return words[at + ENTRY_META] >>> ENTRY_ID_LENGTH_SHIFT;
 }
 
 function seqAt(doubles: Float64Array, at: number): number {
-  return doubles[(at + ENTRY_SEQ) >> 1] as number;
+  return doubles[(at + ENTRY_SEQ) >> 1];
 }
 
 /** As words, not as doubles: those may come out with another NaN. So few, that a loop beats `set`. */
@@ -130,5 +130,5 @@ function copyWords(
   first: number,
   end: number,
 ): void {
-  for (let i = first; i < end; i++) to[toAt + i] = from[at + i] as number;
+  for (let i = first; i < end; i++) to[toAt + i] = from[at + i];
 }

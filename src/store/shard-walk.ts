@@ -29,7 +29,7 @@ export class ShardWalk implements CatalogueWalk {
     this.#shards = shards;
     this.#shard = shard;
     this.#entry = entry;
-    this.#bytes = bytesOf(shards[shard] as Shard);
+    this.#bytes = bytesOf(shards[shard]);
   }
 
   get id(): string {
@@ -46,13 +46,13 @@ export class ShardWalk implements CatalogueWalk {
 
   next(): WalkStep {
     if (!this.#seek()) return 'end';
-    const { words, entriesAt } = this.#shards[this.#shard] as Shard;
+    const { words, entriesAt } = this.#shards[this.#shard];
     const at = entriesAt + this.#entry * ENTRY_WORDS;
     if (!this.#reader.read(words, at)) return 'busy';
     this.#entry++;
     if (!isListed(this.#reader)) return 'delisted';
     const from = (at + ENTRY_ID) * 4;
-    const idBytes = (words[at + ENTRY_META] as number) >>> ENTRY_ID_LENGTH_SHIFT;
+    const idBytes = words[at + ENTRY_META] >>> ENTRY_ID_LENGTH_SHIFT;
     this.#id = this.#bytes.toString('utf8', from, from + idBytes);
     return 'found';
   }
@@ -60,13 +60,13 @@ export class ShardWalk implements CatalogueWalk {
   /** Goes to the next entry, in this shard or a later one; false if there is none. */
   #seek(): boolean {
     while (this.#entry >= this.#certain) {
-      this.#certain = (this.#shards[this.#shard] as Shard).certainEntries();
+      this.#certain = this.#shards[this.#shard].certainEntries();
       if (this.#entry < this.#certain) return true;
       if (this.#shard === this.#shards.length - 1) return false;
       this.#shard++;
       this.#entry = 0;
       this.#certain = 0;
-      this.#bytes = bytesOf(this.#shards[this.#shard] as Shard);
+      this.#bytes = bytesOf(this.#shards[this.#shard]);
     }
     return true;
   }

@@ -128,16 +128,16 @@ export class ShardWriter {
     const slotDoubles = this.#slots.doubles;
     const w = index * SLOT_WORDS;
     const d = index * SLOT_DOUBLES;
-    const hash = slotWords[w + SLOT_HASH] as number;
-    const meta = slotWords[w + SLOT_META] as number;
+    const hash = slotWords[w + SLOT_HASH];
+    const meta = slotWords[w + SLOT_META];
     if (meta === KIND_BATCH_RECEIPT) return 'receipt';
     const shardIndex = shardOf(hash, this.#shards.length);
-    const shard = this.#shards[shardIndex] as Shard;
+    const shard = this.#shards[shardIndex];
     this.#time[0] = commitTimeMs;
 
     const found = shard.findAsOwner(slotWords, w + SLOT_ID, metaIdBytes(meta), hash);
-    const entrySeq = found >= 0 ? (shard.doubles[(found + ENTRY_SEQ) >> 1] as number) : 0;
-    const seq = slotDoubles[d + SLOT_SEQ] as number;
+    const entrySeq = found >= 0 ? shard.doubles[(found + ENTRY_SEQ) >> 1] : 0;
+    const seq = slotDoubles[d + SLOT_SEQ];
     let result: ApplyResult;
     if (entrySeq >= seq) {
       result = entrySeq === seq ? 'applied' : 'overtaken';
@@ -145,23 +145,23 @@ export class ShardWriter {
       result = 'refused';
     } else if (found >= 0) {
       const entry = found >> 1;
-      const at = slotDoubles[d + SLOT_OCCURRED_AT] as number;
+      const at = slotDoubles[d + SLOT_OCCURRED_AT];
       // Without a time of its own it is "now, after whatever came before": later than any field.
       const isArrival = (meta & FLAG_ARRIVAL_TIME) !== 0;
       // An equal time wins: the later seq is the newer word about the same moment.
       const takesPrice =
         (meta & FLAG_HAS_PRICE) !== 0 &&
-        (isArrival || at >= (shard.doubles[entry + (ENTRY_PRICE_AT >> 1)] as number));
+        (isArrival || at >= shard.doubles[entry + (ENTRY_PRICE_AT >> 1)]);
       const takesStock =
         (meta & FLAG_HAS_STOCK) !== 0 &&
-        (isArrival || at >= (shard.doubles[entry + (ENTRY_STOCK_AT >> 1)] as number));
+        (isArrival || at >= shard.doubles[entry + (ENTRY_STOCK_AT >> 1)]);
       if (takesPrice || takesStock) {
         this.#overwrite(cursor, shard, shardIndex, found, w, takesPrice, takesStock);
         result = 'applied';
       } else {
         result = 'stale';
       }
-    } else if ((shard.words[SHARD_USED] as number) < shard.entries) {
+    } else if (shard.words[SHARD_USED] < shard.entries) {
       this.#insert(cursor, shard, shardIndex, -1 - found, w, meta);
       result = 'applied';
     } else {
@@ -180,20 +180,19 @@ export class ShardWriter {
     const found = this.#prefetched;
     let sum = 0;
     for (let i = 0; i < count; i++) {
-      const w = (indexes[i] as number) * SLOT_WORDS;
-      const hash = words[w + SLOT_HASH] as number;
-      const shard = this.#shards[shardOf(hash, this.#shards.length)] as Shard;
-      found[i] = shard.words[shard.cellsAt + (hash & (shard.cells - 1))] as number;
-      sum ^= words[w + SLOT_ID] as number;
+      const w = indexes[i] * SLOT_WORDS;
+      const hash = words[w + SLOT_HASH];
+      const shard = this.#shards[shardOf(hash, this.#shards.length)];
+      found[i] = shard.words[shard.cellsAt + (hash & (shard.cells - 1))];
+      sum ^= words[w + SLOT_ID];
     }
     for (let i = 0; i < count; i++) {
-      const cell = found[i] as number;
+      const cell = found[i];
       if (cell === 0) continue;
-      const hash = words[(indexes[i] as number) * SLOT_WORDS + SLOT_HASH] as number;
-      const shard = this.#shards[shardOf(hash, this.#shards.length)] as Shard;
+      const hash = words[indexes[i] * SLOT_WORDS + SLOT_HASH];
+      const shard = this.#shards[shardOf(hash, this.#shards.length)];
       const entry = shard.entryOf(cell);
-      sum ^=
-        (shard.words[entry + ENTRY_HASH] as number) ^ (shard.words[entry + ENTRY_ID] as number);
+      sum ^= shard.words[entry + ENTRY_HASH] ^ shard.words[entry + ENTRY_ID];
     }
     // Stored, so that the compiler can't leave the reads out.
     found[0] = sum;
@@ -201,11 +200,11 @@ export class ShardWriter {
 
   /** Whether the condition of the slot at double `d` holds for the entry at word `found` (< 0: none). */
   #holds(shard: Shard, found: number, entrySeq: number, d: number): boolean {
-    const expected = this.#slots.doubles[d + SLOT_EXPECTED_SEQ] as number;
+    const expected = this.#slots.doubles[d + SLOT_EXPECTED_SEQ];
     if (expected === 0) return true;
     if (found < 0) return expected === EXPECTED_UNLISTED;
-    const price = shard.doubles[(found + ENTRY_PRICE) >> 1] as number;
-    const stock = shard.doubles[(found + ENTRY_STOCK) >> 1] as number;
+    const price = shard.doubles[(found + ENTRY_PRICE) >> 1];
+    const stock = shard.doubles[(found + ENTRY_STOCK) >> 1];
     const isListed = !Number.isNaN(price) || !Number.isNaN(stock);
     if (expected === EXPECTED_UNLISTED) return !isListed;
     return isListed && (expected === EXPECTED_ANY || expected === entrySeq);
@@ -219,24 +218,24 @@ export class ShardWriter {
   undo(cursor: number): void {
     const undo = this.#undo;
     const phase = undo[UNDO_PHASE];
-    const ahead = ((undo[UNDO_CURSOR] as number) - cursor) | 0;
+    const ahead = (undo[UNDO_CURSOR] - cursor) | 0;
     const slots = this.#slots.words.length / SLOT_WORDS;
     if (phase === PHASE_NONE || ahead < 0 || ahead >= slots) return;
-    const shard = this.#shards[undo[UNDO_SHARD] as number] as Shard;
+    const shard = this.#shards[undo[UNDO_SHARD]];
     const { words } = shard;
-    const entry = undo[UNDO_ENTRY] as number;
+    const entry = undo[UNDO_ENTRY];
     if (phase === PHASE_EXISTING) {
       const version = Atomics.load(words, entry + ENTRY_VERSION);
       if (version & 1) {
         for (let i = 0; i < ENTRY_STATE_WORDS; i++) {
-          Atomics.store(words, entry + ENTRY_STATE_FIRST + i, undo[UNDO_STATE + i] as number);
+          Atomics.store(words, entry + ENTRY_STATE_FIRST + i, undo[UNDO_STATE + i]);
         }
         Atomics.store(words, entry + ENTRY_VERSION, (version + 1) | 0);
       }
-    } else if (phase === PHASE_NEW && Atomics.load(words, undo[UNDO_CELL] as number) === 0) {
-      Atomics.store(words, SHARD_USED, undo[UNDO_USED] as number);
+    } else if (phase === PHASE_NEW && Atomics.load(words, undo[UNDO_CELL]) === 0) {
+      Atomics.store(words, SHARD_USED, undo[UNDO_USED]);
     }
-    Atomics.store(words, SHARD_RELEASED, undo[UNDO_RELEASED] as number);
+    Atomics.store(words, SHARD_RELEASED, undo[UNDO_RELEASED]);
     undo[UNDO_PHASE] = PHASE_NONE;
   }
 
@@ -244,9 +243,9 @@ export class ShardWriter {
   releaseOnly(cursor: number, index: number): void {
     const slotWords = this.#slots.words;
     const w = index * SLOT_WORDS;
-    if (((slotWords[w + SLOT_META] as number) & FLAG_RESERVED) === 0) return;
-    const shardIndex = shardOf(slotWords[w + SLOT_HASH] as number, this.#shards.length);
-    this.#release(cursor, this.#shards[shardIndex] as Shard, shardIndex);
+    if ((slotWords[w + SLOT_META] & FLAG_RESERVED) === 0) return;
+    const shardIndex = shardOf(slotWords[w + SLOT_HASH], this.#shards.length);
+    this.#release(cursor, this.#shards[shardIndex], shardIndex);
   }
 
   #overwrite(
@@ -262,15 +261,15 @@ export class ShardWriter {
     const undo = this.#undo;
     undo[UNDO_SHARD] = shardIndex;
     undo[UNDO_ENTRY] = entry;
-    undo[UNDO_RELEASED] = words[SHARD_RELEASED] as number;
+    undo[UNDO_RELEASED] = words[SHARD_RELEASED];
     for (let i = 0; i < ENTRY_STATE_WORDS; i++) {
-      undo[UNDO_STATE + i] = words[entry + ENTRY_STATE_FIRST + i] as number;
+      undo[UNDO_STATE + i] = words[entry + ENTRY_STATE_FIRST + i];
     }
     undo[UNDO_PHASE] = PHASE_EXISTING;
     undo[UNDO_CURSOR] = cursor;
 
     // Pairs with the reader's two loads of the version around its loads of the state.
-    const version = words[entry + ENTRY_VERSION] as number;
+    const version = words[entry + ENTRY_VERSION];
     Atomics.store(words, entry + ENTRY_VERSION, (version + 1) | 0);
     this.#storeState(shard, entry, slot, takesPrice, takesStock);
     Atomics.store(words, entry + ENTRY_VERSION, (version + 2) | 0);
@@ -287,20 +286,20 @@ export class ShardWriter {
     const { words, doubles } = shard;
     const slotWords = this.#slots.words;
     const undo = this.#undo;
-    const used = words[SHARD_USED] as number;
+    const used = words[SHARD_USED];
     const entry = shard.entriesAt + used * ENTRY_WORDS;
     undo[UNDO_SHARD] = shardIndex;
     undo[UNDO_ENTRY] = entry;
     undo[UNDO_CELL] = cell;
     undo[UNDO_USED] = used;
-    undo[UNDO_RELEASED] = words[SHARD_RELEASED] as number;
+    undo[UNDO_RELEASED] = words[SHARD_RELEASED];
     undo[UNDO_PHASE] = PHASE_NEW;
     undo[UNDO_CURSOR] = cursor;
 
-    words[entry + ENTRY_HASH] = slotWords[slot + SLOT_HASH] as number;
+    words[entry + ENTRY_HASH] = slotWords[slot + SLOT_HASH];
     words[entry + ENTRY_META] = metaIdBytes(meta) << ENTRY_ID_LENGTH_SHIFT;
     for (let i = 0; i < ID_WORDS; i++) {
-      words[entry + ENTRY_ID + i] = slotWords[slot + SLOT_ID + i] as number;
+      words[entry + ENTRY_ID + i] = slotWords[slot + SLOT_ID + i];
     }
     const pair = entry >> 1;
     doubles[pair + (ENTRY_PRICE >> 1)] = Number.NaN;
@@ -329,7 +328,7 @@ export class ShardWriter {
   ): void {
     const from = this.#slots.words;
     const at = slot + SLOT_OCCURRED_AT * 2;
-    const isArrival = ((from[slot + SLOT_META] as number) & FLAG_ARRIVAL_TIME) !== 0;
+    const isArrival = (from[slot + SLOT_META] & FLAG_ARRIVAL_TIME) !== 0;
     storePair(words, entry + ENTRY_SEQ, from, slot + SLOT_SEQ * 2);
     // A field's time never goes back: one that an arrival follows stays where that is earlier.
     if (takesPrice) {
@@ -349,14 +348,14 @@ export class ShardWriter {
 
   /** Whether the slot's time is later than the field's at word `fieldAt`. */
   #isLater(slot: number, doubles: Float64Array, fieldAt: number): boolean {
-    const at = this.#slots.doubles[(slot >> 1) + SLOT_OCCURRED_AT] as number;
-    return at > (doubles[fieldAt >> 1] as number);
+    const at = this.#slots.doubles[(slot >> 1) + SLOT_OCCURRED_AT];
+    return at > doubles[fieldAt >> 1];
   }
 
   /** Counts one settled reservation. Pairs with the admission's load: released first, then used. */
   #release(cursor: number, shard: Shard, shardIndex: number): void {
     const undo = this.#undo;
-    const released = shard.words[SHARD_RELEASED] as number;
+    const released = shard.words[SHARD_RELEASED];
     if (undo[UNDO_PHASE] === PHASE_NONE || undo[UNDO_CURSOR] !== cursor) {
       undo[UNDO_SHARD] = shardIndex;
       undo[UNDO_RELEASED] = released;
@@ -372,8 +371,8 @@ export class ShardWriter {
  * full barrier, and half of the words are mostly the same as before. Only the owner writes here.
  */
 function storePair(words: Int32Array, to: number, from: Int32Array, at: number): void {
-  const low = from[at] as number;
-  const high = from[at + 1] as number;
+  const low = from[at];
+  const high = from[at + 1];
   if (words[to] !== low) Atomics.store(words, to, low);
   if (words[to + 1] !== high) Atomics.store(words, to + 1, high);
 }

@@ -104,8 +104,8 @@ export class Shard {
     this.buffer = buffer;
     this.words = new Int32Array(buffer);
     this.doubles = new Float64Array(buffer);
-    this.cells = this.words[SHARD_CELLS] as number;
-    this.entries = this.words[SHARD_ENTRIES] as number;
+    this.cells = this.words[SHARD_CELLS];
+    this.entries = this.words[SHARD_ENTRIES];
     this.cellsAt = SHARD_HEADER_BYTES / 4;
     // Cells are a power of two; fewer than 32 of them would leave the entries misaligned.
     this.entriesAt = this.cellsAt + Math.max(this.cells, ENTRY_WORDS);
@@ -146,7 +146,7 @@ export class Shard {
     const { words, cellsAt } = this;
     const mask = this.cells - 1;
     for (let probe = hash & mask; ; probe = (probe + 1) & mask) {
-      const cell = words[cellsAt + probe] as number;
+      const cell = words[cellsAt + probe];
       if (cell === 0) return -1 - (cellsAt + probe);
       const entry = this.entryOf(cell);
       if (this.hasId(entry, id, at, idBytes, hash)) return entry;
@@ -164,8 +164,8 @@ export class Shard {
     if (used === 0) return 0;
     const newest = this.entryOf(used);
     // Words that are just being written lead elsewhere or nowhere: the cell comes after all of them.
-    const idBytes = (words[newest + ENTRY_META] as number) >>> ENTRY_ID_LENGTH_SHIFT;
-    const hash = words[newest + ENTRY_HASH] as number;
+    const idBytes = words[newest + ENTRY_META] >>> ENTRY_ID_LENGTH_SHIFT;
+    const hash = words[newest + ENTRY_HASH];
     return this.find(words, newest + ENTRY_ID, idBytes, hash) === newest ? used : used - 1;
   }
 
@@ -177,7 +177,7 @@ export class Shard {
   private hasId(entry: number, id: Int32Array, at: number, idBytes: number, hash: number): boolean {
     const { words } = this;
     if (words[entry + ENTRY_HASH] !== hash) return false;
-    if ((words[entry + ENTRY_META] as number) >>> ENTRY_ID_LENGTH_SHIFT !== idBytes) return false;
+    if (words[entry + ENTRY_META] >>> ENTRY_ID_LENGTH_SHIFT !== idBytes) return false;
     const idWords = (idBytes + 3) >> 2;
     for (let i = 0; i < idWords; i++) {
       if (words[entry + ENTRY_ID + i] !== id[at + i]) return false;

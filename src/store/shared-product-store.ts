@@ -44,7 +44,7 @@ export class SharedProductStore implements ProductRepository, ProductCatalogue {
 
   /** The same of the product whose id stands at word `at` of `id` (zero-padded), with its hash. */
   readId(id: Int32Array, at: number, idBytes: number, hash: number): ReadResult {
-    const shard = this.#shards[shardOf(hash, this.#shards.length)] as Shard;
+    const shard = this.#shards[shardOf(hash, this.#shards.length)];
     const entry = shard.find(id, at, idBytes, hash);
     if (entry < 0) return 'missing';
     return this.#reader.read(shard.words, entry) ? 'found' : 'busy';
@@ -60,7 +60,7 @@ export class SharedProductStore implements ProductRepository, ProductCatalogue {
 
   /** Whether the product whose id stands at word `at` of `id` (zero-padded) is in the store. */
   has(id: Int32Array, at: number, idBytes: number, hash: number): boolean {
-    const shard = this.#shards[shardOf(hash, this.#shards.length)] as Shard;
+    const shard = this.#shards[shardOf(hash, this.#shards.length)];
     return shard.find(id, at, idBytes, hash) >= 0;
   }
 }

@@ -14,13 +14,13 @@ const LEAP_DAYS_BEFORE = leapDaysBefore(EPOCH_YEAR);
 
 /** Days of `month` (1 … 12) in `year` (0 … 9999). */
 export function daysIn(year: number, month: number): number {
-  return (DAYS_IN[month] as number) + (month === 2 && isLeapYear(year) ? 1 : 0);
+  return DAYS_IN[month] + (month === 2 && isLeapYear(year) ? 1 : 0);
 }
 
 /** Midnight in UTC of a date that exists, in ms since the epoch; `year` is 1 … 10,399. */
 export function midnightMs(year: number, month: number, day: number): number {
   const leapDay = month > 2 && isLeapYear(year) ? 1 : 0;
-  const dayOfYear = (DAYS_BEFORE[month] as number) + day - 1 + leapDay;
+  const dayOfYear = DAYS_BEFORE[month] + day - 1 + leapDay;
   const leapDays = leapDaysBefore(year) - LEAP_DAYS_BEFORE;
   return ((year - EPOCH_YEAR) * 365 + leapDays + dayOfYear) * DAY_MS;
 }

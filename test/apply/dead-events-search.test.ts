@@ -1,7 +1,7 @@
 /** Which events of a batch are dead, found while it is still coming. */
 import t from 'tap';
 import { DEAD_LISTED_MAX, DeadEventsSearch } from '../../src/apply/dead-events-search.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const seed = testSeed();
 

@@ -3,6 +3,7 @@
  * events, while they start, while they skip a dead event. Nothing is lost, doubled or left odd.
  */
 import t from 'tap';
+import { Random, testSeed } from '../helpers/models/random.ts';
 import {
   ARM_AFTER,
   ARM_OPS,
@@ -12,10 +13,9 @@ import {
   POISON_DEATHS_LEFT,
   START_DEATHS_LEFT,
   THROWS,
-} from '../helpers/applier-script.ts';
-import { ApplyWorld, type Sent } from '../helpers/apply-world.ts';
-import { scaled } from '../helpers/race-scale.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+} from '../helpers/threads/applier-script.ts';
+import { scaled } from '../helpers/threads/race-scale.ts';
+import { ApplyWorld, type Sent } from './apply-world.ts';
 
 const OPERATIONS = 48;
 /** Every death costs a thread's start: a short run tries one operation of so many. */

@@ -3,8 +3,8 @@
  * replayed it refuses the start, of another instance it ends as `dead`, and the rest goes on.
  */
 import t from 'tap';
-import { ApplyWorld, type Sent } from '../helpers/apply-world.ts';
 import { bounded } from '../helpers/bounded.ts';
+import { ApplyWorld, type Sent } from './apply-world.ts';
 
 const STORE_BYTES = 8192;
 const WAIT_MS_MAX = 60_000;

@@ -2,7 +2,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
-import { type LoadShape, sendLoad } from '../../bench/http-load.ts';
+import { type LoadShape, sendLoad } from '../../bench/support/http-load.ts';
 
 const REQUESTS = Array.from({ length: 40 }, () => ({ method: 'GET', path: '/' }) as const);
 const SHAPES: readonly LoadShape[] = [

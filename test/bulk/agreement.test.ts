@@ -10,9 +10,9 @@ import { HotParser } from '../../src/bulk/hot-parser.ts';
 import type { BodyFault } from '../../src/errors/problems.ts';
 import { type BatchEvents, batchEvents } from '../../src/event/batch-event.ts';
 import { SLOT_BYTES, SlotViews } from '../../src/ring/slot.ts';
-import { fakeApp } from '../helpers/http-fakes.ts';
-import { scaled } from '../helpers/race-scale.ts';
-import { testSeed } from '../helpers/random.ts';
+import { fakeApp } from '../helpers/fakes/http-fakes.ts';
+import { testSeed } from '../helpers/models/random.ts';
+import { scaled } from '../helpers/threads/race-scale.ts';
 import { CORPUS } from './json-corpus.ts';
 
 const NOW_MS = 1_800_000_000_000;

@@ -6,7 +6,7 @@ import type { BatchReader, EventSink } from '../../src/bulk/batch-reader.ts';
 import { NdjsonReader } from '../../src/bulk/ndjson-reader.ts';
 import { batchEvents } from '../../src/event/batch-event.ts';
 import { SlotViews } from '../../src/ring/slot.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const EVENTS = batchEvents(0);
 const seed = testSeed();

@@ -12,7 +12,7 @@ import { NdjsonReader } from '../../src/bulk/ndjson-reader.ts';
 import type { BodyFault } from '../../src/errors/problems.ts';
 import { batchEvents } from '../../src/event/batch-event.ts';
 import { describeSlot, SlotViews } from '../../src/ring/slot.ts';
-import { Random } from '../helpers/random.ts';
+import { Random } from '../helpers/models/random.ts';
 
 const EVENTS = batchEvents(0);
 const NOW_MS = 1_800_000_000_000;

@@ -6,11 +6,11 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import t, { type Test } from 'tap';
 import { bounded } from '../helpers/bounded.ts';
-import { readEventStream } from '../helpers/event-stream.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { WriteLoad } from '../helpers/write-load.ts';
+import { readEventStream } from '../helpers/clients/event-stream.ts';
+import { WriteLoad } from '../helpers/clients/write-load.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 const WAIT_MS_MAX = 100_000;
 /** Of the places where a stream may be cut, so many are resumed at. */

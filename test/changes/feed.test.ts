@@ -4,11 +4,11 @@
  */
 import t, { type Test } from 'tap';
 import { bounded } from '../helpers/bounded.ts';
-import { ChangeFollower, type FollowOptions } from '../helpers/change-follower.ts';
-import { Random } from '../helpers/random.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { WriteLoad } from '../helpers/write-load.ts';
+import { ChangeFollower, type FollowOptions } from '../helpers/clients/change-follower.ts';
+import { WriteLoad } from '../helpers/clients/write-load.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random } from '../helpers/models/random.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 const WAIT_MS_MAX = 100_000;
 const EVENTS = 50_000;

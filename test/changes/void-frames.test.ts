@@ -5,16 +5,16 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Service } from '../../src/service.ts';
-import { sendBatch } from '../helpers/batch-client.ts';
 import { bounded, polled } from '../helpers/bounded.ts';
-import { ChangeFollower, type ToldChange } from '../helpers/change-follower.ts';
-import { segmentsOf } from '../helpers/log-frames.ts';
-import { GATED_LOG, installGates, type LogGates } from '../helpers/log-gates.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { ServiceThreads } from '../helpers/service-threads.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { WriteLoad } from '../helpers/write-load.ts';
+import { sendBatch } from '../helpers/clients/batch-client.ts';
+import { ChangeFollower, type ToldChange } from '../helpers/clients/change-follower.ts';
+import { WriteLoad } from '../helpers/clients/write-load.ts';
+import { segmentsOf } from '../helpers/disks/log-frames.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import { GATED_LOG, installGates, type LogGates } from '../helpers/threads/log-gates.ts';
+import { ServiceThreads } from '../helpers/threads/service-threads.ts';
 
 const WAIT_MS_MAX = 60_000;
 const SEGMENT_BYTES = 1 << 20;

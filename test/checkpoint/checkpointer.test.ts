@@ -5,9 +5,9 @@ import t from 'tap';
 import { listParts } from '../../src/checkpoint/part-files.ts';
 import { type PartName, partFileName } from '../../src/checkpoint/part-format.ts';
 import { NodeFileSystem } from '../../src/log/file-system.ts';
-import { ApiClient } from '../helpers/api-client.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 t.test(
   'a checkpoint that the start found damaged is not one of the two that are kept',

@@ -4,8 +4,8 @@ import t from 'tap';
 import { writePart } from '../../src/checkpoint/part-writer.ts';
 import { NodeFileSystem } from '../../src/log/file-system.ts';
 import { SHARD_USED } from '../../src/store/shard.ts';
-import { OwnedStore } from '../helpers/owned-store.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { OwnedStore } from '../helpers/models/owned-store.ts';
 
 t.test('one that its owner has counted, and not yet put into the index, is left out', async (t) => {
   const owned = new OwnedStore(1, 4096);

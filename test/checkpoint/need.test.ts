@@ -79,10 +79,10 @@ t.test('simulated: at any rate the log behind stays within the bound of the docs
     let worst = 0;
     for (let second = 0; second < 600; second += step) {
       log += rate * step;
-      const order = at.map((_, i) => i).sort((a, b) => (at[a] as number) - (at[b] as number));
-      const oldest = at[order[0] as number] as number;
+      const order = at.map((_, i) => i).sort((a, b) => at[a] - at[b]);
+      const oldest = at[order[0]];
       if (second > 120) worst = Math.max(worst, log - oldest);
-      const pending = order.map((i) => ({ behindBytes: log - (at[i] as number), bytes }));
+      const pending = order.map((i) => ({ behindBytes: log - at[i], bytes }));
       const share = needOf({
         pending: pending.filter(({ behindBytes }) => behindBytes >= EVERY / 2),
         everyBytes: EVERY,
@@ -90,7 +90,7 @@ t.test('simulated: at any rate the log behind stays within the bound of the docs
         bytesPerSecond: SPEED,
       });
       if (current < 0 && log - oldest >= EVERY / 2 && share > 0) {
-        current = order[0] as number;
+        current = order[0];
         left = bytes;
       }
       if (current < 0) continue;

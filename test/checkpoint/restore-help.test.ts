@@ -10,10 +10,10 @@ import { Shard } from '../../src/store/shard.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
 import { planStore } from '../../src/store/sizing.ts';
 import { createSharedMemory } from '../../src/write-path/memory.ts';
-import { BUILT_KEY, BUILT_SET, BuiltData, namesOf } from '../helpers/built-data.ts';
-import { readProduct } from '../helpers/product-model.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { BUILT_KEY, BUILT_SET, BuiltData, namesOf } from '../helpers/disks/built-data.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { readProduct } from '../helpers/models/product-model.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const PRODUCTS = 600;
 const APPLIERS = 3;
@@ -92,7 +92,7 @@ t.test('a helper that dies leaves rubbish: its successor gives the shard back', 
     if (looks === 1) {
       const taken = board.take(2);
       if (taken === undefined) throw new Error('nothing is left');
-      const { words, cellsAt } = shards[taken.shard] as Shard;
+      const { words, cellsAt } = shards[taken.shard];
       words.fill(0x01010101, cellsAt);
       words[0] = 7;
     }
@@ -120,10 +120,10 @@ t.test(
   'a part that a helper finds damaged is found by the log thread too: the older one serves',
   (t) => {
     const data = build(t);
-    const name = namesOf(data.nextSeq)[3] as string;
+    const name = namesOf(data.nextSeq)[3];
     const path = join(data.checkpointFolder, name);
     const bytes = readFileSync(path);
-    bytes[5000] = (bytes[5000] as number) ^ 1;
+    bytes[5000] = bytes[5000] ^ 1;
     writeFileSync(path, bytes);
     const { restore, help, damaged, restored } = start(data);
     let looks = 0;

@@ -6,10 +6,10 @@ import { applyRetention } from '../../src/checkpoint/retention.ts';
 import type { LogRetention } from '../../src/log/event-log.ts';
 import { NodeFileSystem } from '../../src/log/file-system.ts';
 import { KeptSegments } from '../../src/log/kept-segments.ts';
-import { BUILT_SET, BuiltData, namesOf } from '../helpers/built-data.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { BUILT_SET, BuiltData, namesOf } from '../helpers/disks/built-data.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { runCommand } from '../helpers/processes/run-command.ts';
 
 t.test('goes on where it was told to stop, and the folder is whole at each step', (t) => {
   const data = new BuiltData(join(tempDir(t), 'data'), new Random(testSeed()));

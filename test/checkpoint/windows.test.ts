@@ -14,7 +14,7 @@ import { OutcomeWindow } from '../../src/outcome/outcome-window.ts';
 import { Replay } from '../../src/recovery/replay.ts';
 import { CommitRing } from '../../src/ring/commit-ring.ts';
 import { IntakeRing } from '../../src/ring/intake-ring.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
 
 const KEY = { k0: 1, k1: 2 };
 const UNCOMMITTED_MAX = 1;

@@ -4,8 +4,8 @@
  */
 import createClient from 'openapi-fetch';
 import t from 'tap';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 import type { paths } from './api.d.ts';
 
 t.test('a shop writes, reads its writes, follows, and is told what is wrong', async (t) => {

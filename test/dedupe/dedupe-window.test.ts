@@ -9,8 +9,8 @@ import {
   KEY_CONFLICT,
   KEY_UNKNOWN,
 } from '../../src/dedupe/dedupe-window.ts';
-import { DyingWrites } from '../helpers/dying-writes.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { DyingWrites } from '../helpers/models/dying-writes.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const KEY = { k0: 1, k1: 2 };
 /** Room for 8 events and 8 that are taken back. */
@@ -52,9 +52,9 @@ function readAll(window: DedupeWindow, seq: number, room: number): Entry[] {
     for (let e = 0; e < count * DEDUPE_ENTRY_WORDS; e += DEDUPE_ENTRY_WORDS) {
       const seqWords = into.slice(e + 4, e + 6);
       read.push({
-        key: into[e] as number,
-        content: into[e + 3] as number,
-        seq: new Float64Array(seqWords.buffer)[0] as number,
+        key: into[e],
+        content: into[e + 3],
+        seq: new Float64Array(seqWords.buffer)[0],
       });
     }
   }
@@ -97,7 +97,7 @@ for (const firstPosition of [0, 2 ** 31 - 500, -500]) {
         seq += 1 + random.below(3);
       }
       const asked = fingerprint(random.below(40), random.below(3));
-      const wanted = model.seqOf(asked[0] as number, asked[3] as number);
+      const wanted = model.seqOf(asked[0], asked[3]);
       const found = window.seqOf(asked, 0);
       if (found !== wanted) faults.push(`step ${step}: ${found} instead of ${wanted}`);
       if (window.size !== model.entries.length) faults.push(`step ${step}: size ${window.size}`);
@@ -179,7 +179,7 @@ t.test('a reader loses only what is removed meanwhile', (t) => {
     const { value, done } = reading.next();
     if (done === true) return false;
     const words = into.slice(0, value * DEDUPE_ENTRY_WORDS);
-    for (let e = 0; e < value; e++) seqs.push(new Float64Array(words.buffer)[e * 3 + 2] as number);
+    for (let e = 0; e < value; e++) seqs.push(new Float64Array(words.buffer)[e * 3 + 2]);
     return true;
   };
   t.ok(take());

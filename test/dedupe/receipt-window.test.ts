@@ -4,7 +4,7 @@ import { type BatchReceipt, putReceipt, RECEIPT_OPEN } from '../../src/dedupe/ba
 import { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
 import { fingerprintKey } from '../../src/event/fingerprint.ts';
 import { isMetaValid, SLOT_META, SLOT_SEQ, SlotViews } from '../../src/ring/slot.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const HASH_KEY = { k0: 3, k1: 4 };
 const slots = new SlotViews(new ArrayBuffer(128), 0, 1);
@@ -36,7 +36,7 @@ t.test('gives back what was put, and the slot is one that a log may hold', (t) =
   const window = new ReceiptWindow(ReceiptWindow.createFor(4), HASH_KEY);
   t.equal(find(window, 'a'), undefined);
   put(window, 'a', 9);
-  t.ok(isMetaValid(slots.words[SLOT_META] as number));
+  t.ok(isMetaValid(slots.words[SLOT_META]));
   const numbers = { seq: 9, events: 90, bytes: 7, crc: 0xfedcba98, rejected: 1 };
   t.strictSame(find(window, 'a'), { ...numbers, since: 9, state: 1, firstSeq: 2, lastSeq: 3 });
   put(window, 'a', 12, { since: 9 });

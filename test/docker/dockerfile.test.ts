@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { validate } from 'dockerfile-utils';
 import t from 'tap';
-import { START_ENV } from '../../bench/start-env.ts';
+import { START_ENV } from '../../bench/support/start-env.ts';
 import { CONFIG_KEYS, variableOf } from '../../src/config/schema.ts';
 import { parseDockerIgnore } from './docker-ignore.ts';
 import { execForm, only, parseDockerfile } from './dockerfile.ts';

@@ -12,11 +12,11 @@ import { checkCheckpoint, listWindows } from '../../src/checkpoint/reader.ts';
 import { LOCK_NAME } from '../../src/log/folder-lock.ts';
 import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
 import { ENTRY_BYTES } from '../../src/store/shard.ts';
-import { ApiClient } from '../helpers/api-client.ts';
-import { readProduct } from '../helpers/product-model.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { readProduct } from '../helpers/models/product-model.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER, RecoveredState } from './recovered-state.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 
@@ -117,9 +117,9 @@ t.test(`${FLIPS} bits, seed ${seed}`, async (t) => {
     const { path, node } = random.pick(random.pick(folders));
     const at = random.below(node.cached.length);
     const bit = 1 << random.below(8);
-    node.cached[at] = (node.cached[at] as number) ^ bit;
+    node.cached[at] = node.cached[at] ^ bit;
     const found = outcome(disk, right);
-    node.cached[at] = (node.cached[at] as number) ^ bit;
+    node.cached[at] = node.cached[at] ^ bit;
     counts[found] = (counts[found] ?? 0) + 1;
     if (found === 'missed' || found === 'wrong') missed.push(`${found}: byte ${at} of ${path}`);
   }

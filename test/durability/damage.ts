@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import { readHashKey } from '../../src/checkpoint/part-files.ts';
 import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
-import type { Random } from '../helpers/random.ts';
+import type { Random } from '../helpers/models/random.ts';
 import type { ExpectedLog } from './expected-log.ts';
 import { CHECKPOINT_FOLDER, RecoveredState, SMALL } from './recovered-state.ts';
 import type { SimulatedDisk } from './simulated-disk.ts';
@@ -61,7 +61,7 @@ function injectDamage(
   }
   const at = random.below(node.cached.length);
   const bit = random.below(8);
-  node.cached[at] = (node.cached[at] as number) ^ (1 << bit);
+  node.cached[at] = node.cached[at] ^ (1 << bit);
   return { what: `flipping bit ${bit} of byte ${at} of ${path}`, path };
 }
 

@@ -1,7 +1,7 @@
 /** The data folder's own name is as durable as what is in it, whoever made it. */
 import t from 'tap';
 import { makeDurably } from '../../src/log/data-dir.ts';
-import { Random } from '../helpers/random.ts';
+import { Random } from '../helpers/models/random.ts';
 import { FaultyFiles, FaultyProcess } from './faulty-files.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 

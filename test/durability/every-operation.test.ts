@@ -5,8 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import t from 'tap';
-import type { PlainEvent } from '../helpers/plain-event.ts';
-import { Random } from '../helpers/random.ts';
+import type { PlainEvent } from '../helpers/models/plain-event.ts';
+import { Random } from '../helpers/models/random.ts';
 import { ExpectedLog } from './expected-log.ts';
 import { Ended, type Fault, FaultyProcess } from './faulty-files.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER, RecoveredState } from './recovered-state.ts';

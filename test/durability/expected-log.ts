@@ -7,8 +7,8 @@ import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import type { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
 import { fingerprintKey } from '../../src/event/fingerprint.ts';
-import type { PlainEvent } from '../helpers/plain-event.ts';
-import { ProductModel } from '../helpers/product-model.ts';
+import type { PlainEvent } from '../helpers/models/plain-event.ts';
+import { ProductModel } from '../helpers/models/product-model.ts';
 import type { RecoveredState } from './recovered-state.ts';
 
 /** An event that has its seq and its batch's commit time. */

@@ -5,7 +5,7 @@
  * its code does while it unwinds, each further call throws. Tests only.
  */
 import type { FileHandle, FileSystem } from '../../src/log/file-system.ts';
-import type { Random } from '../helpers/random.ts';
+import type { Random } from '../helpers/models/random.ts';
 import { type SimulatedDisk, systemError } from './simulated-disk.ts';
 
 /** Thrown where a thread or process ends. Code under test may catch it, but gets no further. */

@@ -3,7 +3,7 @@
  * the writes in between. A write that was never flushed may be lost, be there, end at any byte,
  * be there in some of its 512-byte sectors, or only as a longer file full of zeros. Tests only.
  */
-import type { Random } from '../helpers/random.ts';
+import type { Random } from '../helpers/models/random.ts';
 
 const SECTOR_BYTES = 512;
 

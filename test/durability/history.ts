@@ -5,8 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { readHashKey } from '../../src/checkpoint/part-files.ts';
-import type { PlainEvent } from '../helpers/plain-event.ts';
-import { Random } from '../helpers/random.ts';
+import type { PlainEvent } from '../helpers/models/plain-event.ts';
+import { Random } from '../helpers/models/random.ts';
 import { type Damage, damageDisk } from './damage.ts';
 import { ExpectedLog } from './expected-log.ts';
 import { Ended, type Fault, FaultyProcess } from './faulty-files.ts';

@@ -61,7 +61,7 @@ export class MortalPublisher extends Applying {
     this.#thread.step(() => super.write(from, fromMask, fromCursor, count, commitTimeMs));
     for (let i = 0; i < count; i++) {
       const index = (fromCursor + i) & fromMask;
-      this.#noteTime(from.doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number, commitTimeMs);
+      this.#noteTime(from.doubles[index * SLOT_DOUBLES + SLOT_SEQ], commitTimeMs);
     }
   }
 

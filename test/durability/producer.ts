@@ -10,7 +10,7 @@ import {
   SLOT_WORDS,
 } from '../../src/ring/slot.ts';
 import type { HashKey } from '../../src/threads/shared-memory.ts';
-import { type PlainEvent, putEvent } from '../helpers/plain-event.ts';
+import { type PlainEvent, putEvent } from '../helpers/models/plain-event.ts';
 
 /** An event and what its slot says of it. */
 export interface Fated {
@@ -69,8 +69,8 @@ export class Producer {
   #fateOf(event: PlainEvent, cursor: number): Fated {
     const { slots, mask } = this.#ring;
     const index = cursor & mask;
-    const meta = slots.words[index * SLOT_WORDS + SLOT_META] as number;
-    const seq = slots.doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number;
+    const meta = slots.words[index * SLOT_WORDS + SLOT_META];
+    const seq = slots.doubles[index * SLOT_DOUBLES + SLOT_SEQ];
     if ((meta & FLAG_CONFLICT) !== 0) return { event, seq, fate: 'conflict' };
     return { event, seq, fate: (meta & FLAG_DUPLICATE) !== 0 ? 'repeated' : 'new' };
   }

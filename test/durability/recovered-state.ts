@@ -28,7 +28,7 @@ import { ShardWriter, UNDO_BYTES } from '../../src/store/shard-writer.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
 import type { HashKey, SharedMemory } from '../../src/threads/shared-memory.ts';
 import type { LogThreadMessage } from '../../src/write-path/log-messages.ts';
-import { type ProductModel, readProduct } from '../helpers/product-model.ts';
+import { type ProductModel, readProduct } from '../helpers/models/product-model.ts';
 import type { Committed } from './expected-log.ts';
 
 export const LOG_FOLDER = '/data/log';
@@ -105,7 +105,7 @@ export class RecoveredState implements RecoverySink {
     this.#restored = new RestoredBefore(this.memory.restored);
     this.outcomeWindow = new OutcomeWindow(this.memory.outcomes);
     this.store = new SharedProductStore(shards, hashKey);
-    const undo = new Int32Array(this.memory.appliers[0] as SharedArrayBuffer);
+    const undo = new Int32Array(this.memory.appliers[0]);
     this.#writer = new ShardWriter(shards, this.ring.slots, undo);
   }
 
@@ -171,13 +171,13 @@ export class RecoveredState implements RecoverySink {
     const own = commitCursor(0);
     const head = Atomics.load(cursors, COMMIT_HEAD);
     for (let left = most; left > 0 && cursors[own] !== head; left--) {
-      const cursor = cursors[own] as number;
+      const cursor = cursors[own];
       const index = cursor & mask;
-      const seq = slots.doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number;
-      if (this.#restored.has(shardOfRoute(routes[index] as number, this.#shards.length), seq)) {
+      const seq = slots.doubles[index * SLOT_DOUBLES + SLOT_SEQ];
+      if (this.#restored.has(shardOfRoute(routes[index], this.#shards.length), seq)) {
         this.outcomeWindow.store(seq, OUTCOME_UNKNOWN);
       } else {
-        const result = this.#writer.apply(cursor, index, commitTimes[index] as number);
+        const result = this.#writer.apply(cursor, index, commitTimes[index]);
         assert.ok(result !== 'no-room');
         this.outcomeWindow.store(seq, OUTCOME_OF[result]);
       }

@@ -1,6 +1,6 @@
 /** The simulated disk keeps what was flushed, and takes everything else back in every way it can. */
 import t from 'tap';
-import { Random } from '../helpers/random.ts';
+import { Random } from '../helpers/models/random.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 
 const SEEDS = 300;

@@ -9,7 +9,7 @@
  *                                  still to be read: ext4 marks such pages clean
  */
 import type { FileHandle, FileSystem } from '../../src/log/file-system.ts';
-import type { Random } from '../helpers/random.ts';
+import type { Random } from '../helpers/models/random.ts';
 import { FileNode } from './file-node.ts';
 
 /** A change of names that no syncFolder has made durable; a rename is one step. */

@@ -13,7 +13,7 @@ import { StopRequested } from '../../src/recovery/replay.ts';
 import { INTAKE_STOP } from '../../src/ring/intake-ring.ts';
 import { LogProgress } from '../../src/ring/progress.ts';
 import { takeOver } from '../../src/write-path/log-thread.ts';
-import type { PlainEvent } from '../helpers/plain-event.ts';
+import type { PlainEvent } from '../helpers/models/plain-event.ts';
 import type { ExpectedLog, Handed } from './expected-log.ts';
 import { Ended, FaultyFiles, type FaultyProcess } from './faulty-files.ts';
 import { MortalProgress, MortalPublisher, MortalReceipts } from './mortal-log.ts';

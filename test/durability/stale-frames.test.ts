@@ -8,7 +8,7 @@ import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
 import { readLog } from '../../src/log/segment-reader.ts';
 import { SegmentWriter } from '../../src/log/segment-writer.ts';
 import { SlotViews } from '../../src/ring/slot.ts';
-import { putEvent } from '../helpers/plain-event.ts';
+import { putEvent } from '../helpers/models/plain-event.ts';
 import { LOG_FOLDER } from './recovered-state.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 

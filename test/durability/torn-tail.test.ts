@@ -8,7 +8,7 @@ import { writeWindowsPart } from '../../src/checkpoint/windows-writer.ts';
 import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
 import { SegmentWriter } from '../../src/log/segment-writer.ts';
 import { Shard, shardSize } from '../../src/store/shard.ts';
-import { Random } from '../helpers/random.ts';
+import { Random } from '../helpers/models/random.ts';
 import { ExpectedLog } from './expected-log.ts';
 import { FaultyProcess } from './faulty-files.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER, RecoveredState } from './recovered-state.ts';

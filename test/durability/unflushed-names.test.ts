@@ -17,7 +17,7 @@ import { KeptSegments } from '../../src/log/kept-segments.ts';
 import { readNewest } from '../../src/log/newest-file.ts';
 import { listSegments } from '../../src/log/segment-headers.ts';
 import { Shard, shardSize } from '../../src/store/shard.ts';
-import { Random } from '../helpers/random.ts';
+import { Random } from '../helpers/models/random.ts';
 import { ExpectedLog } from './expected-log.ts';
 import { Ended, FaultyFiles, FaultyProcess } from './faulty-files.ts';
 import { CHECKPOINT_FOLDER, LOG_FOLDER, RecoveredState } from './recovered-state.ts';

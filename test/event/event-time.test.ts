@@ -5,7 +5,7 @@ import { EVENT_TIME_MS_MIN, eventTimeMs, isEventTime } from '../../src/event/eve
 import { EVENT_TIME_RULE, eventTimeFault, futureFault } from '../../src/event/event-time-faults.ts';
 import { queryTimeMs } from '../../src/http/schemas/write-query.ts';
 import { timeText } from '../../src/time/microseconds.ts';
-import { testSeed } from '../helpers/random.ts';
+import { testSeed } from '../helpers/models/random.ts';
 
 /** A leap second is the last microsecond of its day: behind all before it, before all behind it. */
 const LEAP_SECOND = Date.UTC(2017, 0, 1) - 1 + 0.999;

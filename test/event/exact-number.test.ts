@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { inexactDetail, isExact } from '../../src/event/exact-number.ts';
-import { scaled } from '../helpers/race-scale.ts';
-import { testSeed } from '../helpers/random.ts';
+import { testSeed } from '../helpers/models/random.ts';
+import { scaled } from '../helpers/threads/race-scale.ts';
 
 /** Half way between two decimals of 17 digits: 100000000000.015625. */
 const HALF_WAY = 1e11 + 2 ** -6;
@@ -15,7 +15,7 @@ interface Power {
 }
 
 function bitsOf(value: number): Power {
-  const bits = new BigUint64Array(Float64Array.of(value).buffer)[0] as bigint;
+  const bits = new BigUint64Array(Float64Array.of(value).buffer)[0];
   const biased = Number((bits >> 52n) & 0x7ffn);
   const fraction = bits & 0xfffffffffffffn;
   return biased === 0

@@ -14,7 +14,7 @@ import {
   SLOT_WORDS,
   SlotViews,
 } from '../../src/ring/slot.ts';
-import { type PlainEvent, putEvent } from '../helpers/plain-event.ts';
+import { type PlainEvent, putEvent } from '../helpers/models/plain-event.ts';
 
 const EVENT: PlainEvent = {
   seq: 0,
@@ -40,8 +40,7 @@ function fingerprintOf(
 
 function addFlag(flag: number) {
   return ({ words }: SlotViews) => {
-    words[INDEX * SLOT_WORDS + SLOT_META] =
-      (words[INDEX * SLOT_WORDS + SLOT_META] as number) | flag;
+    words[INDEX * SLOT_WORDS + SLOT_META] = words[INDEX * SLOT_WORDS + SLOT_META] | flag;
   };
 }
 
@@ -108,8 +107,8 @@ t.test('what a client says makes a difference, all else does not', (t) => {
 t.test('the line of a batch is a part of the key, and wraps', (t) => {
   const first = fingerprintOf(EVENT);
   const third = fingerprintOf(EVENT, { line: 2 });
-  t.same(third, [((first[0] as number) + 2) % 2 ** 32, ...first.slice(1)]);
+  t.same(third, [(first[0] + 2) % 2 ** 32, ...first.slice(1)]);
   const last = fingerprintOf(EVENT, { line: 2 ** 32 - 1 });
-  t.same(last, [((first[0] as number) + 2 ** 32 - 1) % 2 ** 32, ...first.slice(1)]);
+  t.same(last, [(first[0] + 2 ** 32 - 1) % 2 ** 32, ...first.slice(1)]);
   t.end();
 });

@@ -28,7 +28,7 @@ function encode(event: Partial<ProductEvent>) {
   slots.bytes.fill(0xa5);
   const whole = { productId: 'Stück', price: 1.5, stock: 2, occurredAtMs: 3, ...event };
   encodeEvent(whole, slots, INDEX, whole.occurredAtMs ?? NOW_MS);
-  const meta = slots.words[INDEX * SLOT_WORDS + SLOT_META] as number;
+  const meta = slots.words[INDEX * SLOT_WORDS + SLOT_META];
   t.ok(isMetaValid(meta));
   for (const index of [0, 2]) {
     const at = index * SLOT_BYTES;

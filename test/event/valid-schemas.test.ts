@@ -10,7 +10,7 @@ ajv.compile = (schema: object, ...rest: []) => {
   compiled.push(schema);
   return compile.call(ajv, schema, ...rest) as never;
 };
-const { fakeApp } = await import('../helpers/http-fakes.ts');
+const { fakeApp } = await import('../helpers/fakes/http-fakes.ts');
 
 t.test('the schemas that are run', async (t) => {
   const { app } = fakeApp();

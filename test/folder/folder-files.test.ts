@@ -6,7 +6,7 @@ import { windowsName } from '../../src/checkpoint/format.ts';
 import { partFileName } from '../../src/checkpoint/part-format.ts';
 import { FolderFiles } from '../../src/folder/folder-files.ts';
 import { type SegmentEnd, segmentName } from '../../src/log/format.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
 
 const NONCE = Buffer.alloc(16, 1);
 const BYTES = 1000;
@@ -94,13 +94,13 @@ t.test(
   async (t) => {
     const { partOf, folderOf, save, look } = await build(t, [5]);
     const others = [join(folderOf(5), '..', String(3).padStart(16, '0')), partOf(4, 0, 1)];
-    mkdirSync(others[0] as string);
-    writeFileSync(join(others[0] as string, 'manifest.json'), '');
-    writeFileSync(others[1] as string, '');
+    mkdirSync(others[0]);
+    writeFileSync(join(others[0], 'manifest.json'), '');
+    writeFileSync(others[1], '');
     t.equal(await look(), undefined);
-    rmSync(others[1] as string);
+    rmSync(others[1]);
     t.match(await look(), /^part-0b1c2d3e-0001/, 'not yet');
-    writeFileSync(others[1] as string, '');
+    writeFileSync(others[1], '');
     save(22);
     t.equal(await look(), undefined);
     for (const path of others) rmSync(path, { recursive: true });

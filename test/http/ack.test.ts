@@ -1,6 +1,6 @@
 /** `?ack=`: the level at which a write is answered, and what it says then. */
 import t, { type Test } from 'tap';
-import { fakeApp } from '../helpers/http-fakes.ts';
+import { fakeApp } from '../helpers/fakes/http-fakes.ts';
 
 const EVENT = { product_id: 'abc123', price: 49.99, stock: 100 };
 

@@ -2,11 +2,17 @@
 import { Buffer } from 'node:buffer';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import t, { type Test } from 'tap';
-import { type BatchAnswered, line, lines, openBatch, sendBatch } from '../helpers/batch-client.ts';
-import { FRAMES, framed, pieces, skippableFrame } from '../helpers/frames.ts';
-import { Random } from '../helpers/random.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import {
+  type BatchAnswered,
+  line,
+  lines,
+  openBatch,
+  sendBatch,
+} from '../helpers/clients/batch-client.ts';
+import { FRAMES, framed, pieces, skippableFrame } from '../helpers/clients/frames.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random } from '../helpers/models/random.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 const random = new Random();
 const CONTINUE = '?on_error=continue';

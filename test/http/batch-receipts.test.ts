@@ -11,9 +11,9 @@ import {
   lines,
   openBatch,
   sendBatch,
-} from '../helpers/batch-client.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+} from '../helpers/clients/batch-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 /** The window that it makes has 16,384 keys; a batch of these is longer. */
 const ENV = { DEDUPE_WINDOW: '1000', MAX_MEMORY_USAGE: '16MB', SHARDS: '2', WORKERS: '1' };

@@ -1,8 +1,8 @@
 /** Batches that come again: Idempotency-Key and event_id. */
 import t, { type Test } from 'tap';
-import { type BatchAnswered, line, lines, sendBatch } from '../helpers/batch-client.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { type BatchAnswered, line, lines, sendBatch } from '../helpers/clients/batch-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 async function setup(t: Test, env: Readonly<Record<string, string>> = {}) {
   const dataDir = tempDir(t);

@@ -1,11 +1,11 @@
 /** What can happen to a batch on its way: a full store, a stuck disk, a stop, a client that leaves. */
 import t, { type Test } from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
-import { line, lines, openBatch, sendBatch } from '../helpers/batch-client.ts';
 import { polled } from '../helpers/bounded.ts';
-import { GATED_LOG, installGates } from '../helpers/log-gates.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { line, lines, openBatch, sendBatch } from '../helpers/clients/batch-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import { GATED_LOG, installGates } from '../helpers/threads/log-gates.ts';
 
 const WAIT_MS_MAX = 20_000;
 const CONTINUE = '?on_error=continue';

@@ -2,10 +2,10 @@
 import { Buffer } from 'node:buffer';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import t, { type Test } from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
-import { line, lines, openBatch, sendBatch } from '../helpers/batch-client.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { line, lines, openBatch, sendBatch } from '../helpers/clients/batch-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 async function setup(t: Test, env: Readonly<Record<string, string>> = {}) {
   const { service, port } = await startReadyService(t, { DATA_DIR: tempDir(t), ...env });

@@ -1,7 +1,7 @@
 /** `GET /api/v1/products`: pages, products by id, what is refused. The real store behind the app. */
 import t, { type Test } from 'tap';
-import { fakeApp } from '../helpers/http-fakes.ts';
-import { names, OwnedStore } from '../helpers/owned-store.ts';
+import { fakeApp } from '../helpers/fakes/http-fakes.ts';
+import { names, OwnedStore } from '../helpers/models/owned-store.ts';
 
 interface Brief {
   readonly id: string;

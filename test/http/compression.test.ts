@@ -15,9 +15,9 @@ import t, { type Test } from 'tap';
 import { COMPRESSORS_MAX, compressors } from '../../src/http/answers/compressors.ts';
 import { ConnectionDrain } from '../../src/http/connection/drain.ts';
 import { bounded, polled } from '../helpers/bounded.ts';
-import { fakeApp } from '../helpers/http-fakes.ts';
-import { names, OwnedStore } from '../helpers/owned-store.ts';
-import { RawClient } from '../helpers/raw-client.ts';
+import { RawClient } from '../helpers/clients/raw-client.ts';
+import { fakeApp } from '../helpers/fakes/http-fakes.ts';
+import { names, OwnedStore } from '../helpers/models/owned-store.ts';
 
 const WAIT_MS_MAX = 100_000;
 const STUCK_TURNS = 200;

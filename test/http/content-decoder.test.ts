@@ -5,8 +5,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { BodyRefused } from '../../src/errors/body-refused.ts';
 import { ContentDecoder } from '../../src/http/requests/content-decoder.ts';
-import { FRAMES, framed, pieces, skippableFrame } from '../helpers/frames.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { FRAMES, framed, pieces, skippableFrame } from '../helpers/clients/frames.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 interface Decoded {
   readonly bytes: Buffer;
@@ -104,7 +104,7 @@ for (const coding of Object.keys(FRAMES)) {
 
   t.test(`${coding}: what is no frame behind one is a fault, in any chunks`, async (t) => {
     const random = new Random(seed);
-    const frame = FRAMES[coding] as (typeof FRAMES)[string];
+    const frame = FRAMES[coding];
     const lines = Buffer.from('one\ntwo\n');
     let looked = 0;
     for (const junk of ['\0', '\0'.repeat(512), 'x', '\n', 'garbage', '\x1f\x8b', '(']) {
@@ -160,7 +160,7 @@ t.test('what cannot be decoded is described', async (t) => {
     ['br', 'stream 2'],
     ['zstd', 'a frame'],
   ] as const) {
-    const frame = FRAMES[coding] as (typeof FRAMES)[string];
+    const frame = FRAMES[coding];
     const two = Buffer.concat([frame(lines, random), frame(lines, random)]);
     const cut = await decode(coding, [two.subarray(0, -1)]);
     t.equal(cut.fault, `The body ends in the middle of ${unit} of its ${coding}.`);

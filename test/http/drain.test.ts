@@ -4,8 +4,8 @@ import { Agent, request } from 'node:http';
 import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
 import { ConnectionDrain } from '../../src/http/connection/drain.ts';
-import { fakeApp } from '../helpers/http-fakes.ts';
-import { GET_HEALTH, postEvent, RawClient } from '../helpers/raw-client.ts';
+import { GET_HEALTH, postEvent, RawClient } from '../helpers/clients/raw-client.ts';
+import { fakeApp } from '../helpers/fakes/http-fakes.ts';
 
 const PATIENT_MS = 60_000;
 

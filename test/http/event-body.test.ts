@@ -1,7 +1,7 @@
 /** Which bodies `POST /api/v1/events` takes, and what it says of the others. */
 import t, { type Test } from 'tap';
 import { FAULTS_LISTED_MAX } from '../../src/event/event-faults.ts';
-import { fakeApp, TEST_LIMITS } from '../helpers/http-fakes.ts';
+import { fakeApp, TEST_LIMITS } from '../helpers/fakes/http-fakes.ts';
 
 const VALID = { product_id: 'p', price: 1.5, stock: 2 };
 

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import type { Offer } from '../../src/intake/event-intake.ts';
-import { fakeApp } from '../helpers/http-fakes.ts';
-import { postEvent, RawClient } from '../helpers/raw-client.ts';
+import { postEvent, RawClient } from '../helpers/clients/raw-client.ts';
+import { fakeApp } from '../helpers/fakes/http-fakes.ts';
 
 const EVENT = { product_id: 'abc123', price: 49.99, stock: 100 };
 

@@ -6,9 +6,9 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import t, { type Test } from 'tap';
 import { ConnectionDrain } from '../../src/http/connection/drain.ts';
-import { fakeApp } from '../helpers/http-fakes.ts';
-import { names, OwnedStore } from '../helpers/owned-store.ts';
-import { RawClient } from '../helpers/raw-client.ts';
+import { RawClient } from '../helpers/clients/raw-client.ts';
+import { fakeApp } from '../helpers/fakes/http-fakes.ts';
+import { names, OwnedStore } from '../helpers/models/owned-store.ts';
 
 const PATIENT_MS = 60_000;
 const HEADERS = 'HTTP/1.1\r\nhost: a\r\naccept: application/x-ndjson\r\n';

@@ -5,10 +5,10 @@ import { text } from 'node:stream/consumers';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { isProductId } from '../../src/event/product-id.ts';
-import { fakeApp } from '../helpers/http-fakes.ts';
-import { ODD_IDS } from '../helpers/odd-ids.ts';
-import { scaled } from '../helpers/race-scale.ts';
-import { testSeed } from '../helpers/random.ts';
+import { fakeApp } from '../helpers/fakes/http-fakes.ts';
+import { ODD_IDS } from '../helpers/models/odd-ids.ts';
+import { testSeed } from '../helpers/models/random.ts';
+import { scaled } from '../helpers/threads/race-scale.ts';
 
 const numRuns = scaled(500, 50_000);
 const seed = testSeed();

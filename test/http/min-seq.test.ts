@@ -1,8 +1,8 @@
 /** Read your writes: `?min_seq=` on every read of products, and how the wait ends. */
 import t, { type Test } from 'tap';
-import { fakeApp } from '../helpers/http-fakes.ts';
-import { OwnedStore } from '../helpers/owned-store.ts';
-import { RawClient } from '../helpers/raw-client.ts';
+import { RawClient } from '../helpers/clients/raw-client.ts';
+import { fakeApp } from '../helpers/fakes/http-fakes.ts';
+import { OwnedStore } from '../helpers/models/owned-store.ts';
 
 const READS = ['/api/v1/products/p', '/api/v1/products', '/api/v1/products?id=p'];
 

@@ -11,8 +11,8 @@ import { ajvOptions } from '../../src/event/ajv.ts';
 import { SourceScan } from '../../src/event/source-faults.ts';
 import { ANY_PROBLEMS } from '../../src/http/schemas/problem.ts';
 import { CORPUS } from '../bulk/json-corpus.ts';
-import { apiDocument, clientTypes } from '../helpers/api-document.ts';
-import { fakeApp } from '../helpers/http-fakes.ts';
+import { apiDocument, clientTypes } from '../helpers/api/api-document.ts';
+import { fakeApp } from '../helpers/fakes/http-fakes.ts';
 
 interface Operation {
   readonly operationId?: string;

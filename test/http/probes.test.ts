@@ -1,7 +1,7 @@
 /** Health, liveness and readiness in every phase, and what the phases do to the API. */
 import t from 'tap';
 import type { Phase } from '../../src/lifecycle.ts';
-import { FakeLifecycle, fakeApp } from '../helpers/http-fakes.ts';
+import { FakeLifecycle, fakeApp } from '../helpers/fakes/http-fakes.ts';
 
 const PHASES: readonly Phase[] = ['starting', 'ready', 'draining', 'stopping', 'stopped'];
 const EVENT = { product_id: 'p', price: 1, stock: 1 };

@@ -1,6 +1,6 @@
 /** `PATCH` and `DELETE /api/v1/products/{id}`: what they take, and what they make of it. */
 import t, { type Test } from 'tap';
-import { fakeApp } from '../helpers/http-fakes.ts';
+import { fakeApp } from '../helpers/fakes/http-fakes.ts';
 
 function setup(t: Test) {
   const fakes = fakeApp();

@@ -1,8 +1,8 @@
 /** `GET /api/v1/products/{id}`: bodies, ids, ETags and busy entries. */
 import t from 'tap';
-import { fakeApp } from '../helpers/http-fakes.ts';
-import { OwnedStore } from '../helpers/owned-store.ts';
-import { RawClient } from '../helpers/raw-client.ts';
+import { RawClient } from '../helpers/clients/raw-client.ts';
+import { fakeApp } from '../helpers/fakes/http-fakes.ts';
+import { OwnedStore } from '../helpers/models/owned-store.ts';
 
 t.test('answers exactly id, price and stock, in this order', async (t) => {
   const { app, products } = fakeApp();

@@ -2,8 +2,8 @@
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
 import type { HttpLimits } from '../../src/http/connection/server.ts';
-import { fakeApp, TEST_LIMITS } from '../helpers/http-fakes.ts';
-import { GET_HEALTH, postEvent, RawClient } from '../helpers/raw-client.ts';
+import { GET_HEALTH, postEvent, RawClient } from '../helpers/clients/raw-client.ts';
+import { fakeApp, TEST_LIMITS } from '../helpers/fakes/http-fakes.ts';
 
 async function listening(
   t: Test,
@@ -378,7 +378,7 @@ t.test('each answer that passes no route is logged once, at debug, by its instan
     client.send(text);
     const answer = await client.end();
     checkProblem(t, answer, status, reason);
-    const { instance } = JSON.parse(answer.split('\r\n\r\n')[1] as string);
+    const { instance } = JSON.parse(answer.split('\r\n\r\n')[1]);
     const lines = logged.splice(0).map((line) => JSON.parse(line));
     t.match(lines, [{ level: 20, status, reason, msg: 'answered before any route' }]);
     t.equal(lines.length, 1);

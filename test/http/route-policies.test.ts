@@ -2,7 +2,7 @@
 import Fastify, { type RouteOptions } from 'fastify';
 import t from 'tap';
 import { enforcePolicies, type RoutePolicy } from '../../src/http/guards/route-policy.ts';
-import { FakeLifecycle, fakeApp } from '../helpers/http-fakes.ts';
+import { FakeLifecycle, fakeApp } from '../helpers/fakes/http-fakes.ts';
 
 /** serves · body · conditions · Idempotency-Key */
 const DECLARED: Readonly<Record<string, string>> = {

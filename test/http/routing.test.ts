@@ -1,7 +1,7 @@
 /** Unknown paths, wrong methods, bad URLs and failures inside: what a client is told. */
 import { METHODS } from 'node:http';
 import t from 'tap';
-import { fakeApp } from '../helpers/http-fakes.ts';
+import { fakeApp } from '../helpers/fakes/http-fakes.ts';
 
 const BODIES = [
   {},

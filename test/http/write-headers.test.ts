@@ -4,7 +4,7 @@ import { fingerprintKey } from '../../src/event/fingerprint.ts';
 import { EXPECTED_NEVER } from '../../src/http/requests/conditions.ts';
 import type { EventOutcome } from '../../src/outcome/outcome-window.ts';
 import { EXPECTED_ANY, EXPECTED_UNLISTED } from '../../src/ring/slot.ts';
-import { fakeApp, NO_BATCHES } from '../helpers/http-fakes.ts';
+import { fakeApp, NO_BATCHES } from '../helpers/fakes/http-fakes.ts';
 
 const EVENT = { product_id: 'p', price: 1, stock: 2 };
 

@@ -31,7 +31,7 @@ import { Admission } from '../../src/store/admission.ts';
 import { Shard, shardSize } from '../../src/store/shard.ts';
 import { ShardWriter, UNDO_BYTES } from '../../src/store/shard-writer.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
-import { putEvent } from '../helpers/plain-event.ts';
+import { putEvent } from '../helpers/models/plain-event.ts';
 
 const KEY = { k0: 1, k1: 2 };
 
@@ -123,7 +123,7 @@ class IntakeBench {
     const { cursors, mask, slots } = this.ring;
     const tail = Atomics.load(cursors, INTAKE_TAIL);
     const meta = (tail & mask) * SLOT_WORDS + SLOT_META;
-    slots.words[meta] = (slots.words[meta] as number) | flag;
+    slots.words[meta] = slots.words[meta] | flag;
     slots.doubles[(tail & mask) * SLOT_DOUBLES + SLOT_SEQ] = seq;
     publishTail(this.ring, (tail + 1) | 0);
   }

@@ -16,7 +16,7 @@ import { Admission } from '../../src/store/admission.ts';
 import { Shard } from '../../src/store/shard.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
 import { planStore } from '../../src/store/sizing.ts';
-import { Random } from '../helpers/random.ts';
+import { Random } from '../helpers/models/random.ts';
 
 const SLOTS = 4096;
 const STEPS = 6000;

@@ -10,12 +10,12 @@ import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:
 import { join } from 'node:path';
 import t from 'tap';
 import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
-import { numbered, someEvents } from '../helpers/log-events.ts';
-import { newestSegment } from '../helpers/log-frames.ts';
-import { LogLife, recovered, type Unnumbered } from '../helpers/log-life.ts';
-import { scaled } from '../helpers/race-scale.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { numbered, someEvents } from '../helpers/disks/log-events.ts';
+import { newestSegment } from '../helpers/disks/log-frames.ts';
+import { LogLife, recovered, type Unnumbered } from '../helpers/disks/log-life.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { scaled } from '../helpers/threads/race-scale.ts';
 
 const FLIPS = scaled(1000, 20_000);
 const seed = testSeed();
@@ -57,7 +57,7 @@ for (const isClosed of [false, true]) {
         at -= length;
         return false;
       }) as string;
-      const byte = (contents.get(hit) as Buffer)[at] as number;
+      const byte = (contents.get(hit) as Buffer)[at];
       putByte(hit, at, byte ^ (1 << random.below(8)));
       const where = `byte ${at} of ${hit}`;
       try {

@@ -3,7 +3,7 @@ import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { DataDir, FolderHeldError } from '../../src/log/data-dir.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
 
 t.test('removed behind the look that found it there', (t) => {
   const root = join(tempDir(t), 'data');

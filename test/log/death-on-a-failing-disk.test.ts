@@ -1,11 +1,11 @@
 /** The log thread dies while its disk fails: when the disk is back, all goes on, nothing is lost. */
 import t, { type Test } from 'tap';
 import { polled } from '../helpers/bounded.ts';
-import { Pipeline } from '../helpers/pipeline.ts';
-import { readProduct } from '../helpers/product-model.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { readProduct } from '../helpers/models/product-model.ts';
+import { Pipeline } from '../helpers/threads/pipeline.ts';
 
-const FAULTY_LOG = new URL('../helpers/faulty-log.ts', import.meta.url);
+const FAULTY_LOG = new URL('./faulty-log.ts', import.meta.url);
 const WAIT_MS_MAX = 20_000;
 
 async function outage(t: Test) {

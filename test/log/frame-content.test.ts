@@ -19,8 +19,8 @@ import {
   SLOT_WORDS,
   SlotViews,
 } from '../../src/ring/slot.ts';
-import { type PlainEvent, putEvent } from '../helpers/plain-event.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { type PlainEvent, putEvent } from '../helpers/models/plain-event.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const KEY = { k0: 1, k1: 2 };
 const LIVE = 16;
@@ -49,7 +49,7 @@ class FrameBench {
   }
 
   push(ring: IntakeRing, event: Partial<PlainEvent>): void {
-    const head = ring.cursors[INTAKE_HEAD] as number;
+    const head = ring.cursors[INTAKE_HEAD];
     const whole = { seq: 0, productId: 'p', price: 1, stock: 2, occurredAtMs: 3, ...event };
     putEvent(ring.slots, head & ring.mask, whole, KEY);
     publishHead(ring, (head + 1) | 0, this.live);
@@ -57,7 +57,7 @@ class FrameBench {
 
   /** `count` slots of the bulk ring become pending, as they are. */
   fillBulk(count: number): void {
-    publishHead(this.bulk, ((this.bulk.cursors[INTAKE_HEAD] as number) + count) | 0, this.live);
+    publishHead(this.bulk, (this.bulk.cursors[INTAKE_HEAD] + count) | 0, this.live);
   }
 
   /** One frame, as the sequencer does it; returns how many events its frame has. */
@@ -74,8 +74,8 @@ class FrameBench {
   /** Of the slot at a cursor: its seq, and what it is marked as. */
   fate(ring: IntakeRing, cursor: number): string {
     const index = cursor & ring.mask;
-    const meta = ring.slots.words[index * SLOT_WORDS + SLOT_META] as number;
-    const seq = ring.slots.doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number;
+    const meta = ring.slots.words[index * SLOT_WORDS + SLOT_META];
+    const seq = ring.slots.doubles[index * SLOT_DOUBLES + SLOT_SEQ];
     if ((meta & FLAG_CONFLICT) !== 0) return `conflict ${seq}`;
     return (meta & FLAG_DUPLICATE) !== 0 ? `repeats ${seq}` : `${seq}`;
   }
@@ -193,8 +193,7 @@ t.test(`order is kept within each ring, whatever room there is (seed ${seed})`, 
   for (let round = 0; round < 2000; round++) {
     for (const name of ['live', 'bulk'] as const) {
       const ring = bench[name];
-      const inFlight =
-        ((ring.cursors[INTAKE_HEAD] as number) - (ring.cursors[INTAKE_TAIL] as number)) | 0;
+      const inFlight = (ring.cursors[INTAKE_HEAD] - ring.cursors[INTAKE_TAIL]) | 0;
       for (let n = random.below(ring.capacity - inFlight + 1); n > 0; n--) {
         // Some come twice in a row: the second one is dropped.
         const event = { productId: `${name} ${pushed[name]++}` };

@@ -6,8 +6,8 @@ import { type FileHandle, NodeFileSystem } from '../../src/log/file-system.ts';
 import { checkFrame, FRAME_HEADER_BYTES, frameBytes, sealFrame } from '../../src/log/format.ts';
 import { FrameWindow } from '../../src/log/frame-window.ts';
 import { SLOT_BYTES } from '../../src/ring/slot.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const seed = testSeed();
 const HEADER_BYTES = 128;

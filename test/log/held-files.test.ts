@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { FolderGuard, HELD_CHECKPOINT, HELD_LOG, HELD_ROOT } from '../../src/log/folder-guard.ts';
 import { HeldFiles } from '../../src/log/held-files.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
 
 function build(t: Test, isHeld: boolean) {
   const root = join(tempDir(t), 'data');

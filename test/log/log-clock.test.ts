@@ -13,10 +13,10 @@ import { INTAKE_HEAD, INTAKE_STOP, IntakeRing, publishHead } from '../../src/rin
 import { LogProgress, PROGRESS_BYTES } from '../../src/ring/progress.ts';
 import { SLOT_DOUBLES, SLOT_OCCURRED_AT, type SlotViews } from '../../src/ring/slot.ts';
 import { takeOver } from '../../src/write-path/log-thread.ts';
-import { BuiltData } from '../helpers/built-data.ts';
-import { putEvent } from '../helpers/plain-event.ts';
-import { Random } from '../helpers/random.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { BuiltData } from '../helpers/disks/built-data.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { putEvent } from '../helpers/models/plain-event.ts';
+import { Random } from '../helpers/models/random.ts';
 
 const KEY = { k0: 1, k1: 2 };
 const HOUR_MS = 3_600_000;
@@ -63,7 +63,7 @@ class ClockedLog {
   /** Commits one event in each ring; when they occurred, as appliers see it. */
   commit(isArrival: boolean): number[] {
     for (const ring of [this.live, this.bulk]) {
-      const head = ring.cursors[INTAKE_HEAD] as number;
+      const head = ring.cursors[INTAKE_HEAD];
       const event = { seq: 0, productId: 'p', price: 1, stock: 2, occurredAtMs: 5, isArrival };
       putEvent(ring.slots, head & ring.mask, event, KEY);
       publishHead(ring, (head + 1) | 0, this.live);
@@ -73,8 +73,8 @@ class ClockedLog {
     const { slots, mask, commitTimes } = this.#ring;
     return [0, 1].flatMap((i) => {
       const index = (from + i) & mask;
-      const at = slots.doubles[index * SLOT_DOUBLES + SLOT_OCCURRED_AT] as number;
-      return isArrival ? [at, commitTimes[index] as number] : [at];
+      const at = slots.doubles[index * SLOT_DOUBLES + SLOT_OCCURRED_AT];
+      return isArrival ? [at, commitTimes[index]] : [at];
     });
   }
 
@@ -115,7 +115,7 @@ function recoverAt(folder: string, times: number[], checkpoints = folder): LogTa
       outcomes: () => undefined,
       frame: ({ doubles }: SlotViews, first, { count }) => {
         for (let i = first; i < first + count; i++) {
-          times.push(doubles[i * SLOT_DOUBLES + SLOT_OCCURRED_AT] as number);
+          times.push(doubles[i * SLOT_DOUBLES + SLOT_OCCURRED_AT]);
         }
       },
       finish: () => undefined,

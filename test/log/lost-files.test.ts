@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { segmentName } from '../../src/log/format.ts';
 import { polled } from '../helpers/bounded.ts';
-import { GATED_LOG, installGates } from '../helpers/log-gates.ts';
-import { recovered } from '../helpers/log-life.ts';
-import { Pipeline } from '../helpers/pipeline.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { recovered } from '../helpers/disks/log-life.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { GATED_LOG, installGates } from '../helpers/threads/log-gates.ts';
+import { Pipeline } from '../helpers/threads/pipeline.ts';
 
 const WAIT_MS_MAX = 30_000;
 

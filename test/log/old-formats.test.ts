@@ -16,11 +16,11 @@ import { OUTCOME_UNKNOWN } from '../../src/outcome/outcome-window.ts';
 import { RestoreBoard } from '../../src/store/restore-board.ts';
 import { Shard, shardSize } from '../../src/store/shard.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
-import { BUILT_SET } from '../helpers/built-data.ts';
-import { recovered } from '../helpers/log-life.ts';
-import { Pipeline } from '../helpers/pipeline.ts';
-import { type ModelProduct, readProduct } from '../helpers/product-model.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { BUILT_SET } from '../helpers/disks/built-data.ts';
+import { recovered } from '../helpers/disks/log-life.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { type ModelProduct, readProduct } from '../helpers/models/product-model.ts';
+import { Pipeline } from '../helpers/threads/pipeline.ts';
 
 const FIXTURES = join(import.meta.dirname, 'fixtures');
 

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import t from 'tap';
 import { FRAME_HEADER_BYTES, parseSegmentName, segmentName } from '../../src/log/format.ts';
 import { SLOT_BYTES } from '../../src/ring/slot.ts';
-import { numbered, someEvents } from '../helpers/log-events.ts';
-import { LogLife, recovered, type Unnumbered } from '../helpers/log-life.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { numbered, someEvents } from '../helpers/disks/log-events.ts';
+import { LogLife, recovered, type Unnumbered } from '../helpers/disks/log-life.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const seed = testSeed();
 

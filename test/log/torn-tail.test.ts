@@ -2,11 +2,11 @@
 import { cpSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { numbered, someEvents } from '../helpers/log-events.ts';
-import { newestSegment } from '../helpers/log-frames.ts';
-import { LogLife, recovered } from '../helpers/log-life.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { numbered, someEvents } from '../helpers/disks/log-events.ts';
+import { newestSegment } from '../helpers/disks/log-frames.ts';
+import { LogLife, recovered } from '../helpers/disks/log-life.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const seed = testSeed();
 

@@ -4,12 +4,12 @@
  */
 import t from 'tap';
 import { fingerprintKey } from '../../src/event/fingerprint.ts';
-import { BulkProducer } from '../helpers/bulk-producer.ts';
-import { recovered } from '../helpers/log-life.ts';
-import { Pipeline } from '../helpers/pipeline.ts';
-import type { PlainEvent } from '../helpers/plain-event.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { recovered } from '../helpers/disks/log-life.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import type { PlainEvent } from '../helpers/models/plain-event.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { Pipeline } from '../helpers/threads/pipeline.ts';
+import { BulkProducer } from './bulk-producer.ts';
 
 const KEYS = 4000;
 const DEATHS = 8;
@@ -30,7 +30,7 @@ for (const firstCursor of [0, 2 ** 31 - KEYS]) {
     const timesNew = new Array<number>(KEYS).fill(0);
     const told = (n: number, { seq, isReplayed }: { seq: number; isReplayed: boolean }) => {
       seqs[n]?.add(seq);
-      if (!isReplayed) timesNew[n] = (timesNew[n] as number) + 1;
+      if (!isReplayed) timesNew[n] = timesNew[n] + 1;
     };
     const sendLive = async (n: number) => {
       const key = fingerprintKey('event', `key ${n}`);
@@ -61,7 +61,7 @@ for (const firstCursor of [0, 2 ** 31 - KEYS]) {
     }
     await Promise.all(sent);
     t.same(pipeline.fatal, []);
-    const of = (n: number) => [...(seqs[n] as Set<number>)];
+    const of = (n: number) => [...seqs[n]];
     const wrong = timesNew.flatMap((times, n) => (times === 1 && of(n).length === 1 ? [] : [n]));
     t.same(wrong, [], 'each key is new once, and has one seq ever after');
 

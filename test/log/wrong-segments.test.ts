@@ -19,11 +19,11 @@ import {
 import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
 import { type LogIdentity, readIdentity } from '../../src/log/log-identity.ts';
 import { readLog } from '../../src/log/segment-reader.ts';
-import { someEvents } from '../helpers/log-events.ts';
-import { newestSegment } from '../helpers/log-frames.ts';
-import { LogLife, recovered } from '../helpers/log-life.ts';
-import { Random } from '../helpers/random.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { someEvents } from '../helpers/disks/log-events.ts';
+import { newestSegment } from '../helpers/disks/log-frames.ts';
+import { LogLife, recovered } from '../helpers/disks/log-life.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random } from '../helpers/models/random.ts';
 
 /** A closed log of five segments, two frames of two events each; gives its segments' paths. */
 function makeLog(t: Test): { root: string; paths: string[] } {
@@ -62,8 +62,8 @@ t.test('each segment missing', (t) => {
   t.equal(count, 5);
   for (let missing = 0; missing < count; missing++) {
     const { root, paths } = makeLog(t);
-    rmSync(paths[missing] as string);
-    refused(t, root, paths[missing] as string, /the segment is missing/, `segment ${missing}`);
+    rmSync(paths[missing]);
+    refused(t, root, paths[missing], /the segment is missing/, `segment ${missing}`);
   }
   t.end();
 });
@@ -80,8 +80,8 @@ t.test('two segments swapped', (t) => {
 
 t.test('a segment copied under a later name', (t) => {
   const { root, paths } = makeLog(t);
-  copyFileSync(paths[1] as string, paths[2] as string);
-  refused(t, root, paths[2] as string, /says that it starts with seq/, 'copied');
+  copyFileSync(paths[1], paths[2]);
+  refused(t, root, paths[2], /says that it starts with seq/, 'copied');
   t.end();
 });
 
@@ -89,7 +89,7 @@ t.test('the same segment of another log, each in turn', (t) => {
   for (let n = 0; n < 5; n++) {
     const { root, paths } = makeLog(t);
     const other = makeLog(t);
-    copyFileSync(other.paths[n] as string, paths[n] as string);
+    copyFileSync(other.paths[n], paths[n]);
     const named = paths.slice(n, n + 2);
     refused(t, root, named, /one of them is foreign/, `segment ${n}`);
   }
@@ -99,8 +99,8 @@ t.test('the same segment of another log, each in turn', (t) => {
 t.test('the newest segment is foreign, and a start behind a checkpoint reads no other', (t) => {
   const { root, paths } = makeLog(t);
   const other = makeLog(t);
-  const newest = paths[4] as string;
-  copyFileSync(other.paths[4] as string, newest);
+  const newest = paths[4];
+  copyFileSync(other.paths[4], newest);
   const folder = join(root, 'log');
   const read = (log?: LogIdentity) =>
     readLog(new NodeFileSystem(), folder, 17, () => undefined, [{ replayFrom: 17, log }]);
@@ -119,7 +119,7 @@ t.test('the newest segment is foreign, and a start behind a checkpoint reads no 
 t.test('a segment cut short, and an empty one, in the middle', (t) => {
   for (const bytes of [0, 100, SEGMENT_HEADER_BYTES, 300]) {
     const { root, paths } = makeLog(t);
-    const path = paths[2] as string;
+    const path = paths[2];
     writeFileSync(path, readFileSync(path).subarray(0, bytes));
     refused(t, root, path, bytes < 128 ? /header/ : /ends inside/, `${bytes} bytes`);
   }
@@ -128,7 +128,7 @@ t.test('a segment cut short, and an empty one, in the middle', (t) => {
 
 t.test('a format version that this program does not know', (t) => {
   const { root, paths } = makeLog(t);
-  const path = paths[0] as string;
+  const path = paths[0];
   const bytes = readFileSync(path);
   bytes.writeUInt32LE(2, 8);
   writeFileSync(path, bytes);

@@ -4,10 +4,10 @@
  */
 import { join } from 'node:path';
 import t from 'tap';
-import { ApiClient, seqOf } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';
-import { type LogLine, ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient, seqOf } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { type LogLine, ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const LANES = 32;
 const PRODUCTS_PER_LANE = 4;

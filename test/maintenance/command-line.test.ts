@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { COMMANDS } from '../../src/maintenance/commands.ts';
-import { BuiltData } from '../helpers/built-data.ts';
-import { Random } from '../helpers/random.ts';
-import { type ProcessOptions, ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { BuiltData } from '../helpers/disks/built-data.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random } from '../helpers/models/random.ts';
+import { type ProcessOptions, ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -67,7 +67,7 @@ t.test('wrong usage is one line and exit code 2', async (t) => {
 t.test('damage ends verify with 1, repair with 3, backup with 1', async (t) => {
   const cwd = tempDir(t);
   const data = build(cwd, 'data');
-  truncateSync(data.segments[0] as string, 300);
+  truncateSync(data.segments[0], 300);
   const verify = await run(t, { cwd, args: ['verify'] });
   t.match(verify, { code: 1, stderr: '' });
   t.match(verify.stdout, /^result {7}DAMAGED: a start would be refused: /m);

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { commandsOf } from '../../.ci/readme-commands.ts';
-import { ApiClient } from '../helpers/api-client.ts';
-import { newestSegment } from '../helpers/log-frames.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { newestSegment } from '../helpers/disks/log-frames.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
 const COMMAND_MS_MAX = 60_000;

@@ -12,11 +12,11 @@ import { ReadOnlyFiles } from '../../src/maintenance/read-only-files.ts';
 import { RepairError } from '../../src/maintenance/repair.ts';
 import { verify } from '../../src/maintenance/verify.ts';
 import { summarize, verifyText } from '../../src/maintenance/verify-report.ts';
-import { BuiltData, type WrittenFrame } from '../helpers/built-data.ts';
-import { folderState } from '../helpers/folder-state.ts';
-import { Random } from '../helpers/random.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { BuiltData, type WrittenFrame } from '../helpers/disks/built-data.ts';
+import { folderState } from '../helpers/disks/folder-state.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random } from '../helpers/models/random.ts';
+import { runCommand } from '../helpers/processes/run-command.ts';
 
 /** Reads one frame's bytes as zeros, as often as it is told to: they are not written yet. */
 class LateFrame extends ReadOnlyFiles {

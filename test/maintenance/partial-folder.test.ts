@@ -5,11 +5,11 @@ import { DatabaseSync } from 'node:sqlite';
 import t from 'tap';
 import { PartialFolder } from '../../src/maintenance/partial-folder.ts';
 import { polled } from '../helpers/bounded.ts';
-import { BuiltData } from '../helpers/built-data.ts';
-import { Random } from '../helpers/random.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { BuiltData } from '../helpers/disks/built-data.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random } from '../helpers/models/random.ts';
+import { runCommand } from '../helpers/processes/run-command.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const MADE_MS_MAX = 60_000;
 

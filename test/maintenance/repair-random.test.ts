@@ -2,10 +2,10 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { SEQ_MARGIN } from '../../src/maintenance/repair-plan.ts';
-import { BuiltData, type WrittenFrame } from '../helpers/built-data.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { damage, repair, serves } from '../helpers/repairing.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { BuiltData, type WrittenFrame } from '../helpers/disks/built-data.ts';
+import { damage, repair, serves } from '../helpers/disks/repairing.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const HISTORIES = 40;
 /** One of so many is started, which takes much longer than the repair. */

@@ -28,12 +28,12 @@ import {
   namesOf,
   shardIn,
   type WrittenFrame,
-} from '../helpers/built-data.ts';
-import { folderState } from '../helpers/folder-state.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { damage, repair, serves } from '../helpers/repairing.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+} from '../helpers/disks/built-data.ts';
+import { folderState } from '../helpers/disks/folder-state.ts';
+import { damage, repair, serves } from '../helpers/disks/repairing.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { runCommand } from '../helpers/processes/run-command.ts';
 
 const seed = testSeed();
 
@@ -64,7 +64,7 @@ function keysIn(root: string, replayFrom: number, receipts: number[] = []): numb
     },
     receipts: ({ doubles }, first, count) => {
       for (let i = first; i < first + count; i++) {
-        receipts.push(doubles[i * SLOT_DOUBLES + SLOT_SEQ] as number);
+        receipts.push(doubles[i * SLOT_DOUBLES + SLOT_SEQ]);
       }
     },
     outcomes: () => undefined,
@@ -96,10 +96,10 @@ t.test('batches stay known by their receipts, but not those that lost events', a
     for (const { receipt, seq } of data.events) {
       if (receipt !== undefined) newest.set(receipt.key, seq);
     }
-    const first = data.frames[0] as WrittenFrame;
+    const first = data.frames[0];
     if (isDamaged) {
       damage(first.path, first.offsetBytes + 80);
-      for (const name of namesOf(data.checkpoints[0] as number)) {
+      for (const name of namesOf(data.checkpoints[0])) {
         rmSync(join(data.checkpointFolder, name), { recursive: true });
       }
     }
@@ -132,7 +132,7 @@ t.test('a torn tail alone loses nothing', async (t) => {
 
 t.test('a frame in the middle is lost, and what follows it is kept under its seqs', async (t) => {
   const data = build(t).segment(8).segment(8).seal();
-  const frame = data.frames[5] as WrittenFrame;
+  const frame = data.frames[5];
   damage(frame.path, frame.offsetBytes + 80);
   const { code, text, to, report } = repair(t, data);
   t.equal(code, 3);
@@ -149,9 +149,9 @@ t.test('a frame in the middle is lost, and what follows it is kept under its seq
 
 t.test('damage that a checkpoint covers loses nothing', async (t) => {
   const data = build(t).segment(8).segment(8).checkpoint().segment(4).seal();
-  const frame = data.frames[5] as WrittenFrame;
+  const frame = data.frames[5];
   damage(frame.path, frame.offsetBytes + 80);
-  rmSync(data.segments[1] as string);
+  rmSync(data.segments[1]);
   const { code, to, report } = repair(t, data);
   t.equal(code, 0);
   t.match(report.kept, { checkpoint: data.checkpoints[0] });
@@ -169,8 +169,8 @@ t.test('a damaged checkpoint loses nothing while the log reaches back', async (t
 
 t.test('a part that is damaged, before a gap: the good ones of its round are kept', async (t) => {
   const data = build(t).segment(8).checkpoint().segment(8).checkpoint().seal();
-  rmSync(data.segments[0] as string);
-  rmSync(data.segments[1] as string);
+  rmSync(data.segments[0]);
+  rmSync(data.segments[1]);
   damage(pathIn(data, -1, 1), 20);
   const { code, to, report } = repair(t, data);
   t.equal(code, 3);
@@ -179,13 +179,13 @@ t.test('a part that is damaged, before a gap: the good ones of its round are kep
   // The shard of the damaged part is as it was a round before; the others have every event.
   const { shards } = BUILT_SET;
   const isKept = ({ seq, productId }: { seq: number; productId: string }) =>
-    seq < (data.checkpoints[0] as number) || shardIn(productId, shards) !== 0;
+    seq < data.checkpoints[0] || shardIn(productId, shards) !== 0;
   await serves(t, to, data.model(isKept), data.nextSeq + SEQ_MARGIN);
 });
 
 t.test('a block of a part that is damaged costs what is in it', async (t) => {
   const data = build(t).segment(8).checkpoint().seal();
-  rmSync(data.segments[0] as string);
+  rmSync(data.segments[0]);
   damage(pathIn(data, -1, 1), 4096 + 20);
   const { code, to, report } = repair(t, data);
   t.equal(code, 3);
@@ -212,7 +212,7 @@ t.test('a missing segment in the middle is a gap between kept events', async (t)
 t.test('a missing newest segment: nobody knows how much, and no seq is given twice', async (t) => {
   const data = build(t).segment(8).segment(8).seal();
   const first = data.frames.find(({ path }) => path === data.segments[1])?.firstSeq as number;
-  rmSync(data.segments[1] as string);
+  rmSync(data.segments[1]);
   const { code, to, report } = repair(t, data);
   t.equal(code, 3);
   t.match(report, { uncertain: { fromSeq: first, reason: 'the newest segment is missing' } });
@@ -242,7 +242,7 @@ t.test('a segment of another log is left out', async (t) => {
   const other = new BuiltData(join(tempDir(t), 'data'), new Random(seed));
   other.segment(8).segment(8).segment(8).seal();
   const [, path] = data.segments as [string, string];
-  copyFileSync(other.segments[1] as string, path);
+  copyFileSync(other.segments[1], path);
   const gone = data.frames.filter((frame) => frame.path === path);
   const fromSeq = gone[0]?.firstSeq as number;
   const toSeq = fromSeq + gone.reduce((sum, { count }) => sum + count, 0) - 1;
@@ -293,7 +293,7 @@ t.test('data of another format version is not repaired but refused', (t) => {
 
 t.test('a damaged version in a segment with frames of this version is damage', async (t) => {
   const data = build(t).segment(8).seal();
-  damage(data.segments[0] as string, 8);
+  damage(data.segments[0], 8);
   const { code, to, report } = repair(t, data);
   t.equal(code, 0);
   t.match(report.faults, [{ reason: /made by another version/ }]);

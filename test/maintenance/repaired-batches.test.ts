@@ -9,12 +9,12 @@ import { putReceipt, receiptIn } from '../../src/dedupe/batch-receipt.ts';
 import { fingerprintKey } from '../../src/event/fingerprint.ts';
 import { WholeReceipts } from '../../src/maintenance/whole-receipts.ts';
 import { SLOT_BYTES, SLOT_SEQ, SlotViews } from '../../src/ring/slot.ts';
-import { ApiClient } from '../helpers/api-client.ts';
-import { line, sendBatch } from '../helpers/batch-client.ts';
-import { damage } from '../helpers/repairing.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { line, sendBatch } from '../helpers/clients/batch-client.ts';
+import { damage } from '../helpers/disks/repairing.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { runCommand } from '../helpers/processes/run-command.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 /** More than the smallest dedupe window holds. */
 const LONG_BATCH_EVENTS = 20_000;

@@ -5,11 +5,11 @@
 import { copyFileSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import t, { type Test } from 'tap';
-import { BuiltData } from '../helpers/built-data.ts';
-import { Random } from '../helpers/random.ts';
-import { repair } from '../helpers/repairing.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { BuiltData } from '../helpers/disks/built-data.ts';
+import { repair } from '../helpers/disks/repairing.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random } from '../helpers/models/random.ts';
+import { runCommand } from '../helpers/processes/run-command.ts';
 
 function build(t: Test) {
   const cwd = tempDir(t);

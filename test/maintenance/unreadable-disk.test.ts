@@ -6,9 +6,9 @@ import { LoadedFile } from '../../src/maintenance/loaded-file.ts';
 import { ReadOnlyFiles } from '../../src/maintenance/read-only-files.ts';
 import { verify } from '../../src/maintenance/verify.ts';
 import { summarize } from '../../src/maintenance/verify-report.ts';
-import { BuiltData, namesOf } from '../helpers/built-data.ts';
-import { Random } from '../helpers/random.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { BuiltData, namesOf } from '../helpers/disks/built-data.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random } from '../helpers/models/random.ts';
 
 /** Fails every read that touches the byte at `at` of the file at `path`. */
 class BadSector extends ReadOnlyFiles {
@@ -84,7 +84,7 @@ t.test('verify tells the block, the frames in it, and goes on behind it', (t) =>
 
 t.test('a file that can not be read at all, of each kind, is a fault and not the end', (t) => {
   const data = build(t);
-  const [windows, part] = namesOf(data.checkpoints[0] as number) as [string, string];
+  const [windows, part] = namesOf(data.checkpoints[0]) as [string, string];
   for (const path of [
     join(data.logFolder, 'newest'),
     join(data.checkpointFolder, windows, 'manifest.json'),

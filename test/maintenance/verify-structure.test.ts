@@ -3,11 +3,11 @@ import { appendFileSync, copyFileSync, cpSync, renameSync, rmSync, truncateSync 
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { VerifySummary } from '../../src/maintenance/verify-report.ts';
-import { BuiltData, namesOf } from '../helpers/built-data.ts';
-import { folderState } from '../helpers/folder-state.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { BuiltData, namesOf } from '../helpers/disks/built-data.ts';
+import { folderState } from '../helpers/disks/folder-state.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { runCommand } from '../helpers/processes/run-command.ts';
 
 const seed = testSeed();
 
@@ -33,19 +33,19 @@ const STRUCTURAL: readonly {
 }[] = [
   {
     name: 'the oldest segment is missing, which no start needs',
-    damage: (data) => rmSync(data.segments[0] as string),
+    damage: (data) => rmSync(data.segments[0]),
     reason: /^$/,
     starts: true,
   },
   {
     name: 'a segment in the middle is missing',
-    damage: (data) => rmSync(data.segments[1] as string),
+    damage: (data) => rmSync(data.segments[1]),
     reason: /it follows \d+\.seg, which is missing/,
     starts: false,
   },
   {
     name: 'the newest segment is missing',
-    damage: (data) => rmSync(data.segments[2] as string),
+    damage: (data) => rmSync(data.segments[2]),
     reason: /the segment is missing/,
     starts: false,
   },
@@ -59,7 +59,7 @@ const STRUCTURAL: readonly {
   },
   {
     name: 'two segments are swapped',
-    damage: (data) => swap(data.segments[1] as string, data.segments[2] as string),
+    damage: (data) => swap(data.segments[1], data.segments[2]),
     reason: /it says that it starts with seq/,
     starts: false,
   },
@@ -68,7 +68,7 @@ const STRUCTURAL: readonly {
     damage: (data) => {
       const other = new BuiltData(`${data.root}-other`, new Random(seed));
       other.segment(12).segment(12).segment(12).seal();
-      copyFileSync(other.segments[2] as string, data.segments[2] as string);
+      copyFileSync(other.segments[2], data.segments[2]);
     },
     reason: /does not belong to this log/,
     starts: false,
@@ -90,14 +90,14 @@ const STRUCTURAL: readonly {
   {
     name: 'a checkpoint whose numbers fit stands in the place of the older one, which no start needs',
     damage: (data) => {
-      copyCheckpoint(twinOf(data), data, data.checkpoints[0] as number);
+      copyCheckpoint(twinOf(data), data, data.checkpoints[0]);
     },
     reason: /it does not belong to this log/,
     starts: true,
   },
   {
     name: 'a segment is cut',
-    damage: (data) => truncateSync(data.segments[1] as string, 500),
+    damage: (data) => truncateSync(data.segments[1], 500),
     reason: /ends inside a frame|whole frame|frame/,
     starts: true,
   },
@@ -132,7 +132,7 @@ const STRUCTURAL: readonly {
     name: 'both parts of a shard are missing, and the log from its beginning is there',
     damage: (data) => {
       for (const seq of data.checkpoints) {
-        rmSync(join(data.checkpointFolder, namesOf(seq)[2] as string));
+        rmSync(join(data.checkpointFolder, namesOf(seq)[2]));
       }
     },
     reason: /^$/,
@@ -141,9 +141,9 @@ const STRUCTURAL: readonly {
   {
     name: 'both parts of a shard are missing, and the log begins later',
     damage: (data) => {
-      rmSync(data.segments[0] as string);
+      rmSync(data.segments[0]);
       for (const seq of data.checkpoints) {
-        rmSync(join(data.checkpointFolder, namesOf(seq)[2] as string));
+        rmSync(join(data.checkpointFolder, namesOf(seq)[2]));
       }
     },
     reason: /no checkpoint covers what was before/,
@@ -158,7 +158,7 @@ const STRUCTURAL: readonly {
   {
     name: 'the manifest of other windows',
     damage: (data) => {
-      const older = namesOf(data.checkpoints[0] as number)[0] as string;
+      const older = namesOf(data.checkpoints[0])[0];
       copyFileSync(
         join(data.checkpointFolder, older, 'manifest.json'),
         join(newest(data, 0), 'manifest.json'),
@@ -194,7 +194,7 @@ function twinOf(data: BuiltData): BuiltData {
 
 /** Path of something of the newest checkpoint: 0 the windows, then its parts. */
 function newest(data: BuiltData, index: number): string {
-  return join(data.checkpointFolder, namesOf(data.checkpoints.at(-1) as number)[index] as string);
+  return join(data.checkpointFolder, namesOf(data.checkpoints.at(-1) as number)[index]);
 }
 
 function copyCheckpoint(from: BuiltData, to: BuiltData, replayFrom: number): void {

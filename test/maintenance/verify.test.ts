@@ -4,11 +4,11 @@ import { basename, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { UsageError } from '../../src/maintenance/commands.ts';
 import type { VerifySummary } from '../../src/maintenance/verify-report.ts';
-import { BuiltData, namesOf } from '../helpers/built-data.ts';
-import { folderState } from '../helpers/folder-state.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { BuiltData, namesOf } from '../helpers/disks/built-data.ts';
+import { folderState } from '../helpers/disks/folder-state.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { runCommand } from '../helpers/processes/run-command.ts';
 
 const seed = testSeed();
 
@@ -25,7 +25,7 @@ function verify(data: BuiltData): VerifySummary & { readonly code: number } {
 
 function flip(path: string, at: number, bit = 0): void {
   const bytes = readFileSync(path);
-  bytes[at] = (bytes[at] as number) ^ (1 << bit);
+  bytes[at] = bytes[at] ^ (1 << bit);
   writeFileSync(path, bytes);
 }
 
@@ -135,7 +135,7 @@ t.test('a bit flipped anywhere is found, and in the right file', (t) => {
   const random = new Random(seed);
   const data = build(t);
   const files = folderState(data.root)
-    .map((line) => join(data.root, line.split(' ')[0] as string))
+    .map((line) => join(data.root, line.split(' ')[0]))
     .filter((path) => /\.(seg|ckp|json)$|newest$/.test(path));
   const seal = data.frames.at(-1);
   let torn = 0;

@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap';
 import { KEPT_BYTES_MAX, LineWriter } from '../../src/process/line-writer.ts';
 import { polled } from '../helpers/bounded.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const WAIT_MS_MAX = 30_000;
 

@@ -106,7 +106,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
 
 /** The folder of a source file, or its own name if it stands beside them. */
 function placeOf(file: string): string {
-  return relative(SRC, file).split('/')[0] as string;
+  return relative(SRC, file).split('/')[0];
 }
 
 function sourceFiles(): string[] {

@@ -9,7 +9,7 @@
 import { Worker, workerData } from 'node:worker_threads';
 import t from 'tap';
 import { DEDUPE_ENTRY_WORDS, DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
-import { scaled } from '../helpers/race-scale.ts';
+import { scaled } from '../helpers/threads/race-scale.ts';
 
 const KEY = { k0: 1, k1: 2 };
 const READINGS = scaled(300, 5000);
@@ -74,8 +74,8 @@ async function race(): Promise<void> {
       for (const count of reader.entriesBefore(before, into)) {
         for (let i = 0; i < count; i++) {
           const e = i * DEDUPE_ENTRY_WORDS;
-          const seq = doubles[(e + 4) / 2] as number;
-          const n = (into[e] as number) >> 2;
+          const seq = doubles[(e + 4) / 2];
+          const n = into[e] >> 2;
           if (!isWhole(into.subarray(e, e + 4), n, seq)) forbidden = `a mix at seq ${seq}`;
           else if (seq >= before) forbidden = `seq ${seq} is not before ${before}`;
           else if (n <= last) forbidden = `${n} after ${last}`;

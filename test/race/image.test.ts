@@ -19,8 +19,8 @@ import {
   ENTRY_VERSION,
 } from '../../src/store/shard.ts';
 import { PIECE_ENTRIES, ShardCopier } from '../../src/store/shard-image.ts';
-import { Hammer, hammerId, mixed } from '../helpers/hammer.ts';
-import { scaled } from '../helpers/race-scale.ts';
+import { Hammer, hammerId, mixed } from '../helpers/threads/hammer.ts';
+import { scaled } from '../helpers/threads/race-scale.ts';
 
 const PIECES = scaled(1000, 20_000);
 
@@ -36,7 +36,7 @@ for (const products of [2, 400, 4000]) {
     let forbidden = '';
     // Small pieces are copied faster than another thread gets a turn: then some more of them.
     for (let n = 0; (n < PIECES || changes <= products) && forbidden === ''; n++) {
-      const shard = shards[n % shards.length] as (typeof shards)[number];
+      const shard = shards[n % shards.length];
       const count = Math.min(PIECE_ENTRIES, shard.certainEntries());
       copier.copy(shard, 0, count);
       for (let i = 0; i < count && forbidden === ''; i++) {

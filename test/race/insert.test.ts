@@ -7,8 +7,8 @@
  *            updates anything here
  */
 import t from 'tap';
-import { Hammer, hammerId, mixed } from '../helpers/hammer.ts';
-import { scaled } from '../helpers/race-scale.ts';
+import { Hammer, hammerId, mixed } from '../helpers/threads/hammer.ts';
+import { scaled } from '../helpers/threads/race-scale.ts';
 
 const PRODUCTS = scaled(200_000, 1_000_000);
 const ROUNDS = scaled(2, 5);

@@ -11,9 +11,9 @@ import { RingHistory } from '../../src/changes/ring-history.ts';
 import { COMMIT_CLOSED, CommitRing } from '../../src/ring/commit-ring.ts';
 import { LogProgress, PROGRESS_BYTES } from '../../src/ring/progress.ts';
 import { SLOT_ID, SLOT_WORDS } from '../../src/ring/slot.ts';
-import type { LappingLogData } from '../helpers/lapping-log.ts';
-import { scaled } from '../helpers/race-scale.ts';
-import { Random } from '../helpers/random.ts';
+import { Random } from '../helpers/models/random.ts';
+import { scaled } from '../helpers/threads/race-scale.ts';
+import type { LappingLogData } from './lapping-log.ts';
 
 const CAPACITY = 16_384;
 const SAFE = CAPACITY - 8192;
@@ -27,7 +27,7 @@ t.test('what is copied out is whole and of the seqs asked for', async (t) => {
   const buffer = new SharedArrayBuffer(PROGRESS_BYTES);
   const progress = new LogProgress(buffer);
   const data: LappingLogData = { commit: ring.buffer, progress: buffer };
-  const log = new Worker(new URL('../helpers/lapping-log.ts', import.meta.url), {
+  const log = new Worker(new URL('./lapping-log.ts', import.meta.url), {
     workerData: data,
   });
   const ended = once(log, 'exit');

@@ -9,10 +9,10 @@
  *            given twice or never · in the end, another state than that of the product's last event
  */
 import t from 'tap';
-import { Pipeline } from '../helpers/pipeline.ts';
-import { scaled } from '../helpers/race-scale.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { Pipeline } from '../helpers/threads/pipeline.ts';
+import { scaled } from '../helpers/threads/race-scale.ts';
 
 const PRODUCERS = 64;
 const PRODUCTS = 7;

@@ -9,8 +9,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { LogProgress, PROGRESS_BYTES } from '../../src/ring/progress.ts';
-import { scaled } from '../helpers/race-scale.ts';
-import { progressOf, type StoringProgressData } from '../helpers/storing-progress.ts';
+import { scaled } from '../helpers/threads/race-scale.ts';
+import { progressOf, type StoringProgressData } from './storing-progress.ts';
 
 const CHANGES = scaled(4_000, 500_000);
 
@@ -20,7 +20,7 @@ t.test(`${CHANGES} records that are loaded are whole`, async (t) => {
     stop: new Int32Array(new SharedArrayBuffer(4)),
   };
   const progress = new LogProgress(data.progress);
-  const url = new URL('../helpers/storing-progress.ts', import.meta.url);
+  const url = new URL('./storing-progress.ts', import.meta.url);
   const ended = once(new Worker(url, { workerData: data }), 'exit');
   while (progress.load() === undefined) await new Promise(setImmediate);
   let last = 0;

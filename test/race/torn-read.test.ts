@@ -7,8 +7,8 @@
  *            · `missing`, after the product was seen
  */
 import t from 'tap';
-import { Hammer, hammerId, mixed } from '../helpers/hammer.ts';
-import { scaled } from '../helpers/race-scale.ts';
+import { Hammer, hammerId, mixed } from '../helpers/threads/hammer.ts';
+import { scaled } from '../helpers/threads/race-scale.ts';
 
 const READS = scaled(1_000_000, 6_000_000);
 /** Reads that saw another state than the one before: without them nothing was raced for. */
@@ -26,8 +26,8 @@ for (const products of [1, 3]) {
     let forbidden = '';
     for (let n = 0; forbidden === '' && (reads < READS || changes < CHANGES_MIN); n++) {
       const at = n % products;
-      const answer = store.read(ids[at] as string);
-      const last = lastSeq[at] as number;
+      const answer = store.read(ids[at]);
+      const last = lastSeq[at];
       if (answer === 'busy') {
         busy++;
       } else if (answer === 'missing') {

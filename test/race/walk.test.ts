@@ -6,8 +6,8 @@
  *            read does not find · incomplete or mixed states
  */
 import t from 'tap';
-import { Hammer, hammerId, mixed } from '../helpers/hammer.ts';
-import { scaled } from '../helpers/race-scale.ts';
+import { Hammer, hammerId, mixed } from '../helpers/threads/hammer.ts';
+import { scaled } from '../helpers/threads/race-scale.ts';
 
 const PRODUCTS = scaled(100_000, 1_000_000);
 const UPDATED = 2000;

@@ -4,9 +4,9 @@ import { NodeFileSystem } from '../../src/log/file-system.ts';
 import { recover } from '../../src/recovery/recovery.ts';
 import type { RecoveryMessage } from '../../src/recovery/recovery-messages.ts';
 import { ENTRY_BYTES } from '../../src/store/shard.ts';
-import { BuiltData } from '../helpers/built-data.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { BuiltData } from '../helpers/disks/built-data.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const FRAMES = 6000;
 

@@ -11,8 +11,8 @@ import { INTAKE_STOP, IntakeRing } from '../../src/ring/intake-ring.ts';
 import { SlotViews } from '../../src/ring/slot.ts';
 import { Shard, shardSize } from '../../src/store/shard.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
-import { names, OwnedStore } from '../helpers/owned-store.ts';
-import { readProduct } from '../helpers/product-model.ts';
+import { names, OwnedStore } from '../helpers/models/owned-store.ts';
+import { readProduct } from '../helpers/models/product-model.ts';
 
 const FIRST_CURSOR = 7;
 const PRODUCTS = 20;

@@ -1,7 +1,7 @@
 /** Ids become the same bytes that Node's own UTF-8 encoder makes, or are refused. */
 import t from 'tap';
 import { encodeProductId } from '../../src/ring/id-bytes.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const AT = 64;
 

@@ -1,7 +1,7 @@
 /** The encoder of the hot path writes what the plain one writes, and answers the same. */
 import t from 'tap';
 import { encodeProductId, encodeProductIdWords } from '../../src/ring/id-bytes.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const AT = 64;
 

@@ -32,8 +32,8 @@ import {
   SLOT_BYTES,
   SlotViews,
 } from '../../src/ring/slot.ts';
-import { putEvent } from '../helpers/plain-event.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { putEvent } from '../helpers/models/plain-event.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const LINE_BYTES = 64;
 

@@ -13,8 +13,8 @@ import {
   IntakeRing,
 } from '../../src/ring/intake-ring.ts';
 import { SLOT_BYTES, SlotViews } from '../../src/ring/slot.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { Consumer, fillSlot } from '../helpers/ring-consumer.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { Consumer, fillSlot } from './ring-consumer.ts';
 
 const TOTAL = 20_000;
 const FIRST_CURSORS = [2 ** 31 - TOTAL / 2, -TOTAL / 2, 2 ** 31 - 1, -1];

@@ -1,7 +1,7 @@
 /** Going through all products: each once, whatever is written, and none that a GET would not show. */
 import t from 'tap';
-import { MortalStore } from '../helpers/mortal-store.ts';
-import { idsOf, names, OwnedStore } from '../helpers/owned-store.ts';
+import { MortalStore } from '../helpers/models/mortal-store.ts';
+import { idsOf, names, OwnedStore } from '../helpers/models/owned-store.ts';
 
 t.test('meets every product once, with its state', async (t) => {
   const owned = new OwnedStore(4, 64 * 1024);

@@ -5,10 +5,10 @@
  */
 import t, { type Test } from 'tap';
 import type { ShardWriter } from '../../src/store/shard-writer.ts';
-import { MortalStore } from '../helpers/mortal-store.ts';
-import type { PlainEvent } from '../helpers/plain-event.ts';
-import { ProductModel, readProduct } from '../helpers/product-model.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { MortalStore } from '../helpers/models/mortal-store.ts';
+import type { PlainEvent } from '../helpers/models/plain-event.ts';
+import { ProductModel, readProduct } from '../helpers/models/product-model.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const IDS = ['a', 'b', 'ccc', 'ddd-1', 'é', '0123456789'.repeat(6), '😀', 'z'.repeat(64)];
 const EVENTS = 80;

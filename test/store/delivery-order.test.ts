@@ -4,10 +4,10 @@
  * implementations got wrong.
  */
 import t from 'tap';
-import { MortalStore } from '../helpers/mortal-store.ts';
-import type { PlainEvent } from '../helpers/plain-event.ts';
-import { type ModelProduct, readProduct } from '../helpers/product-model.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { MortalStore } from '../helpers/models/mortal-store.ts';
+import type { PlainEvent } from '../helpers/models/plain-event.ts';
+import { type ModelProduct, readProduct } from '../helpers/models/product-model.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 type Unnumbered = Omit<PlainEvent, 'seq' | 'productId'>;
 
@@ -31,7 +31,7 @@ function deliver(events: readonly Unnumbered[]): Partial<ModelProduct> {
 
 function shuffled(random: Random, events: readonly Unnumbered[]): Unnumbered[] {
   const rest = [...events];
-  return events.map(() => rest.splice(random.below(rest.length), 1)[0] as Unnumbered);
+  return events.map(() => rest.splice(random.below(rest.length), 1)[0]);
 }
 
 const seed = testSeed();

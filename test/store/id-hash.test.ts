@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import t from 'tap';
 import { hashId } from '../../src/store/id-hash.ts';
 import type { HashKey } from '../../src/threads/shared-memory.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const MASK = 0xffff_ffffn;
 
@@ -29,7 +29,7 @@ function halfSipHash13(key: HashKey, message: Uint8Array): number {
   for (let i = 0; i <= blocks; i++) {
     let block = i === blocks ? BigInt(message.length & 0xff) << 24n : 0n;
     for (let b = 0; b < 4 && i * 4 + b < message.length; b++) {
-      block |= BigInt(message[i * 4 + b] as number) << BigInt(8 * b);
+      block |= BigInt(message[i * 4 + b]) << BigInt(8 * b);
     }
     v[3] ^= block;
     round();

@@ -3,10 +3,10 @@
  * several shards, fields set alone, event times out of order and equal, deaths in between.
  */
 import t from 'tap';
-import { MortalStore } from '../helpers/mortal-store.ts';
-import type { PlainEvent } from '../helpers/plain-event.ts';
-import { ProductModel, readProduct } from '../helpers/product-model.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { MortalStore } from '../helpers/models/mortal-store.ts';
+import type { PlainEvent } from '../helpers/models/plain-event.ts';
+import { ProductModel, readProduct } from '../helpers/models/product-model.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const EVENTS = 60_000;
 const PRODUCTS = 300;

@@ -1,8 +1,8 @@
 /** Prefetching is only reading: whatever the slots hold, the store stays as it is. */
 import t from 'tap';
 import { PREFETCH_SLOTS } from '../../src/store/shard-writer.ts';
-import { MortalStore } from '../helpers/mortal-store.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { MortalStore } from '../helpers/models/mortal-store.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const seed = testSeed();
 

@@ -15,8 +15,8 @@ import {
   ShardCopier,
 } from '../../src/store/shard-image.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
-import { KEY, names, OwnedStore } from '../helpers/owned-store.ts';
-import { readProduct } from '../helpers/product-model.ts';
+import { KEY, names, OwnedStore } from '../helpers/models/owned-store.ts';
+import { readProduct } from '../helpers/models/product-model.ts';
 
 const ENTRIES = PIECE_ENTRIES + 5;
 const SHARD_BYTES = 1 << 20;
@@ -31,7 +31,7 @@ function filled(): OwnedStore {
 /** A fresh shard of the same size with what `copier` gets out of `from`. */
 function imageOf(from: Shard, into: Shard, piece = PIECE_ENTRIES): void {
   const copier = new ShardCopier();
-  const used = from.words[SHARD_USED] as number;
+  const used = from.words[SHARD_USED];
   for (let first = 0; first < used; first += piece) {
     const count = Math.min(piece, used - first);
     copier.copy(from, first, count);
@@ -64,7 +64,7 @@ for (const size of ['the same', 'a smaller', 'a larger'] as const) {
 
 t.test('a shard that is emptied is as a new one', (t) => {
   const [from] = filled().shards;
-  const into = new OwnedStore(1, SHARD_BYTES).shards[0] as Shard;
+  const into = new OwnedStore(1, SHARD_BYTES).shards[0];
   const before = Buffer.from(into.buffer).toString('base64');
   imageOf(from, into);
   clearImage(into, ENTRIES);

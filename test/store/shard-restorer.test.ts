@@ -18,10 +18,10 @@ import { ShardRestorer } from '../../src/store/shard-restorer.ts';
 import { ShardWriter, UNDO_BYTES } from '../../src/store/shard-writer.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
 import type { HashKey } from '../../src/threads/shared-memory.ts';
-import { idsOf, names, OwnedStore } from '../helpers/owned-store.ts';
-import { putEvent } from '../helpers/plain-event.ts';
-import { readProduct } from '../helpers/product-model.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { idsOf, names, OwnedStore } from '../helpers/models/owned-store.ts';
+import { putEvent } from '../helpers/models/plain-event.ts';
+import { readProduct } from '../helpers/models/product-model.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const seed = testSeed();
 const random = new Random(seed);

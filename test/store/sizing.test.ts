@@ -9,8 +9,8 @@ import { ENTRY_BYTES, SHARD_USED, Shard, shardOf, shardSize } from '../../src/st
 import { ShardWriter, UNDO_BYTES } from '../../src/store/shard-writer.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
 import { planStore, type StorePlan } from '../../src/store/sizing.ts';
-import { putEvent } from '../helpers/plain-event.ts';
-import { Random, testSeed } from '../helpers/random.ts';
+import { putEvent } from '../helpers/models/plain-event.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
 const KB = 1024;
 const MB = 1024 * KB;
@@ -48,7 +48,7 @@ function audit(store: SharedProductStore, shards: readonly Shard[], count: numbe
     if (store.read(`product-${n}`) !== 'found' || store.state.price !== n)
       return `lost product ${n}`;
   }
-  const over = shards.find((shard) => (shard.words[SHARD_USED] as number) > shard.entries);
+  const over = shards.find((shard) => shard.words[SHARD_USED] > shard.entries);
   if (over !== undefined) return 'a shard has more entries than room';
   return store.size === count ? '' : `size ${store.size}`;
 }

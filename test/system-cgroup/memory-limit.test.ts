@@ -3,11 +3,11 @@
  * store can be filled to the last product while nobody is killed. The arithmetic: test/process/limits.test.ts.
  */
 import t from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
-import { openBatch } from '../helpers/batch-client.ts';
-import { MemoryCgroup } from '../helpers/memory-cgroup.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { openBatch } from '../helpers/clients/batch-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { MemoryCgroup } from './memory-cgroup.ts';
 
 const MB = 1 << 20;
 const BATCH_PRODUCTS = 20_000;

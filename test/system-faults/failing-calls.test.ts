@@ -6,14 +6,14 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { AckLedger } from '../helpers/ack-ledger.ts';
-import { ApiClient, seqOf } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';
-import { read } from '../helpers/readers.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { AttachedStrace, underStrace } from '../helpers/strace.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { faultsOf, write } from '../helpers/writers.ts';
+import { AckLedger } from '../helpers/clients/ack-ledger.ts';
+import { ApiClient, seqOf } from '../helpers/clients/api-client.ts';
+import { read } from '../helpers/clients/readers.ts';
+import { faultsOf, write } from '../helpers/clients/writers.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { AttachedStrace, underStrace } from '../helpers/processes/strace.ts';
 import { readiness, refusedWrites, sum, VERDICT_MS_MAX } from './verdicts.ts';
 
 /** Size of a segment once the log thread was idle. */

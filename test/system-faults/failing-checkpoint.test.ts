@@ -1,11 +1,11 @@
 /** A checkpoint that can't be published costs nothing: writes go on, and the log has everything. */
 import t from 'tap';
-import { AckLedger } from '../helpers/ack-ledger.ts';
-import { ApiClient } from '../helpers/api-client.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { AttachedStrace } from '../helpers/strace.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { faultsOf, type Tally, write } from '../helpers/writers.ts';
+import { AckLedger } from '../helpers/clients/ack-ledger.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { faultsOf, type Tally, write } from '../helpers/clients/writers.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { AttachedStrace } from '../helpers/processes/strace.ts';
 
 const ENV = {
   MAX_MEMORY_USAGE: '16MB',

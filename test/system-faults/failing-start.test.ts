@@ -1,9 +1,9 @@
 /** A disk that fails while the service starts: it says so in one line and exits, and harms nothing. */
 import t from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { underStrace } from '../helpers/strace.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { underStrace } from '../helpers/processes/strace.ts';
 
 // The compile cache renames files of its own.
 const ENV = { MAX_MEMORY_USAGE: '16MB', WORKERS: '2', NODE_DISABLE_COMPILE_CACHE: '1' };

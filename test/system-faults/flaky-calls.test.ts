@@ -3,13 +3,13 @@
  * that was acknowledged is lost, nothing that was refused shows, and `verify` finds no damage.
  */
 import t from 'tap';
-import { AckLedger } from '../helpers/ack-ledger.ts';
 import { polled } from '../helpers/bounded.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { underStrace } from '../helpers/strace.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { faultsOf, type Tally, write } from '../helpers/writers.ts';
+import { AckLedger } from '../helpers/clients/ack-ledger.ts';
+import { faultsOf, type Tally, write } from '../helpers/clients/writers.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { underStrace } from '../helpers/processes/strace.ts';
 import { sum, VERDICT_MS_MAX } from './verdicts.ts';
 
 const ENV = { MAX_MEMORY_USAGE: '16MB', WORKERS: '2', STORAGE_TIMEOUT: '1m' };

@@ -2,11 +2,11 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { BuiltData } from '../helpers/built-data.ts';
-import { Random } from '../helpers/random.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { SmallDisk } from '../helpers/small-disk.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { BuiltData } from '../helpers/disks/built-data.ts';
+import { SmallDisk } from '../helpers/disks/small-disk.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random } from '../helpers/models/random.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 t.test('backup and repair to a full disk', async (t) => {
   const cwd = tempDir(t);

@@ -4,14 +4,14 @@
  */
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { AckLedger } from '../helpers/ack-ledger.ts';
-import { ApiClient } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { SmallDisk } from '../helpers/small-disk.ts';
-import { underStrace } from '../helpers/strace.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { faultsOf, type Tally, write } from '../helpers/writers.ts';
+import { AckLedger } from '../helpers/clients/ack-ledger.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { faultsOf, type Tally, write } from '../helpers/clients/writers.ts';
+import { SmallDisk } from '../helpers/disks/small-disk.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { underStrace } from '../helpers/processes/strace.ts';
 import { readiness, refusedWrites, sum, VERDICT_MS_MAX } from './verdicts.ts';
 
 const MB = 1 << 20;

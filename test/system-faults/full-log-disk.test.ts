@@ -6,11 +6,11 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { SmallDisk } from '../helpers/small-disk.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { SmallDisk } from '../helpers/disks/small-disk.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const MB = 1 << 20;
 const WAIT_MS_MAX = 60_000;

@@ -4,12 +4,12 @@
  * batches of its load.
  */
 import t, { type Test } from 'tap';
-import { AckLedger } from '../helpers/ack-ledger.ts';
-import { errorCode } from '../helpers/api-client.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { underStrace } from '../helpers/strace.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { faultsOf, type Tally, write } from '../helpers/writers.ts';
+import { AckLedger } from '../helpers/clients/ack-ledger.ts';
+import { errorCode } from '../helpers/clients/api-client.ts';
+import { faultsOf, type Tally, write } from '../helpers/clients/writers.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { underStrace } from '../helpers/processes/strace.ts';
 import { sum } from './verdicts.ts';
 
 const ENV = { MAX_MEMORY_USAGE: '16MB', WORKERS: '2' };

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { polled } from '../helpers/bounded.ts';
-import { handlesSignals } from '../helpers/handles-signals.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { handlesSignals } from '../helpers/processes/handles-signals.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const WAIT_MS_MAX = 30_000;
 const UNDER = ['/usr/bin/unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];

@@ -3,13 +3,13 @@
  * is unknown, the process exits in time and says by its code that it was not clean.
  */
 import t from 'tap';
-import { AckLedger } from '../helpers/ack-ledger.ts';
-import { ApiClient } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { AttachedStrace } from '../helpers/strace.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { faultsOf, type Tally, write } from '../helpers/writers.ts';
+import { AckLedger } from '../helpers/clients/ack-ledger.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { faultsOf, type Tally, write } from '../helpers/clients/writers.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { AttachedStrace } from '../helpers/processes/strace.ts';
 import { readiness, sum, VERDICT_MS_MAX } from './verdicts.ts';
 
 const ENV = {

@@ -1,8 +1,8 @@
 /** What a client finds while a service's storage fails, and how long a test waits for that. */
 import type { Test } from 'tap';
-import { type ApiClient, codeOf } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';
-import type { Tally } from '../helpers/writers.ts';
+import { type ApiClient, codeOf } from '../helpers/clients/api-client.ts';
+import type { Tally } from '../helpers/clients/writers.ts';
 
 export const VERDICT_MS_MAX = 20_000;
 

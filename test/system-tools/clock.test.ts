@@ -5,9 +5,9 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { FakedClock } from '../helpers/faked-clock.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { FakedClock } from './faked-clock.ts';
 
 const HOUR_S = 3600;
 const DAY_S = 24 * HOUR_S;
@@ -184,10 +184,10 @@ t.test('LOG_RETENTION by age goes on after a clock that was ahead for a moment',
   await run();
   const line = await world.service.logged('segments of the log come from its future');
   t.ok((line.futureSegments as number) >= wrong.length - 1);
-  t.ok(segments().includes(wrong[0] as string), 'they count as no older than an hour');
+  t.ok(segments().includes(wrong[0]), 'they count as no older than an hour');
   world.clock.set(2 * HOUR_S);
   await run();
-  t.notOk(segments().includes(wrong[0] as string), 'and two hours later they are gone');
+  t.notOk(segments().includes(wrong[0]), 'and two hours later they are gone');
 });
 
 t.test(

@@ -1,8 +1,8 @@
 /** Conditional writes behind an nginx that compresses: it makes every tag weak. */
 import t from 'tap';
-import { startNginx } from '../helpers/nginx.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { startNginx } from '../helpers/clients/nginx.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 t.test('a tag that a proxy made weak is still the version', async (t) => {
   const { port } = await startReadyService(t, { DATA_DIR: tempDir(t) });

@@ -10,11 +10,11 @@ import { promisify } from 'node:util';
 import { constants, createGunzip } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { bounded, polled } from '../helpers/bounded.ts';
-import { CLIENT_NAMES, startClient } from '../helpers/event-source-clients.ts';
-import { startNginx } from '../helpers/nginx.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { WriteLoad } from '../helpers/write-load.ts';
+import { CLIENT_NAMES, startClient } from '../helpers/clients/event-source-clients.ts';
+import { startNginx } from '../helpers/clients/nginx.ts';
+import { WriteLoad } from '../helpers/clients/write-load.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 const WAIT_MS_MAX = 100_000;
 const DOCS = new URL('../../docs/changes.md', import.meta.url);

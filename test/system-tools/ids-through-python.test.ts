@@ -3,10 +3,10 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
-import { ODD_IDS } from '../helpers/odd-ids.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ODD_IDS } from '../helpers/models/odd-ids.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 /** Debian's own: another one in the path has not its packages. */
 const PYTHON = '/usr/bin/python3';

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { polled } from '../helpers/bounded.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { UnreadPipe } from '../helpers/unread-pipe.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { UnreadPipe } from '../helpers/processes/unread-pipe.ts';
 
-const BURST = fileURLToPath(new URL('../helpers/log-burst.ts', import.meta.url));
+const BURST = fileURLToPath(new URL('../helpers/processes/log-burst.ts', import.meta.url));
 const WAIT_MS_MAX = 60_000;
 
 t.test('a terminal that takes nothing more', async (t) => {

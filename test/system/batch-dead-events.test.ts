@@ -1,10 +1,10 @@
 /** A batch with events that their applier dies of: `ack=applied` says which of them are dead. */
 import t from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
-import { type BatchAnswered, line, lines, sendBatch } from '../helpers/batch-client.ts';
-import { DEADLY_ALWAYS, DEADLY_APPLIER, installDeaths } from '../helpers/deadly-prices.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { type BatchAnswered, line, lines, sendBatch } from '../helpers/clients/batch-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import { DEADLY_ALWAYS, DEADLY_APPLIER, installDeaths } from '../helpers/threads/deadly-prices.ts';
 
 const BATCH = lines(20) + line('deadly', DEADLY_ALWAYS) + lines(20);
 

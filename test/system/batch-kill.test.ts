@@ -5,15 +5,15 @@
  */
 import { join } from 'node:path';
 import t from 'tap';
-import { AckLedger } from '../helpers/ack-ledger.ts';
-import type { EventBody } from '../helpers/api-client.ts';
-import { type BatchAnswered, sendBatch } from '../helpers/batch-client.ts';
-import { recovered } from '../helpers/log-life.ts';
-import { ProductModel } from '../helpers/product-model.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { faultsOf, write } from '../helpers/writers.ts';
+import { AckLedger } from '../helpers/clients/ack-ledger.ts';
+import type { EventBody } from '../helpers/clients/api-client.ts';
+import { type BatchAnswered, sendBatch } from '../helpers/clients/batch-client.ts';
+import { faultsOf, write } from '../helpers/clients/writers.ts';
+import { recovered } from '../helpers/disks/log-life.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ProductModel } from '../helpers/models/product-model.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 6);
 const LARGE = 12_000;

@@ -4,9 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { lines, openBatch } from '../helpers/batch-client.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { lines, openBatch } from '../helpers/clients/batch-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const MB = 1024 * 1024;
 const WARM_UP_MB = 100;

@@ -1,12 +1,12 @@
 /** Batches that take long: those that keep coming are taken, those that stand still are closed. */
 import { zstdCompressSync } from 'node:zlib';
 import t from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
-import { lines, openBatch } from '../helpers/batch-client.ts';
-import { skippableFrame } from '../helpers/frames.ts';
-import { RawConnection } from '../helpers/raw-connection.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { lines, openBatch } from '../helpers/clients/batch-client.ts';
+import { skippableFrame } from '../helpers/clients/frames.ts';
+import { RawConnection } from '../helpers/clients/raw-connection.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 /** Longer together than REQUEST_TIMEOUT and its checks by far. */
 const PIECES = 60;

@@ -7,9 +7,9 @@ import { PART_FORMAT } from '../../src/checkpoint/part-format.ts';
 import { CONFIG_KEYS, variableOf } from '../../src/config/schema.ts';
 import { FORMAT_VERSION } from '../../src/log/format.ts';
 import { polled } from '../helpers/bounded.ts';
-import { eventHead, RawConnection } from '../helpers/raw-connection.ts';
-import { type ProcessOptions, ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { eventHead, RawConnection } from '../helpers/clients/raw-connection.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { type ProcessOptions, ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const EXIT_MS_MAX = 30_000;
 const ONE_LINE = /^product-service: [^\n]+\n$/;

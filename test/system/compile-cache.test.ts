@@ -1,9 +1,9 @@
 /** What was compiled once is there for the next start, however the process ended. */
 import { join } from 'node:path';
 import t from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 /** One module of each kind of thread: main, log, applier. */
 const MODULES = ['src/http/app.ts', 'src/log/sequencer.ts', 'src/apply/applier.ts'];

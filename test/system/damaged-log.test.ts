@@ -2,11 +2,11 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import t, { type Test } from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
-import { newestSegment, type SegmentFile } from '../helpers/log-frames.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { newestSegment, type SegmentFile } from '../helpers/disks/log-frames.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const EVENTS = 9;
 

@@ -1,10 +1,10 @@
 /** One data folder, one holder: a second process is told who it is, a crashed one holds nothing. */
 import t from 'tap';
 import { DataDirError } from '../../src/log/data-dir.ts';
-import { ApiClient } from '../helpers/api-client.ts';
-import { startReadyService, startService } from '../helpers/service-in-process.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService, startService } from '../helpers/processes/service-in-process.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 t.test('a second process on the same folder', async (t) => {
   const cwd = tempDir(t);

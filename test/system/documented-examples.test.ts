@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { commandsOf, examplesOf as statusExamplesOf } from '../../.ci/readme-commands.ts';
-import { lines, sendBatch } from '../helpers/batch-client.ts';
 import { bounded } from '../helpers/bounded.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { lines, sendBatch } from '../helpers/clients/batch-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 const DOCS = new URL('../../docs/', import.meta.url);
 /** A shell block, and the block that follows it at once: what the command prints. */

@@ -8,8 +8,8 @@ import { loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { LOG_FOLDER } from '../../src/log/data-dir.ts';
 import { Service } from '../../src/service.ts';
-import { SMALL, startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { SMALL, startReadyService } from '../helpers/processes/service-in-process.ts';
 
 t.test('a start that fails later', async (t) => {
   const runningDir = tempDir(t);

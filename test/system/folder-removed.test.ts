@@ -6,11 +6,11 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { runCommand } from '../helpers/processes/run-command.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const ENV = { MAX_MEMORY_USAGE: '16MB', SHARDS: '4', WORKERS: '2', SEGMENT_SIZE: '1MB' };
 const PRODUCTS = 100;

@@ -1,10 +1,10 @@
 /** A folder that can't be made, where Node's own mkdir asks for ever: one line and the end. */
 import { join } from 'node:path';
 import t from 'tap';
-import { BuiltData } from '../helpers/built-data.ts';
-import { Random } from '../helpers/random.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { BuiltData } from '../helpers/disks/built-data.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random } from '../helpers/models/random.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const IMPOSSIBLE = ['/proc/nothing', '/proc/nothing/below', '/dev/null/below'];
 

@@ -6,11 +6,11 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { recovered } from '../helpers/log-life.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { recovered } from '../helpers/disks/log-life.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
 
-const WRITER = fileURLToPath(new URL('../helpers/keyed-process.ts', import.meta.url));
+const WRITER = fileURLToPath(new URL('./keyed-process.ts', import.meta.url));
 const ROUNDS = Number(process.env.ROUNDS ?? 8);
 /** Keys that a process may begin with; it is killed long before it is through. */
 const KEYS = 20_000;

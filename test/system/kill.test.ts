@@ -6,12 +6,12 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { AckLedger } from '../helpers/ack-ledger.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { read } from '../helpers/readers.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { faultsOf, type Tally, write } from '../helpers/writers.ts';
+import { AckLedger } from '../helpers/clients/ack-ledger.ts';
+import { read } from '../helpers/clients/readers.ts';
+import { faultsOf, type Tally, write } from '../helpers/clients/writers.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 15);
 /** The log is replaced by checkpoints as fast as the configuration lets it. */

@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
-const HOOK = new URL('../helpers/tell-loaded.ts', import.meta.url);
+const HOOK = new URL('./list-loaded.ts', import.meta.url);
 
 /** All of these were once loaded at each start, and made it half as long again. */
 const LATER = [

@@ -6,13 +6,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
 import { bounded, polled } from '../helpers/bounded.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { UnreadPipe } from '../helpers/unread-pipe.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { UnreadPipe } from '../helpers/processes/unread-pipe.ts';
 
-const BURST = fileURLToPath(new URL('../helpers/log-burst.ts', import.meta.url));
+const BURST = fileURLToPath(new URL('../helpers/processes/log-burst.ts', import.meta.url));
 const WAIT_MS_MAX = 60_000;
 const ENV = { MAX_MEMORY_USAGE: '16MB', WORKERS: '2' };
 

@@ -1,10 +1,10 @@
 /** A service can be started and stopped many times in one process, and leaves nothing behind. */
 import { readdirSync } from 'node:fs';
 import t from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 const STARTS = 20;
 /** By then everything that is made once and kept is made. */

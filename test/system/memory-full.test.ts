@@ -1,8 +1,8 @@
 /** A full store: exactly as many products as the start promised, and what is in it goes on. */
 import t from 'tap';
-import { ApiClient, codeOf } from '../helpers/api-client.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient, codeOf } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const MORE = 25;
 const CONNECTIONS = 16;

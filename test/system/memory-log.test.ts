@@ -5,14 +5,14 @@
 import t, { type Test } from 'tap';
 import { INTAKE_HEAD, publishHead } from '../../src/ring/intake-ring.ts';
 import type { LogSource } from '../../src/write-path/log-source.ts';
-import { ApiClient, seqOf } from '../helpers/api-client.ts';
-import { sendBatch } from '../helpers/batch-client.ts';
 import { polled } from '../helpers/bounded.ts';
-import { MemoryHistory, MemoryStream } from '../helpers/memory-log.ts';
-import { type PlainEvent, putEvent } from '../helpers/plain-event.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { ServiceThreads } from '../helpers/service-threads.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient, seqOf } from '../helpers/clients/api-client.ts';
+import { sendBatch } from '../helpers/clients/batch-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { MemoryHistory, MemoryStream } from '../helpers/fakes/memory-log.ts';
+import { type PlainEvent, putEvent } from '../helpers/models/plain-event.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import { ServiceThreads } from '../helpers/threads/service-threads.ts';
 
 const CAPACITY = 40_000;
 /** More than the commit ring holds, so that the feed's beginning comes from the log. */
@@ -23,10 +23,10 @@ const WAIT_MS_MAX = 30_000;
 function memoryLog(memory = MemoryStream.create(CAPACITY)): LogSource & { stream: MemoryStream } {
   const stream = new MemoryStream(memory);
   return {
-    entry: new URL('../helpers/memory-log-thread.ts', import.meta.url),
+    entry: new URL('../helpers/fakes/memory-log-thread.ts', import.meta.url),
     data: { stream: memory },
     checkpoint: {
-      entry: new URL('../helpers/memory-log-checkpoint.ts', import.meta.url),
+      entry: new URL('../helpers/fakes/memory-log-checkpoint.ts', import.meta.url),
       data: { stream: memory },
     },
     history: () => new MemoryHistory(stream),
@@ -56,7 +56,7 @@ async function started(t: Test, log: ReturnType<typeof memoryLog>, env = {}) {
   /** Another instance takes an event in. */
   const foreign = (event: Partial<PlainEvent>) => {
     const { stream } = log;
-    const head = stream.foreign.cursors[INTAKE_HEAD] as number;
+    const head = stream.foreign.cursors[INTAKE_HEAD];
     const whole = { seq: 0, productId: 'theirs', price: 1, stock: 2, occurredAtMs: 3, ...event };
     const { memory, rings } = service.path;
     putEvent(stream.foreign.slots, head & stream.foreign.mask, whole, memory.hashKey);

@@ -1,8 +1,8 @@
 /** STOCK_MIN on the whole service: by every way in, through a restart, out of every way back. */
 import t from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 const NDJSON = { 'content-type': 'application/x-ndjson' };
 const LEAST = -Number.MAX_SAFE_INTEGER;

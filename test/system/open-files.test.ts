@@ -1,11 +1,11 @@
 /** Few descriptors and many idle clients: the log always gets its own. */
 import { connect, type Socket } from 'node:net';
 import t from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
-import { lines, openBatch } from '../helpers/batch-client.ts';
 import { polled } from '../helpers/bounded.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { lines, openBatch } from '../helpers/clients/batch-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const FILES = 120;
 const CLIENTS = 100;

@@ -1,12 +1,12 @@
 /** A full intake ring: exactly QUEUE_SIZE events in flight, the rest told when to come back. */
 import t from 'tap';
-import { AckLedger } from '../helpers/ack-ledger.ts';
-import { ApiClient, codeOf, type EventBody } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';
-import { GATED_LOG, installGates } from '../helpers/log-gates.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { faultsOf, write } from '../helpers/writers.ts';
+import { AckLedger } from '../helpers/clients/ack-ledger.ts';
+import { ApiClient, codeOf, type EventBody } from '../helpers/clients/api-client.ts';
+import { faultsOf, write } from '../helpers/clients/writers.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import { GATED_LOG, installGates } from '../helpers/threads/log-gates.ts';
 
 const MORE = 20;
 const ANSWERS_MS_MAX = 20_000;

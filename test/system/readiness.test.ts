@@ -1,11 +1,11 @@
 /** /readyz is red while the log is replayed and while the service drains; /livez is green throughout. */
 import t, { type Test } from 'tap';
-import { ApiClient, codeOf } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';
-import { GATED_LOG, installGates } from '../helpers/log-gates.ts';
-import { startReadyService, startService } from '../helpers/service-in-process.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient, codeOf } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService, startService } from '../helpers/processes/service-in-process.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { GATED_LOG, installGates } from '../helpers/threads/log-gates.ts';
 
 const RED_MS_MAX = 10_000;
 const EVENT = { product_id: 'p', price: 2, stock: 2 };

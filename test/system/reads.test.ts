@@ -1,11 +1,11 @@
 /** Reads of the real service under real writes: what is promised about pages, streams and waits. */
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
-import { ApiClient, codeOf, seqOf } from '../helpers/api-client.ts';
-import { names } from '../helpers/owned-store.ts';
-import { RawClient } from '../helpers/raw-client.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient, codeOf, seqOf } from '../helpers/clients/api-client.ts';
+import { RawClient } from '../helpers/clients/raw-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { names } from '../helpers/models/owned-store.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 const CONNECTIONS = 8;
 

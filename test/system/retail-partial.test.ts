@@ -5,13 +5,13 @@
 import t from 'tap';
 import type { ProductEvent } from '../../src/event/product-event.ts';
 import type { SharedProductStore } from '../../src/store/shared-product-store.ts';
-import { ApiClient, type EventBody } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';
-import { Pipeline } from '../helpers/pipeline.ts';
-import { Random } from '../helpers/random.ts';
-import { retailEvents, retailFinal } from '../helpers/retail-data.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient, type EventBody } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random } from '../helpers/models/random.ts';
+import { retailEvents, retailFinal } from '../helpers/models/retail-data.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import { Pipeline } from '../helpers/threads/pipeline.ts';
 
 const SEEDS = [1, 2, 3];
 const HTTP_SEED = 4;

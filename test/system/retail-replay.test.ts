@@ -1,11 +1,11 @@
 /** 20,000 real events over HTTP end in the expected state, in order or shuffled, and after a restart. */
 import t, { type Test } from 'tap';
-import { ApiClient, type EventBody, seqOf } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { retailEvents, retailFinal } from '../helpers/retail-data.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient, type EventBody, seqOf } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { retailEvents, retailFinal } from '../helpers/models/retail-data.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const CONNECTIONS = 48;
 const VISIBLE_MS_MAX = 10_000;

@@ -1,10 +1,10 @@
 /** What each signal does to the real process, however it is started and as early as it may come. */
 import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
-import { handlesSignals } from '../helpers/handles-signals.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { handlesSignals } from '../helpers/processes/handles-signals.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const ENV = { MAX_MEMORY_USAGE: '16MB', WORKERS: '1' };
 

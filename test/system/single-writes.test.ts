@@ -1,11 +1,11 @@
 /** PATCH, DELETE, keys, conditions and outcomes on the whole service, threads and disk included. */
 import t, { type Test } from 'tap';
 import type { Service } from '../../src/service.ts';
-import { type Answer, ApiClient, codeOf, seqOf } from '../helpers/api-client.ts';
-import { DEADLY_ALWAYS, DEADLY_APPLIER, installDeaths } from '../helpers/deadly-prices.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { type Answer, ApiClient, codeOf, seqOf } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { DEADLY_ALWAYS, DEADLY_APPLIER, installDeaths } from '../helpers/threads/deadly-prices.ts';
 
 const RACES = 50;
 

@@ -1,9 +1,9 @@
 /** Clients that never finish are closed after the configured time-outs; the others don't notice. */
 import t from 'tap';
-import { ApiClient } from '../helpers/api-client.ts';
-import { eventHead, RawConnection } from '../helpers/raw-connection.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { eventHead, RawConnection } from '../helpers/clients/raw-connection.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const DRIP_MS = 40;
 const DRIPS_MAX = 1_000;

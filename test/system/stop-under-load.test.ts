@@ -4,12 +4,12 @@
  * a refusal that a restart does know, an exit code other than 0.
  */
 import t, { type Test } from 'tap';
-import { AckLedger } from '../helpers/ack-ledger.ts';
-import { Random, testSeed } from '../helpers/random.ts';
-import { read } from '../helpers/readers.ts';
-import { ServiceProcess } from '../helpers/service-process.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { faultsOf, write } from '../helpers/writers.ts';
+import { AckLedger } from '../helpers/clients/ack-ledger.ts';
+import { read } from '../helpers/clients/readers.ts';
+import { faultsOf, write } from '../helpers/clients/writers.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const WRITERS = 48;
 const READERS = 8;

@@ -1,18 +1,18 @@
 /** Threads that die under load: the service goes on answering and nothing acknowledged is lost. */
 import t from 'tap';
-import { AckLedger } from '../helpers/ack-ledger.ts';
-import { ApiClient, type EventBody } from '../helpers/api-client.ts';
 import { polled } from '../helpers/bounded.ts';
+import { AckLedger } from '../helpers/clients/ack-ledger.ts';
+import { ApiClient, type EventBody } from '../helpers/clients/api-client.ts';
+import { faultsOf, write } from '../helpers/clients/writers.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
 import {
   DEADLY_ALWAYS,
   DEADLY_APPLIER,
   DEADLY_ONCE,
   installDeaths,
-} from '../helpers/deadly-prices.ts';
-import { startReadyService } from '../helpers/service-in-process.ts';
-import { ServiceThreads } from '../helpers/service-threads.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
-import { faultsOf, write } from '../helpers/writers.ts';
+} from '../helpers/threads/deadly-prices.ts';
+import { ServiceThreads } from '../helpers/threads/service-threads.ts';
 
 const VISIBLE_MS_MAX = 10_000;
 const KILL_EVERY = 200;

@@ -23,7 +23,7 @@ export class ProductSelection {
   /** Reads on; false if an entry is busy: call it again on a later turn. */
   read(): boolean {
     for (; this.#done < this.#ids.length; this.#done++) {
-      const id = this.#ids[this.#done] as string;
+      const id = this.#ids[this.#done];
       const result = this.#repository.read(id);
       if (result === 'busy') return false;
       if (result === 'found' && isListed(this.#repository.state)) {

@@ -34,7 +34,7 @@ function faultIn({ rawHeaders, httpVersion }: IncomingMessage): string | undefin
   /** A bit for the length of each name seen. */
   let seen = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string;
+    const name = rawHeaders[i];
     const single = SINGLE[name.length];
     if (single === undefined) continue;
     const [lower, usual] = single;

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { NodeFileSystem } from '../../../src/log/file-system.ts';
-import { tempDir } from '../../helpers/temp-dir.ts';
+import { tempDir } from '../../helpers/disks/temp-dir.ts';
 import { fileLogUnderTest } from './file-log.ts';
 import { logContract } from './log-contract.ts';
 

@@ -29,8 +29,8 @@ import {
   type SlotContent,
   SlotViews,
 } from '../../../src/ring/slot.ts';
-import { type PlainEvent, putEvent } from '../../helpers/plain-event.ts';
-import { Random, testSeed } from '../../helpers/random.ts';
+import { type PlainEvent, putEvent } from '../../helpers/models/plain-event.ts';
+import { Random, testSeed } from '../../helpers/models/random.ts';
 
 export const HASH_KEY = { k0: 1, k1: 2 };
 export const NOW_MS = 1_700_000_000_000;
@@ -94,7 +94,7 @@ class Life {
   push(ring: Ring, event: Event): number {
     const { intakes } = this.memory;
     const { cursors, slots, mask } = intakes[ring];
-    const head = cursors[INTAKE_HEAD] as number;
+    const head = cursors[INTAKE_HEAD];
     const whole = { seq: 0, productId: 'p', price: 1, stock: 2, occurredAtMs: 3, ...event };
     putEvent(slots, head & mask, whole, HASH_KEY);
     publishHead(intakes[ring], head + 1, intakes.live);
@@ -115,16 +115,16 @@ class Life {
 
   /** Settled slots of a ring, as a cursor. */
   tail(ring: Ring): number {
-    return this.memory.intakes[ring].cursors[INTAKE_TAIL] as number;
+    return this.memory.intakes[ring].cursors[INTAKE_TAIL];
   }
 
   /** What a settled slot says: its seq, and what it is marked as. */
   fate(ring: Ring, cursor: number): string {
     const { slots, mask } = this.memory.intakes[ring];
     const index = cursor & mask;
-    const meta = slots.words[index * SLOT_WORDS + SLOT_META] as number;
+    const meta = slots.words[index * SLOT_WORDS + SLOT_META];
     if ((meta & FLAG_CONFLICT) !== 0) return 'conflict';
-    const seq = slots.doubles[index * SLOT_DOUBLES + SLOT_SEQ] as number;
+    const seq = slots.doubles[index * SLOT_DOUBLES + SLOT_SEQ];
     return (meta & FLAG_DUPLICATE) !== 0 ? `repeats ${seq}` : `${seq}`;
   }
 

@@ -4,8 +4,13 @@ import { resumeCommitted } from '../../../src/log/take-over.ts';
 import { INTAKE_HEAD, publishHead } from '../../../src/ring/intake-ring.ts';
 import type { Progress } from '../../../src/ring/progress.ts';
 import { describeSlot } from '../../../src/ring/slot.ts';
-import { MemoryHistory, MemoryKept, MemoryLog, MemoryStream } from '../../helpers/memory-log.ts';
-import { putEvent } from '../../helpers/plain-event.ts';
+import {
+  MemoryHistory,
+  MemoryKept,
+  MemoryLog,
+  MemoryStream,
+} from '../../helpers/fakes/memory-log.ts';
+import { putEvent } from '../../helpers/models/plain-event.ts';
 import { HASH_KEY, LogMemory, type LogUnderTest, logContract, NOW_MS } from './log-contract.ts';
 
 function opened(stream: MemoryStream, memory: LogMemory, died?: Progress) {
@@ -39,7 +44,7 @@ t.test('events of another instance come in between, and know no slot', (t) => {
   const { live } = memory.intakes;
   putEvent(live.slots, 0, { ...event, productId: 'ours' }, HASH_KEY);
   putEvent(live.slots, 1, { ...event, productId: 'theirs', key: 'A' }, HASH_KEY);
-  publishHead(live, (live.cursors[INTAKE_HEAD] as number) + 2, live);
+  publishHead(live, live.cursors[INTAKE_HEAD] + 2, live);
   log.commitPending();
   const { slots } = memory.ring;
   t.match(

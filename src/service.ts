@@ -211,7 +211,7 @@ export class Service implements Lifecycle {
     // In this order: every claimed slot is settled, then nothing more comes, then the log ends.
     const inTime = await within(leftMs(CLOSING_SHARE), settled);
     const clean = path.finish().then((isClean) => {
-      // Nothing more is applied; streams end once they have told the rest.
+      // Nothing more is applied; streams end once they have sent the rest.
       changes.close();
       return isClean;
     });

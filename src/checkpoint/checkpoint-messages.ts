@@ -31,7 +31,7 @@ export interface CheckpointThreadData {
   readonly cancel: SharedArrayBuffer;
 }
 
-/** What a checkpoint's thread tells the main thread: of each part, and once how it ended. */
+/** What a checkpoint's thread reports to the main thread: each part, and once how it ended. */
 export type CheckpointMessage =
   | {
       readonly type: 'part';

@@ -43,18 +43,18 @@ interface Position {
 export function runCheckpoint(
   data: CheckpointThreadData,
   files: FileSystem,
-  tell: (message: CheckpointMessage) => void,
+  report: (message: CheckpointMessage) => void,
   wait: WaitForAppliers = waitForBell,
   log: KeptLog = new KeptSegments(files, data.logFolder),
 ): void {
   let round: Round | undefined;
   try {
-    round = new Round(data, files, log, tell, wait);
+    round = new Round(data, files, log, report, wait);
     round.run();
-    tell({ type: 'checkpoint', ...round.result });
+    report({ type: 'checkpoint', ...round.result });
   } catch (error) {
-    if (error instanceof Cancelled) tell({ type: 'cancelled' });
-    else tell({ type: 'failed', reason: error instanceof Error ? error.message : String(error) });
+    if (error instanceof Cancelled) report({ type: 'cancelled' });
+    else report({ type: 'failed', reason: error instanceof Error ? error.message : String(error) });
   }
 }
 
@@ -62,7 +62,7 @@ class Round {
   readonly #data: CheckpointThreadData;
   readonly #files: FileSystem;
   readonly #log: KeptLog;
-  readonly #tell: (message: CheckpointMessage) => void;
+  readonly #report: (message: CheckpointMessage) => void;
   readonly #events: AppliedEvents;
   readonly #pace: Pace;
   readonly #rate: LogRate;
@@ -90,14 +90,14 @@ class Round {
     data: CheckpointThreadData,
     files: FileSystem,
     log: KeptLog,
-    tell: (message: CheckpointMessage) => void,
+    report: (message: CheckpointMessage) => void,
     wait: WaitForAppliers,
   ) {
     const { memory, folder, isPaced, goal, damaged } = data;
     this.#data = data;
     this.#files = files;
     this.#log = log;
-    this.#tell = tell;
+    this.#report = report;
     const events = new AppliedEvents(memory, wait);
     this.#events = events;
     this.#damaged = damaged;
@@ -227,7 +227,7 @@ class Round {
       shard < 0 ? windowsName(replayFrom) : partFileName({ ...this.#set, shard, replayFrom });
     // A damaged one of this name was replaced.
     this.#damaged = this.#damaged.filter((damaged) => damaged !== name);
-    this.#tell({ type: 'part', name, replayFrom: this.#oldest });
+    this.#report({ type: 'part', name, replayFrom: this.#oldest });
   }
 
   #noteEnd(end: number): void {

@@ -8,7 +8,7 @@
  * No other part has to be there: each knows from where its own shard must be replayed. Its entries may
  * hold events later than that; replaying those is harmless, because an entry knows its seq.
  *
- * Outcomes: at the replay an event that an entry had absorbed can't be judged again. So each part
+ * Outcomes: at the replay an event that an entry had absorbed can't be applied again as it was. So each part
  * brings the outcomes of the events since the part that was written before it, of all shards, up to a
  * seq behind everything that its own entries hold (windows.ts tells the whole story).
  */

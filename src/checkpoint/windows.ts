@@ -10,7 +10,7 @@
  * that seq is missing; and before `end` below is taken, so that the log must reach up to them.
  *
  * Outcomes: an entry that was copied may hold events from its part's replay seq on, and those before it
- * in the entry's product can't be judged again at the replay; nor can those before the replay seq, which
+ * in the entry's product can't be applied again as it was at the replay; nor can those before the replay seq, which
  * are not replayed to this shard. So the outcomes of all events up to the last one that any entry of any
  * part may hold are kept, in pieces that follow each other: here all that the window holds, and in each
  * part those of the events since the piece before. A piece is copied when the entries of its part are:
@@ -18,7 +18,7 @@
  * appliers' passing it is waited for: from then on the outcomes of all events before `end` are final,
  * and they are copied. At the start
  *  1. an event that a piece tells of has the outcome that is told there, whatever the replay made of it;
- *  2. one behind all pieces is judged anew, by the state that it met the first time, and so in the same
+ *  2. one behind all pieces is applied anew, by the state that it met the first time, and so in the same
  *     way: its product's entry is older, and every event in between is replayed in order.
  * A piece in a part that is damaged is lost: what it alone told of is not known any more (`expired`).
  */

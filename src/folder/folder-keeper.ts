@@ -38,7 +38,7 @@ export interface FolderKeeperOptions {
   readonly whenAppliedBefore: (seq: number) => Promise<void>;
   /** The folder was made anew where it was missing. Rejects with FolderHeldError if it is another's. */
   readonly onRemade: () => Promise<void>;
-  /** Whether all that was acknowledged is on disk, as far as files tell. */
+  /** Whether all that was acknowledged is on disk, as far as files show. */
   readonly onWhole: (isWhole: boolean) => void;
   /** The service can't go on with this folder: the process must stop. */
   readonly onFatal: (reason: string) => void;
@@ -51,7 +51,7 @@ export class FolderKeeper {
   #looking: Promise<void> | undefined;
   #isStopped = false;
   #isAborted = false;
-  /** The process must stop, and has been told why. */
+  /** The process must stop, and knows why. */
   #hasGivenUp = false;
 
   constructor(options: FolderKeeperOptions) {
@@ -87,7 +87,7 @@ export class FolderKeeper {
 
   /**
    * For the end, when the log is closed: what is missing of it, in words, and can't be saved any more.
-   * `undefined` = nothing, or it can't be told.
+   * `undefined` = nothing, or nobody can say.
    */
   async missingAtEnd(): Promise<string | undefined> {
     const { dataDir, newestSegment } = this.#options;
@@ -162,7 +162,7 @@ export class FolderKeeper {
       'data folder: files were deleted while the service runs; refusing writes until all that memory has is saved again',
     );
     onWhole(false);
-    for (let told = ''; ; ) {
+    for (let reported = ''; ; ) {
       const lost = guard.lose();
       try {
         const { state, path } = dataDir.state();
@@ -180,8 +180,9 @@ export class FolderKeeper {
       } catch (error) {
         if (error instanceof FolderHeldError) return this.#giveUp(error.message, true);
         const reason = error instanceof Error ? error.message : String(error);
-        if (reason !== told) logger.error({ reason }, 'data folder: not saved yet, trying again');
-        told = reason;
+        if (reason !== reported)
+          logger.error({ reason }, 'data folder: not saved yet, trying again');
+        reported = reason;
       }
       if (this.#isStopped) return;
       await afterMs(LOOK_EVERY_MS);

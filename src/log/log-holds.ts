@@ -4,7 +4,7 @@
  *
  *   HOLDS_MAX × (i64 seq, 0 = nobody; i64 bytes, how much log it may keep at the most)
  *
- * A hold keeps what is there when the next piece is judged; somebody who comes for events that go just
+ * A hold keeps what is there when the next piece is considered; somebody who comes for events that go just
  * now finds them gone. Beyond its bound a hold counts no more: a reader that has stopped for good must
  * not fill the disk.
  */

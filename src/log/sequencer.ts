@@ -6,7 +6,7 @@
  *  1. number: slots are numbered in the intake rings, keys go into the dedupe window. Nobody has seen the
  *     numbers: a successor takes the keys back and numbers again, perhaps otherwise, since live
  *     events that came meanwhile go first.
- *  2. flush: the frame is written and flushed. A crash before the flush returns: nobody was told; the tail
+ *  2. flush: the frame is written and flushed. A crash before the flush returns: nobody got an answer; the tail
  *     is torn, or whole and then simply there. The thread dies: its successor opens a fresh segment
  *     that says how far this one counts, so the frame is void and its events are written again.
  *  3. commit: the slots are copied behind the head of the commit ring, unseen. Then the progress record
@@ -193,7 +193,7 @@ export class Sequencer implements EventLog {
     return true;
   }
 
-  /** Writes and flushes the frame of `count` events. False when told to stop instead. */
+  /** Writes and flushes the frame of `count` events. False when asked to stop instead. */
   #flush(count: number, commitTimeMs: number): boolean {
     this.#content.stampArrivals(commitTimeMs);
     this.#fillFrame(count);
@@ -333,7 +333,7 @@ export class Sequencer implements EventLog {
 
   /**
    * Files that committed events are in were deleted (folder-guard.ts has the story): goes on in a
-   * fresh segment, and waits until the events before it are saved. False when told to stop instead.
+   * fresh segment, and waits until the events before it are saved. False when asked to stop instead.
    */
   #waitUntilSaved(): boolean {
     while (this.#guard.isLost) {

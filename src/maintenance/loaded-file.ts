@@ -1,6 +1,6 @@
 /**
  * A whole file of the data folder in memory, also from a disk that can't read all of it: blocks
- * that fail are zeros here and are listed, so that the rest can still be judged and saved.
+ * that fail are zeros here and are listed, so that the rest can still be checked and saved.
  */
 import { type FileHandle, type FileSystem, readFully } from '../log/file-system.ts';
 import { FRAME_ALIGN_BYTES } from '../log/format.ts';

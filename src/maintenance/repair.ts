@@ -154,7 +154,7 @@ function writeCopy(
     log: undefined,
     pause: () => undefined,
   };
-  // Outcomes are left out: an event that is judged again beside a gap may not end as it was told.
+  // Outcomes are left out: an event that is applied again beside a gap may not end as it was reported.
   const receipts = new WholeReceipts(store.receipts, {
     ranges: lost,
     unknownFrom: unknownTail === undefined ? undefined : knownEndSeq,

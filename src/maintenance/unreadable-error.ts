@@ -1,5 +1,5 @@
 /**
- * A tool can't read what it must judge, for a reason that lies in how it is run (rights, descriptors,
+ * A tool can't read what it must check, for a reason that lies in how it is run (rights, descriptors,
  * memory) and not in the data. One line; the tool ends with it and says nothing about the data.
  */
 import { isAccessError, ownerHint } from '../log/access.ts';

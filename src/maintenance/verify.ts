@@ -59,7 +59,7 @@ function refusalOf(files: FileSystem, root: string): string | undefined {
       folder: join(root, LOG_FOLDER),
       checkpoints: join(root, CHECKPOINT_FOLDER),
       sink: NOWHERE,
-      tell: () => undefined,
+      report: () => undefined,
     });
     return undefined;
   } catch (error) {

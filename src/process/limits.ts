@@ -19,7 +19,7 @@ const MB = 1 << 20;
  */
 const PROGRAM_BYTES = 224 * MB;
 const WORKER_BYTES = 20 * MB;
-/** What a batch may take while it is judged, times BATCH_LIMIT: the configuration's own words. */
+/** What a batch may take while it is validated, times BATCH_LIMIT: the configuration's own words. */
 const BATCH_FACTOR = 4;
 
 /** Descriptors kept for the log, checkpoints, the change feed's files and the program itself. */

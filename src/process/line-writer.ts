@@ -42,7 +42,7 @@ export class LineWriter {
     this.#write = write;
   }
 
-  /** Lines that are lost and not yet told of. */
+  /** Lines that are lost and not yet reported. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -58,7 +58,7 @@ export class LineWriter {
   line(text: string, isVital = false): boolean {
     const bytes = Buffer.from(text);
     if (this.#kept.length === 0) {
-      // A gap is told as soon as nothing is kept, so there is none.
+      // A gap is reported as soon as nothing is kept, so there is none.
       const written = this.#attempt(bytes);
       if (written === bytes.length) return true;
       this.#keep(bytes.subarray(written));

@@ -36,7 +36,7 @@ function countProducts(dataDir: string): number {
     files: new ReadOnlyFiles(),
     folder: join(resolve(dataDir), LOG_FOLDER),
     checkpoints: join(resolve(dataDir), CHECKPOINT_FOLDER),
-    tell: () => undefined,
+    report: () => undefined,
     sink: {
       entries: ({ words }, first, count) => {
         for (let w = first * ENTRY_WORDS; w < (first + count) * ENTRY_WORDS; w += ENTRY_WORDS) {

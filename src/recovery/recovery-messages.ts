@@ -1,7 +1,7 @@
 /** What a start reports while it brings the state back. Log thread to main thread. */
 
 export type RecoveryMessage =
-  /** How far a start has come; told about once a second. */
+  /** How far a start has come; reported about once a second. */
   | { readonly type: 'progress'; readonly doneBytes: number; readonly totalBytes: number }
   /** Something of a checkpoint is damaged; an older one, or the log from its beginning, serves instead. */
   | {

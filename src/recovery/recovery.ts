@@ -24,7 +24,7 @@ import type { LogTail } from '../log/sequencer.ts';
 import type { SlotViews } from '../ring/slot.ts';
 import type { RecoveryMessage } from './recovery-messages.ts';
 
-const TELL_EVERY_MS = 1000;
+const REPORT_EVERY_MS = 1000;
 /** How much is read between two looks at the clock. */
 const LOOK_EVERY_BYTES = 1 << 20;
 
@@ -58,7 +58,7 @@ export interface RecoveryOptions {
   /** Folder of the checkpoints. */
   readonly checkpoints: string;
   readonly sink: RecoverySink;
-  readonly tell: (message: RecoveryMessage) => void;
+  readonly report: (message: RecoveryMessage) => void;
   /** A clock that never goes back, ms; tests bring their own. */
   readonly nowMs?: () => number;
 }
@@ -68,7 +68,7 @@ export interface RecoveryOptions {
  * what it must, and what the file system and the sink throw.
  */
 export function recover(options: RecoveryOptions): LogTail {
-  const { files, folder, sink, tell, nowMs = () => performance.now() } = options;
+  const { files, folder, sink, report, nowMs = () => performance.now() } = options;
   const startedMs = nowMs();
   removeLeftovers(options);
   const { checkpoints } = options;
@@ -77,14 +77,14 @@ export function recover(options: RecoveryOptions): LogTail {
   let totalBytes = expected.bytes + logBytes(files, folder, expected.replayFrom);
   let doneBytes = 0;
   let lookBytes = LOOK_EVERY_BYTES;
-  let toldMs = startedMs;
+  let reportedMs = startedMs;
   const noteDone = (bytes: number) => {
     doneBytes += bytes;
     if (doneBytes < lookBytes) return;
     lookBytes = doneBytes + LOOK_EVERY_BYTES;
-    if (nowMs() - toldMs < TELL_EVERY_MS) return;
-    toldMs = nowMs();
-    tell({ type: 'progress', doneBytes, totalBytes });
+    if (nowMs() - reportedMs < REPORT_EVERY_MS) return;
+    reportedMs = nowMs();
+    report({ type: 'progress', doneBytes, totalBytes });
   };
   const restored = restoreCheckpoints({
     files,
@@ -92,7 +92,7 @@ export function recover(options: RecoveryOptions): LogTail {
     image: sink.image,
     visitor: sink,
     onDamaged: (name, replayFrom, fault) =>
-      tell({ type: 'checkpoint-damaged', name, replayFrom, ...fault }),
+      report({ type: 'checkpoint-damaged', name, replayFrom, ...fault }),
     onBytes: noteDone,
   });
   refuseDamage(options, restored);
@@ -113,8 +113,8 @@ export function recover(options: RecoveryOptions): LogTail {
   }
   sink.finish();
   for (const { firstSeq, bytes } of restored.outcomes) sink.outcomes(firstSeq, bytes, end.nextSeq);
-  if (end.tornTail !== undefined) tell({ type: 'torn-tail', ...end.tornTail });
-  tell({
+  if (end.tornTail !== undefined) report({ type: 'torn-tail', ...end.tornTail });
+  report({
     type: 'replayed',
     products: restored.products,
     converted: restored.converted,

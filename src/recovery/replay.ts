@@ -38,7 +38,7 @@ const PUBLISH_SLOTS = 1024;
 /** The mask of a plain stretch of slots: it only has to cover it. */
 const NO_WRAP = 0x3fffffff;
 
-/** Thrown through the replay when the service is told to stop meanwhile. */
+/** Thrown through the replay when the service is asked to stop meanwhile. */
 export class StopRequested extends Error {}
 
 /** What is brought back; empty at the beginning. */

@@ -1,5 +1,5 @@
 /**
- * Supervises the log thread: starts it, replaces it when it dies, passes on what it tells. The
+ * Supervises the log thread: starts it, replaces it when it dies, passes on what it reports. The
  * successor goes on from the shared progress record; nothing that was claimed is lost. Main thread.
  */
 import { Worker } from 'node:worker_threads';
@@ -98,7 +98,7 @@ export class LogSupervisor {
     const workerData = { ...source.data, memory };
     const worker = new Worker(source.entry, { workerData, name: 'log' });
     let cause: unknown;
-    worker.on('message', (message: LogThreadMessage) => this.#told(message));
+    worker.on('message', (message: LogThreadMessage) => this.#onMessage(message));
     worker.on('error', (error) => {
       cause = error;
     });
@@ -108,7 +108,7 @@ export class LogSupervisor {
     return worker;
   }
 
-  #told(message: LogThreadMessage): void {
+  #onMessage(message: LogThreadMessage): void {
     const { logger, onStorage } = this.#options;
     switch (message.type) {
       case 'torn-tail': {

@@ -25,13 +25,13 @@ import { Shard } from '../store/shard.ts';
 import type { LogThreadData, LogThreadMessage } from './log-messages.ts';
 
 /** A clock that is behind the log by less is not worth a line. */
-const TOLD_BEHIND_MS_MIN = 1000;
+const REPORTED_BEHIND_MS_MIN = 1000;
 
-/** Runs until the main thread asks to stop. Blocks its thread. Reports through `tell`. */
+/** Runs until the main thread asks to stop. Blocks its thread. Reports through `report`. */
 export function runLogThread(
   data: LogThreadData,
   files: FileSystem,
-  tell: (message: LogThreadMessage) => void,
+  report: (message: LogThreadMessage) => void,
 ): void {
   const { memory, folder, checkpoints, segmentBytesMax } = data;
   const intakes = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
@@ -53,11 +53,11 @@ export function runLogThread(
     const sink = new Replay(intakes.live, commits, target);
     const tail =
       died === undefined
-        ? recover({ files, folder, checkpoints, sink, tell })
+        ? recover({ files, folder, checkpoints, sink, report })
         : takeOver({ intakes, dedupe, receipts }, commits, died);
     const behindMs = tail.lastTimeMs - Date.now();
-    if (died === undefined && behindMs >= TOLD_BEHIND_MS_MIN) {
-      tell({ type: 'clock-behind', lastTimeMs: tail.lastTimeMs, behindMs });
+    if (died === undefined && behindMs >= REPORTED_BEHIND_MS_MIN) {
+      report({ type: 'clock-behind', lastTimeMs: tail.lastTimeMs, behindMs });
     }
     sequencer = new Sequencer(
       {
@@ -71,18 +71,18 @@ export function runLogThread(
         segmentBytesMax,
         nowMs: Date.now,
         ...(data.held === undefined ? {} : { guard: new FolderGuard(data.held.guard) }),
-        onStorage: (available, reason) => tell({ type: 'storage', available, reason }),
+        onStorage: (available, reason) => report({ type: 'storage', available, reason }),
       },
       tail,
     );
   } catch (error) {
     commits.close();
-    if (error instanceof StopRequested) tell({ type: 'closed', clean: true });
-    else tell({ type: 'refused', reason: refusal(error, folder) });
+    if (error instanceof StopRequested) report({ type: 'closed', clean: true });
+    else report({ type: 'refused', reason: refusal(error, folder) });
     return;
   }
-  tell({ type: 'serving', nextSeq: sequencer.nextSeq });
-  tell({ type: 'closed', clean: sequencer.run() });
+  report({ type: 'serving', nextSeq: sequencer.nextSeq });
+  report({ type: 'closed', clean: sequencer.run() });
 }
 
 /** Goes on where a thread of the file log died. */

@@ -124,7 +124,7 @@ export class RecoveredState implements RecoverySink {
       folder: LOG_FOLDER,
       checkpoints: CHECKPOINT_FOLDER,
       sink: this,
-      tell: (message) => {
+      report: (message) => {
         this.told.push(message);
         if (message.type === 'replayed') this.replayFrom = message.replayFrom;
       },

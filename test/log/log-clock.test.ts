@@ -120,7 +120,7 @@ function recoverAt(folder: string, times: number[], checkpoints = folder): LogTa
       },
       finish: () => undefined,
     },
-    tell: () => undefined,
+    report: () => undefined,
   });
 }
 

@@ -57,7 +57,7 @@ function recoverTail(root: string, files: FileSystem) {
       },
       finish: () => undefined,
     },
-    tell: (message) => told.push(message),
+    report: (message) => told.push(message),
   });
   const tornTail = told.find((message) => message.type === 'torn-tail');
   return { tail, recovered: { events, told, tornTail } };

@@ -27,7 +27,7 @@ const receipts = new ReceiptWindow(memory.receipts, hashKey);
 const commits = new CommitPublisher(new CommitRing(memory.commit, memory.appliers.length));
 const progress = new LogProgress(memory.progress);
 
-function tell(message: LogThreadMessage): void {
+function report(message: LogThreadMessage): void {
   parentPort?.postMessage(message);
 }
 
@@ -51,5 +51,5 @@ const log = new MemoryLog(
   { stream, intakes, dedupe, receipts, commits, progress, hashKey, nowMs: Date.now },
   died,
 );
-tell({ type: 'serving', nextSeq: log.nextSeq });
-tell({ type: 'closed', clean: log.run() });
+report({ type: 'serving', nextSeq: log.nextSeq });
+report({ type: 'closed', clean: log.run() });

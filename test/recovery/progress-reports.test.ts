@@ -34,7 +34,7 @@ t.test('about once a second, each time further, up to the end', (t) => {
         },
         finish: () => undefined,
       },
-      tell: (message) => told.push(message),
+      report: (message) => told.push(message),
       nowMs: () => {
         ms += msOfALook;
         return ms;

@@ -7,15 +7,21 @@
  * or windows, older than the two newest; whole checkpoints of format 1 and parts of another key or number
  * of shards once there are two of everything else; and a segment whose events all of these cover. The
  * log is listed first: whatever had been removed from it by then was covered by what is listed after it.
- * And a name that comes while a folder is listed may be missed, and the one that goes because of it too:
- * so what is missing is looked for once more.
+ * And a name that comes while a folder is listed may be missed, and the one that goes because of it too;
+ * a round of checkpoints does that with one part after the other. So what is missing is missing only
+ * if it was at each of some looks.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { MANIFEST_NAME, parseCheckpointName, parseWindowsName } from '../checkpoint/format.ts';
 import { parsePartName } from '../checkpoint/part-format.ts';
 import { parseSegmentName, type SegmentEnd, segmentName } from '../log/format.ts';
 import { NEWEST_NAME } from '../log/newest-file.ts';
+
+/** How often something must be missing, one look after the other, to be lost. */
+const LOOKS = 10;
+const BETWEEN_LOOKS_MS = 10;
 
 /** As many of each as retention keeps. */
 const KEPT = 2;
@@ -117,7 +123,10 @@ export class FolderFiles {
    */
   async missing(tail: SegmentEnd | undefined): Promise<string | undefined> {
     let look = await this.#look(tail);
-    if (look.found !== undefined) look = await this.#look(tail);
+    for (let looks = 1; look.found !== undefined && looks < LOOKS; looks++) {
+      await pause(BETWEEN_LOOKS_MS);
+      look = await this.#look(tail);
+    }
     this.#segments = look.segments;
     this.#saved = look.saved;
     return look.found ?? (tail === undefined ? undefined : await this.#notItself(tail));
@@ -180,11 +189,11 @@ export class FolderFiles {
     tail: SegmentEnd | undefined,
   ): string | undefined {
     const covered = saved.coveredSeq;
-    const newest =
-      tail === undefined || this.#segments.includes(tail.firstSeq) ? [] : [tail.firstSeq];
-    const known = [...this.#segments, ...newest];
-    const gone = known.find((firstSeq, i) => {
-      const next = known[i + 1];
+    const newest = tail === undefined ? [] : [tail.firstSeq];
+    // What came since the last look too: where it begins, the one before it ends.
+    const all = [...new Set([...this.#segments, ...now, ...newest])].sort((a, b) => a - b);
+    const gone = all.find((firstSeq, i) => {
+      const next = all[i + 1];
       const isCovered = next !== undefined && next <= covered;
       return !now.includes(firstSeq) && !isCovered;
     });

@@ -38,6 +38,9 @@ async function build(t: Test, checkpoints: readonly number[]) {
     partOf,
     save,
     look: () => files.missing(tail),
+    /** Where the newest segment begins elsewhere. */
+    lookAt: (firstSeq: number) =>
+      files.missing({ ...tail, firstSeq, nonce: Buffer.alloc(16, firstSeq) }),
     fresh: () => new FolderFiles(log, checkpoint).missing(tail),
   };
 }
@@ -52,6 +55,15 @@ t.test('what retention removes is no loss', async (t) => {
   t.match(await look(), undefined, 'covered by both');
   rmSync(join(log, segmentName(21)));
   t.equal(await look(), segmentName(21), 'the older one needs it');
+});
+
+t.test('a segment ends where one begins that came and stayed between two looks', async (t) => {
+  const { log, save, lookAt } = await build(t, [5]);
+  for (const seq of [41, 51]) writeFileSync(join(log, segmentName(seq)), Buffer.alloc(BYTES));
+  save(42);
+  save(45);
+  for (const seq of [1, 11, 21, 31]) rmSync(join(log, segmentName(seq)));
+  t.equal(await lookAt(51), undefined);
 });
 
 t.test('with one checkpoint, or none, all of the log is needed', async (t) => {

@@ -132,9 +132,8 @@ export class HotParser {
       } else if (member === STOCK) {
         stock = this.#number(bytes, p);
         if (!Number.isSafeInteger(stock)) {
-          if (bytes[p] !== MINUS) return -1;
-          stock = 0 - this.#number(bytes, p + 1); // and so −0 is 0
-          if (!(Number.isSafeInteger(stock) && stock >= stockMin)) return -1;
+          stock = this.#negative(bytes, p, stockMin);
+          if (!Number.isSafeInteger(stock)) return -1;
         }
         p = this.#end;
       } else if (member === OCCURRED_AT) {
@@ -209,11 +208,18 @@ export class HotParser {
     }
     if (at === start) return -1;
     // `.` and `..`
-    if (at - start <= 2 && bytes[start] === POINT && bytes[at - 1] === POINT) return -1;
+    if (at - start <= 2 && isDots(bytes, start, at)) return -1;
     if (w < end) words[w++] = word;
     while (w < end) words[w++] = 0;
     this.#end = at + 1;
     return at - start;
+  }
+
+  /** Reads the number behind the minus at `p`, down to `min`; NaN = not hot. */
+  #negative(bytes: Buffer, p: number, min: number): number {
+    if (bytes[p] !== MINUS) return Number.NaN;
+    const value = 0 - this.#number(bytes, p + 1); // and so −0 is 0
+    return value >= min ? value : Number.NaN;
   }
 
   /** Reads the number at `p`, 0 or more; NaN = not hot. */
@@ -265,6 +271,10 @@ export class HotParser {
     const value = Number(source);
     return isExact(source, value) ? value : Number.NaN;
   }
+}
+
+function isDots(b: Uint8Array, start: number, end: number): boolean {
+  return b[start] === POINT && b[end - 1] === POINT;
 }
 
 function skipSpace(bytes: Uint8Array, at: number, newline: number): number {

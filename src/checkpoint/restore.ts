@@ -1,6 +1,7 @@
 /**
  * Brings back what checkpoints hold: for each shard its newest part that proves whole, and the newest
  * windows. Decides from where the log must be replayed. Log thread at start; also the tools.
+ * (Over 300 lines: which file serves is decided by what the files before it have given.)
  *
  *   parts of this key and number of shards    → as they lie, straight into the shards' memory
  *   where one of these is missing: the base   → entry by entry (store/shard-restorer.ts), the newest of

@@ -1,6 +1,7 @@
 /**
  * The configuration of the service: one schema, from which the type, the checks, `--help`, the
- * docs/configuration.md's table and `.env.example` are all derived. Pure data, any thread.
+ * table of docs/configuration.md and `.env.example` are all derived. Pure data, any thread. (Over 300
+ * lines: it is a list.)
  * A property's range stands in JSON Schema's own words (minimum, maximum, pattern); what the
  * environment needs (variable, default as text, kind) stands beside it under `variable`.
  */

@@ -9,7 +9,7 @@
  *   ──────────┼─────────────────────┼─────────────────────┼────────────────┼──────────▶
  *    free     │ durable, not counted │ the log thread's    │ this turn's    │ free
  *
- * Whose each slot is, and what became of it, is slot-runs.ts's.
+ * Whose each slot is, and what became of it, is slot-runs.ts's. (Over 300 lines: one ring's one producer.)
  */
 import assert from 'node:assert/strict';
 import { BellWatch } from '../ring/bell.ts';

@@ -1,6 +1,7 @@
 /**
  * What every log keeps to, described from outside: `logContract` runs it on one. How it is stored, and
- * what happens when that fails, is for the tests of that log. Tests only.
+ * what happens when that fails, is for the tests of that log. Tests only. (Over 300 lines:
+ * one list of what must hold.)
  */
 import t, { type Test } from 'tap';
 import { DedupeWindow } from '../../../src/dedupe/dedupe-window.ts';

@@ -4,21 +4,21 @@ import t from 'tap';
 import { enforcePolicies, type RoutePolicy } from '../../src/http/guards/route-policy.ts';
 import { FakeLifecycle, fakeApp } from '../helpers/fakes/http-fakes.ts';
 
-/** serves · body · conditions · Idempotency-Key */
+/** serves · body · conditions · Idempotency-Key · access · rate */
 const DECLARED: Readonly<Record<string, string>> = {
-  'POST /api/v1/events': 'writes · application/json, plain · own · own',
+  'POST /api/v1/events': 'writes · application/json, plain · own · own · writer · write',
   'POST /api/v1/events/batch':
-    'writes · application/x-ndjson or application/ndjson or application/json, known · refused · before-body',
+    'writes · application/x-ndjson or application/ndjson or application/json, known · refused · before-body · writer · bulk',
   'PATCH /api/v1/products/:id':
-    'writes · application/merge-patch+json or application/json, plain · own · own',
-  'DELETE /api/v1/products/:id': 'writes · refused · own · own',
-  'GET /api/v1/events/:seq': 'reads · ignored · untagged · ignored',
-  'GET /api/v1/products/:id': 'reads · ignored · own · ignored',
-  'GET /api/v1/products': 'reads · ignored · untagged · ignored',
-  'GET /api/v1/changes': 'by-form · ignored · own · ignored',
-  'GET /health': 'always · ignored · ignored · ignored',
-  'GET /livez': 'always · ignored · ignored · ignored',
-  'GET /readyz': 'always · ignored · ignored · ignored',
+    'writes · application/merge-patch+json or application/json, plain · own · own · writer · write',
+  'DELETE /api/v1/products/:id': 'writes · refused · own · own · writer · write',
+  'GET /api/v1/events/:seq': 'reads · ignored · untagged · ignored · reader · read',
+  'GET /api/v1/products/:id': 'reads · ignored · own · ignored · reader · read',
+  'GET /api/v1/products': 'reads · ignored · untagged · ignored · reader · read',
+  'GET /api/v1/changes': 'by-form · ignored · own · ignored · reader · read',
+  'GET /health': 'always · ignored · ignored · ignored · anyone · none',
+  'GET /livez': 'always · ignored · ignored · ignored · anyone · none',
+  'GET /readyz': 'always · ignored · ignored · ignored · anyone · none',
 };
 
 function bodyText(body: RoutePolicy['body']): string {
@@ -26,8 +26,9 @@ function bodyText(body: RoutePolicy['body']): string {
   return 'refusal' in body ? 'refused' : `${body.types.join(' or ')}, ${body.codings}`;
 }
 
-function textOf({ serves, body, conditions, idempotencyKey }: RoutePolicy): string {
-  return [serves, bodyText(body), conditions, idempotencyKey].join(' · ');
+function textOf(policy: RoutePolicy): string {
+  const { serves, body, conditions, idempotencyKey, access, rate } = policy;
+  return [serves, bodyText(body), conditions, idempotencyKey, access, rate].join(' · ');
 }
 
 t.test('each route has the policy of this table, a HEAD that of its GET', async (t) => {
@@ -43,7 +44,8 @@ t.test('each route has the policy of this table, a HEAD that of its GET', async 
     t.ok(config?.policy, `${method} ${url}`);
     if (config?.policy === undefined) continue;
     const text = textOf(config.policy);
-    if (schema?.hide === true) t.equal(text, 'always · ignored · ignored · ignored', url);
+    if (schema?.hide === true)
+      t.equal(text, 'always · ignored · ignored · ignored · anyone · read', url);
     else if (method === 'HEAD') t.equal(text, declared[`GET ${url}`], `HEAD ${url}`);
     else declared[`${method} ${url}`] = text;
   }
@@ -62,6 +64,8 @@ t.test('a route without a policy, or with a guard beside it, is refused when it 
     body: 'ignored',
     conditions: 'ignored',
     idempotencyKey: 'ignored',
+    access: 'reader',
+    rate: 'read',
   };
   const onRequest = () => undefined;
   const twice = { method: 'GET', url: '/twice', config: { policy }, onRequest, handler } as const;

@@ -1,9 +1,6 @@
 /**
  * What a route declares of itself in its `config`, beside its schema, and the one hook that enforces
  * it before any body is read. A route without a policy is refused when it is added. Main thread.
- *
- * Here stands, too, what a route will declare one day: who may call it, what it counts as for rate
- * limits, whether it is administration. A member that is required makes the compiler show every route.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { Lifecycle } from '../../lifecycle.ts';
@@ -30,6 +27,10 @@ export interface RoutePolicy {
   readonly conditions: 'ignored' | 'refused' | 'untagged' | 'own';
   /** Of Idempotency-Key. `own`: its handler takes it, behind the faults of the body. */
   readonly idempotencyKey: 'ignored' | 'before-body' | 'own';
+  /** The least role that may call it; `anyone`: it says nothing of the service's data. */
+  readonly access: 'anyone' | 'reader' | 'writer' | 'admin';
+  /** What a request of it counts as for rate limits; `none` is for the probes of orchestrators. */
+  readonly rate: 'none' | 'read' | 'write' | 'bulk';
 }
 
 export type BodyPolicy =
@@ -44,7 +45,12 @@ export const OPEN_POLICY: RoutePolicy = {
   body: 'ignored',
   conditions: 'ignored',
   idempotencyKey: 'ignored',
+  access: 'anyone',
+  rate: 'read',
 };
+
+/** Of what orchestrators ask, however often. */
+export const PROBE_POLICY: RoutePolicy = { ...OPEN_POLICY, rate: 'none' };
 
 declare module 'fastify' {
   interface FastifyContextConfig {

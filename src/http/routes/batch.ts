@@ -71,6 +71,8 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
         body: { types: BATCH_TYPES, codings: 'known' },
         conditions: 'refused',
         idempotencyKey: 'before-body',
+        access: 'writer',
+        rate: 'bulk',
       },
     },
     ...describedOnly,

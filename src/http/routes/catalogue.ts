@@ -48,6 +48,8 @@ const POLICY: RoutePolicy = {
   body: 'ignored',
   conditions: 'untagged',
   idempotencyKey: 'ignored',
+  access: 'reader',
+  rate: 'read',
 };
 
 const JSON_FORM = 'application/json';

@@ -50,6 +50,8 @@ const POLICY: RoutePolicy = {
   body: 'ignored',
   conditions: 'own',
   idempotencyKey: 'ignored',
+  access: 'reader',
+  rate: 'read',
 };
 
 const STREAM_FORM = 'text/event-stream';

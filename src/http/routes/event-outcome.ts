@@ -25,6 +25,8 @@ const POLICY: RoutePolicy = {
   body: 'ignored',
   conditions: 'untagged',
   idempotencyKey: 'ignored',
+  access: 'reader',
+  rate: 'read',
 };
 
 const SEQ = /^[1-9]\d{0,15}$/;

@@ -35,6 +35,8 @@ const POLICY: RoutePolicy = {
   body: { types: JSON_TYPES, codings: 'plain' },
   conditions: 'own',
   idempotencyKey: 'own',
+  access: 'writer',
+  rate: 'write',
 };
 
 export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {

@@ -2,7 +2,7 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { sendJson } from '../answers/respond.ts';
-import { OPEN_POLICY } from '../guards/route-policy.ts';
+import { PROBE_POLICY } from '../guards/route-policy.ts';
 import { ANY_PROBLEMS, problemResponses } from '../schemas/problem.ts';
 import { jsonResponse } from '../schemas/response.ts';
 
@@ -10,7 +10,7 @@ export function healthRoute(app: FastifyInstance): void {
   app.get(
     '/health',
     {
-      config: { policy: OPEN_POLICY },
+      config: { policy: PROBE_POLICY },
       schema: {
         operationId: 'getHealth',
         summary: 'Whether the process answers',

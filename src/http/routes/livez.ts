@@ -5,7 +5,7 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { sendJson } from '../answers/respond.ts';
-import { OPEN_POLICY } from '../guards/route-policy.ts';
+import { PROBE_POLICY } from '../guards/route-policy.ts';
 import { ANY_PROBLEMS, problemResponses } from '../schemas/problem.ts';
 import { jsonResponse } from '../schemas/response.ts';
 
@@ -13,7 +13,7 @@ export function livezRoute(app: FastifyInstance): void {
   app.get(
     '/livez',
     {
-      config: { policy: OPEN_POLICY },
+      config: { policy: PROBE_POLICY },
       schema: {
         operationId: 'getLiveness',
         summary: 'Whether to restart the process',

@@ -51,6 +51,8 @@ const PATCH_POLICY: RoutePolicy = {
   body: { types: PATCH_TYPES, codings: 'plain' },
   conditions: 'own',
   idempotencyKey: 'own',
+  access: 'writer',
+  rate: 'write',
 };
 
 const DELIST_POLICY: RoutePolicy = {

@@ -29,6 +29,8 @@ const POLICY: RoutePolicy = {
   body: 'ignored',
   conditions: 'own',
   idempotencyKey: 'ignored',
+  access: 'reader',
+  rate: 'read',
 };
 
 const NOT_THIS_VERSION = 'The product does not have a version that If-Match names.';

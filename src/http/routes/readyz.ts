@@ -7,7 +7,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ProblemCode, ProblemExtras } from '../../errors/problems.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { sendJson, sendProblem } from '../answers/respond.ts';
-import { OPEN_POLICY } from '../guards/route-policy.ts';
+import { PROBE_POLICY } from '../guards/route-policy.ts';
 import { ANY_PROBLEMS, problemResponses } from '../schemas/problem.ts';
 import { jsonResponse } from '../schemas/response.ts';
 
@@ -15,7 +15,7 @@ export function readyzRoute(app: FastifyInstance, lifecycle: Lifecycle): void {
   app.get(
     '/readyz',
     {
-      config: { policy: OPEN_POLICY },
+      config: { policy: PROBE_POLICY },
       schema: {
         operationId: 'getReadiness',
         summary: 'Whether to send traffic here',

@@ -18,6 +18,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   ring: [],
   threads: [],
   time: [],
+  auth: ['config'],
   event: ['errors', 'ring', 'time'],
   outcome: ['ring'],
   store: ['ring', 'threads'],
@@ -29,6 +30,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   changes: ['deadline.ts', 'ring', 'threads', 'time', 'outcome', 'store', 'apply', 'log'],
   checkpoint: ['config', 'ring', 'threads', 'outcome', 'store', 'dedupe', 'log'],
   http: [
+    'auth',
     'config',
     'errors',
     'later-turns.ts',
@@ -79,6 +81,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'write-path',
   ],
   'service.ts': [
+    'auth',
+    'config',
     'deadline.ts',
     'lifecycle.ts',
     'bulk',
@@ -91,6 +95,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'assembly.ts',
   ],
   process: [
+    'auth',
     'config',
     'ring',
     'store',

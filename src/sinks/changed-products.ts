@@ -21,8 +21,9 @@
  *
  * The sink's thread; it reads shared memory only and never blocks its writers.
  */
-import type { RingHistory } from '../changes/ring-history.ts';
+
 import { EventBatch } from '../changes/event-batch.ts';
+import type { RingHistory } from '../changes/ring-history.ts';
 import {
   KIND_BATCH_RECEIPT,
   metaIdBytes,
@@ -35,8 +36,8 @@ import {
   ENTRY_SEQ,
   ENTRY_VERSION,
   ENTRY_WORDS,
-  type Shard,
   SHARD_USED,
+  type Shard,
   shardOf,
 } from '../store/shard.ts';
 
@@ -63,14 +64,14 @@ export type Search = ChangedProducts | 'busy';
 
 export interface ChangedProductsOptions {
   readonly shards: readonly Shard[];
-  readonly ring: RingHistory;
+  readonly ring: Pick<RingHistory, 'copy'>;
   /** WINDOW_PRODUCTS_MAX, but in tests. */
   readonly windowMax?: number;
 }
 
 export class ChangedProductsSearch {
   readonly #shards: readonly Shard[];
-  readonly #ring: RingHistory;
+  readonly #ring: Pick<RingHistory, 'copy'>;
   readonly #windowMax: number;
   readonly #batch = new EventBatch();
   readonly #foundShards: Uint16Array;

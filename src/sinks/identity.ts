@@ -6,10 +6,9 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { SINKS_FOLDER } from '../log/data-dir.ts';
 import { type FileSystem, writeFully } from '../log/file-system.ts';
 
-/** Folder in the data folder for what sinks keep there. */
-export const SINKS_FOLDER = 'sinks';
 const NAME = 'identity';
 const TEMPORARY_NAME = 'identity.tmp';
 

@@ -1,8 +1,9 @@
 /** What a sink's thread is given, and what it and the main thread tell each other. Survives structured cloning. */
+
+import type { SinkTarget } from '../config/sinks.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 import type { SinkOptions } from './sink.ts';
 import type { SinkLimits } from './sink-runner.ts';
-import type { SinkTarget } from './sink-targets.ts';
 
 export interface SinkThreadData {
   readonly memory: SharedMemory;

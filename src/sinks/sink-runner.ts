@@ -218,7 +218,8 @@ export class SinkRunner {
     else stats.add('failedNotRetryable', 1);
     const text = error instanceof Error ? error.message : String(error);
     // Said once, however often it is tried.
-    if (text !== this.#lastText) report(kind === 'retryable' ? 'warn' : 'error', `${kind}: ${text}`);
+    if (text !== this.#lastText)
+      report(kind === 'retryable' ? 'warn' : 'error', `${kind}: ${text}`);
     this.#lastText = text;
     await sink.close();
     return kind === 'retryable';

@@ -1,6 +1,7 @@
 /** Puts a sink together in its own thread and runs it to its end. */
 import { AppliedWatermark } from '../apply/applied-watermark.ts';
 import { RingHistory } from '../changes/ring-history.ts';
+import type { SinkTarget } from '../config/sinks.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { LogProgress } from '../ring/progress.ts';
 import { Shard } from '../store/shard.ts';
@@ -12,7 +13,6 @@ import type { Sink, SinkOptions } from './sink.ts';
 import type { SinkOrder, SinkReport, SinkThreadData } from './sink-messages.ts';
 import { SinkRunner } from './sink-runner.ts';
 import { SinkStats } from './sink-stats.ts';
-import type { SinkTarget } from './sink-targets.ts';
 
 export interface SinkPort {
   on(event: 'message', listener: (order: SinkOrder) => void): void;

@@ -77,6 +77,4 @@ export interface SinkOptions {
   readonly identity: string;
   /** How long a call may take. */
   readonly timeoutMs: number;
-  /** Connections at the most, where the client has a pool. */
-  readonly connectionsMax: number;
 }

@@ -5,13 +5,14 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
+import type { NamedSink } from '../config/sinks.ts';
+import { SINKS_FOLDER } from '../log/data-dir.ts';
 import { NodeFileSystem } from '../log/file-system.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
-import { dataFolderIdentity, SINKS_FOLDER, writeIdentity } from './identity.ts';
+import { dataFolderIdentity, writeIdentity } from './identity.ts';
 import type { SinkOrder, SinkReport, SinkThreadData } from './sink-messages.ts';
 import type { SinkLimits } from './sink-runner.ts';
 import { SinkStats } from './sink-stats.ts';
-import type { NamedSink } from './sink-targets.ts';
 
 const ENTRY = new URL('../../workers/sink.ts', import.meta.url);
 /** A thread that died is replaced after this time. */
@@ -25,7 +26,6 @@ export interface SinksOptions {
   readonly root: string;
   readonly limits: SinkLimits;
   readonly timeoutMs: number;
-  readonly connectionsMax: number;
   readonly lettersMax: number;
   readonly logger: Logger;
 }
@@ -105,20 +105,23 @@ export class Sinks {
     while (!this.#isStopping) {
       const reason = await this.#run(thread);
       if (this.#isStopping) return;
-      logger.error({ sink: thread.name, reason }, `sink ${thread.name}: its thread ended; replaced`);
+      logger.error(
+        { sink: thread.name, reason },
+        `sink ${thread.name}: its thread ended; replaced`,
+      );
       await new Promise((resolve) => setTimeout(resolve, RESTART_MS).unref());
     }
   }
 
   /** Runs a thread to its end; says why it ended. */
   #run(thread: Thread): Promise<string> {
-    const { memory, root, limits, timeoutMs, connectionsMax, lettersMax, logger } = this.#options;
+    const { memory, root, limits, timeoutMs, lettersMax, logger } = this.#options;
     const { name, sink, buffer } = thread;
     const workerData: SinkThreadData = {
       memory,
       name,
       target: sink.target,
-      options: { identity: this.#identity ?? '', timeoutMs, connectionsMax },
+      options: { identity: this.#identity ?? '', timeoutMs },
       limits,
       deadLetters: { path: join(root, SINKS_FOLDER, LETTERS_NAME), lettersMax },
       stats: buffer,

@@ -93,10 +93,14 @@ export class SqliteSink implements Sink {
 
   #claim(database: Database): { readonly seq: number; readonly epoch: number } {
     const { identity } = this.#options;
-    const found = database.prepare('SELECT identity, seq, epoch FROM product_service_position').get();
+    const found = database
+      .prepare('SELECT identity, seq, epoch FROM product_service_position')
+      .get();
     if (found === undefined) {
       database
-        .prepare('INSERT INTO product_service_position (one, identity, seq, epoch) VALUES (1, ?, 0, 1)')
+        .prepare(
+          'INSERT INTO product_service_position (one, identity, seq, epoch) VALUES (1, ?, 0, 1)',
+        )
         .run(identity);
       return { seq: 0, epoch: 1 };
     }

@@ -4,6 +4,7 @@
  */
 import type { RequestListener, Server } from 'node:http';
 import { createServer } from './node-http.ts';
+import { ServiceResponse } from './service-response.ts';
 
 /** Relations are the configuration's to check: `headersTimeoutMs` ≤ `requestTimeoutMs`. */
 export interface HttpLimits {
@@ -32,6 +33,7 @@ export function createHttpServer(limits: HttpLimits, handler: RequestListener): 
   const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = limits;
   const server = createServer(
     {
+      ServerResponse: ServiceResponse,
       maxHeaderSize: HEADER_BYTES_MAX,
       headersTimeout: headersTimeoutMs,
       requestTimeout: requestTimeoutMs,

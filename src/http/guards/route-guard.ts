@@ -11,7 +11,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import Router from 'find-my-way';
 import { sendProblem } from '../answers/respond.ts';
-import { OPEN_POLICY } from './route-policy.ts';
+import type { RateCheck } from './rate-guard.ts';
+import { PROBE_POLICY } from './route-policy.ts';
 
 /** What stands before the last parameter of a pattern. */
 const PARENT = /^(.*\/):[^/]+$/;
@@ -27,12 +28,14 @@ export class RouteGuard {
   /** Of each path that has routes. */
   readonly #methods = new Map<string, readonly string[]>();
   readonly #paramLengthMax: number;
+  readonly #check: RateCheck | undefined;
   #isClosed = false;
   #router: PathRouter | undefined;
 
-  /** `paramLengthMax` is the app's own. */
-  constructor(paramLengthMax: number) {
+  /** `paramLengthMax` is the app's own; `check` refuses what comes too often. */
+  constructor(paramLengthMax: number, check: RateCheck | undefined) {
     this.#paramLengthMax = paramLengthMax;
+    this.#check = check;
   }
 
   /** Watches `app` and answers what its routes do not; call before the first route. */
@@ -67,7 +70,7 @@ export class RouteGuard {
       method: methods as HTTPMethods[],
       url,
       schema: { hide: true }, // no operation of the API
-      config: { policy: OPEN_POLICY },
+      config: { policy: PROBE_POLICY }, // `answer` counts it
       onRequest: this.answer,
       handler: this.answer,
     });
@@ -75,6 +78,7 @@ export class RouteGuard {
 
   /** Answers a request that no route took: 405 or 404. */
   readonly answer = (request: FastifyRequest, reply: FastifyReply): void => {
+    if (this.#check?.(request, reply)) return;
     this.#router ??= this.#routerOf([...this.#methods.keys()]);
     const asked = request.raw.url ?? '';
     const found = this.#router.find('GET', asked);

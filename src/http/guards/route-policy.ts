@@ -10,6 +10,7 @@ import { refusedIdempotencyKey } from '../requests/idempotency-key.ts';
 import { refusedMedia } from '../requests/json-body.ts';
 import { refusedBody } from '../requests/no-body.ts';
 import { refusedRead, refusedWrite } from './phase-guard.ts';
+import type { RateGuard } from './rate-guard.ts';
 
 export interface RoutePolicy {
   /**
@@ -49,7 +50,7 @@ export const OPEN_POLICY: RoutePolicy = {
   rate: 'read',
 };
 
-/** Of what orchestrators ask, however often. */
+/** Of what orchestrators ask, however often, and of what counts its requests itself. */
 export const PROBE_POLICY: RoutePolicy = { ...OPEN_POLICY, rate: 'none' };
 
 declare module 'fastify' {
@@ -62,11 +63,18 @@ declare module 'fastify' {
 type Check = (request: FastifyRequest, reply: FastifyReply) => boolean;
 
 /** Enforces the policies of all routes of `app`; call before the first one is added. */
-export function enforcePolicies(app: FastifyInstance, lifecycle: Lifecycle): void {
+export function enforcePolicies(
+  app: FastifyInstance,
+  lifecycle: Lifecycle,
+  rates: RateGuard,
+): void {
   app.addHook('onRoute', (route) => {
     const { method, url, config } = route;
     if (config?.policy === undefined) throw new Error(`${method} ${url} declares no policy`);
     const checks = checksOf(config.policy, route, lifecycle);
+    const { rate } = config.policy;
+    const rateCheck = rate === 'none' ? undefined : rates.checkOf(rate);
+    if (rateCheck !== undefined) checks.unshift(rateCheck);
     if (checks.length === 0) return;
     if (route.onRequest !== undefined) throw new Error(`${method} ${url} has a guard of its own`);
     const check = inTurn(checks);

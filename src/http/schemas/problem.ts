@@ -6,7 +6,12 @@
 import { type TSchema, Type } from '@sinclair/typebox';
 import { PROBLEMS, type ProblemCode, problemBody } from '../../errors/problems.ts';
 import { oneOf } from './one-of.ts';
-import { eventHeaders, type ResponseHeaders, retryAfterHeader } from './response.ts';
+import {
+  eventHeaders,
+  type ResponseHeaders,
+  rateLimitHeaders,
+  retryAfterHeader,
+} from './response.ts';
 
 const count = (description: string) => Type.Optional(Type.Integer({ minimum: 0, description }));
 const seqOrNull = Type.Optional(Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]));
@@ -61,7 +66,7 @@ export const ANY_PROBLEMS = [
 ] as const;
 
 /** What a read may be refused with, beside what is its own. */
-export const READ_PROBLEMS = [...ANY_PROBLEMS, 'not-ready', 'stopping'] as const;
+export const READ_PROBLEMS = [...ANY_PROBLEMS, 'rate-limited', 'not-ready', 'stopping'] as const;
 
 /** What any write may be refused with. */
 export const WRITE_PROBLEMS = [
@@ -135,8 +140,14 @@ function problemResponse(
   ownHeaders: ResponseHeaders,
 ): ProblemResponse {
   const example = problemBody(codes[0], EXAMPLE_REQUEST_ID);
-  const saysWhen = PROBLEMS[codes[0]].status === 503 || codes.includes('idempotency-in-progress');
-  const headers = { ...(saysWhen ? retryAfterHeader : {}), ...ownHeaders };
+  const isLimit = codes.includes('rate-limited');
+  const saysWhen =
+    PROBLEMS[codes[0]].status === 503 || isLimit || codes.includes('idempotency-in-progress');
+  const headers = {
+    ...(saysWhen ? retryAfterHeader : {}),
+    ...(isLimit ? rateLimitHeaders : {}),
+    ...ownHeaders,
+  };
   return {
     description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code].detail}`).join(' '),
     ...(Object.keys(headers).length === 0 ? {} : { headers }),

@@ -7,11 +7,13 @@ import assert from 'node:assert/strict';
 import { type Assembly, assemble, type ServiceOptions } from './assembly.ts';
 import type { ChangeFeed } from './changes/change-feed.ts';
 import type { Checkpointer } from './checkpoint/checkpointer.ts';
+import { parseNetworks } from './config/networks.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
 import type { AppDeps } from './http/app.ts';
 import { HttpSide } from './http/http-side.ts';
 import type { Lifecycle, Phase } from './lifecycle.ts';
+import { rateLimitsOf } from './limits/rate-limits.ts';
 import { DataDir } from './log/data-dir.ts';
 import type { WritePath } from './write-path/write-path.ts';
 
@@ -103,7 +105,7 @@ export class Service implements Lifecycle {
     const { BatchImports } = await import('./bulk/batch-imports.ts');
     const { config, logger } = this.#options;
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
-    const { stockMin, batchBytesMax } = config;
+    const { stockMin, batchBytesMax, trustProxy } = config;
     return {
       intake,
       batches: new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax }),
@@ -114,6 +116,8 @@ export class Service implements Lifecycle {
       changes: this.changes,
       lifecycle: this,
       limits: config,
+      rateLimits: rateLimitsOf(config),
+      trustedProxies: trustProxy === undefined ? undefined : parseNetworks(trustProxy),
       ackDefault: config.ackDefault,
       logger,
     };

@@ -84,8 +84,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     serverFactory: (handler) => createHttpServer(limits, guardHost(handler, early)),
     bodyLimit: limits.bodyBytesMax,
     genReqId: nextRequestId,
-    trustProxy:
-      trustedProxies === undefined ? false : (address) => isIn(trustedProxies, address),
+    trustProxy: trustedProxies === undefined ? false : (address) => isIn(trustedProxies, address),
     // Requests that arrive while Fastify closes are for our own phases to answer.
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },

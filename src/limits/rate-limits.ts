@@ -2,8 +2,9 @@
  * The limits of each kind of work, with what their fields say. One table of used quotas a kind; the
  * threads that serve HTTP share them.
  */
-import type { Config } from '../config/schema.ts';
+
 import { parseRate } from '../config/rate.ts';
+import type { Config } from '../config/schema.ts';
 import { RATE_TABLE_BYTES, RateTable } from './rate-table.ts';
 
 /** `bulk` counts events of batches, the others requests. */

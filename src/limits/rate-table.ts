@@ -35,8 +35,8 @@
  *      65,536. Dying anywhere else leaves nothing half done.
  */
 import assert from 'node:assert/strict';
-import type { ClientKey } from './client-key.ts';
 import type { Rate } from '../config/rate.ts';
+import type { ClientKey } from './client-key.ts';
 
 const SETS = 8192;
 const WAYS = 8;

@@ -22,19 +22,22 @@ function takes(table: RateTable, key: ClientKey, count: number): number {
   return allowed;
 }
 
-t.test('the quota at once, then as much as is earned, and no more than the quota after a rest', (t) => {
-  const { table, clock } = tableOf({ quota: 10, windowSeconds: 2 });
-  const key = keyOf(1);
-  t.equal(takes(table, key, 50), 10);
-  t.match(table, { remaining: 0, secondsToOne: 1, secondsToAll: 2 });
-  clock.ns += 0.2 * SECOND_NS;
-  t.equal(takes(table, key, 50), 1, 'a tenth of the window earns a tenth');
-  clock.ns += 0.5 * SECOND_NS;
-  t.equal(takes(table, key, 50), 2);
-  clock.ns += 3600 * SECOND_NS;
-  t.equal(takes(table, key, 50), 10);
-  t.end();
-});
+t.test(
+  'the quota at once, then as much as is earned, and no more than the quota after a rest',
+  (t) => {
+    const { table, clock } = tableOf({ quota: 10, windowSeconds: 2 });
+    const key = keyOf(1);
+    t.equal(takes(table, key, 50), 10);
+    t.match(table, { remaining: 0, secondsToOne: 1, secondsToAll: 2 });
+    clock.ns += 0.2 * SECOND_NS;
+    t.equal(takes(table, key, 50), 1, 'a tenth of the window earns a tenth');
+    clock.ns += 0.5 * SECOND_NS;
+    t.equal(takes(table, key, 50), 2);
+    clock.ns += 3600 * SECOND_NS;
+    t.equal(takes(table, key, 50), 10);
+    t.end();
+  },
+);
 
 t.test('each client has a quota of its own', (t) => {
   const { table } = tableOf({ quota: 3, windowSeconds: 1 });

@@ -3,7 +3,12 @@
  * whoever writes them (Fastify, a hijacked reply, an early answer). Main thread; the hot path: a member or two
  * in the object that Node is about to read, instead of Node's slower way by `setHeader`.
  */
-import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type {
+  IncomingMessage,
+  OutgoingHttpHeader,
+  OutgoingHttpHeaders,
+  ServerResponse,
+} from 'node:http';
 import { ServerResponse as NodeResponse } from './node-http.ts';
 
 /** No browser guesses another type than the one said. */
@@ -13,12 +18,14 @@ export const COMMON_HEADERS: readonly (readonly [name: string, value: string])[]
 
 type Headers = OutgoingHttpHeaders | OutgoingHttpHeader[];
 
-export class ServiceResponse extends NodeResponse {
+export class ServiceResponse<
+  Request extends IncomingMessage = IncomingMessage,
+> extends NodeResponse<Request> {
   /** What `addHeader` has added. */
   added: Record<string, string> | undefined = undefined;
 
-  override writeHead(status: number, headers?: Headers): this;
   override writeHead(status: number, message?: string, headers?: Headers): this;
+  override writeHead(status: number, headers?: Headers): this;
   override writeHead(status: number, first?: string | Headers, second?: Headers): this {
     const given = (typeof first === 'string' ? second : first) ?? {};
     const { added } = this;

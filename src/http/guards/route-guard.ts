@@ -76,9 +76,14 @@ export class RouteGuard {
     });
   }
 
+  /** Answers and returns true if a request that no route took comes too often. */
+  refuses(request: FastifyRequest, reply: FastifyReply): boolean {
+    return this.#check?.(request, reply) ?? false;
+  }
+
   /** Answers a request that no route took: 405 or 404. */
   readonly answer = (request: FastifyRequest, reply: FastifyReply): void => {
-    if (this.#check?.(request, reply)) return;
+    if (this.refuses(request, reply)) return;
     this.#router ??= this.#routerOf([...this.#methods.keys()]);
     const asked = request.raw.url ?? '';
     const found = this.#router.find('GET', asked);

@@ -64,7 +64,8 @@ export class MeteredSource implements ByteSource {
     const { table, key } = meter;
     while (!table.has(key) && !isOver()) {
       const { secondsToOne } = table;
-      if (secondsToOne * 1000 > patienceMs) throw new BodyRefused('rate-limited', OWES, secondsToOne);
+      if (secondsToOne * 1000 > patienceMs)
+        throw new BodyRefused('rate-limited', OWES, secondsToOne);
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   }

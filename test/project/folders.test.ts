@@ -16,6 +16,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'later-turns.ts': [],
   'lifecycle.ts': [],
   ring: [],
+  sqlite: [],
   threads: [],
   time: [],
   event: ['errors', 'ring', 'time'],
@@ -46,6 +47,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'limits',
   ],
   folder: ['deadline.ts', 'log', 'checkpoint'],
+  sinks: ['config', 'ring', 'sqlite', 'threads', 'time', 'store', 'log', 'apply', 'changes'],
   recovery: ['ring', 'threads', 'outcome', 'store', 'dedupe', 'log', 'checkpoint'],
   'write-path': [
     'ring',
@@ -60,12 +62,14 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   'assembly.ts': [
     'config',
+    'threads',
     'time',
     'store',
     'log',
     'changes',
     'checkpoint',
     'folder',
+    'sinks',
     'write-path',
   ],
   maintenance: [
@@ -90,6 +94,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'changes',
     'checkpoint',
     'folder',
+    'sinks',
     'http',
     'write-path',
     'assembly.ts',

@@ -4,8 +4,7 @@ import { isIn, parseNetworks } from '../../src/config/networks.ts';
 
 t.test('an address is in a network of its own family, or written as the other', (t) => {
   const networks = parseNetworks('10.0.0.0/8, 192.0.2.7, fd00::/8,::1');
-  t.ok(networks !== undefined);
-  if (networks === undefined) return t.end();
+  if (networks === undefined) throw new Error('expected a list');
   for (const address of [
     '10.0.0.1',
     '10.255.255.255',
@@ -26,7 +25,7 @@ t.test('an address is in a network of its own family, or written as the other', 
     'x',
     undefined,
   ]) {
-    t.notOk(isIn(networks, address), address);
+    t.notOk(isIn(networks, address), String(address));
   }
   t.end();
 });

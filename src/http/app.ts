@@ -20,6 +20,7 @@ import { createClientErrorHandler, refuseExpectations } from './connection/proto
 import { createRequestIds } from './connection/request-ids.ts';
 import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connection/server.ts';
 import { docsRoutes } from './documentation/docs-routes.ts';
+import { AccessGuard, type Identities } from './guards/access-guard.ts';
 import { AppliedGate } from './guards/applied-gate.ts';
 import { RateGuard } from './guards/rate-guard.ts';
 import { RouteGuard } from './guards/route-guard.ts';
@@ -55,6 +56,8 @@ export interface AppDeps {
   readonly trustedProxies: BlockList | undefined;
   /** What a 202 means when the request does not ask. */
   readonly ackDefault: AckLevel;
+  /** Who requests are from; `undefined` without authentication. */
+  readonly identities: Identities | undefined;
   readonly logger: Logger;
 }
 
@@ -67,11 +70,12 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  */
 export function buildApp(deps: AppDeps): FastifyInstance {
   const { intake, batches, applied, watermark, products, catalogue, changes } = deps;
-  const { lifecycle, limits, rateLimits, trustedProxies, ackDefault, logger } = deps;
+  const { lifecycle, limits, rateLimits, trustedProxies, ackDefault, identities, logger } = deps;
   const nextRequestId = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
+  const access = new AccessGuard(identities, 'this-machine');
   const rates = new RateGuard({ limits: rateLimits, isProxied: trustedProxies !== undefined });
-  const guard = new RouteGuard(PARAM_LENGTH_MAX, rates.checkOf('read'));
+  const guard = new RouteGuard(PARAM_LENGTH_MAX, access, rates.gateOf('read'));
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
   const early = new EarlyAnswers(nextRequestId, (status, reason, reqId) =>
@@ -98,7 +102,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
   guard.watch(app);
-  enforcePolicies(app, lifecycle, rates);
+  enforcePolicies(app, lifecycle, access, rates);
   const { stockMin } = limits;
   docsRoutes(app, { nextRequestId, handleError, stockMin });
   const future = new FutureEvents(logger);

@@ -5,6 +5,7 @@ import { line, lines, openBatch, sendBatch } from '../helpers/clients/batch-clie
 import { RawConnection } from '../helpers/clients/raw-connection.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import { claims, SECRET, secretToken } from '../helpers/tokens.ts';
 
 /** Nothing worth speaking of is earned while a test runs, but for what Retry-After counts down. */
 const HOUR_SECONDS = 3600;
@@ -147,3 +148,32 @@ t.test('without one, X-Forwarded-For is just a header', async (t) => {
   }
   t.strictSame(statuses, [200, 200, 429]);
 });
+
+t.test(
+  'with tokens each subject has its quota, and refused logins are their address’s',
+  async (t) => {
+    const { client } = await start(t, { RATE_LIMIT_READ: '3/1h', JWT_SECRET: SECRET });
+    const asked = async (token: string | undefined, path = '/api/v1/products') => {
+      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      return (await client.send('GET', path, undefined, headers)).status;
+    };
+    const tokenOf = (sub: string, jti: string) =>
+      secretToken(claims({ sub, jti, roles: ['reader'] }));
+    const [a, again, b, late] = await Promise.all([
+      tokenOf('a', '1'),
+      tokenOf('a', '2'),
+      tokenOf('b', '1'),
+      tokenOf('late', '1'),
+    ]);
+    const ofA: number[] = [];
+    for (const token of [a, again, a, again, a]) ofA.push(await asked(token));
+    t.strictSame(ofA, [200, 200, 200, 429, 429], 'whichever of its tokens it shows');
+    t.equal(await asked(b), 200);
+    const refused: number[] = [];
+    for (const token of [undefined, 'x', `${b}x`, undefined, 'x']) refused.push(await asked(token));
+    t.strictSame(refused, [401, 401, 401, 429, 429]);
+    t.equal(await asked(undefined, '/no/such/path'), 429, 'paths that nobody has, too');
+    t.equal(await asked(b), 200, 'who was let in before goes on');
+    t.equal(await asked(late), 429, 'no signature is verified for that address now');
+  },
+);

@@ -12,6 +12,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Identity } from '../../auth/identity.ts';
 import { type ClientKey, ClientKeys } from '../../limits/client-key.ts';
 import {
   type RateKind,
@@ -22,8 +23,13 @@ import {
 import { sendProblem } from '../answers/respond.ts';
 import { addHeader } from '../connection/service-response.ts';
 
-/** Answers and returns true if the request is refused. */
-export type RateCheck = (request: FastifyRequest, reply: FastifyReply) => boolean;
+/** What requests of one kind count for. Both answer 429 and return true if the request is refused. */
+export interface RateGate {
+  /** Counts the request. */
+  refuses(request: FastifyRequest, reply: FastifyReply): boolean;
+  /** Counts nothing: it may turn out to be another client's. */
+  isSpent(request: FastifyRequest, reply: FastifyReply): boolean;
+}
 
 const UNITS: Readonly<Record<RateKind, string>> = {
   read: 'reads',
@@ -47,24 +53,23 @@ export class RateGuard {
   readonly #limits: RateLimits;
   readonly #isProxied: boolean;
   readonly #keys = new ClientKeys();
+  readonly #ofIdentities = new WeakMap<Identity, ClientKey>();
 
   constructor({ limits, isProxied }: RateGuardOptions) {
     this.#limits = limits;
     this.#isProxied = isProxied;
   }
 
-  /** The check of requests of one kind; `undefined` if these are not limited. */
-  checkOf(kind: RateKind): RateCheck | undefined {
+  /** The gate of requests of one kind; `undefined` if these are not limited. */
+  gateOf(kind: RateKind): RateGate | undefined {
     const limit = this.#limits[kind];
     if (limit === undefined) return undefined;
-    return (request, reply) => {
-      const isAllowed = limit.table.take(this.keyOf(request));
-      const { raw } = reply;
-      const { secondsToAll, secondsToOne } = limit.table;
-      addHeader(raw, 'ratelimit-policy', limit.policy);
-      addHeader(raw, 'ratelimit', rateLimitField(limit, isAllowed ? secondsToAll : secondsToOne));
-      if (!isAllowed) refuse(limit, reply);
-      return !isAllowed;
+    const { table } = limit;
+    return {
+      refuses: (request, reply) => answered(limit, table.take(this.keyOf(request)), reply),
+      isSpent: (request, reply) => {
+        return !table.has(this.keyOf(request)) && answered(limit, false, reply);
+      },
     };
   }
 
@@ -75,7 +80,18 @@ export class RateGuard {
 
   /** Whom a request counts for. */
   keyOf(request: FastifyRequest): ClientKey {
+    const { identity } = request;
+    if (identity !== undefined) return this.#ofIdentity(identity);
     return this.#isProxied ? this.#keys.ofAddress(request.ip) : this.#ofConnection(request.raw);
+  }
+
+  #ofIdentity(identity: Identity): ClientKey {
+    let key = this.#ofIdentities.get(identity);
+    if (key === undefined) {
+      key = this.#keys.ofSubject(identity.subject);
+      this.#ofIdentities.set(identity, key);
+    }
+    return key;
   }
 
   #ofConnection({ socket }: IncomingMessage): ClientKey {
@@ -85,6 +101,16 @@ export class RateGuard {
     (socket as KnownSocket)[KEY] = key;
     return key;
   }
+}
+
+/** Says what is left, answers 429 if nothing was, and returns whether it did. */
+function answered(limit: RateLimit, isAllowed: boolean, reply: FastifyReply): boolean {
+  const { secondsToAll, secondsToOne } = limit.table;
+  addHeader(reply.raw, 'ratelimit-policy', limit.policy);
+  const resetSeconds = isAllowed ? secondsToAll : Math.max(1, secondsToOne);
+  addHeader(reply.raw, 'ratelimit', rateLimitField(limit, resetSeconds));
+  if (!isAllowed) refuse(limit, reply);
+  return !isAllowed;
 }
 
 function refuse({ kind, table }: RateLimit, reply: FastifyReply): void {

@@ -1,6 +1,6 @@
 /**
  * What is no route: unknown paths answer 404, known paths with another method 405 and `Allow`,
- * both before any body is read or validated. Main thread. Watches the routes as they are added, so
+ * both before any body is read or validated. With authentication, who has no token learns neither. Main thread. Watches the routes as they are added, so
  * there is no second list of them.
  *
  * A pattern's parameter is never empty: `/api/v1/products/` is neither the list nor a product.
@@ -11,7 +11,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import Router from 'find-my-way';
 import { sendProblem } from '../answers/respond.ts';
-import type { RateCheck } from './rate-guard.ts';
+import type { AccessGuard } from './access-guard.ts';
+import type { RateGate } from './rate-guard.ts';
 import { PROBE_POLICY } from './route-policy.ts';
 
 /** What stands before the last parameter of a pattern. */
@@ -28,14 +29,16 @@ export class RouteGuard {
   /** Of each path that has routes. */
   readonly #methods = new Map<string, readonly string[]>();
   readonly #paramLengthMax: number;
-  readonly #check: RateCheck | undefined;
+  readonly #access: AccessGuard;
+  readonly #rate: RateGate | undefined;
   #isClosed = false;
   #router: PathRouter | undefined;
 
-  /** `paramLengthMax` is the app's own; `check` refuses what comes too often. */
-  constructor(paramLengthMax: number, check: RateCheck | undefined) {
+  /** `paramLengthMax` is the app's own; `rate` is that of requests which no route takes. */
+  constructor(paramLengthMax: number, access: AccessGuard, rate: RateGate | undefined) {
     this.#paramLengthMax = paramLengthMax;
-    this.#check = check;
+    this.#access = access;
+    this.#rate = rate;
   }
 
   /** Watches `app` and answers what its routes do not; call before the first route. */
@@ -76,14 +79,17 @@ export class RouteGuard {
     });
   }
 
-  /** Answers and returns true if a request that no route took comes too often. */
+  /** Answers and returns true if a request that nothing else counts comes too often. */
   refuses(request: FastifyRequest, reply: FastifyReply): boolean {
-    return this.#check?.(request, reply) ?? false;
+    return this.#rate?.refuses(request, reply) ?? false;
   }
 
-  /** Answers a request that no route took: 405 or 404. */
+  /** Answers a request that no route took: 401, 405, 404, or 429. */
   readonly answer = (request: FastifyRequest, reply: FastifyReply): void => {
-    if (this.refuses(request, reply)) return;
+    this.#access.passAny(request, reply, this.#rate, () => this.#answerKnown(request, reply));
+  };
+
+  #answerKnown(request: FastifyRequest, reply: FastifyReply): void {
     this.#router ??= this.#routerOf([...this.#methods.keys()]);
     const asked = request.raw.url ?? '';
     const found = this.#router.find('GET', asked);
@@ -98,7 +104,7 @@ export class RouteGuard {
     }
     reply.header('allow', this.#methods.get(url)?.toSorted().join(', '));
     sendProblem(reply, 'method-not-allowed');
-  };
+  }
 
   /** Finds which of `urls` the path of a request is, as if it were a GET. */
   #routerOf(urls: readonly string[]): PathRouter {

@@ -7,6 +7,7 @@ import { type TSchema, Type } from '@sinclair/typebox';
 import { PROBLEMS, type ProblemCode, problemBody } from '../../errors/problems.ts';
 import { oneOf } from './one-of.ts';
 import {
+  challengeHeader,
   eventHeaders,
   type ResponseHeaders,
   rateLimitHeaders,
@@ -65,8 +66,22 @@ export const ANY_PROBLEMS = [
   'internal',
 ] as const;
 
+/** What whoever lacks the role is refused with, on every route that takes one. */
+export const ACCESS_PROBLEMS = [
+  'token-missing',
+  'token-invalid',
+  'forbidden',
+  'issuer-unreachable',
+] as const;
+
 /** What a read may be refused with, beside what is its own. */
-export const READ_PROBLEMS = [...ANY_PROBLEMS, 'rate-limited', 'not-ready', 'stopping'] as const;
+export const READ_PROBLEMS = [
+  ...ANY_PROBLEMS,
+  ...ACCESS_PROBLEMS,
+  'rate-limited',
+  'not-ready',
+  'stopping',
+] as const;
 
 /** What any write may be refused with. */
 export const WRITE_PROBLEMS = [
@@ -98,6 +113,12 @@ export interface ProblemResponse {
     readonly 'application/problem+json': { readonly schema: TSchema; readonly example: unknown };
   };
 }
+
+const CHALLENGING: ReadonlySet<ProblemCode> = new Set([
+  'token-missing',
+  'token-invalid',
+  'forbidden',
+]);
 
 const POINTING: ReadonlySet<ProblemCode> = new Set(EVENT_PROBLEMS);
 
@@ -143,9 +164,11 @@ function problemResponse(
   const isLimit = codes.includes('rate-limited');
   const saysWhen =
     PROBLEMS[codes[0]].status === 503 || isLimit || codes.includes('idempotency-in-progress');
+  const challenges = codes.some((code) => CHALLENGING.has(code));
   const headers = {
     ...(saysWhen ? retryAfterHeader : {}),
     ...(isLimit ? rateLimitHeaders : {}),
+    ...(challenges ? challengeHeader : {}),
     ...ownHeaders,
   };
   return {

@@ -211,6 +211,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     rateLimits: {},
     trustedProxies: undefined,
     ackDefault: 'durable',
+    identities: undefined,
     logger,
     ...overrides,
   });

@@ -1,12 +1,13 @@
 /** A real nginx before the service, on a free port of its own; it never outlives the test. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { bounded } from '../bounded.ts';
 import { tempDir } from '../disks/temp-dir.ts';
+import { freePort } from '../servers/free-port.ts';
 
 const NGINX = '/usr/sbin/nginx';
 const START_MS_MAX = 30_000;
@@ -61,16 +62,5 @@ function takesConnections(port: number): Promise<boolean> {
       resolve(true);
     });
     socket.once('error', () => resolve(false));
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0));
-    });
   });
 }

@@ -18,10 +18,9 @@ const PAGE = readFileSync(new URL('../../docs/sinks.md', import.meta.url), 'utf8
 
 /** The rows of the page's table of codes: what stands first, and the class. */
 const told = new Map(
-  [...PAGE.matchAll(/^\| `([^`]+)` \| [^|]+ \| ([a-z-]+) \|$/gm)].map(([, code = '', name = '']) => [
-    code,
-    name,
-  ]),
+  [...PAGE.matchAll(/^\| `([^`]+)` \| [^|]+ \| ([a-z-]+) \|$/gm)].map(
+    ([, code = '', name = '']) => [code, name],
+  ),
 );
 
 t.test("the page's table has every code of every client, with its class, and no other", (t) => {
@@ -36,14 +35,17 @@ t.test("the page's table has every code of every client, with its class, and no 
   t.end();
 });
 
-t.test('a whole SQLSTATE stands before its class; what is unknown is for somebody to look at', (t) => {
-  t.equal(classOfSqlState('53200'), 'system');
-  t.equal(classOfSqlState('53300'), 'retryable');
-  t.equal(classOfSqlState('40P01'), 'retryable');
-  t.equal(classOfSqlState('22003'), 'validation');
-  t.equal(classOfSqlState('ZZ000'), 'not-retryable');
-  t.end();
-});
+t.test(
+  'a whole SQLSTATE stands before its class; what is unknown is for somebody to look at',
+  (t) => {
+    t.equal(classOfSqlState('53200'), 'system');
+    t.equal(classOfSqlState('53300'), 'retryable');
+    t.equal(classOfSqlState('40P01'), 'retryable');
+    t.equal(classOfSqlState('22003'), 'validation');
+    t.equal(classOfSqlState('ZZ000'), 'not-retryable');
+    t.end();
+  },
+);
 
 t.test('extended codes of SQLite are of the class of their primary code', (t) => {
   t.equal(classOfSqliteCode(517), 'retryable'); // SQLITE_BUSY_SNAPSHOT

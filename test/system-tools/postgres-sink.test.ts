@@ -3,8 +3,8 @@ import pg from 'pg';
 import t, { type Test } from 'tap';
 import { PostgresSink } from '../../src/sinks/postgres/postgres-sink.ts';
 import { SinkTakenError } from '../../src/sinks/sink.ts';
-import { postgresPosition, postgresRows } from '../helpers/sinks/postgres-rows.ts';
 import { type PostgresServer, startPostgres } from '../helpers/servers/postgres-server.ts';
+import { postgresPosition, postgresRows } from '../helpers/sinks/postgres-rows.ts';
 import { describeSink, OPTIONS, row, type SinkWorld } from '../sinks/contract/sink-contract.ts';
 
 let server: PostgresServer;
@@ -53,20 +53,23 @@ t.test('PostgreSQL: whoever was taken over although it lives writes nothing more
   t.equal(await world.position(), 0);
 });
 
-t.test('PostgreSQL: a column that is too narrow refuses rows, a missing one is a matter for somebody', async (t) => {
-  const world = await postgresWorld(t);
-  const sink = world.make(OPTIONS);
-  t.teardown(() => sink.close());
-  await sink.open();
-  await server.query(`ALTER TABLE ${world.schema}.products ALTER stock TYPE smallint`);
-  const narrow = await errorOf(sink.write([row('a', 1, { stock: 70_000 })], 1));
-  t.match(narrow, { code: '22003' });
-  t.equal(sink.classify(narrow), 'validation');
-  t.equal(await sink.write([row('a', 1, { stock: 7 })], 1), 1);
-  await server.query(`ALTER TABLE ${world.schema}.products DROP stock`);
-  const missing = await errorOf(sink.write([row('a', 2)], 2));
-  t.equal(sink.classify(missing), 'not-retryable');
-});
+t.test(
+  'PostgreSQL: a column that is too narrow refuses rows, a missing one is a matter for somebody',
+  async (t) => {
+    const world = await postgresWorld(t);
+    const sink = world.make(OPTIONS);
+    t.teardown(() => sink.close());
+    await sink.open();
+    await server.query(`ALTER TABLE ${world.schema}.products ALTER stock TYPE smallint`);
+    const narrow = await errorOf(sink.write([row('a', 1, { stock: 70_000 })], 1));
+    t.match(narrow, { code: '22003' });
+    t.equal(sink.classify(narrow), 'validation');
+    t.equal(await sink.write([row('a', 1, { stock: 7 })], 1), 1);
+    await server.query(`ALTER TABLE ${world.schema}.products DROP stock`);
+    const missing = await errorOf(sink.write([row('a', 2)], 2));
+    t.equal(sink.classify(missing), 'not-retryable');
+  },
+);
 
 t.test('PostgreSQL: a wrong password, a missing database, a server that is away', async (t) => {
   const classOf = async (url: string) => {

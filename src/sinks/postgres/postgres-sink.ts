@@ -113,7 +113,9 @@ export class PostgresSink implements Sink {
       lock_timeout: String(timeoutMs),
       idle_in_transaction_session_timeout: String(SILENCE_MS),
     };
-    const { rows } = await client.query("SELECT current_setting('server_version_num')::int AS version");
+    const { rows } = await client.query(
+      "SELECT current_setting('server_version_num')::int AS version",
+    );
     if (rows[0].version >= IDLE_SESSION_VERSION) {
       settings.idle_session_timeout = String(SILENCE_MS);
     }

@@ -4,8 +4,9 @@ import { chownSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { Test } from 'tap';
+import { freePort } from '../clients/proxy.ts';
 import { tempDir } from '../disks/temp-dir.ts';
-import { freePort } from './free-port.ts';
+
 import { ServerProcess } from './server-process.ts';
 
 const VERSIONS = '/usr/lib/postgresql';
@@ -23,7 +24,10 @@ export async function startPostgres(
   t: Test,
   settings: Readonly<Record<string, string>> = {},
 ): Promise<PostgresServer> {
-  const version = readdirSync(VERSIONS).sort((a, b) => Number(a) - Number(b)).at(-1) ?? '';
+  const version =
+    readdirSync(VERSIONS)
+      .sort((a, b) => Number(a) - Number(b))
+      .at(-1) ?? '';
   const programs = join(VERSIONS, version, 'bin');
   const user = process.getuid?.() === 0 ? userOf('postgres') : undefined;
   const folder = tempDir(t);
@@ -59,7 +63,11 @@ export async function startPostgres(
       ...Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ],
     user,
-    isReady: () => query('SELECT 1').then(() => true, () => false),
+    isReady: () =>
+      query('SELECT 1').then(
+        () => true,
+        () => false,
+      ),
   });
   await server.start();
   return { process: server, url, query };

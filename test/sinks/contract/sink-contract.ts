@@ -25,7 +25,11 @@ export interface SinkWorld {
   cutOff?(): Promise<void>;
 }
 
-export const OPTIONS: SinkOptions = { identity: 'a'.repeat(32), timeoutMs: 10_000, connectionsMax: 10 };
+export const OPTIONS: SinkOptions = {
+  identity: 'a'.repeat(32),
+  timeoutMs: 10_000,
+  connectionsMax: 10,
+};
 
 export function row(id: string, seq: number, more: Partial<ProductRow> = {}): ProductRow {
   return {

@@ -2,7 +2,6 @@
 import Fastify, { type RouteOptions } from 'fastify';
 import t from 'tap';
 import { AccessGuard } from '../../src/http/guards/access-guard.ts';
-import { RateGuard } from '../../src/http/guards/rate-guard.ts';
 import { enforcePolicies, type RoutePolicy } from '../../src/http/guards/route-policy.ts';
 import { FakeLifecycle, fakeApp } from '../helpers/fakes/http-fakes.ts';
 
@@ -56,12 +55,7 @@ t.test('each route has the policy of this table, a HEAD that of its GET', async 
 
 t.test('a route without a policy, or with a guard beside it, is refused when it is added', (t) => {
   const app = Fastify();
-  enforcePolicies(
-    app,
-    new FakeLifecycle(),
-    new AccessGuard(undefined, 'this-machine'),
-    new RateGuard({ limits: {}, isProxied: false }),
-  );
+  enforcePolicies(app, new FakeLifecycle(), new AccessGuard(undefined, 'this-machine'));
   const handler = () => 'never';
   t.throws(() => app.route({ method: 'GET', url: '/bare', handler }), {
     message: 'GET /bare declares no policy',

@@ -71,14 +71,14 @@ export function enforcePolicies(
   app: FastifyInstance,
   lifecycle: Lifecycle,
   access: AccessGuard,
-  rates: RateGuard,
+  rates?: RateGuard,
 ): void {
   access.decorate(app);
   app.addHook('onRoute', (route) => {
     const { method, url, config } = route;
     if (config?.policy === undefined) throw new Error(`${method} ${url} declares no policy`);
     const { policy } = config;
-    const rate = policy.rate === 'none' ? undefined : rates.gateOf(policy.rate);
+    const rate = policy.rate === 'none' ? undefined : rates?.gateOf(policy.rate);
     const pass = passageOf(policy.access, checksOf(policy, route, lifecycle), access, rate);
     if (pass === undefined) return;
     if (route.onRequest !== undefined) throw new Error(`${method} ${url} has a guard of its own`);

@@ -43,7 +43,7 @@ export class Service implements Lifecycle {
     this.#dataDir = dataDir;
     this.#claim = claim;
     const parts = assemble(options, dataDir, {
-      onRemade: () => claim.take(dataDir.root),
+      onRemade: () => claim.acquire(dataDir.root),
       onStorage: (available) => {
         this.#logAvailable = available;
         this.#tellIntake();
@@ -77,7 +77,7 @@ export class Service implements Lifecycle {
     const claim = new FolderClaim();
     let service: Service;
     try {
-      await claim.take(dataDir.root);
+      await claim.acquire(dataDir.root);
       service = new Service(options, dataDir, claim);
     } catch (error) {
       claim.release();
@@ -107,7 +107,7 @@ export class Service implements Lifecycle {
     return {
       intake,
       batches: new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax }),
-      applied: events,
+      outcomes: events,
       watermark,
       products: store,
       catalogue: store,
@@ -141,7 +141,6 @@ export class Service implements Lifecycle {
     return this.#http;
   }
 
-  /** Port it listens on. */
   get port(): number {
     return this.http.port;
   }
@@ -220,7 +219,7 @@ export class Service implements Lifecycle {
     const isClean = (await within(leftMs(CLOSING_SHARE / 2), clean)) ?? false;
     // It spares the next start the replay; nothing is lost without it.
     if (isClean && this.#wasReady) {
-      await within(leftMs(CLOSING_SHARE / 4), checkpoints.take(false));
+      await within(leftMs(CLOSING_SHARE / 4), checkpoints.runRound(false));
       await checkpoints.cancel();
       const events = checkpoints.unsavedEvents;
       if (events > 0) logger.info({ events }, `stop: the next start replays ${events} events`);

@@ -33,7 +33,6 @@ export class HttpSide {
     return this.#app.server;
   }
 
-  /** Port it listens on. */
   get port(): number {
     return (this.#app.server.address() as AddressInfo).port;
   }

@@ -167,6 +167,7 @@ function makeSinks(config: Config, memory: SharedMemory, { root }: DataDir, logg
       breakerTimeoutMs: config.breakerTimeoutMs,
     },
     timeoutMs: config.sinkTimeoutMs,
+    connectionsMax: config.sinkConnectionsMax,
     lettersMax: config.deadLettersMax,
     logger,
   });

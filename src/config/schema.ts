@@ -28,7 +28,7 @@ export interface Variable {
   readonly defaultText: string;
   /** One sentence, without a full stop at the end. */
   readonly description: string;
-  /** What is allowed, in words, where the kind and the range do not tell it. */
+  /** What is allowed, in words, where the kind and the range do not say it. */
   readonly allowedText?: string;
   /** Whether its value is never shown: neither in messages nor where the configuration is printed. */
   readonly secret?: boolean;

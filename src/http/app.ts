@@ -35,16 +35,16 @@ import { livezRoute } from './routes/livez.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
-import type { AppliedEvents } from './seams/applied-events.ts';
 import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
+import type { EventOutcomes } from './seams/event-outcomes.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
 export interface AppDeps {
   readonly intake: EventIntake;
   readonly batches: Batches;
-  readonly applied: AppliedEvents;
+  readonly outcomes: EventOutcomes;
   readonly watermark: AppliedProgress;
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
@@ -72,7 +72,7 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  * under load is `ConnectionDrain`'s part, before `close`.
  */
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
-  const { intake, batches, applied, watermark, products, catalogue, changes } = deps;
+  const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
   const { lifecycle, limits, rateLimits, trustedProxies, ackDefault, identities, logger } = deps;
   const nextRequestId = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
@@ -114,13 +114,13 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
     const { stockMin } = limits;
     docsRoutes(app, { nextRequestId, handleError, stockMin });
     const future = new FutureEvents(logger);
-    const offers = new EventOffers({ intake, batches, lifecycle, applied, ackDefault });
+    const offers = new EventOffers({ intake, batches, lifecycle, outcomes, ackDefault });
     app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
     app.register(async (scope) =>
       batchRoute(scope, {
         batches,
         lifecycle,
-        applied,
+        outcomes,
         ackDefault,
         limits,
         rates,
@@ -135,9 +135,9 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   // thrown among these routes is thrown by `listen`.
   app.register(async () => {
     if (part !== 'administration') {
-      eventOutcomeRoute(app, { applied });
+      eventOutcomeRoute(app, { outcomes });
       productRoutes(app, { products, gate });
-      catalogueRoutes(app, { products, catalogue, applied: watermark, gate, lifecycle });
+      catalogueRoutes(app, { products, catalogue, watermark, gate, lifecycle });
       changeRoutes(app, { changes, lifecycle });
     }
     healthRoute(app);

@@ -26,6 +26,9 @@ const ERROR_LEVEL = 50;
 
 const SERVICE = {
   JWT_SECRET: SECRET,
+  // Never reached: what answers say of it is held to the document.
+  RATE_LIMIT: '1000000/1s',
+  TRUST_PROXY: '127.0.0.0/8',
   MAX_MEMORY_USAGE: '16MB',
   SHARDS: '8',
   WORKERS: '2',

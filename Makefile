@@ -58,7 +58,7 @@ lint: $(INSTALLED) ## Check format and lint rules; a warning is an error
 clean: ## Remove what tests and profilers left behind; never touches ./data
 	npm run clean
 
-sbom: ## Write what the service is made of to sbom.json (CycloneDX)
+sbom: $(INSTALLED) ## Write what the service is made of to sbom.json (CycloneDX)
 	npm run --silent sbom > sbom.json
 
 load-test: $(INSTALLED) ## Send 1,000 events to the running service and say what came back

@@ -34,6 +34,7 @@ interface LockedPackage {
   readonly devOptional?: boolean;
   readonly optional?: boolean;
   readonly hasInstallScript?: boolean;
+  readonly devDependencies?: Readonly<Record<string, string>>;
 }
 
 export interface Lock {
@@ -51,12 +52,27 @@ export interface RuntimePackage {
 /** All that an installation without development tools may have, each name and version once. */
 export function runtimePackages({ packages }: Lock): RuntimePackage[] {
   const found = new Map<string, RuntimePackage>();
-  for (const [folder, { version, license = 'none', dev, devOptional, optional }] of Object.entries(packages)) {
-    if (folder === '' || dev === true || devOptional === true) continue;
+  for (const [folder, entry] of Object.entries(packages)) {
+    if (folder === '' || isDevelopment(entry)) continue;
+    const { version, license = 'none', optional } = entry;
     const name = folder.slice(folder.lastIndexOf('node_modules/') + 'node_modules/'.length);
     found.set(`${name}@${version}`, { name, version, license, isOptional: optional === true });
   }
   return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+/** The lock of the service alone. */
+export function withoutDevelopment(lock: Lock): Lock {
+  const kept = Object.entries(lock.packages).flatMap(([folder, entry]) => {
+    if (folder !== '') return isDevelopment(entry) ? [] : [[folder, entry] as const];
+    const { devDependencies: _, ...own } = entry;
+    return [[folder, own] as const];
+  });
+  return { ...lock, packages: Object.fromEntries(kept) };
+}
+
+function isDevelopment({ dev, devOptional }: LockedPackage): boolean {
+  return dev === true || devOptional === true;
 }
 
 /** Packages that run a script when they are installed, development tools among them. */
@@ -76,9 +92,13 @@ export function dependenciesPage({ dependencies }: Manifest, lock: Lock): string
     const { license } = all.find((each) => each.name === name) ?? {};
     return `| \`${name}\` | ${range} | ${license} | ${purpose} |`;
   });
-  const others = all.filter(({ name, isOptional }) => dependencies[name] === undefined && !isOptional);
+  const others = all.filter(
+    ({ name, isOptional }) => dependencies[name] === undefined && !isOptional,
+  );
   const byLicense = Map.groupBy(others, ({ license }) => license);
-  const optional = new Set(all.filter(({ isOptional }) => isOptional).map(({ license }) => license));
+  const optional = new Set(
+    all.filter(({ isOptional }) => isOptional).map(({ license }) => license),
+  );
   return [
     '# Dependencies',
     '',
@@ -90,10 +110,12 @@ export function dependenciesPage({ dependencies }: Manifest, lock: Lock): string
     '',
     'What these bring along:',
     '',
-    ...[...byLicense].sort(([a], [b]) => (a < b ? -1 : 1)).map(
-      ([license, packages]) =>
-        `- ${license}: ${packages.map(({ name, version }) => `${name} ${version}`).join(', ')}`,
-    ),
+    ...[...byLicense]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(
+        ([license, packages]) =>
+          `- ${license}: ${packages.map(({ name, version }) => `${name} ${version}`).join(', ')}`,
+      ),
     '',
     `And for each kind of machine one of ${all.filter(({ isOptional }) => isOptional).length} optional packages (${[...optional].sort().join(', ')}).`,
     '',

@@ -2,7 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dependenciesPage } from './dependency-docs.ts';
 
-const read = (name: string) => JSON.parse(readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'));
+const read = (name: string) =>
+  JSON.parse(readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'));
 writeFileSync(
   new URL('../docs/dependencies.md', import.meta.url),
   dependenciesPage(read('package.json'), read('package-lock.json')),

@@ -54,8 +54,20 @@ async function servers(): Promise<Server[]> {
   const guards = { METRICS: 'true', JWT_SECRET: SECRET, RATE_LIMIT: RATE };
   const results = () => ({ POST: [], GET: [] });
   return [
-    { name: 'without', env: { METRICS: 'false' }, token: undefined, wanted: undefined, results: results() },
-    { name: 'metrics', env: { METRICS: 'true' }, token: undefined, wanted: 0.98, results: results() },
+    {
+      name: 'without',
+      env: { METRICS: 'false' },
+      token: undefined,
+      wanted: undefined,
+      results: results(),
+    },
+    {
+      name: 'metrics',
+      env: { METRICS: 'true' },
+      token: undefined,
+      wanted: 0.98,
+      results: results(),
+    },
     { name: 'metrics, tokens, rate limits', env: guards, token, wanted: 0.9, results: results() },
   ];
 }
@@ -74,7 +86,11 @@ async function runLife(size: BenchSize, all: readonly Server[], folder: string):
         const { token } = server;
         const load = { url: process.url, method, token, seconds, connections: CONNECTIONS };
         // An edition is never negative.
-        const result = await sendWrkLoad({ ...load, products: ids.length, edition: round + warmUps });
+        const result = await sendWrkLoad({
+          ...load,
+          products: ids.length,
+          edition: round + warmUps,
+        });
         if (round > 0) server.results[method].push(result);
       }
     }

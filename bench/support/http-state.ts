@@ -34,7 +34,8 @@ export async function readProducts(
       const { id } = JSON.parse(expected) as { id: string };
       const path = `${url}/api/v1/products/${encodeURIComponent(id)}`;
       let found = await read(agent, path, headers);
-      while (found !== expected && performance.now() < deadlineMs) found = await read(agent, path, headers);
+      while (found !== expected && performance.now() < deadlineMs)
+        found = await read(agent, path, headers);
       if (found !== expected) throw new Error(`${url}: expected ${expected}, found ${found}`);
     }
   };

@@ -160,7 +160,9 @@ function pathOf({ path, parameters }: Operation, isIntact: boolean, random: Rand
 function queryOf({ parameters }: Operation, isIntact: boolean, random: Random): string {
   const pairs: string[] = [];
   const add = (name: string, value: unknown) => {
-    pairs.push(`${encodeURIComponent(name.toWellFormed())}=${encodeURIComponent(String(value).toWellFormed())}`);
+    pairs.push(
+      `${encodeURIComponent(name.toWellFormed())}=${encodeURIComponent(String(value).toWellFormed())}`,
+    );
   };
   if (!isIntact) {
     for (const parameter of parameters) {

@@ -17,7 +17,15 @@ const manifest = JSON.parse(text('package.json')) as Manifest;
 const lock = JSON.parse(text('package-lock.json')) as Lock;
 
 /** Those that ask for no more than to be named. */
-const LICENSES = ['0BSD', 'Apache-2.0', 'BlueOak-1.0.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', 'MIT'];
+const LICENSES = [
+  '0BSD',
+  'Apache-2.0',
+  'BlueOak-1.0.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  'ISC',
+  'MIT',
+];
 
 interface Sbom {
   readonly bomFormat: string;
@@ -30,16 +38,24 @@ interface Sbom {
 }
 
 t.test('docs/dependencies.md is made from package.json and the lock', (t) => {
-  t.equal(text('docs/dependencies.md'), dependenciesPage(manifest, lock), 'run npm run docs:dependencies');
+  t.equal(
+    text('docs/dependencies.md'),
+    dependenciesPage(manifest, lock),
+    'run npm run docs:dependencies',
+  );
   t.end();
 });
 
-t.test('whatever runs with the service has a licence that asks for no more than to be named', (t) => {
-  const packages = runtimePackages(lock);
-  t.ok(packages.length > Object.keys(manifest.dependencies).length);
-  for (const { name, license } of packages) t.ok(LICENSES.includes(license), `${name}: ${license}`);
-  t.end();
-});
+t.test(
+  'whatever runs with the service has a licence that asks for no more than to be named',
+  (t) => {
+    const packages = runtimePackages(lock);
+    t.ok(packages.length > Object.keys(manifest.dependencies).length);
+    for (const { name, license } of packages)
+      t.ok(LICENSES.includes(license), `${name}: ${license}`);
+    t.end();
+  },
+);
 
 t.test('only node runs a script when it is installed, and that is said', (t) => {
   const allowed = Object.entries(manifest.allowScripts).filter(([, isAllowed]) => isAllowed);
@@ -47,7 +63,10 @@ t.test('only node runs a script when it is installed, and that is said', (t) => 
   const decided = Object.keys(manifest.allowScripts).sort();
   t.strictSame([...new Set(withInstallScripts(lock))].sort(), decided, 'each has a decision');
   const runtime = runtimePackages(lock).map(({ name }) => name);
-  t.strictSame(withInstallScripts(lock).filter((name) => runtime.includes(name)), []);
+  t.strictSame(
+    withInstallScripts(lock).filter((name) => runtime.includes(name)),
+    [],
+  );
   t.end();
 });
 

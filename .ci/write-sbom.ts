@@ -22,7 +22,12 @@ try {
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
   const lock = JSON.stringify(withoutDevelopment(read('package-lock.json')));
   writeFileSync(join(folder, 'package-lock.json'), lock);
-  const args = ['sbom', '--package-lock-only', '--sbom-format=cyclonedx', '--sbom-type=application'];
+  const args = [
+    'sbom',
+    '--package-lock-only',
+    '--sbom-format=cyclonedx',
+    '--sbom-type=application',
+  ];
   execFileSync('npm', args, { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] });
 } finally {
   rmSync(scratch, { recursive: true, force: true });

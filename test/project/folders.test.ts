@@ -20,6 +20,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   time: [],
   event: ['errors', 'ring', 'time'],
   outcome: ['ring'],
+  health: ['lifecycle.ts', 'ring'],
   store: ['ring', 'threads'],
   dedupe: ['ring', 'threads', 'store'],
   intake: ['ring', 'threads', 'event', 'store'],
@@ -64,6 +65,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'changes',
     'checkpoint',
     'folder',
+    'health',
     'write-path',
   ],
   maintenance: [
@@ -86,6 +88,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'changes',
     'checkpoint',
     'folder',
+    'health',
     'http',
     'write-path',
     'assembly.ts',

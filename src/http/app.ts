@@ -10,6 +10,7 @@ import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
+import { logAccess } from './answers/access-log.ts';
 import { createErrorHandler } from './answers/error-handler.ts';
 import { EarlyAnswers } from './connection/early-answers.ts';
 import { askForBodiesLate } from './connection/expect-continue.ts';
@@ -21,6 +22,7 @@ import { docsRoutes } from './documentation/docs-routes.ts';
 import { AppliedGate } from './guards/applied-gate.ts';
 import { RouteGuard } from './guards/route-guard.ts';
 import { enforcePolicies } from './guards/route-policy.ts';
+import { traceIdOf } from './requests/trace-parent.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { type Changes, changeRoutes } from './routes/changes.ts';
@@ -62,21 +64,22 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
 export function buildApp(deps: AppDeps): FastifyInstance {
   const { intake, batches, applied, watermark, products, catalogue, changes } = deps;
   const { lifecycle, limits, ackDefault, logger } = deps;
-  const nextRequestId = createRequestIds();
+  const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
   const guard = new RouteGuard(PARAM_LENGTH_MAX);
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
-  const early = new EarlyAnswers(nextRequestId, (status, reason, reqId) =>
-    logger.debug({ status, reason, reqId }, 'answered before any route'),
-  );
+  const early = new EarlyAnswers(requestIds, (status, reason, reqId, request) => {
+    const traceId = request === undefined ? undefined : traceIdOf(request.headers);
+    logger.debug({ status, reason, reqId, trace_id: traceId }, 'answered before any route');
+  });
 
   const app = Fastify({
     // No logger for Fastify: its child logger and listeners cost each request 2–3 µs of CPU (of 16
     // for a GET). What is worth a line, the error handler logs itself.
     serverFactory: (handler) => createHttpServer(limits, guardHost(handler, early)),
     bodyLimit: limits.bodyBytesMax,
-    genReqId: nextRequestId,
+    genReqId: requestIds,
     trustProxy: false,
     // Requests that arrive while Fastify closes are for our own phases to answer.
     return503OnClosing: false,
@@ -90,10 +93,11 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
+  logAccess(app, logger);
   guard.watch(app);
   enforcePolicies(app, lifecycle);
   const { stockMin } = limits;
-  docsRoutes(app, { nextRequestId, handleError, stockMin });
+  docsRoutes(app, { requestIds, handleError, stockMin });
   const future = new FutureEvents(logger);
   const offers = new EventOffers({ intake, batches, lifecycle, applied, ackDefault });
   app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));

@@ -177,7 +177,7 @@ export interface paths {
         };
         /**
          * Whether to send traffic here
-         * @description Red until the log is replayed, while it can not be written, and from the stop on; reads go on meanwhile.
+         * @description Red until the log is replayed, while it can not be written, while a thread makes no progress although events wait for it, and from the stop on; reads go on meanwhile.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -260,7 +260,7 @@ export interface components {
             /** @description The id of the request. */
             instance: string;
             /** @enum {string} */
-            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "headers-too-large" | "internal" | "event-dead" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
+            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "headers-too-large" | "internal" | "event-dead" | "queue-full" | "storage-unavailable" | "stalled" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
             /**
              * @description Of a write. `none`: it was not applied and will not be. `unknown`: it, or a part of it, had been handed to a disk that failed. `partial`: of a batch, what is counted was taken and the rest will not be.
              * @enum {string}
@@ -272,6 +272,16 @@ export interface components {
                 /** @description RFC 6901, into the body; empty for all of it. */
                 pointer: string;
                 detail: string;
+            }[];
+            /** @description Of `/readyz?verbose`: what readiness is made of. */
+            checks?: {
+                /** @enum {string} */
+                name: "log" | "appliers" | "store" | "disk" | "replay" | "draining";
+                /** @description False where it turns readiness red. */
+                ok: boolean;
+                state: string;
+                /** @description For people. */
+                detail?: string;
             }[];
             /** @description Of a batch: events taken. */
             accepted?: number;
@@ -348,7 +358,10 @@ export interface components {
     responses: never;
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description The id of the request: the one that it came with in this header, if that is 1 to 128 letters, digits or any of `.~_:@/+=-`, else one made here. Problems have it in `instance`, and the log has it. */
+        RequestId: string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -414,6 +427,7 @@ export interface operations {
                     "idempotency-replayed"?: "true";
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -443,6 +457,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -473,6 +488,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, but it has no body. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-event`: The event breaks the rules listed in errors; nothing of it was applied. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -499,6 +515,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -521,6 +538,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -547,6 +565,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -569,6 +588,7 @@ export interface operations {
             /** @description `body-too-large`: The body is larger than this service accepts. */
             413: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -591,6 +611,7 @@ export interface operations {
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
             415: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -613,6 +634,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -635,6 +657,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -657,6 +680,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -683,6 +707,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -707,6 +732,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -729,6 +755,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -804,6 +831,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -828,6 +856,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -852,6 +881,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -878,6 +908,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, but it has no body. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-batch`: Some events of the batch break the rules; nothing of it was applied. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -900,6 +931,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -924,6 +956,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -946,6 +979,7 @@ export interface operations {
             /** @description `body-too-large`: The body is larger than this service accepts. */
             413: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -968,6 +1002,7 @@ export interface operations {
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
             415: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -990,6 +1025,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1012,6 +1048,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1034,6 +1071,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1056,6 +1094,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1080,6 +1119,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1102,6 +1142,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1155,6 +1196,7 @@ export interface operations {
                 headers: {
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1173,6 +1215,7 @@ export interface operations {
                 headers: {
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1180,6 +1223,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1202,6 +1246,7 @@ export interface operations {
             /** @description `product-not-found`: No event of this product has been applied, or it is delisted. */
             404: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1224,6 +1269,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1246,6 +1292,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1268,6 +1315,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1290,6 +1338,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1312,6 +1361,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1336,6 +1386,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1396,6 +1447,7 @@ export interface operations {
                     "idempotency-replayed"?: "true";
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1425,6 +1477,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1455,6 +1508,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1481,6 +1535,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1503,6 +1558,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1529,6 +1585,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1551,6 +1608,7 @@ export interface operations {
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
             415: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1573,6 +1631,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1595,6 +1654,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1617,6 +1677,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1643,6 +1704,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1667,6 +1729,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1689,6 +1752,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1814,6 +1878,7 @@ export interface operations {
                     "idempotency-replayed"?: "true";
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1843,6 +1908,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1874,6 +1940,7 @@ export interface operations {
             400: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1901,6 +1968,7 @@ export interface operations {
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1924,6 +1992,7 @@ export interface operations {
             408: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1951,6 +2020,7 @@ export interface operations {
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1974,6 +2044,7 @@ export interface operations {
             413: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1997,6 +2068,7 @@ export interface operations {
             415: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2020,6 +2092,7 @@ export interface operations {
             417: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2043,6 +2116,7 @@ export interface operations {
             422: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2066,6 +2140,7 @@ export interface operations {
             431: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2093,6 +2168,7 @@ export interface operations {
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2118,6 +2194,7 @@ export interface operations {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2141,6 +2218,7 @@ export interface operations {
             507: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2180,6 +2258,7 @@ export interface operations {
             /** @description What became of it. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2200,6 +2279,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2222,6 +2302,7 @@ export interface operations {
             /** @description `event-not-found`: No event has this number. `outcome-expired`: The event is older than those whose outcome is kept. */
             404: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2244,6 +2325,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2266,6 +2348,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2288,6 +2371,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2310,6 +2394,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2332,6 +2417,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2356,6 +2442,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2406,6 +2493,7 @@ export interface operations {
                     "x-resume-seq"?: number;
                     /** @description Of a long answer, as Accept-Encoding takes it. */
                     "content-encoding"?: "zstd" | "br" | "gzip";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2441,6 +2529,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2463,6 +2552,7 @@ export interface operations {
             /** @description `not-acceptable`: This path has no representation that the Accept header takes. */
             406: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2485,6 +2575,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2507,6 +2598,7 @@ export interface operations {
             /** @description `cursor-expired`: The cursor is from before the last start of the service; begin at the first page. */
             410: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2529,6 +2621,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2551,6 +2644,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2573,6 +2667,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2595,6 +2690,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2619,6 +2715,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2666,6 +2763,7 @@ export interface operations {
                     "x-accel-buffering"?: "no";
                     /** @description Of a long answer, as Accept-Encoding takes it. */
                     "content-encoding"?: "zstd" | "br" | "gzip";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2707,6 +2805,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2729,6 +2828,7 @@ export interface operations {
             /** @description `not-acceptable`: This path has no representation that the Accept header takes. */
             406: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2751,6 +2851,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2773,6 +2874,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2795,6 +2897,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2817,6 +2920,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2839,6 +2943,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2863,6 +2968,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2896,6 +3002,7 @@ export interface operations {
             /** @description It answers. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2913,6 +3020,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2935,6 +3043,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2957,6 +3066,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2979,6 +3089,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3001,6 +3112,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3034,6 +3146,7 @@ export interface operations {
             /** @description It lives. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3051,6 +3164,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3073,6 +3187,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3095,6 +3210,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3117,6 +3233,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3139,6 +3256,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3162,7 +3280,10 @@ export interface operations {
     };
     getReadiness: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Each check with its state, whatever the value. */
+                verbose?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3172,6 +3293,7 @@ export interface operations {
             /** @description It is ready. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3183,12 +3305,23 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         status: "ready";
+                        /** @description With `verbose`. */
+                        checks?: {
+                            /** @enum {string} */
+                            name: "log" | "appliers" | "store" | "disk" | "replay" | "draining";
+                            /** @description False where it turns readiness red. */
+                            ok: boolean;
+                            state: string;
+                            /** @description For people. */
+                            detail?: string;
+                        }[];
                     };
                 };
             };
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3211,6 +3344,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3233,6 +3367,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3255,6 +3390,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3277,6 +3413,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3296,11 +3433,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
+            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. `stalled`: A thread makes no progress although events wait for it. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3316,7 +3454,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "not-ready" | "stopping" | "storage-unavailable";
+                        code: "not-ready" | "stopping" | "storage-unavailable" | "stalled";
                     };
                 };
             };

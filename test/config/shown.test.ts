@@ -1,0 +1,30 @@
+/** The configuration as it is shown: each variable, in a user's words, no secret. */
+import t from 'tap';
+import { loadConfig } from '../../src/config/load.ts';
+import { CONFIG_KEYS, variableOf } from '../../src/config/schema.ts';
+import { changedConfig, secretsOf, shownConfig } from '../../src/config/shown.ts';
+
+t.test('every variable is shown, as it would be written', (t) => {
+  const shown = shownConfig(loadConfig({}));
+  const defaults = CONFIG_KEYS.map((key) => [variableOf(key).env, variableOf(key).defaultText]);
+  t.strictSame(shown, Object.fromEntries(defaults));
+  t.end();
+});
+
+t.test('what is not as by default is told apart', (t) => {
+  t.strictSame(changedConfig(loadConfig({})), []);
+  const env = { PORT: '0', MAX_MEMORY_USAGE: '512MiB', DRAIN_DELAY: '1500ms', DATA_DIR: '/d' };
+  const changed = ['PORT=0', 'MAX_MEMORY_USAGE=512MB', 'DATA_DIR=/d', 'DRAIN_DELAY=1500ms'];
+  t.strictSame(changedConfig(loadConfig(env)), changed);
+  t.end();
+});
+
+t.test('a secret is shown nowhere', (t) => {
+  const secret = 'a secret of more than 32 bytes, for HS256';
+  const config = loadConfig({ JWT_SECRET: secret });
+  t.equal(shownConfig(config).JWT_SECRET, '***');
+  t.strictSame(changedConfig(config), ['JWT_SECRET=***']);
+  t.strictSame(secretsOf(config), [secret]);
+  t.strictSame(secretsOf(loadConfig({})), []);
+  t.end();
+});

@@ -1,42 +1,51 @@
 /**
- * The effective configuration as it may be shown to anybody: by variable, in the words of a user, secrets
- * masked. Pure, any thread.
+ * A configuration as its user may see it: variables by name, values as they are written, secrets masked.
+ * Pure, any thread. Whatever prints a configuration goes through here.
  */
 import { formatBytes, formatDuration } from './quantity.ts';
-import { CONFIG_KEYS, type Config, variableOf } from './schema.ts';
+import { CONFIG_KEYS, type Config, type ConfigKey, MASK, variableOf } from './schema.ts';
 
-export const SECRET_MASK = '***';
-
-/** Each variable with its value. */
-export function shownConfig(config: Config): Record<string, string> {
-  return Object.fromEntries(CONFIG_KEYS.map((key) => [variableOf(key).env, shown(config, key)]));
+/** Gives every variable that has a value: `{ PORT: '8080', …, JWT_SECRET: '***' }`. */
+export function shownConfig(config: Config): Readonly<Record<string, string>> {
+  const shown: Record<string, string> = {};
+  for (const key of CONFIG_KEYS) {
+    const text = shownValue(config, key);
+    if (text !== undefined) shown[variableOf(key).env] = text;
+  }
+  return shown;
 }
 
-/** Only those that are not what they are by default, as `NAME=value`. */
+/** Longer values are cut in one line of text. */
+const TEXT_LENGTH_MAX = 80;
+
+/** Gives those that are not what they are by default, as `NAME=value`. */
 export function changedConfig(config: Config): string[] {
   return CONFIG_KEYS.flatMap((key) => {
     const { env, defaultText } = variableOf(key);
-    const text = shown(config, key);
-    return text === defaultText ? [] : [`${env}=${text}`];
+    const text = shownValue(config, key) ?? '';
+    return text === defaultText ? [] : [`${env}=${inOneLine(text)}`];
   });
 }
 
-/** The values that must not be shown. */
+/** Gives the values that must never be shown. */
 export function secretsOf(config: Config): string[] {
   return CONFIG_KEYS.flatMap((key) => {
     const value = config[key];
-    return variableOf(key).secret === true && typeof value === 'string' && value !== ''
-      ? [value]
-      : [];
+    return variableOf(key).secret === true && value !== undefined ? [String(value)] : [];
   });
 }
 
-function shown(config: Config, key: (typeof CONFIG_KEYS)[number]): string {
-  const { kind, secret } = variableOf(key);
+function inOneLine(text: string): string {
+  const cut = text.length <= TEXT_LENGTH_MAX ? text : `${text.slice(0, TEXT_LENGTH_MAX)}…`;
+  return /^[\w.,:;/@%+=*-]*$/.test(cut) ? cut : JSON.stringify(cut);
+}
+
+function shownValue(config: Config, key: ConfigKey): string | undefined {
   const value = config[key];
-  if (value === undefined || value === '') return '';
-  if (secret === true) return SECRET_MASK;
-  if (typeof value !== 'number') return String(value);
-  if (kind === 'bytes') return formatBytes(value);
-  return kind === 'duration' ? formatDuration(value) : String(value);
+  if (value === undefined) return undefined;
+  const { kind, secret } = variableOf(key);
+  if (secret === true) return MASK;
+  if (kind === 'bytes' && typeof value === 'number') return formatBytes(value);
+  if (kind === 'duration' && typeof value === 'number') return formatDuration(value);
+  return String(value);
 }

@@ -12,7 +12,7 @@ import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
 import { logAccess } from './answers/access-log.ts';
 import { createErrorHandler } from './answers/error-handler.ts';
-import { EarlyAnswers } from './connection/early-answers.ts';
+import { EarlyAnswers, type OnAnswer } from './connection/early-answers.ts';
 import { askForBodiesLate } from './connection/expect-continue.ts';
 import { guardHost } from './connection/host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './connection/protocol-errors.ts';
@@ -69,10 +69,11 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   const guard = new RouteGuard(PARAM_LENGTH_MAX);
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
-  const early = new EarlyAnswers(requestIds, (status, reason, reqId, request) => {
+  const noteEarly: OnAnswer = (status, reason, reqId, request) => {
     const traceId = request === undefined ? undefined : traceIdOf(request.headers);
     logger.debug({ status, reason, reqId, trace_id: traceId }, 'answered before any route');
-  });
+  };
+  const early = new EarlyAnswers(requestIds, noteEarly);
 
   const app = Fastify({
     // No logger for Fastify: its child logger and listeners cost each request 2–3 µs of CPU (of 16
@@ -86,7 +87,11 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
     schemaController: { compilersFactory },
     clientErrorHandler: createClientErrorHandler(early, untimed),
-    frameworkErrors: handleError,
+    frameworkErrors: (error, request, reply) => {
+      handleError(error, request, reply);
+      // No hook is run for it.
+      noteEarly(reply.statusCode, 'bad-request', String(request.id), request.raw);
+    },
   });
   refuseExpectations(app.server, early);
   askForBodiesLate(app.server);

@@ -11,7 +11,7 @@ export function logAccess(app: FastifyInstance, logger: Logger): void {
   if (!logger.isLevelEnabled('debug')) return;
   app.addHook('onResponse', (request, reply, done) => {
     const { method, url, ip } = request;
-    const { statusCode, writableFinished } = reply.raw;
+    const { statusCode, writableEnded } = reply.raw;
     logger.debug(
       {
         ...requestFields(request),
@@ -21,7 +21,7 @@ export function logAccess(app: FastifyInstance, logger: Logger): void {
         status: statusCode,
         durationMs: Math.round(reply.elapsedTime * 1000) / 1000,
         address: ip,
-        ...(writableFinished ? {} : { isCut: true }),
+        ...(writableEnded ? {} : { isCut: true }),
       },
       'answered',
     );

@@ -11,6 +11,7 @@ import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { readHashKey } from './checkpoint/part-files.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
+import { sinksOf } from './config/sinks.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
 import { ProgressWatch } from './health/progress-watch.ts';
 import { threadWork } from './health/thread-work.ts';
@@ -18,7 +19,9 @@ import { inWords } from './log/access.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
 import { HeldFiles } from './log/held-files.ts';
+import { Sinks } from './sinks/sinks.ts';
 import { planStore } from './store/sizing.ts';
+import type { SharedMemory } from './threads/shared-memory.ts';
 import { ClockWatch } from './time/clock-watch.ts';
 import { fileLog, type LogSource } from './write-path/log-source.ts';
 import { memoryOptionsOf } from './write-path/memory-options.ts';
@@ -63,6 +66,7 @@ export interface Assembly {
   readonly progressWatch: ProgressWatch;
   /** Products that fit into the store. */
   readonly productsMax: number;
+  readonly sinks: Sinks;
 }
 
 /** Assembles a service on the folder that `dataDir` holds; it takes nothing in yet. */
@@ -158,7 +162,28 @@ export function assemble(
       onProgress: (name) => logger.info({ name }, `watchdog: ${name} goes on`),
     }),
     productsMax: plan.productsMax,
+    sinks: makeSinks(config, memory, dataDir, logger),
   };
+}
+
+function makeSinks(config: Config, memory: SharedMemory, { root }: DataDir, logger: Logger): Sinks {
+  return new Sinks({
+    sinks: sinksOf(config),
+    memory,
+    root,
+    limits: {
+      batchSize: config.sinkBatchSize,
+      flushIntervalMs: config.sinkFlushIntervalMs,
+      retryAttemptsMax: config.retryAttemptsMax,
+      retryInitialMs: config.retryInitialMs,
+      retryMaxMs: config.retryMaxMs,
+      breakerThreshold: config.breakerThreshold,
+      breakerTimeoutMs: config.breakerTimeoutMs,
+    },
+    timeoutMs: config.sinkTimeoutMs,
+    lettersMax: config.deadLettersMax,
+    logger,
+  });
 }
 
 /** The key of the newest checkpoint; throws, in words, where it can't be read. */

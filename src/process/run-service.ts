@@ -26,7 +26,7 @@ export async function runService(config: Config, signals: Signals): Promise<void
   const output = new LogOutput(secretsOf(config));
   const logger = output.logger(config.logLevel);
   endOnUncaught(logger, output);
-  const { faults, warnings, connectionsMax, memoryBytes } = fitOf(config, readMachine());
+  const { faults, warnings, httpConnectionsMax, memoryBytes } = fitOf(config, readMachine());
   if (faults.length > 0) return quit(output, EXIT_USAGE, faults.join('; '));
   const dataDir = resolve(config.dataDir);
   logger.info(
@@ -39,7 +39,7 @@ export async function runService(config: Config, signals: Signals): Promise<void
     `configuration: ${changed.length === 0 ? 'all as by default' : `${changed.join(' ')}, all else as by default`}`,
   );
   for (const warning of warnings) logger.warn(warning);
-  await new ServiceProcess({ ...config, connectionsMax }, logger, output).run(signals);
+  await new ServiceProcess({ ...config, httpConnectionsMax }, logger, output).run(signals);
 }
 
 class ServiceProcess {

@@ -16,8 +16,10 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'later-turns.ts': [],
   'lifecycle.ts': [],
   ring: [],
+  sqlite: [],
   threads: [],
   time: [],
+  auth: ['config'],
   event: ['errors', 'ring', 'time'],
   outcome: ['ring'],
   health: ['lifecycle.ts', 'ring'],
@@ -30,6 +32,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   changes: ['deadline.ts', 'ring', 'threads', 'time', 'outcome', 'store', 'apply', 'log'],
   checkpoint: ['config', 'ring', 'threads', 'outcome', 'store', 'dedupe', 'log'],
   http: [
+    'auth',
     'config',
     'errors',
     'later-turns.ts',
@@ -45,6 +48,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'changes',
   ],
   folder: ['deadline.ts', 'log', 'checkpoint'],
+  sinks: ['config', 'ring', 'sqlite', 'threads', 'time', 'store', 'log', 'apply', 'changes'],
   recovery: ['ring', 'threads', 'outcome', 'store', 'dedupe', 'log', 'checkpoint'],
   'write-path': [
     'ring',
@@ -59,6 +63,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   'assembly.ts': [
     'config',
+    'threads',
     'time',
     'store',
     'log',
@@ -66,6 +71,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'checkpoint',
     'folder',
     'health',
+    'sinks',
     'write-path',
   ],
   maintenance: [
@@ -81,6 +87,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'write-path',
   ],
   'service.ts': [
+    'auth',
+    'config',
     'deadline.ts',
     'lifecycle.ts',
     'bulk',
@@ -89,11 +97,13 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'checkpoint',
     'folder',
     'health',
+    'sinks',
     'http',
     'write-path',
     'assembly.ts',
   ],
   process: [
+    'auth',
     'config',
     'ring',
     'store',

@@ -8,6 +8,7 @@ import type { FastifyInstance } from 'fastify';
 import { batchEventSchema } from '../../event/batch-event.ts';
 import { sendLongJson } from '../answers/long-answer.ts';
 import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
+import type { RoutePolicy } from '../guards/route-policy.ts';
 import { batchResultSchema } from '../schemas/batch.ts';
 import { changeSchema } from '../schemas/changes.ts';
 import { problemSchema } from '../schemas/problem.ts';
@@ -30,6 +31,21 @@ const REQUEST_ID = {
     'digits or any of `.~_:@/+=-`, else one made here. Problems have it in `instance`, and the log has it.',
   schema: { type: 'string', pattern: '^[A-Za-z0-9_.~:@/+=-]{1,128}$' },
 };
+const SCHEME = 'bearer';
+const BEARER = {
+  type: 'http',
+  scheme: 'bearer',
+  bearerFormat: 'JWT',
+  description:
+    'Where authentication is on (JWT_SECRET, JWT_PUBLIC_KEY or JWKS_URL): a token with the role that ' +
+    '`x-role` of the operation names, or a higher one, of reader, writer and admin. Where it is off, none is looked at.',
+} as const;
+
+/** What an operation says of who may use it; `x-role` is the least role. */
+export function securityOf(policy: RoutePolicy | undefined): Record<string, unknown> {
+  if (policy === undefined || policy.access === 'anyone') return { security: [] };
+  return { security: [{ [SCHEME]: [] }], 'x-role': policy.access };
+}
 
 interface PackageFacts {
   readonly version: string;
@@ -55,6 +71,7 @@ export async function describeApi(app: FastifyInstance, stockMin: number): Promi
       },
       servers: [{ url: '/' }],
       tags: [...TAGS],
+      components: { securitySchemes: { [SCHEME]: BEARER } },
     },
     transformObject: (document) => withRequestIds(document as { openapiObject: Document }),
     refResolver: {

@@ -2,6 +2,7 @@
  * A configuration as its user may see it: variables by name, values as they are written, secrets masked.
  * Pure, any thread. Whatever prints a configuration goes through here.
  */
+import { loadConfig } from './load.ts';
 import { formatBytes, formatDuration } from './quantity.ts';
 import { CONFIG_KEYS, type Config, type ConfigKey, MASK, variableOf } from './schema.ts';
 
@@ -20,11 +21,10 @@ const TEXT_LENGTH_MAX = 80;
 
 /** Gives those that are not what they are by default, as `NAME=value`. */
 export function changedConfig(config: Config): string[] {
-  return CONFIG_KEYS.flatMap((key) => {
-    const { env, defaultText } = variableOf(key);
-    const text = shownValue(config, key) ?? '';
-    return text === defaultText ? [] : [`${env}=${inOneLine(text)}`];
-  });
+  const defaults = loadConfig({});
+  return CONFIG_KEYS.filter((key) => config[key] !== defaults[key]).map(
+    (key) => `${variableOf(key).env}=${inOneLine(shownValue(config, key) ?? '')}`,
+  );
 }
 
 /** Gives the values that must never be shown. */

@@ -99,12 +99,12 @@ export class Service implements Lifecycle {
       throw error;
     }
     try {
-      const { host, port } = options.config;
+      const { host, port, adminHost, adminPort } = options.config;
       const loaded = Promise.withResolvers<void>();
       service.path.start(loaded.promise);
-      const load = HttpSide.load(() => service.#httpDeps());
+      const load = HttpSide.load(() => service.#httpDeps(), adminPort !== undefined);
       service.#http = await load.finally(() => loaded.resolve());
-      await service.#http.listen(host, port);
+      await service.#http.listen({ host, port }, { host: adminHost, port: adminPort ?? 0 });
     } catch (error) {
       await service.stop();
       throw error;
@@ -178,6 +178,11 @@ export class Service implements Lifecycle {
   /** Port it listens on. */
   get port(): number {
     return this.http.port;
+  }
+
+  /** The one of administration, if that is another. */
+  get adminPort(): number | undefined {
+    return this.http.adminPort;
   }
 
   /** Resolves when the log is replayed and writes are taken; rejects, with one line, if refused. */

@@ -71,6 +71,23 @@ export const ConfigSchema = Type.Object({
     description:
       'Serve other machines without authentication: a HOST that is not loopback needs this or a key for tokens',
   }),
+  adminPort: Type.Optional(
+    integer({
+      env: 'ADMIN_PORT',
+      defaultText: '',
+      minimum: 0,
+      maximum: 65_535,
+      description:
+        'TCP port of a listener of its own for administration, which PORT answers 404 then; 0 takes any free one and logs it',
+    }),
+  ),
+  adminHost: host({
+    env: 'ADMIN_HOST',
+    defaultText: '127.0.0.1',
+    allowedText: 'an IP address or a host name, without a port',
+    description:
+      'Address of that listener; without authentication, whoever reaches it may administer',
+  }),
   jwtSecret: Type.Optional(
     text({
       env: 'JWT_SECRET',

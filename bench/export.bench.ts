@@ -78,9 +78,9 @@ function appOn(store: SharedProductStore) {
     storageAvailable: true,
     checks: () => [],
   } as const;
-  const applied = { seq: 0, whenApplied: () => undefined, cancel: () => {} };
-  const gate = new AppliedGate(applied, lifecycle);
-  catalogueRoutes(app, { products: store, catalogue: store, applied, gate, lifecycle });
+  const watermark = { seq: 0, whenApplied: () => undefined, cancel: () => {} };
+  const gate = new AppliedGate(watermark, lifecycle);
+  catalogueRoutes(app, { products: store, catalogue: store, watermark, gate, lifecycle });
   return app;
 }
 

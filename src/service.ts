@@ -53,7 +53,7 @@ export class Service implements Lifecycle {
     this.#claim = claim;
     const parts = assemble(options, dataDir, {
       onRemade: async () => {
-        await claim.take(dataDir.root);
+        await claim.acquire(dataDir.root);
         this.sinks.remake();
       },
       onStorage: (available) => {
@@ -91,7 +91,7 @@ export class Service implements Lifecycle {
     const claim = new FolderClaim();
     let service: Service;
     try {
-      await claim.take(dataDir.root);
+      await claim.acquire(dataDir.root);
       service = new Service(options, dataDir, claim);
     } catch (error) {
       claim.release();
@@ -122,7 +122,7 @@ export class Service implements Lifecycle {
     return {
       intake,
       batches: new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax }),
-      applied: events,
+      outcomes: events,
       watermark,
       products: store,
       catalogue: store,
@@ -175,7 +175,6 @@ export class Service implements Lifecycle {
     return this.#http;
   }
 
-  /** Port it listens on. */
   get port(): number {
     return this.http.port;
   }
@@ -261,7 +260,7 @@ export class Service implements Lifecycle {
     // It spares the next start the replay; nothing is lost without it.
     const drained = isClean ? this.sinks.drain() : undefined;
     if (isClean && this.#wasReady) {
-      await within(leftMs(CLOSING_SHARE / 4), checkpoints.take(false));
+      await within(leftMs(CLOSING_SHARE / 4), checkpoints.runRound(false));
       await checkpoints.cancel();
       const events = checkpoints.unsavedEvents;
       if (events > 0) logger.info({ events }, `stop: the next start replays ${events} events`);

@@ -34,16 +34,16 @@ import { livezRoute } from './routes/livez.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
-import type { AppliedEvents } from './seams/applied-events.ts';
 import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
+import type { EventOutcomes } from './seams/event-outcomes.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
 export interface AppDeps {
   readonly intake: EventIntake;
   readonly batches: Batches;
-  readonly applied: AppliedEvents;
+  readonly outcomes: EventOutcomes;
   readonly watermark: AppliedProgress;
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
@@ -68,7 +68,7 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  * under load is `ConnectionDrain`'s part, before `close`.
  */
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
-  const { intake, batches, applied, watermark, products, catalogue, changes } = deps;
+  const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
   const { lifecycle, limits, ackDefault, identities, logger } = deps;
   const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
@@ -113,10 +113,10 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
     const { stockMin } = limits;
     docsRoutes(app, { requestIds, handleError, stockMin });
     const future = new FutureEvents(logger);
-    const offers = new EventOffers({ intake, batches, lifecycle, applied, ackDefault });
+    const offers = new EventOffers({ intake, batches, lifecycle, outcomes, ackDefault });
     app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
     app.register(async (scope) =>
-      batchRoute(scope, { batches, lifecycle, applied, ackDefault, limits, untimed, future }),
+      batchRoute(scope, { batches, lifecycle, outcomes, ackDefault, limits, untimed, future }),
     );
     app.register(async (scope) => productPatchRoute(scope, { offers, stockMin, future }));
     app.register(async (scope) => productDelistRoute(scope, { offers, future }));
@@ -125,9 +125,9 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   // thrown among these routes is thrown by `listen`.
   app.register(async () => {
     if (part !== 'administration') {
-      eventOutcomeRoute(app, { applied });
+      eventOutcomeRoute(app, { outcomes });
       productRoutes(app, { products, gate });
-      catalogueRoutes(app, { products, catalogue, applied: watermark, gate, lifecycle });
+      catalogueRoutes(app, { products, catalogue, watermark, gate, lifecycle });
       changeRoutes(app, { changes, lifecycle });
     }
     healthRoute(app);

@@ -38,7 +38,7 @@ import { CONTENTION_RETRY_AFTER_SECONDS } from './products.ts';
 export interface CatalogueRouteDeps {
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
-  readonly applied: AppliedProgress;
+  readonly watermark: AppliedProgress;
   readonly gate: AppliedGate;
   readonly lifecycle: Lifecycle;
 }
@@ -66,7 +66,7 @@ const LINES = {
 };
 
 export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps): void {
-  const { products, catalogue, applied, gate, lifecycle } = deps;
+  const { products, catalogue, watermark, gate, lifecycle } = deps;
   const cursors = new PageCursors();
   const slices = new SliceQueue();
 
@@ -182,7 +182,7 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
       // Taken before the first entry is read: what is applied later, the change feed has.
       const headers = {
         'content-type': form,
-        'x-resume-seq': String(applied.seq),
+        'x-resume-seq': String(watermark.seq),
         [REQUEST_ID_HEADER]: String(reply.request.id),
       };
       response.writeHead(200, headers);

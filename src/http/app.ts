@@ -2,12 +2,14 @@
  * Assembles the HTTP side: one Fastify app with its server, guards and routes, not yet listening.
  * Main thread. Knows the write path and the store by their seams only.
  */
-import type { Socket } from 'node:net';
+import type { BlockList, Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import { isIn } from '../config/networks.ts';
 import { compilersFactory } from '../event/ajv.ts';
 import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
+import type { RateLimits } from '../limits/rate-limits.ts';
 import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
 import { logAccess } from './answers/access-log.ts';
@@ -21,6 +23,7 @@ import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connectio
 import { docsRoutes } from './documentation/docs-routes.ts';
 import { AccessGuard, type Identities } from './guards/access-guard.ts';
 import { AppliedGate } from './guards/applied-gate.ts';
+import { RateGuard } from './guards/rate-guard.ts';
 import { RouteGuard } from './guards/route-guard.ts';
 import { enforcePolicies } from './guards/route-policy.ts';
 import { traceIdOf } from './requests/trace-parent.ts';
@@ -50,6 +53,9 @@ export interface AppDeps {
   readonly changes: Changes;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits & BatchLimits;
+  readonly rateLimits: RateLimits;
+  /** Whose X-Forwarded-For counts; `undefined`: nobody's. */
+  readonly trustedProxies: BlockList | undefined;
   /** What a 202 means when the request does not ask. */
   readonly ackDefault: AckLevel;
   /** Who requests are from; `undefined` without authentication. */
@@ -69,12 +75,16 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  */
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
   const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
-  const { lifecycle, limits, ackDefault, identities, logger } = deps;
+  const { lifecycle, limits, rateLimits, trustedProxies, ackDefault, identities, logger } = deps;
   const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
   const adminFrom = part === 'administration' ? 'anywhere' : 'this-machine';
   const access = new AccessGuard(identities, adminFrom);
-  const guard = new RouteGuard(PARAM_LENGTH_MAX, access);
+  const rates = new RateGuard({
+    limits: part === 'administration' ? {} : rateLimits,
+    isProxied: trustedProxies !== undefined,
+  });
+  const guard = new RouteGuard(PARAM_LENGTH_MAX, access, rates.gateOf('read'));
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
   const noteEarly: OnAnswer = (status, reason, reqId, request) => {
@@ -89,7 +99,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
     serverFactory: (handler) => createHttpServer(limits, guardHost(handler, early)),
     bodyLimit: limits.bodyBytesMax,
     genReqId: requestIds,
-    trustProxy: false,
+    trustProxy: trustedProxies === undefined ? false : (address) => isIn(trustedProxies, address),
     // Requests that arrive while Fastify closes are for our own phases to answer.
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
@@ -108,7 +118,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
 
   logAccess(app, logger);
   guard.watch(app);
-  enforcePolicies(app, lifecycle, access);
+  enforcePolicies(app, lifecycle, access, rates);
   if (part !== 'administration') {
     const { stockMin } = limits;
     docsRoutes(app, { requestIds, handleError, stockMin });
@@ -116,7 +126,16 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
     const offers = new EventOffers({ intake, batches, lifecycle, outcomes, ackDefault });
     app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
     app.register(async (scope) =>
-      batchRoute(scope, { batches, lifecycle, outcomes, ackDefault, limits, untimed, future }),
+      batchRoute(scope, {
+        batches,
+        lifecycle,
+        outcomes,
+        ackDefault,
+        limits,
+        rates,
+        untimed,
+        future,
+      }),
     );
     app.register(async (scope) => productPatchRoute(scope, { offers, stockMin, future }));
     app.register(async (scope) => productDelistRoute(scope, { offers, future }));

@@ -15,6 +15,7 @@ import {
 import { PROBLEM_TYPE } from '../answers/respond.ts';
 import { STATUS_CODES } from './node-http.ts';
 import { REQUEST_ID_HEADER, type RequestIds } from './request-ids.ts';
+import { COMMON_HEADERS } from './service-response.ts';
 
 /**
  * Called for each answer, with its status, its problem's code, the id in its `instance`, and the request
@@ -62,6 +63,7 @@ export class EarlyAnswers {
       `content-length: ${body.length}`,
       `${REQUEST_ID_HEADER}: ${id}`,
       `date: ${new Date().toUTCString()}`,
+      ...COMMON_HEADERS.map(([name, value]) => `${name}: ${value}`),
       'connection: close',
       '\r\n',
     ].join('\r\n');

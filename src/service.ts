@@ -116,6 +116,7 @@ export class Service implements Lifecycle {
       limits: config,
       ackDefault: config.ackDefault,
       logger,
+      metrics: this.#parts.metrics,
     };
   }
 
@@ -204,6 +205,7 @@ export class Service implements Lifecycle {
     diskWatch.stop();
     await this.#parts.folderKeeper.stop(leftMs(CLOSING_SHARE));
     clockWatch.stop();
+    this.#parts.loopDelay?.stop();
     await checkpoints.stop();
     http?.beginDrain();
     changes.closeHeld();

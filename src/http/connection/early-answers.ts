@@ -13,10 +13,19 @@ import {
   problemBody,
 } from '../../errors/problems.ts';
 import { PROBLEM_TYPE } from '../answers/respond.ts';
+import { noteProblem } from '../metering/metered-response.ts';
 import { STATUS_CODES } from './node-http.ts';
 
-/** Called for each answer, with its status, its problem's code and the id in its `instance`. */
-export type OnAnswer = (status: number, reason: ProblemCode, requestId: string) => void;
+/**
+ * Called for each answer, with its status, its problem's code and the id in its `instance`; `isRequest`:
+ * Node has read a request and made a response for it.
+ */
+export type OnAnswer = (
+  status: number,
+  reason: ProblemCode,
+  requestId: string,
+  isRequest: boolean,
+) => void;
 
 export class EarlyAnswers {
   readonly #nextRequestId: () => string;
@@ -29,7 +38,8 @@ export class EarlyAnswers {
 
   /** Answers a request that Node has read and Fastify never sees. */
   answer(response: ServerResponse, code: ProblemCode, extras?: ProblemExtras): void {
-    const body = this.#body(code, extras);
+    const body = this.#body(code, true, extras);
+    noteProblem(response, code);
     response
       .writeHead(PROBLEMS[code].status, {
         'content-type': PROBLEM_TYPE,
@@ -41,7 +51,7 @@ export class EarlyAnswers {
   /** Answers what Node could not read as a request, and closes the sending half. */
   answerSocket(socket: Socket, code: ProblemCode): void {
     const { status } = PROBLEMS[code];
-    const body = this.#body(code);
+    const body = this.#body(code, false);
     const head = [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
       `content-type: ${PROBLEM_TYPE}`,
@@ -53,9 +63,9 @@ export class EarlyAnswers {
     socket.end(Buffer.concat([Buffer.from(head), body]));
   }
 
-  #body(code: ProblemCode, extras?: ProblemExtras): Buffer {
+  #body(code: ProblemCode, isRequest: boolean, extras?: ProblemExtras): Buffer {
     const requestId = this.#nextRequestId();
-    this.#onAnswer(PROBLEMS[code].status, code, requestId);
+    this.#onAnswer(PROBLEMS[code].status, code, requestId, isRequest);
     return Buffer.from(JSON.stringify(problemBody(code, requestId, extras)));
   }
 }

@@ -2,7 +2,7 @@
  * Node's HTTP server with every limit set: what slow, idle or too many clients can hold is bounded
  * here and nowhere else. Main thread.
  */
-import type { RequestListener, Server } from 'node:http';
+import type { RequestListener, Server, ServerResponse } from 'node:http';
 import { createServer } from './node-http.ts';
 
 /** Relations are the configuration's to check: `headersTimeoutMs` ≤ `requestTimeoutMs`. */
@@ -28,7 +28,12 @@ export const HEADER_BYTES_MAX = 96 * 1024;
 /** Node closes late requests only when it looks; its default of 30 s would add to every limit. */
 const CHECKING_INTERVAL_MS_MAX = 1000;
 
-export function createHttpServer(limits: HttpLimits, handler: RequestListener): Server {
+/** `responses`: the class of its responses, if not Node's own. */
+export function createHttpServer(
+  limits: HttpLimits,
+  handler: RequestListener,
+  responses?: typeof ServerResponse | undefined,
+): Server {
   const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = limits;
   const server = createServer(
     {
@@ -40,6 +45,7 @@ export function createHttpServer(limits: HttpLimits, handler: RequestListener): 
         10,
         Math.min(CHECKING_INTERVAL_MS_MAX, Math.floor(headersTimeoutMs / 4)),
       ),
+      ...(responses === undefined ? {} : { ServerResponse: responses }),
       insecureHTTPParser: false,
       requireHostHeader: false, // host-guard.ts does it, with a body and for two as well
     },

@@ -20,6 +20,7 @@ const TAGS = [
   { name: 'Products', description: 'The current state, and changes of one product.' },
   { name: 'Changes', description: 'Following what changes.' },
   { name: 'Probes', description: 'For orchestrators.' },
+  { name: 'Administration', description: 'For operators.' },
 ] as const;
 
 interface PackageFacts {

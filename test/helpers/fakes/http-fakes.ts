@@ -11,6 +11,7 @@ import type { AppliedProgress, AppliedWaiter } from '../../../src/http/seams/app
 import type { Batches } from '../../../src/http/seams/batches.ts';
 import type { EventIntake, EventWaiter, Offer } from '../../../src/intake/event-intake.ts';
 import type { Phase } from '../../../src/lifecycle.ts';
+import { MetricsRegistry } from '../../../src/metrics/registry.ts';
 import type { EventOutcome } from '../../../src/outcome/outcome-window.ts';
 import type { ProductCatalogue } from '../../../src/store/product-catalogue.ts';
 import type {
@@ -186,6 +187,7 @@ export const NO_BATCHES: Batches = {
   begin: () => 'closed',
   settle: async () => undefined,
   end: () => undefined,
+  refusedEvents: 0,
   retryAfterSeconds: () => 1,
 };
 
@@ -210,6 +212,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     limits: TEST_LIMITS,
     ackDefault: 'durable',
     logger,
+    metrics: new MetricsRegistry(),
     ...overrides,
   });
   watchApp(app);

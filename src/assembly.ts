@@ -65,7 +65,7 @@ export interface Assembly {
   readonly diskWatch: DiskWatch;
   readonly folderKeeper: FolderKeeper;
   readonly clockWatch: ClockWatch;
-  /** What `/metrics` tells; `undefined` with METRICS=off. */
+  /** What `/metrics` tells; `undefined` with METRICS=false. */
   readonly metrics: MetricsRegistry | undefined;
   readonly loopDelay: EventLoopDelay | undefined;
 }
@@ -84,8 +84,7 @@ export function assemble(
     { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
     `store: room for ${plan.productsMax} products`,
   );
-  const { batchesMax, storageTimeoutMs } = config;
-  const isMetered = config.metrics === 'on';
+  const { batchesMax, storageTimeoutMs, isMetered } = config;
   const log = options.log ?? fileLog(dataDir, config.segmentBytesMax, threads?.log);
   const path = new WritePath(
     {

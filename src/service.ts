@@ -13,6 +13,7 @@ import type { AppDeps } from './http/app.ts';
 import { HttpSide } from './http/http-side.ts';
 import type { Lifecycle, Phase } from './lifecycle.ts';
 import { DataDir } from './log/data-dir.ts';
+import type { MetricsRegistry } from './metrics/registry.ts';
 import type { WritePath } from './write-path/write-path.ts';
 
 /** What is left of SHUTDOWN_TIMEOUT for threads and files after the connections had their turn. */
@@ -140,6 +141,11 @@ export class Service implements Lifecycle {
   get http(): HttpSide {
     assert.ok(this.#http !== undefined, 'a service is given away when it listens');
     return this.#http;
+  }
+
+  /** What `/metrics` tells; none with METRICS=false. */
+  get metrics(): MetricsRegistry | undefined {
+    return this.#parts.metrics;
   }
 
   /** Port it listens on. */

@@ -7,6 +7,7 @@ export function checkpointMetrics(metrics: MetricsRegistry, checkpoints: Checkpo
     {
       name: 'product_service_checkpoint_rounds_total',
       help: 'Rounds over the parts of the checkpoint, by how they ended; those given up are not counted',
+      labels: ['result'],
     },
     (put) => {
       put(checkpoints.taken, { result: 'finished' });

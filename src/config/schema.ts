@@ -216,9 +216,9 @@ export const ConfigSchema = Type.Object({
     defaultText: 'info',
     description: 'The least severe lines that are logged',
   }),
-  metrics: choice(['on', 'off'], {
+  isMetered: boolean({
     env: 'METRICS',
-    defaultText: 'on',
+    defaultText: 'true',
     description:
       'Whether requests and the ages of events are counted, and /metrics tells them and all else',
   }),

@@ -19,13 +19,10 @@ export function processMetrics(metrics: MetricsRegistry, delay: EventLoopDelay):
     { name: 'process_cpu_system_seconds_total', help: 'CPU time of the process in the kernel' },
     (put) => put(process.cpuUsage().system / US_PER_SECOND),
   );
-  metrics.counter(
-    { name: 'process_cpu_seconds_total', help: 'CPU time of the process' },
-    (put) => {
-      const { user, system } = process.cpuUsage();
-      put((user + system) / US_PER_SECOND);
-    },
-  );
+  metrics.counter({ name: 'process_cpu_seconds_total', help: 'CPU time of the process' }, (put) => {
+    const { user, system } = process.cpuUsage();
+    put((user + system) / US_PER_SECOND);
+  });
   metrics.gauge(
     { name: 'process_start_time_seconds', help: 'When the process started, since the epoch' },
     (put) => put(performance.timeOrigin / MS_PER_SECOND),
@@ -57,13 +54,11 @@ function nodeMetrics(metrics: MetricsRegistry, delay: EventLoopDelay): void {
     { name: 'nodejs_version_info', help: 'The Node that runs it' },
     { version: process.version },
   );
-  metrics.gauge(
-    { name: 'nodejs_heap_size_total_bytes', help: 'Heap of the main thread' },
-    (put) => put(process.memoryUsage().heapTotal),
+  metrics.gauge({ name: 'nodejs_heap_size_total_bytes', help: 'Heap of the main thread' }, (put) =>
+    put(process.memoryUsage().heapTotal),
   );
-  metrics.gauge(
-    { name: 'nodejs_heap_size_used_bytes', help: 'Of that what is used' },
-    (put) => put(process.memoryUsage().heapUsed),
+  metrics.gauge({ name: 'nodejs_heap_size_used_bytes', help: 'Of that what is used' }, (put) =>
+    put(process.memoryUsage().heapUsed),
   );
   metrics.gauge(
     {

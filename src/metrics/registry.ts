@@ -17,6 +17,8 @@ export interface MetricFacts {
   readonly name: string;
   /** One sentence, without a full stop. */
   readonly help: string;
+  /** Names of the labels that each of its series has; none, unless given. */
+  readonly labels?: readonly string[];
 }
 
 /** Gives one series its value. */
@@ -61,7 +63,8 @@ export class MetricsRegistry {
   /** A gauge that is always 1: what it says stands in its labels. */
   info(facts: MetricFacts, labels: Labels): void {
     assert.match(facts.name, /_info$/, 'an info ends in _info');
-    this.#declare({ ...facts, type: 'gauge', read: (put) => put(1, labels) });
+    const names = Object.keys(labels);
+    this.#declare({ ...facts, labels: names, type: 'gauge', read: (put) => put(1, labels) });
   }
 
   histogram(facts: MetricFacts & { readonly perUnit: number }, read: Read<PutHistogram>): void {

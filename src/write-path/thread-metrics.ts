@@ -18,6 +18,7 @@ export function threadMetrics(metrics: MetricsRegistry, path: WritePath): void {
     {
       name: 'product_service_thread_restarts_total',
       help: 'Threads that died and were replaced',
+      labels: ['thread'],
     },
     (put) => {
       put(log.restarts, LOG);
@@ -28,6 +29,7 @@ export function threadMetrics(metrics: MetricsRegistry, path: WritePath): void {
     {
       name: 'product_service_thread_waiting_seconds_total',
       help: 'Time that a thread has waited for something to do; it was busy for the rest',
+      labels: ['thread'],
     },
     (put) => {
       put(counters.log.waitedSeconds, LOG);
@@ -38,6 +40,7 @@ export function threadMetrics(metrics: MetricsRegistry, path: WritePath): void {
     {
       name: 'product_service_thread_cpu_seconds_total',
       help: 'CPU time of a thread, user and system; from 0 again where it was replaced',
+      labels: ['thread'],
     },
     async (put) => {
       put(secondsOf(process.threadCpuUsage()), { thread: 'main' });

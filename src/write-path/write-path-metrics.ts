@@ -45,6 +45,7 @@ function eventMetrics(metrics: MetricsRegistry, path: WritePath): void {
     {
       name: 'product_service_events_accepted_total',
       help: 'Events made durable that were not known before, by whether they came one by one or in batches',
+      labels: ['way'],
     },
     byWay('singleAccepted', 'batchAccepted'),
   );
@@ -52,6 +53,7 @@ function eventMetrics(metrics: MetricsRegistry, path: WritePath): void {
     {
       name: 'product_service_events_duplicate_total',
       help: 'Events that had come before under the same key',
+      labels: ['way'],
     },
     byWay('singleDuplicates', 'batchDuplicates'),
   );
@@ -59,6 +61,7 @@ function eventMetrics(metrics: MetricsRegistry, path: WritePath): void {
     {
       name: 'product_service_event_outcomes_total',
       help: 'Events the appliers are through with, by what became of them: applied, stale (older than what stands), refused (its condition did not hold) or dead',
+      labels: ['outcome'],
     },
     (put) => {
       for (const [outcome, number] of OUTCOMES) put(counters.outcomes(number), { outcome });
@@ -69,6 +72,7 @@ function eventMetrics(metrics: MetricsRegistry, path: WritePath): void {
     {
       name: 'product_service_event_durable_seconds',
       help: 'Time from the moment an event is taken in until it is durable',
+      labels: ['way'],
       perUnit: 1000,
     },
     (put) => {
@@ -97,6 +101,7 @@ function ringMetrics(metrics: MetricsRegistry, path: WritePath, limits: WritePat
     {
       name: 'product_service_ring_events',
       help: 'Events in a ring: single and batch from taken in to durable, commit from durable to applied',
+      labels: ['ring'],
     },
     (put) => {
       for (const [ring, , depth] of rings) put(depth(), { ring });
@@ -106,6 +111,7 @@ function ringMetrics(metrics: MetricsRegistry, path: WritePath, limits: WritePat
     {
       name: 'product_service_ring_capacity_events',
       help: 'Events that a ring takes at the most',
+      labels: ['ring'],
     },
     (put) => {
       for (const [ring, capacity] of rings) put(capacity, { ring });
@@ -140,7 +146,10 @@ function logMetrics(metrics: MetricsRegistry, { counters, log }: WritePath): voi
     (put) => put(counts.flushNs),
   );
   metrics.counter(
-    { name: 'product_service_log_written_bytes_total', help: 'Bytes of frames written and flushed' },
+    {
+      name: 'product_service_log_written_bytes_total',
+      help: 'Bytes of frames written and flushed',
+    },
     (put) => put(counts.of('writtenBytes')),
   );
   metrics.counter(

@@ -79,10 +79,11 @@ export class HttpMeter {
     });
   }
 
-  /** A request has come, whose headers are read. */
-  begun(socket: MeteredSocket): void {
+  /** A request has come, whose headers are read; returns when (`performance.now()`). */
+  begun(socket: MeteredSocket): number {
     socket.unanswered = (socket.unanswered ?? 0) + 1;
     this.inFlight++;
+    return performance.now();
   }
 
   /** Its answer is complete; `durationMs` after the headers. */

@@ -15,6 +15,7 @@ export function httpMetrics(
     {
       name: 'product_service_http_requests_total',
       help: 'Requests answered, by method, route and status; unrouted are those that no route took, malformed ones among them',
+      labels: ['method', 'route', 'status'],
     },
     (put) => {
       for (const counts of meter.routes) {
@@ -27,6 +28,7 @@ export function httpMetrics(
     {
       name: 'product_service_http_request_duration_seconds',
       help: 'Time from the headers of a request until its whole answer was handed to the system',
+      labels: ['method', 'route'],
       perUnit: 1000,
     },
     (put) => {
@@ -39,6 +41,7 @@ export function httpMetrics(
     {
       name: 'product_service_http_problems_total',
       help: 'Problems answered, by their code',
+      labels: ['code'],
     },
     (put) => {
       for (const [code, count] of meter.problems) put(count, { code });
@@ -58,9 +61,8 @@ export function httpMetrics(
     },
     (put) => put(meter.aborted),
   );
-  metrics.gauge(
-    { name: 'product_service_http_connections', help: 'Open connections' },
-    (put) => put(meter.connections),
+  metrics.gauge({ name: 'product_service_http_connections', help: 'Open connections' }, (put) =>
+    put(meter.connections),
   );
   metrics.counter(
     {
@@ -80,6 +82,7 @@ export function httpMetrics(
     {
       name: 'product_service_events_refused_total',
       help: 'Events that were not taken, by the code of the problem; of batches those that have faults of their own',
+      labels: ['way', 'reason'],
     },
     (put) => {
       for (const [reason, count] of meter.eventProblems) {

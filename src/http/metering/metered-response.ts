@@ -34,19 +34,12 @@ export function noteProblem(response: NodeResponse & Noted, problem: ProblemCode
 
 /** Class of the responses that `meter` counts, for `http.createServer`. */
 export function meteredResponses(meter: HttpMeter): typeof ServerResponse {
-  return class MeteredResponse extends ServerResponse {
+  // No constructor, so that whatever Node gives its own one comes there.
+  return class MeteredResponse<Request extends IncomingMessage> extends ServerResponse<Request> {
     meteredRoute = UNROUTED;
     meteredProblem: ProblemCode | undefined = undefined;
-    #beganMs = performance.now();
+    readonly #beganMs = meter.begun(this.req.socket);
     #isCounted = false;
-
-    constructor(
-      request: IncomingMessage,
-      options?: ConstructorParameters<typeof ServerResponse>[1],
-    ) {
-      super(request, options);
-      meter.begun(request.socket);
-    }
 
     override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
       if (!this.#isCounted) {

@@ -12,6 +12,12 @@ import { ANY_PROBLEMS, problemResponses } from '../schemas/problem.ts';
 
 const POLICY: RoutePolicy = { ...OPEN_POLICY, access: 'admin', rate: 'none' };
 
+const EXAMPLE = [
+  '# HELP product_service_durable_seq Number of the last durable event',
+  '# TYPE product_service_durable_seq gauge',
+  'product_service_durable_seq 1042',
+].join('\n');
+
 const FORMS = ['text/plain', 'application/openmetrics-text'] as const;
 const CONTENT_TYPES = {
   'text/plain': 'text/plain; version=0.0.4; charset=utf-8',
@@ -26,16 +32,17 @@ export function metricsRoute(app: FastifyInstance, metrics: Pick<MetricsRegistry
       schema: {
         operationId: 'getMetrics',
         summary: 'Counters, gauges and histograms for Prometheus',
-        description: 'As Prometheus text, or as OpenMetrics if Accept prefers that.',
+        description:
+          'As Prometheus text, or as OpenMetrics if Accept prefers that. There is no such route with METRICS=false.',
         tags: ['Administration'],
         response: {
           200: {
             description: 'All of them, as of now.',
             content: Object.fromEntries(
-              FORMS.map((form) => [form, { schema: Type.String({ description: 'Lines.' }) }]),
+              FORMS.map((form) => [form, { schema: Type.String(), example: EXAMPLE }]),
             ),
           },
-          ...problemResponses(...ANY_PROBLEMS),
+          ...problemResponses(...ANY_PROBLEMS, 'route-not-found'),
         },
       },
     },

@@ -13,6 +13,7 @@ import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { readHashKey } from './checkpoint/part-files.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
+import { sinksOf } from './config/sinks.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
 import { inWords } from './log/access.ts';
 import type { DataDir } from './log/data-dir.ts';
@@ -22,8 +23,10 @@ import { HeldFiles } from './log/held-files.ts';
 import { EventLoopDelay } from './metrics/event-loop-delay.ts';
 import { processMetrics } from './metrics/process-metrics.ts';
 import { MetricsRegistry } from './metrics/registry.ts';
+import { Sinks } from './sinks/sinks.ts';
 import { planStore } from './store/sizing.ts';
 import { storeMetrics } from './store/store-metrics.ts';
+import type { SharedMemory } from './threads/shared-memory.ts';
 import { ClockWatch } from './time/clock-watch.ts';
 import { fileLog, type LogSource } from './write-path/log-source.ts';
 import { memoryOptionsOf } from './write-path/memory-options.ts';
@@ -68,6 +71,7 @@ export interface Assembly {
   /** What `/metrics` tells; `undefined` with METRICS=false. */
   readonly metrics: MetricsRegistry | undefined;
   readonly loopDelay: EventLoopDelay | undefined;
+  readonly sinks: Sinks;
 }
 
 /** Assembles a service on the folder that `dataDir` holds; it takes nothing in yet. */
@@ -170,7 +174,28 @@ export function assemble(
     clockWatch: new ClockWatch(logger),
     metrics,
     loopDelay,
+    sinks: makeSinks(config, memory, dataDir, logger),
   };
+}
+
+function makeSinks(config: Config, memory: SharedMemory, { root }: DataDir, logger: Logger): Sinks {
+  return new Sinks({
+    sinks: sinksOf(config),
+    memory,
+    root,
+    limits: {
+      batchSize: config.sinkBatchSize,
+      flushIntervalMs: config.sinkFlushIntervalMs,
+      retryAttemptsMax: config.retryAttemptsMax,
+      retryInitialMs: config.retryInitialMs,
+      retryMaxMs: config.retryMaxMs,
+      breakerThreshold: config.breakerThreshold,
+      breakerTimeoutMs: config.breakerTimeoutMs,
+    },
+    timeoutMs: config.sinkTimeoutMs,
+    lettersMax: config.deadLettersMax,
+    logger,
+  });
 }
 
 /** The key of the newest checkpoint; throws, in words, where it can't be read. */

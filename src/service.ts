@@ -4,9 +4,13 @@
  * can be started many times in one process. Main thread.
  */
 import assert from 'node:assert/strict';
+import type { Logger } from 'pino';
 import { type Assembly, assemble, type ServiceOptions } from './assembly.ts';
+import type { Authenticator } from './auth/authenticator.ts';
 import type { ChangeFeed } from './changes/change-feed.ts';
 import type { Checkpointer } from './checkpoint/checkpointer.ts';
+import { isAuthenticated } from './config/access.ts';
+import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
 import type { AppDeps } from './http/app.ts';
@@ -14,6 +18,7 @@ import { HttpSide } from './http/http-side.ts';
 import type { Lifecycle, Phase } from './lifecycle.ts';
 import { DataDir } from './log/data-dir.ts';
 import type { MetricsRegistry } from './metrics/registry.ts';
+import type { Sinks } from './sinks/sinks.ts';
 import type { WritePath } from './write-path/write-path.ts';
 
 /** What is left of SHUTDOWN_TIMEOUT for threads and files after the connections had their turn. */
@@ -23,6 +28,7 @@ export class Service implements Lifecycle {
   readonly path: WritePath;
   readonly checkpoints: Checkpointer;
   readonly changes: ChangeFeed;
+  readonly sinks: Sinks;
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
   readonly #claim: FolderClaim;
@@ -36,6 +42,8 @@ export class Service implements Lifecycle {
   #replayedPercent: number | undefined;
   #stopping: Promise<boolean> | undefined;
   #isBroken = false;
+  /** None without authentication. */
+  #authenticator: Authenticator | undefined;
   /** None while `start` loads it, and for good if that fails. */
   #http: HttpSide | undefined;
 
@@ -44,7 +52,10 @@ export class Service implements Lifecycle {
     this.#dataDir = dataDir;
     this.#claim = claim;
     const parts = assemble(options, dataDir, {
-      onRemade: () => claim.take(dataDir.root),
+      onRemade: async () => {
+        await claim.take(dataDir.root);
+        this.sinks.remake();
+      },
       onStorage: (available) => {
         this.#logAvailable = available;
         this.#tellIntake();
@@ -66,12 +77,13 @@ export class Service implements Lifecycle {
     this.path = parts.path;
     this.checkpoints = parts.checkpoints;
     this.changes = parts.changes;
+    this.sinks = parts.sinks;
   }
 
   /**
    * Takes hold of the data folder, starts the threads and listens. The service answers from then
    * on, and is `ready` once the log is replayed. Rejects with DataDirError, or with what `listen`
-   * says, and leaves nothing running then.
+   * says, or ConfigError of a key that is none; leaves nothing running then.
    */
   static async start(options: ServiceOptions): Promise<Service> {
     const dataDir = DataDir.open(options.config.dataDir);
@@ -103,6 +115,7 @@ export class Service implements Lifecycle {
     // Not at the start of the process: what batches are made of takes its time to load.
     const { BatchImports } = await import('./bulk/batch-imports.ts');
     const { config, logger } = this.#options;
+    this.#authenticator = await openedAuthenticator(config, logger);
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
     const { stockMin, batchBytesMax } = config;
     return {
@@ -116,6 +129,7 @@ export class Service implements Lifecycle {
       lifecycle: this,
       limits: config,
       ackDefault: config.ackDefault,
+      identities: this.#authenticator,
       logger,
       metrics: this.#parts.metrics,
     };
@@ -166,6 +180,7 @@ export class Service implements Lifecycle {
     this.path.open();
     this.checkpoints.start(this.path.log.replayedFrom, this.path.log.isConverted);
     this.#parts.folderKeeper.start();
+    this.sinks.start();
   }
 
   /** Calls `onApplied` once the event `seq` is applied. */
@@ -227,20 +242,25 @@ export class Service implements Lifecycle {
     if (haveEnded === false) logger.warn('stop: connections left open are closed');
     const isClean = (await within(leftMs(CLOSING_SHARE / 2), clean)) ?? false;
     // It spares the next start the replay; nothing is lost without it.
+    const drained = isClean ? this.sinks.drain() : undefined;
     if (isClean && this.#wasReady) {
       await within(leftMs(CLOSING_SHARE / 4), checkpoints.take(false));
       await checkpoints.cancel();
       const events = checkpoints.unsavedEvents;
       if (events > 0) logger.info({ events }, `stop: the next start replays ${events} events`);
     }
+    // The last to be waited for: what they don't write now, they do after the next start.
+    if (drained !== undefined) await within(leftMs(CLOSING_SHARE / 4), drained);
     const lost = await within(leftMs(0), this.#parts.folderKeeper.missingAtEnd());
     const missing = typeof lost === 'string' ? lost : undefined;
     if (missing !== undefined) {
       logger.error({ missing }, 'data folder: files were deleted while the service stopped');
     }
 
+    await this.sinks.terminate();
     await path.terminate();
     await http?.close();
+    this.#authenticator?.close();
     this.#claim.release();
     this.#dataDir.close();
     this.#phase = 'stopped';
@@ -256,4 +276,14 @@ export class Service implements Lifecycle {
   #tellIntake(): void {
     this.path.storageAvailable = this.storageAvailable;
   }
+}
+
+/** Loads it only where it is wanted. */
+async function openedAuthenticator(
+  config: Config,
+  logger: Logger,
+): Promise<Authenticator | undefined> {
+  if (!isAuthenticated(config)) return undefined;
+  const { openAuthenticator } = await import('./auth/open-authenticator.ts');
+  return openAuthenticator(config, logger);
 }

@@ -102,7 +102,7 @@ export const TEST_LIMITS = {
   headersTimeoutMs: 60_000,
   requestTimeoutMs: 60_000,
   keepAliveTimeoutMs: 60_000,
-  connectionsMax: 1000,
+  httpConnectionsMax: 1000,
 } as const;
 
 /** Events are applied when the test says so, or at once. */
@@ -211,6 +211,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     lifecycle,
     limits: TEST_LIMITS,
     ackDefault: 'durable',
+    identities: undefined,
     logger,
     metrics: new MetricsRegistry(),
     ...overrides,

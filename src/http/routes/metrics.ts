@@ -8,7 +8,7 @@ import type { MetricsRegistry } from '../../metrics/registry.ts';
 import { isGone, sendText } from '../answers/respond.ts';
 import { OPEN_POLICY, type RoutePolicy } from '../guards/route-policy.ts';
 import { preferredType } from '../requests/accept.ts';
-import { ANY_PROBLEMS, problemResponses } from '../schemas/problem.ts';
+import { ACCESS_PROBLEMS, ANY_PROBLEMS, problemResponses } from '../schemas/problem.ts';
 
 const POLICY: RoutePolicy = { ...OPEN_POLICY, access: 'admin', rate: 'none' };
 
@@ -42,7 +42,7 @@ export function metricsRoute(app: FastifyInstance, metrics: Pick<MetricsRegistry
               FORMS.map((form) => [form, { schema: Type.String(), example: EXAMPLE }]),
             ),
           },
-          ...problemResponses(...ANY_PROBLEMS, 'route-not-found'),
+          ...problemResponses(...ANY_PROBLEMS, ...ACCESS_PROBLEMS, 'route-not-found'),
         },
       },
     },

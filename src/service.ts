@@ -53,7 +53,7 @@ export class Service implements Lifecycle {
     this.#claim = claim;
     const parts = assemble(options, dataDir, {
       onRemade: async () => {
-        await claim.take(dataDir.root);
+        await claim.acquire(dataDir.root);
         this.sinks.remake();
       },
       onStorage: (available) => {
@@ -90,7 +90,7 @@ export class Service implements Lifecycle {
     const claim = new FolderClaim();
     let service: Service;
     try {
-      await claim.take(dataDir.root);
+      await claim.acquire(dataDir.root);
       service = new Service(options, dataDir, claim);
     } catch (error) {
       claim.release();
@@ -98,12 +98,12 @@ export class Service implements Lifecycle {
       throw error;
     }
     try {
-      const { host, port } = options.config;
+      const { host, port, adminHost, adminPort } = options.config;
       const loaded = Promise.withResolvers<void>();
       service.path.start(loaded.promise);
-      const load = HttpSide.load(() => service.#httpDeps());
+      const load = HttpSide.load(() => service.#httpDeps(), adminPort !== undefined);
       service.#http = await load.finally(() => loaded.resolve());
-      await service.#http.listen(host, port);
+      await service.#http.listen({ host, port }, { host: adminHost, port: adminPort ?? 0 });
     } catch (error) {
       await service.stop();
       throw error;
@@ -118,10 +118,12 @@ export class Service implements Lifecycle {
     this.#authenticator = await openedAuthenticator(config, logger);
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
     const { stockMin, batchBytesMax } = config;
+    const batches = new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax });
+    const { createMetering } = await import('./http/metering/metering.ts');
     return {
       intake,
-      batches: new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax }),
-      applied: events,
+      batches,
+      outcomes: events,
       watermark,
       products: store,
       catalogue: store,
@@ -131,7 +133,7 @@ export class Service implements Lifecycle {
       ackDefault: config.ackDefault,
       identities: this.#authenticator,
       logger,
-      metrics: this.#parts.metrics,
+      metering: this.metrics && createMetering(this.metrics, batches),
     };
   }
 
@@ -162,9 +164,13 @@ export class Service implements Lifecycle {
     return this.#parts.metrics;
   }
 
-  /** Port it listens on. */
   get port(): number {
     return this.http.port;
+  }
+
+  /** The one of administration, if that is another. */
+  get adminPort(): number | undefined {
+    return this.http.adminPort;
   }
 
   /** Resolves when the log is replayed and writes are taken; rejects, with one line, if refused. */
@@ -244,7 +250,7 @@ export class Service implements Lifecycle {
     // It spares the next start the replay; nothing is lost without it.
     const drained = isClean ? this.sinks.drain() : undefined;
     if (isClean && this.#wasReady) {
-      await within(leftMs(CLOSING_SHARE / 4), checkpoints.take(false));
+      await within(leftMs(CLOSING_SHARE / 4), checkpoints.runRound(false));
       await checkpoints.cancel();
       const events = checkpoints.unsavedEvents;
       if (events > 0) logger.info({ events }, `stop: the next start replays ${events} events`);

@@ -10,7 +10,7 @@ export function checkpointMetrics(metrics: MetricsRegistry, checkpoints: Checkpo
       labels: ['result'],
     },
     (put) => {
-      put(checkpoints.taken, { result: 'finished' });
+      put(checkpoints.rounds, { result: 'finished' });
       put(checkpoints.failed, { result: 'failed' });
     },
   );

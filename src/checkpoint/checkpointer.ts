@@ -75,7 +75,7 @@ export class Checkpointer {
   #missedMs = Number.NEGATIVE_INFINITY;
   /** Of the last round, while it worked. */
   #bytesPerSecond: number | undefined;
-  #taken = 0;
+  #rounds = 0;
   #failed = 0;
   #last: FinishedRound | undefined;
 
@@ -85,8 +85,8 @@ export class Checkpointer {
   }
 
   /** Rounds finished since the start. */
-  get taken(): number {
-    return this.#taken;
+  get rounds(): number {
+    return this.#rounds;
   }
 
   /** Rounds that failed; those given up are none. */
@@ -116,14 +116,14 @@ export class Checkpointer {
   start(replayFrom: number, isConverting = false): void {
     this.#coveredSeq = replayFrom;
     this.#isConverting = isConverting;
-    this.#look = setInterval(() => this.#takeIfDue(), LOOK_EVERY_MS).unref();
+    this.#look = setInterval(() => this.#runIfDue(), LOOK_EVERY_MS).unref();
   }
 
   /**
    * Writes all parts that are not of this moment, at full speed or paced; if forced, whatever is there.
    * False if that failed or was given up; then what was finished counts all the same.
    */
-  async take(isPaced: boolean, isForced = false): Promise<boolean> {
+  async runRound(isPaced: boolean, isForced = false): Promise<boolean> {
     while (this.#running !== undefined) await this.#running.ended;
     if (!isForced && this.unsavedEvents <= 0 && !this.#isConverting) return true;
     return await this.#begin(isPaced, isForced ? FORCED : this.#progress.loadNextSeq());
@@ -154,7 +154,7 @@ export class Checkpointer {
     }
   }
 
-  #takeIfDue(): void {
+  #runIfDue(): void {
     const { everyBytes } = this.#options;
     const nextSeq = this.#progress.loadNextSeq();
     this.#rate.note(nextSeq, performance.now());
@@ -224,7 +224,7 @@ export class Checkpointer {
       this.#coveredSeq = message.replayFrom;
       this.#isConverting = false;
       this.#bytesPerSecond = message.bytesPerSecond;
-      this.#taken++;
+      this.#rounds++;
       const { bytes, durationMs } = message;
       this.#last = { atMs: Date.now(), bytes, durationMs };
       logger.info(

@@ -8,7 +8,6 @@ import type { Logger } from 'pino';
 import { compilersFactory } from '../event/ajv.ts';
 import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
-import type { MetricsRegistry } from '../metrics/registry.ts';
 import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
 import { createErrorHandler } from './answers/error-handler.ts';
@@ -23,10 +22,9 @@ import { AccessGuard, type Identities } from './guards/access-guard.ts';
 import { AppliedGate } from './guards/applied-gate.ts';
 import { RouteGuard } from './guards/route-guard.ts';
 import { enforcePolicies } from './guards/route-policy.ts';
-import { HttpMeter } from './metering/http-meter.ts';
-import { httpMetrics } from './metering/http-metrics.ts';
 import { meterRoutes } from './metering/meter-routes.ts';
 import { meteredResponses } from './metering/metered-response.ts';
+import type { Metering } from './metering/metering.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { type Changes, changeRoutes } from './routes/changes.ts';
@@ -38,16 +36,16 @@ import { metricsRoute } from './routes/metrics.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
-import type { AppliedEvents } from './seams/applied-events.ts';
 import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
+import type { EventOutcomes } from './seams/event-outcomes.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
 export interface AppDeps {
   readonly intake: EventIntake;
   readonly batches: Batches;
-  readonly applied: AppliedEvents;
+  readonly outcomes: EventOutcomes;
   readonly watermark: AppliedProgress;
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
@@ -59,9 +57,12 @@ export interface AppDeps {
   /** Who requests are from; `undefined` without authentication. */
   readonly identities: Identities | undefined;
   readonly logger: Logger;
-  /** What `/metrics` tells; without it nothing is counted, and there is no such route. */
-  readonly metrics?: MetricsRegistry | undefined;
+  /** Without it no request is counted, and there is no `/metrics`. */
+  readonly metering?: Metering | undefined;
 }
+
+/** What is on a listener: administration is on the service's own, or on one for nothing else. */
+export type AppPart = 'all' | 'service' | 'administration';
 
 /** Above every id that fits the headers, so that a long id is a 404 like any other. */
 const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
@@ -70,26 +71,26 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  * Builds the app; call `listen` or `inject` on the result, and `close` at the end. Shutting down
  * under load is `ConnectionDrain`'s part, before `close`.
  */
-export function buildApp(deps: AppDeps): FastifyInstance {
-  const { intake, batches, applied, watermark, products, catalogue, changes } = deps;
-  const { lifecycle, limits, ackDefault, identities, logger, metrics } = deps;
+export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
+  const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
+  const { lifecycle, limits, ackDefault, identities, logger, metering } = deps;
   const nextRequestId = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
-  const access = new AccessGuard(identities, 'this-machine');
+  const adminFrom = part === 'administration' ? 'anywhere' : 'this-machine';
+  const access = new AccessGuard(identities, adminFrom);
   const guard = new RouteGuard(PARAM_LENGTH_MAX, access);
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
-  const meter = metrics === undefined ? undefined : new HttpMeter();
   const early = new EarlyAnswers(nextRequestId, (status, reason, reqId, isRequest) => {
     logger.debug({ status, reason, reqId }, 'answered before any route');
-    if (!isRequest) meter?.refused(status, reason);
+    if (!isRequest) metering?.meter.refused(status, reason);
   });
 
   const app = Fastify({
     // No logger for Fastify: its child logger and listeners cost each request 2–3 µs of CPU (of 16
     // for a GET). What is worth a line, the error handler logs itself.
     serverFactory: (handler) => {
-      const responses = meter === undefined ? undefined : meteredResponses(meter);
+      const responses = metering && meteredResponses(metering.meter);
       return createHttpServer(limits, guardHost(handler, early), responses);
     },
     bodyLimit: limits.bodyBytesMax,
@@ -109,35 +110,41 @@ export function buildApp(deps: AppDeps): FastifyInstance {
 
   guard.watch(app);
   enforcePolicies(app, lifecycle, access);
-  if (meter !== undefined) {
-    meter.watch(app.server);
-    meterRoutes(app, meter, guard.answer);
+  if (metering !== undefined) {
+    metering.meter.watch(app.server);
+    meterRoutes(app, metering.meter, guard.answer);
   }
-  const { stockMin } = limits;
-  docsRoutes(app, { nextRequestId, handleError, stockMin });
-  const future = new FutureEvents(logger);
-  const offers = new EventOffers({ intake, batches, lifecycle, applied, ackDefault });
-  app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
-  app.register(async (scope) =>
-    batchRoute(scope, { batches, lifecycle, applied, ackDefault, limits, untimed, future }),
-  );
-  app.register(async (scope) => productPatchRoute(scope, { offers, stockMin, future }));
-  app.register(async (scope) => productDelistRoute(scope, { offers, future }));
+  if (part !== 'administration') {
+    const { stockMin } = limits;
+    docsRoutes(app, { nextRequestId, handleError, stockMin });
+    const future = new FutureEvents(logger);
+    const offers = new EventOffers({ intake, batches, lifecycle, outcomes, ackDefault });
+    app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
+    app.register(async (scope) =>
+      batchRoute(scope, { batches, lifecycle, outcomes, ackDefault, limits, untimed, future }),
+    );
+    app.register(async (scope) => productPatchRoute(scope, { offers, stockMin, future }));
+    app.register(async (scope) => productDelistRoute(scope, { offers, future }));
+  }
   // Behind the scopes above, so that the document shows writes first. As a plugin like them: what is
   // thrown among these routes is thrown by `listen`.
   app.register(async () => {
-    eventOutcomeRoute(app, { applied });
-    productRoutes(app, { products, gate });
-    catalogueRoutes(app, { products, catalogue, applied: watermark, gate, lifecycle });
-    changeRoutes(app, { changes, lifecycle });
+    if (part !== 'administration') {
+      eventOutcomeRoute(app, { outcomes });
+      productRoutes(app, { products, gate });
+      catalogueRoutes(app, { products, catalogue, watermark, gate, lifecycle });
+      changeRoutes(app, { changes, lifecycle });
+    }
     healthRoute(app);
     livezRoute(app);
     readyzRoute(app, lifecycle);
-    if (metrics !== undefined && meter !== undefined) {
-      httpMetrics(metrics, meter, batches);
-      metricsRoute(app, metrics);
-    }
+    if (part !== 'service') adminRoutes(app, deps);
     guard.closeGaps(app);
   });
   return app;
+}
+
+/** What only operators need: each with `access: 'admin'`. */
+function adminRoutes(app: FastifyInstance, { metering }: AppDeps): void {
+  if (metering !== undefined) metricsRoute(app, metering.registry);
 }

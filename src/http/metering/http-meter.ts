@@ -50,8 +50,12 @@ export class HttpMeter {
     this.addRoute('any', 'unrouted', false);
   }
 
-  /** Returns its number, by which its answers are counted. */
+  /** Returns its number, by which its answers are counted; of the same route on another listener, too. */
   addRoute(method: string, route: string, takesEvents: boolean): number {
+    const known = this.routes.findIndex(
+      ({ labels }) => labels.method === method && labels.route === route,
+    );
+    if (known >= 0) return known;
     this.routes.push({
       labels: Object.freeze({ method, route }),
       answers: new Float64Array(STATUSES),

@@ -15,6 +15,7 @@ import {
 import { PROBLEM_TYPE } from '../answers/respond.ts';
 import { noteProblem } from '../metering/metered-response.ts';
 import { STATUS_CODES } from './node-http.ts';
+import { COMMON_HEADERS } from './service-response.ts';
 
 /**
  * Called for each answer, with its status, its problem's code and the id in its `instance`; `isRequest`:
@@ -57,6 +58,7 @@ export class EarlyAnswers {
       `content-type: ${PROBLEM_TYPE}`,
       `content-length: ${body.length}`,
       `date: ${new Date().toUTCString()}`,
+      ...COMMON_HEADERS.map(([name, value]) => `${name}: ${value}`),
       'connection: close',
       '\r\n',
     ].join('\r\n');

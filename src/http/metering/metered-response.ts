@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse as NodeResponse } from 'node:http';
 import type { ProblemCode } from '../../errors/problems.ts';
-import { ServerResponse } from '../connection/node-http.ts';
+import { ServiceResponse } from '../connection/service-response.ts';
 import { type HttpMeter, type MeteredSocket, UNROUTED } from './http-meter.ts';
 
 /** Any response; one that is not metered ignores what is noted. */
@@ -15,7 +15,7 @@ interface Noted {
   meteredProblem?: ProblemCode | undefined;
 }
 
-const END = ServerResponse.prototype.end as (
+const END = ServiceResponse.prototype.end as (
   this: NodeResponse,
   chunk?: unknown,
   encoding?: unknown,
@@ -33,9 +33,9 @@ export function noteProblem(response: NodeResponse & Noted, problem: ProblemCode
 }
 
 /** Class of the responses that `meter` counts, for `http.createServer`. */
-export function meteredResponses(meter: HttpMeter): typeof ServerResponse {
+export function meteredResponses(meter: HttpMeter): typeof ServiceResponse {
   // No constructor, so that whatever Node gives its own one comes there.
-  return class MeteredResponse<Request extends IncomingMessage> extends ServerResponse<Request> {
+  return class MeteredResponse<Request extends IncomingMessage> extends ServiceResponse<Request> {
     meteredRoute = UNROUTED;
     meteredProblem: ProblemCode | undefined = undefined;
     readonly #beganMs = meter.begun(this.req.socket);

@@ -15,6 +15,8 @@ import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { sinksOf } from './config/sinks.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
+import { ProgressWatch } from './health/progress-watch.ts';
+import { threadWork } from './health/thread-work.ts';
 import { inWords } from './log/access.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { diskMetrics } from './log/disk-metrics.ts';
@@ -59,6 +61,8 @@ export interface AssemblyListener {
   readonly onReplayed: (percent: number) => void;
   /** One line: the service can't go on. */
   readonly onFatal: (reason: string) => void;
+  /** Whether the log is held up by its disk, or waits for files to be saved, as it said itself. */
+  readonly isLogExcused: () => boolean;
 }
 
 export interface Assembly {
@@ -71,6 +75,9 @@ export interface Assembly {
   /** What `/metrics` tells; `undefined` with METRICS=false. */
   readonly metrics: MetricsRegistry | undefined;
   readonly loopDelay: EventLoopDelay | undefined;
+  readonly progressWatch: ProgressWatch;
+  /** Products that fit into the store. */
+  readonly productsMax: number;
   readonly sinks: Sinks;
 }
 
@@ -82,7 +89,7 @@ export function assemble(
 ): Assembly {
   const { config, logger, firstCursor, threads } = options;
   const { logFolder, held } = dataDir;
-  const { onStorage, onRemade, onWhole, onRoom, onReplayed, onFatal } = listener;
+  const { onStorage, onRemade, onWhole, onRoom, onReplayed, onFatal, isLogExcused } = listener;
   const plan = planStore(config.storeBytesMax, config.shards);
   logger.info(
     { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
@@ -174,6 +181,13 @@ export function assemble(
     clockWatch: new ClockWatch(logger),
     metrics,
     loopDelay,
+    progressWatch: new ProgressWatch({
+      works: threadWork({ rings: path.rings, commits: path.commits, isLogExcused }),
+      limitMs: config.stallTimeoutMs,
+      onStall: (stall) => logger.error(stall, `watchdog: ${stall.name} makes no progress`),
+      onProgress: (name) => logger.info({ name }, `watchdog: ${name} goes on`),
+    }),
+    productsMax: plan.productsMax,
     sinks: makeSinks(config, memory, dataDir, logger),
   };
 }

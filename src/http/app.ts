@@ -12,8 +12,9 @@ import type { Lifecycle } from '../lifecycle.ts';
 import type { RateLimits } from '../limits/rate-limits.ts';
 import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
+import { logAccess } from './answers/access-log.ts';
 import { createErrorHandler } from './answers/error-handler.ts';
-import { EarlyAnswers } from './connection/early-answers.ts';
+import { EarlyAnswers, type OnAnswer } from './connection/early-answers.ts';
 import { askForBodiesLate } from './connection/expect-continue.ts';
 import { guardHost } from './connection/host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './connection/protocol-errors.ts';
@@ -28,6 +29,7 @@ import { enforcePolicies } from './guards/route-policy.ts';
 import { meterRoutes } from './metering/meter-routes.ts';
 import { meteredResponses } from './metering/metered-response.ts';
 import type { Metering } from './metering/metering.ts';
+import { traceIdOf } from './requests/trace-parent.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { type Changes, changeRoutes } from './routes/changes.ts';
@@ -81,7 +83,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
   const { lifecycle, limits, rateLimits, trustedProxies, ackDefault } = deps;
   const { identities, logger, metering } = deps;
-  const nextRequestId = createRequestIds();
+  const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
   const adminFrom = part === 'administration' ? 'anywhere' : 'this-machine';
   const access = new AccessGuard(identities, adminFrom);
@@ -92,10 +94,13 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   const guard = new RouteGuard(PARAM_LENGTH_MAX, access, rates.gateOf('read'));
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
-  const early = new EarlyAnswers(nextRequestId, (status, reason, reqId, isRequest) => {
-    logger.debug({ status, reason, reqId }, 'answered before any route');
-    if (!isRequest) metering?.meter.refused(status, reason);
-  });
+  const noteEarly: OnAnswer = (status, reason, reqId, request) => {
+    const traceId = request === undefined ? undefined : traceIdOf(request.headers);
+    logger.debug({ status, reason, reqId, trace_id: traceId }, 'answered before any route');
+    // Where a request was read, its response counts itself.
+    if (request === undefined) metering?.meter.refused(status, reason);
+  };
+  const early = new EarlyAnswers(requestIds, noteEarly);
 
   const app = Fastify({
     // No logger for Fastify: its child logger and listeners cost each request 2–3 µs of CPU (of 16
@@ -105,20 +110,25 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
       return createHttpServer(limits, guardHost(handler, early), responses);
     },
     bodyLimit: limits.bodyBytesMax,
-    genReqId: nextRequestId,
+    genReqId: requestIds,
     trustProxy: trustedProxies === undefined ? false : (address) => isIn(trustedProxies, address),
     // Requests that arrive while Fastify closes are for our own phases to answer.
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
     schemaController: { compilersFactory },
     clientErrorHandler: createClientErrorHandler(early, untimed),
-    frameworkErrors: handleError,
+    frameworkErrors: (error, request, reply) => {
+      handleError(error, request, reply);
+      // No hook is run for it.
+      noteEarly(reply.statusCode, 'bad-request', String(request.id), request.raw);
+    },
   });
   refuseExpectations(app.server, early);
   askForBodiesLate(app.server);
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
+  logAccess(app, logger);
   guard.watch(app);
   enforcePolicies(app, lifecycle, access, rates);
   if (metering !== undefined) {
@@ -127,7 +137,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   }
   if (part !== 'administration') {
     const { stockMin } = limits;
-    docsRoutes(app, { nextRequestId, handleError, stockMin });
+    docsRoutes(app, { requestIds, handleError, stockMin });
     const future = new FutureEvents(logger);
     const offers = new EventOffers({ intake, batches, lifecycle, outcomes, ackDefault });
     app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));

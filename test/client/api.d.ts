@@ -177,7 +177,7 @@ export interface paths {
         };
         /**
          * Whether to send traffic here
-         * @description Red until the log is replayed, while it can not be written, and from the stop on; reads go on meanwhile.
+         * @description Red until the log is replayed, while it can not be written, while a thread makes no progress although events wait for it, and from the stop on; reads go on meanwhile.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -280,7 +280,7 @@ export interface components {
             /** @description The id of the request. */
             instance: string;
             /** @enum {string} */
-            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
+            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "stalled" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
             /**
              * @description Of a write. `none`: it was not applied and will not be. `unknown`: it, or a part of it, had been handed to a disk that failed. `partial`: of a batch, what is counted was taken and the rest will not be.
              * @enum {string}
@@ -292,6 +292,16 @@ export interface components {
                 /** @description RFC 6901, into the body; empty for all of it. */
                 pointer: string;
                 detail: string;
+            }[];
+            /** @description Of `/readyz?verbose`: what readiness is made of. */
+            checks?: {
+                /** @enum {string} */
+                name: "log" | "appliers" | "store" | "disk" | "replay" | "draining";
+                /** @description False where it turns readiness red. */
+                ok: boolean;
+                state: string;
+                /** @description For people. */
+                detail?: string;
             }[];
             /** @description Of a batch: events taken. */
             accepted?: number;
@@ -368,7 +378,10 @@ export interface components {
     responses: never;
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description The id of the request: the one that it came with in this header, if that is 1 to 128 letters, digits or any of `.~_:@/+=-`, else one made here. Problems have it in `instance`, and the log has it. */
+        RequestId: string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -434,6 +447,7 @@ export interface operations {
                     "idempotency-replayed"?: "true";
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -463,6 +477,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -493,6 +508,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, but it has no body. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-event`: The event breaks the rules listed in errors; nothing of it was applied. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -517,6 +533,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -541,6 +558,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -567,6 +585,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -589,6 +608,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -615,6 +635,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -637,6 +658,7 @@ export interface operations {
             /** @description `body-too-large`: The body is larger than this service accepts. */
             413: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -659,6 +681,7 @@ export interface operations {
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
             415: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -681,6 +704,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -703,6 +727,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -731,6 +756,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -753,6 +779,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -779,6 +806,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -803,6 +831,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -825,6 +854,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -900,6 +930,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -924,6 +955,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -948,6 +980,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -974,6 +1007,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, but it has no body. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-batch`: Some events of the batch break the rules; nothing of it was applied. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -998,6 +1032,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1022,6 +1057,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1044,6 +1080,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1068,6 +1105,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1090,6 +1128,7 @@ export interface operations {
             /** @description `body-too-large`: The body is larger than this service accepts. */
             413: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1112,6 +1151,7 @@ export interface operations {
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
             415: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1134,6 +1174,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1156,6 +1197,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1184,6 +1226,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1206,6 +1249,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1228,6 +1272,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1252,6 +1297,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1274,6 +1320,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1327,6 +1374,7 @@ export interface operations {
                 headers: {
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1345,6 +1393,7 @@ export interface operations {
                 headers: {
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1352,6 +1401,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1376,6 +1426,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1400,6 +1451,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1422,6 +1474,7 @@ export interface operations {
             /** @description `product-not-found`: No event of this product has been applied, or it is delisted. */
             404: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1444,6 +1497,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1466,6 +1520,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1488,6 +1543,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1516,6 +1572,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1538,6 +1595,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1560,6 +1618,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1584,6 +1643,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1644,6 +1704,7 @@ export interface operations {
                     "idempotency-replayed"?: "true";
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1673,6 +1734,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1703,6 +1765,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1727,6 +1790,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1751,6 +1815,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1777,6 +1842,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1799,6 +1865,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1825,6 +1892,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1847,6 +1915,7 @@ export interface operations {
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
             415: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1869,6 +1938,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1891,6 +1961,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1919,6 +1990,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1941,6 +2013,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1967,6 +2040,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1991,6 +2065,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2013,6 +2088,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2138,6 +2214,7 @@ export interface operations {
                     "idempotency-replayed"?: "true";
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2167,6 +2244,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2198,6 +2276,7 @@ export interface operations {
             400: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2223,6 +2302,7 @@ export interface operations {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2248,6 +2328,7 @@ export interface operations {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2275,6 +2356,7 @@ export interface operations {
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2298,6 +2380,7 @@ export interface operations {
             408: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2325,6 +2408,7 @@ export interface operations {
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2348,6 +2432,7 @@ export interface operations {
             413: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2371,6 +2456,7 @@ export interface operations {
             415: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2394,6 +2480,7 @@ export interface operations {
             417: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2417,6 +2504,7 @@ export interface operations {
             422: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2446,6 +2534,7 @@ export interface operations {
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2469,6 +2558,7 @@ export interface operations {
             431: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2496,6 +2586,7 @@ export interface operations {
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2521,6 +2612,7 @@ export interface operations {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2544,6 +2636,7 @@ export interface operations {
             507: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2583,6 +2676,7 @@ export interface operations {
             /** @description What became of it. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2603,6 +2697,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2627,6 +2722,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2651,6 +2747,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2673,6 +2770,7 @@ export interface operations {
             /** @description `event-not-found`: No event has this number. `outcome-expired`: The event is older than those whose outcome is kept. */
             404: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2695,6 +2793,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2717,6 +2816,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2739,6 +2839,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2767,6 +2868,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2789,6 +2891,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2811,6 +2914,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2835,6 +2939,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2885,6 +2990,7 @@ export interface operations {
                     "x-resume-seq"?: number;
                     /** @description Of a long answer, as Accept-Encoding takes it. */
                     "content-encoding"?: "zstd" | "br" | "gzip";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2920,6 +3026,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2944,6 +3051,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2968,6 +3076,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2990,6 +3099,7 @@ export interface operations {
             /** @description `not-acceptable`: This path has no representation that the Accept header takes. */
             406: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3012,6 +3122,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3034,6 +3145,7 @@ export interface operations {
             /** @description `cursor-expired`: The cursor is from before the last start of the service; begin at the first page. */
             410: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3056,6 +3168,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3078,6 +3191,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3106,6 +3220,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3128,6 +3243,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3150,6 +3266,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3174,6 +3291,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3221,6 +3339,7 @@ export interface operations {
                     "x-accel-buffering"?: "no";
                     /** @description Of a long answer, as Accept-Encoding takes it. */
                     "content-encoding"?: "zstd" | "br" | "gzip";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3262,6 +3381,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3286,6 +3406,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3310,6 +3431,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3332,6 +3454,7 @@ export interface operations {
             /** @description `not-acceptable`: This path has no representation that the Accept header takes. */
             406: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3354,6 +3477,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3376,6 +3500,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3398,6 +3523,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3426,6 +3552,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3448,6 +3575,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3470,6 +3598,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3494,6 +3623,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3527,6 +3657,7 @@ export interface operations {
             /** @description It answers. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3544,6 +3675,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3566,6 +3698,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3588,6 +3721,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3610,6 +3744,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3632,6 +3767,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3665,6 +3801,7 @@ export interface operations {
             /** @description It lives. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3682,6 +3819,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3704,6 +3842,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3726,6 +3865,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3748,6 +3888,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3770,6 +3911,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3793,7 +3935,10 @@ export interface operations {
     };
     getReadiness: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Each check with its state, whatever the value. */
+                verbose?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3803,6 +3948,7 @@ export interface operations {
             /** @description It is ready. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3814,12 +3960,23 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         status: "ready";
+                        /** @description With `verbose`. */
+                        checks?: {
+                            /** @enum {string} */
+                            name: "log" | "appliers" | "store" | "disk" | "replay" | "draining";
+                            /** @description False where it turns readiness red. */
+                            ok: boolean;
+                            state: string;
+                            /** @description For people. */
+                            detail?: string;
+                        }[];
                     };
                 };
             };
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3842,6 +3999,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3864,6 +4022,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3886,6 +4045,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3908,6 +4068,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3927,11 +4088,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
+            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. `stalled`: A thread makes no progress although events wait for it. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3947,7 +4109,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "not-ready" | "stopping" | "storage-unavailable";
+                        code: "not-ready" | "stopping" | "storage-unavailable" | "stalled";
                     };
                 };
             };

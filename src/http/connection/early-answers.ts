@@ -4,7 +4,7 @@
  * `onAnswer` as it is written. Main thread.
  */
 import { Buffer } from 'node:buffer';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import {
   PROBLEMS,
@@ -15,36 +15,40 @@ import {
 import { PROBLEM_TYPE } from '../answers/respond.ts';
 import { noteProblem } from '../metering/metered-response.ts';
 import { STATUS_CODES } from './node-http.ts';
+import { REQUEST_ID_HEADER, type RequestIds } from './request-ids.ts';
 import { COMMON_HEADERS } from './service-response.ts';
 
 /**
- * Called for each answer, with its status, its problem's code and the id in its `instance`; `isRequest`:
- * Node has read a request and made a response for it.
+ * Called for each answer, with its status, its problem's code, the id in its `instance`, and the request
+ * if it became one.
  */
 export type OnAnswer = (
   status: number,
   reason: ProblemCode,
   requestId: string,
-  isRequest: boolean,
+  request?: IncomingMessage,
 ) => void;
 
 export class EarlyAnswers {
-  readonly #nextRequestId: () => string;
+  readonly #requestIds: RequestIds;
   readonly #onAnswer: OnAnswer;
 
-  constructor(nextRequestId: () => string, onAnswer: OnAnswer) {
-    this.#nextRequestId = nextRequestId;
+  constructor(requestIds: RequestIds, onAnswer: OnAnswer) {
+    this.#requestIds = requestIds;
     this.#onAnswer = onAnswer;
   }
 
   /** Answers a request that Node has read and Fastify never sees. */
   answer(response: ServerResponse, code: ProblemCode, extras?: ProblemExtras): void {
-    const body = this.#body(code, true, extras);
+    const id = this.#requestIds(response.req);
+    const body = bodyOf(code, id, extras);
+    this.#onAnswer(PROBLEMS[code].status, code, id, response.req);
     noteProblem(response, code);
     response
       .writeHead(PROBLEMS[code].status, {
         'content-type': PROBLEM_TYPE,
         'content-length': body.length,
+        [REQUEST_ID_HEADER]: id,
       })
       .end(body);
   }
@@ -52,11 +56,14 @@ export class EarlyAnswers {
   /** Answers what Node could not read as a request, and closes the sending half. */
   answerSocket(socket: Socket, code: ProblemCode): void {
     const { status } = PROBLEMS[code];
-    const body = this.#body(code, false);
+    const id = this.#requestIds();
+    const body = bodyOf(code, id);
+    this.#onAnswer(status, code, id);
     const head = [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
       `content-type: ${PROBLEM_TYPE}`,
       `content-length: ${body.length}`,
+      `${REQUEST_ID_HEADER}: ${id}`,
       `date: ${new Date().toUTCString()}`,
       ...COMMON_HEADERS.map(([name, value]) => `${name}: ${value}`),
       'connection: close',
@@ -64,10 +71,8 @@ export class EarlyAnswers {
     ].join('\r\n');
     socket.end(Buffer.concat([Buffer.from(head), body]));
   }
+}
 
-  #body(code: ProblemCode, isRequest: boolean, extras?: ProblemExtras): Buffer {
-    const requestId = this.#nextRequestId();
-    this.#onAnswer(PROBLEMS[code].status, code, requestId, isRequest);
-    return Buffer.from(JSON.stringify(problemBody(code, requestId, extras)));
-  }
+function bodyOf(code: ProblemCode, requestId: string, extras?: ProblemExtras): Buffer {
+  return Buffer.from(JSON.stringify(problemBody(code, requestId, extras)));
 }

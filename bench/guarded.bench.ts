@@ -1,6 +1,7 @@
 /**
  * What it costs to see and to keep out: the service as it is meant to be run, beside the same without.
  *
+ *   core 1               core 0
  *                    ┌─▶ main.ts   METRICS=false                      no tokens, no limits
  *   wrk, in turns ───┼─▶ main.ts   METRICS=true                       no tokens, no limits
  *                    └─▶ main.ts   METRICS=true JWT_SECRET RATE_LIMIT  a token with each request
@@ -8,8 +9,8 @@
  *   round   1        2        3        4        …
  *   order   A B C    C B A    A B C    C B A       each load a second or so to each server
  *
- * All run all the time and share the cores with wrk, which sends each load in short rounds to one after the
- * other, in the opposite order every time. A life of a process says little, so all are started anew several
+ * All run all the time, on one core with all their threads, so that whatever is done more shows in the
+ * requests that are left. wrk sends each load in short rounds to one after the other, in the opposite order every time. A life of a process says little, so all are started anew several
  * times. Each round gives a ratio to the service without; their median is the result. Whether every answer was a 2xx
  * wrk counts, and at the end of each life every product is read back.
  */
@@ -22,13 +23,15 @@ import { figure, median, quartiles, type Report, type Table } from './support/re
 import { type BenchSize, runBench } from './support/run-bench.ts';
 import { withScratchFolder } from './support/scratch-folder.ts';
 import { ServerProcess } from './support/server-process.ts';
-import { hasWrk, sendWrkLoad, type WrkResult } from './support/wrk.ts';
+import { hasWrk, keepOnCore, sendWrkLoad, type WrkResult } from './support/wrk-products.ts';
 
 const SIZES = {
-  full: { lives: 3, warmUps: 2, rounds: 4, seconds: 1, products: 2000 },
+  full: { lives: 3, warmUps: 2, rounds: 4, seconds: 1, products: 500 },
   smoke: { lives: 1, warmUps: 0, rounds: 1, seconds: 1, products: 50 },
 } as const;
 const CONNECTIONS = 64;
+const SERVER_CORE = 0;
+const CLIENT_CORE = 1;
 const METHODS = ['POST', 'GET'] as const;
 /** Never reached: what is measured is the counting. */
 const RATE = '10000000/1s';
@@ -78,13 +81,22 @@ async function runLife(size: BenchSize, all: readonly Server[], folder: string):
   const running: { readonly server: Server; readonly process: ServerProcess }[] = [];
   for (const [i, server] of all.entries()) {
     const env = { PORT: '0', DATA_DIR: join(folder, String(i)), ...server.env };
-    running.push({ server, process: await ServerProcess.start('src/main.ts', env) });
+    const process = await ServerProcess.start('src/main.ts', env);
+    keepOnCore(process.pid, SERVER_CORE);
+    running.push({ server, process });
   }
   for (let round = 1 - warmUps; round <= rounds; round++) {
     for (const method of METHODS) {
       for (const { server, process } of round % 2 === 0 ? running : running.toReversed()) {
         const { token } = server;
-        const load = { url: process.url, method, token, seconds, connections: CONNECTIONS };
+        const load = {
+          url: process.url,
+          method,
+          token,
+          seconds,
+          connections: CONNECTIONS,
+          core: CLIENT_CORE,
+        };
         // An edition is never negative.
         const result = await sendWrkLoad({
           ...load,
@@ -131,7 +143,13 @@ function table(all: readonly Server[], method: Method): Table {
 async function bench(size: BenchSize): Promise<Report> {
   const name = 'Metrics, tokens and rate limits, beside none';
   if (!hasWrk()) {
-    return { name, conditions: ['not run: wrk is missing'], tables: [], aims: [], notes: [] };
+    return {
+      name,
+      conditions: ['not run: it takes wrk, taskset and two cores'],
+      tables: [],
+      aims: [],
+      notes: [],
+    };
   }
   const { lives, rounds, warmUps, seconds, products } = SIZES[size];
   return withScratchFolder(async (folder) => {
@@ -141,7 +159,7 @@ async function bench(size: BenchSize): Promise<Report> {
       name,
       conditions: [
         `${lives} lives of all three, in each ${rounds} rounds of ${seconds} s after ${warmUps} to warm up, none left out; to each server right after the other, in the opposite order of the round before; figures are medians of rounds, ratios are taken within a round`,
-        `wrk with one thread and ${CONNECTIONS} connections on the same cores; ${figure(products)} products; the same HS256 token with each request, RATE_LIMIT=${RATE}`,
+        `wrk with one thread and ${CONNECTIONS} connections on one core, the services on another; ${figure(products)} products; the same HS256 token with each request, RATE_LIMIT=${RATE}`,
       ],
       tables: METHODS.map((method) => table(all, method)),
       aims: all.flatMap((server) =>

@@ -33,7 +33,9 @@ t.test('a token is verified once and then known, by its whole header', async (t)
   t.equal(auth.known(header), undefined);
   const identity = await auth.identify(header);
   t.match(identity, { subject: 'repricer-7', role: 'reader' });
-  t.equal(auth.known(header), identity);
+  const known = auth.known(header);
+  t.strictSame(known, { header, identity, epoch: 0 });
+  t.equal(auth.known(`${header}`, known), known);
   t.equal(auth.known(header.slice(0, -1)), undefined);
   t.equal(auth.known(undefined), undefined);
   t.equal(keys.asked, 1);
@@ -54,7 +56,9 @@ t.test('it is known until it expires', async (t) => {
   const clock = t.intercept(Date, 'now', { value: () => exp * 1000 - 1 });
   t.ok(auth.known(header));
   clock.restore();
+  const last = auth.known(header);
   t.intercept(Date, 'now', { value: () => exp * 1000 });
+  t.equal(auth.known(header, last), undefined);
   t.equal(auth.known(header), undefined);
 });
 
@@ -64,6 +68,8 @@ t.test('a change of keys forgets all, also what was being verified meanwhile', a
   const first = `Bearer ${await secretToken(claims({ jti: '1' }))}`;
   const second = `Bearer ${await secretToken(claims({ jti: '2' }))}`;
   await auth.identify(first);
+  const last = auth.known(first);
+  t.ok(last);
   const { promise, resolve } = Promise.withResolvers<readonly TokenKey[]>();
   keys.answer = promise;
   const pending = auth.identify(second);
@@ -71,7 +77,21 @@ t.test('a change of keys forgets all, also what was being verified meanwhile', a
   resolve([secretKey(SECRET)]);
   t.match(await pending, { subject: 'repricer-7' });
   t.equal(auth.known(first), undefined);
+  t.equal(auth.known(first, last), undefined, 'nor is it known on its connection');
   t.equal(auth.known(second), undefined);
+});
+
+t.test('another token on a connection is not taken for the one before', async (t) => {
+  const auth = authenticator();
+  const [first, second] = await Promise.all(
+    ['a', 'b'].map(async (sub) => `Bearer ${await secretToken(claims({ sub }))}`),
+  );
+  await auth.identify(first);
+  const last = auth.known(first);
+  t.equal(auth.known(second, last), undefined);
+  t.equal(auth.known(undefined, last), undefined);
+  await auth.identify(second);
+  t.match(auth.known(second, last), { identity: { subject: 'b' } });
 });
 
 t.test('so many are kept, and the oldest makes room', async (t) => {

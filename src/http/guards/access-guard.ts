@@ -13,8 +13,9 @@
  * processes. A request that was forwarded, or is for another host's name (a page that a browser has open,
  * whose name was bound to this address), is none of these.
  */
+import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Authenticator } from '../../auth/authenticator.ts';
+import type { Authenticator, KnownHeader } from '../../auth/authenticator.ts';
 import { type Identity, type IdentityFault, mayAs, type Role } from '../../auth/identity.ts';
 import { isLoopback } from '../../config/host.ts';
 import { isGone, sendProblem } from '../answers/respond.ts';
@@ -31,6 +32,12 @@ declare module 'fastify' {
     /** Who asks; none where no token is needed, or before it is verified. */
     identity: Identity | undefined;
   }
+}
+
+const LAST = Symbol('the token that came last on this connection');
+
+interface KnownSocket extends Socket {
+  [LAST]?: KnownHeader;
 }
 
 const REALM = 'Bearer realm="product-service"';
@@ -110,8 +117,12 @@ export class AccessGuard {
     next: () => T,
   ): T | undefined {
     const { authorization } = request.headers;
-    const identity = this.#identities?.known(authorization);
-    if (identity !== undefined) return admit(identity, access, request, reply, rate, next);
+    const socket: KnownSocket = request.raw.socket;
+    const known = this.#identities?.known(authorization, socket[LAST]);
+    if (known !== undefined) {
+      socket[LAST] = known;
+      return admit(known.identity, access, request, reply, rate, next);
+    }
     if (rate?.isSpent(request, reply)) return undefined;
     void this.#identities
       ?.identify(authorization)

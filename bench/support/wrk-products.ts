@@ -1,9 +1,10 @@
 /** HTTP load with wrk (Debian's), which costs less CPU than any client in Node. Runs in the bench's process. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-const SCRIPT = fileURLToPath(new URL('wrk-load.lua', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('wrk-products.lua', import.meta.url));
 
 export interface WrkLoad {
   readonly url: string;
@@ -14,6 +15,8 @@ export interface WrkLoad {
   readonly token: string | undefined;
   readonly connections: number;
   readonly seconds: number;
+  /** The core that wrk runs on. */
+  readonly core: number;
 }
 
 export interface WrkResult {
@@ -22,17 +25,26 @@ export interface WrkResult {
   readonly p99Ms: number;
 }
 
-/** Whether it is installed. */
+/** Whether it is installed, and there are two cores to keep it apart from what it loads. */
 export function hasWrk(): boolean {
-  return spawnSync('wrk', ['--version'], { stdio: 'ignore' }).error === undefined;
+  const isThere = (program: string) =>
+    spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined;
+  return isThere('wrk') && isThere('taskset') && availableParallelism() > 1;
+}
+
+/** Keeps a server, with all threads that it has and will have, on one core. */
+export function keepOnCore(pid: number, core: number): void {
+  const pinned = spawnSync('taskset', ['-a', '-p', '-c', String(core), String(pid)]);
+  if (pinned.status !== 0) throw new Error(`taskset: ${pinned.stderr}`);
 }
 
 /** Sends the load; throws unless every answer was a 2xx, and every product was sent for once. */
 export async function sendWrkLoad(load: WrkLoad): Promise<WrkResult> {
-  const { url, method, products, edition, token = '', connections, seconds } = load;
+  const { url, method, products, edition, token = '', connections, seconds, core } = load;
   const options = ['--threads=1', `--connections=${connections}`, `--duration=${seconds}s`];
   const args = [method, String(products), String(edition), token];
-  const child = spawn('wrk', [...options, `--script=${SCRIPT}`, url, '--', ...args]);
+  const command = ['wrk', ...options, `--script=${SCRIPT}`, url, '--', ...args];
+  const child = spawn('taskset', ['--cpu-list', String(core), ...command]);
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;

@@ -2,6 +2,7 @@
  * What a service is made of, put together: the write path and what stands around it. No thread runs
  * yet. Main thread. When it starts, opens, stops and ends is service.ts's.
  */
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { ChangeFeed } from './changes/change-feed.ts';
 import { changeHistory } from './changes/change-reader.ts';
@@ -12,6 +13,9 @@ import { readHashKey } from './checkpoint/part-files.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
+import { HISTORY_FILE } from './history/history-schema.ts';
+import { parseHistory } from './history/keeping.ts';
+import { ProductHistory } from './history/product-history.ts';
 import { inWords } from './log/access.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
@@ -53,6 +57,8 @@ export interface Assembly {
   readonly path: WritePath;
   readonly changes: ChangeFeed;
   readonly checkpoints: Checkpointer;
+  /** `undefined` = HISTORY is off. */
+  readonly history: ProductHistory | undefined;
   readonly diskWatch: DiskWatch;
   readonly folderKeeper: FolderKeeper;
   readonly clockWatch: ClockWatch;
@@ -116,6 +122,19 @@ export function assemble(
     retention: parseRetention(config.logRetention),
     logger,
   });
+  const keeping = parseHistory(config.history);
+  const history =
+    keeping &&
+    new ProductHistory({
+      memory,
+      path: join(dataDir.root, HISTORY_FILE),
+      logFolder,
+      held,
+      holds: path.holds,
+      outcomeEvents: config.outcomeEvents,
+      keepMs: keeping.keepMs,
+      logger,
+    });
   const diskWatch = new DiskWatch({
     folder: logFolder,
     reserveBytes: config.diskReserveBytes,
@@ -141,6 +160,7 @@ export function assemble(
     path,
     changes,
     checkpoints,
+    history,
     diskWatch,
     folderKeeper,
     clockWatch: new ClockWatch(logger),

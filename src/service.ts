@@ -103,6 +103,7 @@ export class Service implements Lifecycle {
     const { BatchImports } = await import('./bulk/batch-imports.ts');
     const { config, logger } = this.#options;
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
+    const { history } = this.#parts;
     const { stockMin, batchBytesMax } = config;
     return {
       intake,
@@ -112,6 +113,7 @@ export class Service implements Lifecycle {
       products: store,
       catalogue: store,
       changes: this.changes,
+      history,
       lifecycle: this,
       limits: config,
       ackDefault: config.ackDefault,
@@ -156,6 +158,7 @@ export class Service implements Lifecycle {
     this.#phase = 'ready';
     this.#wasReady = true;
     this.changes.open();
+    this.#parts.history?.start();
     this.path.open();
     this.checkpoints.start(this.path.log.replayedFrom, this.path.log.isConverted);
     this.#parts.folderKeeper.start();
@@ -218,6 +221,8 @@ export class Service implements Lifecycle {
     const haveEnded = await http?.endConnections(leftMs(CLOSING_SHARE / 2));
     if (haveEnded === false) logger.warn('stop: connections left open are closed');
     const isClean = (await within(leftMs(CLOSING_SHARE / 2), clean)) ?? false;
+    // What it can't write in this time it writes after the next start.
+    await this.#parts.history?.stop(leftMs(CLOSING_SHARE / 3));
     // It spares the next start the replay; nothing is lost without it.
     if (isClean && this.#wasReady) {
       await within(leftMs(CLOSING_SHARE / 4), checkpoints.take(false));

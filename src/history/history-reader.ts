@@ -139,7 +139,9 @@ export class HistoryReader {
   /** The last time that a field was said, up to `atMs`. */
   #markAt(product: number, field: FieldNumber, atMs: number): Mark | undefined {
     const [row] = this.#upTo.all(product, field, atMs, 1);
-    return row === undefined ? undefined : marksOf(runOf(row)).findLast((each) => each.atMs <= atMs);
+    return row === undefined
+      ? undefined
+      : marksOf(runOf(row)).findLast((each) => each.atMs <= atMs);
   }
 
   /** When the value that is in force at `atMs` became it. */

@@ -9,8 +9,9 @@
  *    condition is judged again by the product's state at this place.
  * A stale event changes no state, but it changes the history: it takes its place in the past.
  */
-import type { Database } from '../sqlite/database.ts';
+
 import { EXPECTED_ANY, EXPECTED_UNLISTED } from '../ring/slot.ts';
+import type { Database } from '../sqlite/database.ts';
 import { FIELD_PRICE, FIELD_STOCK, type FieldNumber, type Mark, WHOLE } from './mark.ts';
 import { putMark } from './run.ts';
 import { RunTable } from './run-table.ts';
@@ -137,7 +138,8 @@ export class HistoryWriter {
   /** Forgets everything: the history is that of another log. */
   clear(): void {
     this.#database.transaction(() => {
-      for (const table of ['products', 'runs']) this.#database.prepare(`DELETE FROM ${table}`).run();
+      for (const table of ['products', 'runs'])
+        this.#database.prepare(`DELETE FROM ${table}`).run();
       this.#database.prepare('UPDATE place SET seq = 0, pruned_to = ?').run(WHOLE);
     });
     this.rollBack();
@@ -150,7 +152,9 @@ export class HistoryWriter {
     const field = (name: 'price' | 'stock'): FieldState => ({
       value: (row?.[name] ?? null) as number | null,
       atMs: (row?.[`${name}_at`] ?? Number.NEGATIVE_INFINITY) as number,
-      wholeFromMs: (row === undefined ? this.#prunedToMs : (row[`${name}_whole_from`] ?? WHOLE)) as number,
+      wholeFromMs: (row === undefined
+        ? this.#prunedToMs
+        : (row[`${name}_whole_from`] ?? WHOLE)) as number,
       marks: [],
     });
     const product = {

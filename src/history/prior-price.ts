@@ -68,7 +68,11 @@ export function priorPrice(
   const current = spans.next();
   // Delisted, or never priced.
   if (current === undefined || current.toMs !== Number.POSITIVE_INFINITY) {
-    return { price: null, reduction: undefined, isWhole: current !== undefined || wholeFromMs === WHOLE };
+    return {
+      price: null,
+      reduction: undefined,
+      isWhole: current !== undefined || wholeFromMs === WHOLE,
+    };
   }
   const { price } = current;
   const windowMs = days * DAY_MS;

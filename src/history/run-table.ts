@@ -42,7 +42,12 @@ export class RunTable {
   }
 
   /** Most events come in order: only the last run changes. */
-  #append(product: number, field: FieldNumber, tail: Run | undefined, marks: readonly Mark[]): void {
+  #append(
+    product: number,
+    field: FieldNumber,
+    tail: Run | undefined,
+    marks: readonly Mark[],
+  ): void {
     if (tail?.value !== marks[0].value) {
       for (const run of packRuns(marks)) this.#store(product, field, run);
       return;

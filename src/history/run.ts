@@ -40,11 +40,7 @@ export function packRuns(marks: readonly Mark[]): Run[] {
   for (let from = 0; from < marks.length; ) {
     const first = marks[from];
     let to = from + 1;
-    while (
-      to < marks.length &&
-      to - from < RUN_MARKS_MAX &&
-      marks[to].value === first.value
-    ) {
+    while (to < marks.length && to - from < RUN_MARKS_MAX && marks[to].value === first.value) {
       to++;
     }
     runs.push({ ...first, again: to === from + 1 ? null : packAgain(marks, from + 1, to) });

@@ -37,8 +37,8 @@ export function historyEvent(
   return {
     seq,
     productId: bytes.toString('utf8', id, id + metaIdBytes(meta)),
-    price: meta & FLAG_HAS_PRICE ? valueOf(doubles[d + SLOT_PRICE]) : undefined,
-    stock: meta & FLAG_HAS_STOCK ? valueOf(doubles[d + SLOT_STOCK]) : undefined,
+    price: meta & FLAG_HAS_PRICE ? presentOrNull(doubles[d + SLOT_PRICE]) : undefined,
+    stock: meta & FLAG_HAS_STOCK ? presentOrNull(doubles[d + SLOT_STOCK]) : undefined,
     occurredAtMs: doubles[d + SLOT_OCCURRED_AT],
     isArrival: (meta & FLAG_ARRIVAL_TIME) !== 0,
     expectedSeq: doubles[d + SLOT_EXPECTED_SEQ],
@@ -47,6 +47,6 @@ export function historyEvent(
 }
 
 /** A delist writes NaN to both fields. */
-function valueOf(value: number): number | null {
+function presentOrNull(value: number): number | null {
   return Number.isNaN(value) ? null : value;
 }

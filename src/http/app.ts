@@ -27,6 +27,7 @@ import { type Changes, changeRoutes } from './routes/changes.ts';
 import { eventOutcomeRoute } from './routes/event-outcome.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
+import { historyRoutes } from './routes/history.ts';
 import { livezRoute } from './routes/livez.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
@@ -34,6 +35,7 @@ import { readyzRoute } from './routes/readyz.ts';
 import type { AppliedEvents } from './seams/applied-events.ts';
 import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
+import type { History } from './seams/history.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
@@ -45,6 +47,8 @@ export interface AppDeps {
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
   readonly changes: Changes;
+  /** `undefined` = HISTORY is off. */
+  readonly history?: History | undefined;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits & BatchLimits;
   /** What a 202 means when the request does not ask. */
@@ -61,9 +65,10 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  */
 export function buildApp(deps: AppDeps): FastifyInstance {
   const { intake, batches, applied, watermark, products, catalogue, changes } = deps;
-  const { lifecycle, limits, ackDefault, logger } = deps;
+  const { history, lifecycle, limits, ackDefault, logger } = deps;
   const nextRequestId = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
+  const historyGate = history && new AppliedGate(history.progress, lifecycle);
   const guard = new RouteGuard(PARAM_LENGTH_MAX);
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
@@ -106,8 +111,17 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   // thrown among these routes is thrown by `listen`.
   app.register(async () => {
     eventOutcomeRoute(app, { applied });
-    productRoutes(app, { products, gate });
-    catalogueRoutes(app, { products, catalogue, applied: watermark, gate, lifecycle });
+    productRoutes(app, { products, gate, history, historyGate });
+    historyRoutes(app, { products, history, historyGate });
+    catalogueRoutes(app, {
+      products,
+      catalogue,
+      applied: watermark,
+      gate,
+      history,
+      historyGate,
+      lifecycle,
+    });
     changeRoutes(app, { changes, lifecycle });
     healthRoute(app);
     livezRoute(app);

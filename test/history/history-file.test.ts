@@ -51,7 +51,10 @@ class ModelHistory {
     if (expectedSeq === -2 && isListed) return;
     if (expectedSeq === -1 && !isListed) return;
     if (expectedSeq > 0 && !(isListed && this.#versions.get(id) === expectedSeq)) return;
-    for (const [field, value] of [['price', price], ['stock', stock]] as const) {
+    for (const [field, value] of [
+      ['price', price],
+      ['stock', stock],
+    ] as const) {
       if (value === undefined) continue;
       const marks = this.marks(id, field);
       const latest = Math.max(WHOLE, ...marks.map((mark) => mark.atMs));
@@ -85,7 +88,15 @@ class HistoryFile {
   changes(id: string, field: HistoryField, limit: number): Mark[] {
     const all: Mark[] = [];
     for (let afterMs: number | undefined; ; ) {
-      const ask = { kind: 'page', id, field, fromMs: WHOLE, toMs: Infinity, afterMs, limit } as const;
+      const ask = {
+        kind: 'page',
+        id,
+        field,
+        fromMs: WHOLE,
+        toMs: Infinity,
+        afterMs,
+        limit,
+      } as const;
       const { found } = this.reader.answer(ask);
       if (found === undefined) return all;
       all.push(...found.entries);
@@ -143,7 +154,15 @@ t.test(`any events in any transactions (seed ${seed})`, (t) => {
             for (const atMs of [0, 3.25, 7, 100]) {
               const { found } = file.reader.answer({ kind: 'state', id, atMs });
               assert.deepEqual(found?.[field], markAt(marks, atMs), `${id} ${field} at ${atMs}`);
-              const page = { kind: 'page', id, field, fromMs: atMs, toMs: 9, afterMs: undefined, limit: 99 } as const;
+              const page = {
+                kind: 'page',
+                id,
+                field,
+                fromMs: atMs,
+                toMs: 9,
+                afterMs: undefined,
+                limit: 99,
+              } as const;
               const expected = changesOf(marks).filter((mark, n, changes) => {
                 const end = changes[n + 1]?.atMs ?? Infinity;
                 return mark.atMs < 9 && end > atMs;
@@ -166,14 +185,16 @@ t.test(`a year of a shop in any order is one history (seed ${seed})`, (t) => {
   const random = new Random(seed);
   const events = retailEvents()
     .slice(0, 6000)
-    .map((event): Said => ({
-      id: event.product_id,
-      price: event.price,
-      stock: event.stock,
-      atMs: Date.parse(String(event.occurred_at)),
-      isArrival: false,
-      expectedSeq: 0,
-    }));
+    .map(
+      (event): Said => ({
+        id: event.product_id,
+        price: event.price,
+        stock: event.stock,
+        atMs: Date.parse(String(event.occurred_at)),
+        isArrival: false,
+        expectedSeq: 0,
+      }),
+    );
   const ids = [...new Set(events.map(({ id }) => id))];
   const historyOf = (name: string, said: readonly Said[]) => {
     const file = new HistoryFile(join(folder, name));
@@ -183,9 +204,7 @@ t.test(`a year of a shop in any order is one history (seed ${seed})`, (t) => {
     }
     file.writer.commit(said.length);
     const values = ids.map((id) =>
-      FIELDS.map((field) =>
-        file.changes(id, field, 1000).map(({ atMs, value }) => [atMs, value]),
-      ),
+      FIELDS.map((field) => file.changes(id, field, 1000).map(({ atMs, value }) => [atMs, value])),
     );
     file.close();
     return JSON.stringify(values);
@@ -224,7 +243,11 @@ t.test('equal neighbours are one row, and split where a late event comes between
   say(101, 35, 7);
   t.strictSame(
     file.changes('a', 'price', 10).map(({ atMs, value }) => [atMs, value]),
-    [[10, 5], [35, 7], [40, 5]],
+    [
+      [10, 5],
+      [35, 7],
+      [40, 5],
+    ],
   );
   t.equal(rows(), 3);
   say(102, 35, 5);
@@ -250,8 +273,19 @@ t.test('what is not kept any more goes; what was in force at the horizon stays',
   while (pruning.isUnderWay) pruning.step();
   file.writer.rollBack();
   const ask = (id: string) =>
-    file.reader.answer({ kind: 'page', id, field: 'price', fromMs: WHOLE, toMs: Infinity, afterMs: undefined, limit: 9 });
-  t.strictSame(ask('a').found?.entries.map(({ atMs }) => atMs), [20, 30, 40]);
+    file.reader.answer({
+      kind: 'page',
+      id,
+      field: 'price',
+      fromMs: WHOLE,
+      toMs: Infinity,
+      afterMs: undefined,
+      limit: 9,
+    });
+  t.strictSame(
+    ask('a').found?.entries.map(({ atMs }) => atMs),
+    [20, 30, 40],
+  );
   t.equal(ask('a').found?.wholeFromMs, 20);
   t.equal(ask('young').found?.wholeFromMs, WHOLE);
   t.equal(ask('gone').found, undefined, 'a product that was delisted before the horizon');

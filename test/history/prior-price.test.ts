@@ -53,7 +53,10 @@ for (const { name, said, days = 30, gradual = false, wholeFrom, expected } of CA
 
 const seed = testSeed();
 t.test(`a slow model says the same of any history (seed ${seed})`, (t) => {
-  const mark = fc.tuple(fc.integer({ min: 0, max: 120 }), fc.option(fc.integer({ min: 0, max: 5 })));
+  const mark = fc.tuple(
+    fc.integer({ min: 0, max: 120 }),
+    fc.option(fc.integer({ min: 0, max: 5 })),
+  );
   fc.assert(
     fc.property(
       fc.array(mark, { maxLength: 14 }),

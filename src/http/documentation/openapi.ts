@@ -9,15 +9,23 @@ import { batchEventSchema } from '../../event/batch-event.ts';
 import { sendLongJson } from '../answers/long-answer.ts';
 import { batchResultSchema } from '../schemas/batch.ts';
 import { changeSchema } from '../schemas/changes.ts';
+import { HISTORY_SCHEMAS } from '../schemas/history.ts';
 import { problemSchema } from '../schemas/problem.ts';
 import { productSchema } from '../schemas/product.ts';
 
 /** What has a name of its own in the document. */
-const SHARED_SCHEMAS = [productSchema, batchResultSchema, changeSchema, problemSchema];
+const SHARED_SCHEMAS = [
+  productSchema,
+  ...HISTORY_SCHEMAS,
+  batchResultSchema,
+  changeSchema,
+  problemSchema,
+];
 
 const TAGS = [
   { name: 'Events', description: 'Sending updates, one by one or many at once.' },
   { name: 'Products', description: 'The current state, and changes of one product.' },
+  { name: 'History', description: 'What products were, by event time.' },
   { name: 'Changes', description: 'Following what changes.' },
   { name: 'Probes', description: 'For orchestrators.' },
 ] as const;

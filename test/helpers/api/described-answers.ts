@@ -137,7 +137,8 @@ function bodyFaults(seen: Seen, { content }: DescribedAnswer, pointer: string): 
   if (media === undefined) return [`the content type ${type} is not described`];
   const at = `${pointer}/content/${escaped(type)}/schema`;
   if (media.schema['x-item-schema'] === undefined) {
-    return seen.isWhole ? faultsBy(at, JSON.parse(seen.text)) : [];
+    const isText = type.startsWith('text/');
+    return seen.isWhole ? faultsBy(at, isText ? seen.text : JSON.parse(seen.text)) : [];
   }
   return itemsOf(seen, type).flatMap((item) => faultsBy(`${at}/x-item-schema`, JSON.parse(item)));
 }

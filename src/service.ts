@@ -4,15 +4,20 @@
  * can be started many times in one process. Main thread.
  */
 import assert from 'node:assert/strict';
+import type { Logger } from 'pino';
 import { type Assembly, assemble, type ServiceOptions } from './assembly.ts';
+import type { Authenticator } from './auth/authenticator.ts';
 import type { ChangeFeed } from './changes/change-feed.ts';
 import type { Checkpointer } from './checkpoint/checkpointer.ts';
+import { isAuthenticated } from './config/access.ts';
+import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
 import type { AppDeps } from './http/app.ts';
 import { HttpSide } from './http/http-side.ts';
 import type { Lifecycle, Phase } from './lifecycle.ts';
 import { DataDir } from './log/data-dir.ts';
+import type { Sinks } from './sinks/sinks.ts';
 import type { WritePath } from './write-path/write-path.ts';
 
 /** What is left of SHUTDOWN_TIMEOUT for threads and files after the connections had their turn. */
@@ -22,6 +27,7 @@ export class Service implements Lifecycle {
   readonly path: WritePath;
   readonly checkpoints: Checkpointer;
   readonly changes: ChangeFeed;
+  readonly sinks: Sinks;
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
   readonly #claim: FolderClaim;
@@ -35,6 +41,8 @@ export class Service implements Lifecycle {
   #replayedPercent: number | undefined;
   #stopping: Promise<boolean> | undefined;
   #isBroken = false;
+  /** None without authentication. */
+  #authenticator: Authenticator | undefined;
   /** None while `start` loads it, and for good if that fails. */
   #http: HttpSide | undefined;
 
@@ -43,7 +51,10 @@ export class Service implements Lifecycle {
     this.#dataDir = dataDir;
     this.#claim = claim;
     const parts = assemble(options, dataDir, {
-      onRemade: () => claim.take(dataDir.root),
+      onRemade: async () => {
+        await claim.acquire(dataDir.root);
+        this.sinks.remake();
+      },
       onStorage: (available) => {
         this.#logAvailable = available;
         this.#tellIntake();
@@ -65,19 +76,20 @@ export class Service implements Lifecycle {
     this.path = parts.path;
     this.checkpoints = parts.checkpoints;
     this.changes = parts.changes;
+    this.sinks = parts.sinks;
   }
 
   /**
    * Takes hold of the data folder, starts the threads and listens. The service answers from then
    * on, and is `ready` once the log is replayed. Rejects with DataDirError, or with what `listen`
-   * says, and leaves nothing running then.
+   * says, or ConfigError of a key that is none; leaves nothing running then.
    */
   static async start(options: ServiceOptions): Promise<Service> {
     const dataDir = DataDir.open(options.config.dataDir);
     const claim = new FolderClaim();
     let service: Service;
     try {
-      await claim.take(dataDir.root);
+      await claim.acquire(dataDir.root);
       service = new Service(options, dataDir, claim);
     } catch (error) {
       claim.release();
@@ -85,12 +97,12 @@ export class Service implements Lifecycle {
       throw error;
     }
     try {
-      const { host, port } = options.config;
+      const { host, port, adminHost, adminPort } = options.config;
       const loaded = Promise.withResolvers<void>();
       service.path.start(loaded.promise);
-      const load = HttpSide.load(() => service.#httpDeps());
+      const load = HttpSide.load(() => service.#httpDeps(), adminPort !== undefined);
       service.#http = await load.finally(() => loaded.resolve());
-      await service.#http.listen(host, port);
+      await service.#http.listen({ host, port }, { host: adminHost, port: adminPort ?? 0 });
     } catch (error) {
       await service.stop();
       throw error;
@@ -102,13 +114,14 @@ export class Service implements Lifecycle {
     // Not at the start of the process: what batches are made of takes its time to load.
     const { BatchImports } = await import('./bulk/batch-imports.ts');
     const { config, logger } = this.#options;
+    this.#authenticator = await openedAuthenticator(config, logger);
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
     const { history } = this.#parts;
     const { stockMin, batchBytesMax } = config;
     return {
       intake,
       batches: new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax }),
-      applied: events,
+      outcomes: events,
       watermark,
       products: store,
       catalogue: store,
@@ -117,6 +130,7 @@ export class Service implements Lifecycle {
       lifecycle: this,
       limits: config,
       ackDefault: config.ackDefault,
+      identities: this.#authenticator,
       logger,
     };
   }
@@ -143,9 +157,13 @@ export class Service implements Lifecycle {
     return this.#http;
   }
 
-  /** Port it listens on. */
   get port(): number {
     return this.http.port;
+  }
+
+  /** The one of administration, if that is another. */
+  get adminPort(): number | undefined {
+    return this.http.adminPort;
   }
 
   /** Resolves when the log is replayed and writes are taken; rejects, with one line, if refused. */
@@ -162,6 +180,7 @@ export class Service implements Lifecycle {
     this.path.open();
     this.checkpoints.start(this.path.log.replayedFrom, this.path.log.isConverted);
     this.#parts.folderKeeper.start();
+    this.sinks.start();
   }
 
   /** Calls `onApplied` once the event `seq` is applied. */
@@ -224,20 +243,25 @@ export class Service implements Lifecycle {
     // What it can't write in this time it writes after the next start.
     await this.#parts.history?.stop(leftMs(CLOSING_SHARE / 3));
     // It spares the next start the replay; nothing is lost without it.
+    const drained = isClean ? this.sinks.drain() : undefined;
     if (isClean && this.#wasReady) {
-      await within(leftMs(CLOSING_SHARE / 4), checkpoints.take(false));
+      await within(leftMs(CLOSING_SHARE / 4), checkpoints.runRound(false));
       await checkpoints.cancel();
       const events = checkpoints.unsavedEvents;
       if (events > 0) logger.info({ events }, `stop: the next start replays ${events} events`);
     }
+    // The last to be waited for: what they don't write now, they do after the next start.
+    if (drained !== undefined) await within(leftMs(CLOSING_SHARE / 4), drained);
     const lost = await within(leftMs(0), this.#parts.folderKeeper.missingAtEnd());
     const missing = typeof lost === 'string' ? lost : undefined;
     if (missing !== undefined) {
       logger.error({ missing }, 'data folder: files were deleted while the service stopped');
     }
 
+    await this.sinks.terminate();
     await path.terminate();
     await http?.close();
+    this.#authenticator?.close();
     this.#claim.release();
     this.#dataDir.close();
     this.#phase = 'stopped';
@@ -253,4 +277,14 @@ export class Service implements Lifecycle {
   #tellIntake(): void {
     this.path.storageAvailable = this.storageAvailable;
   }
+}
+
+/** Loads it only where it is wanted. */
+async function openedAuthenticator(
+  config: Config,
+  logger: Logger,
+): Promise<Authenticator | undefined> {
+  if (!isAuthenticated(config)) return undefined;
+  const { openAuthenticator } = await import('./auth/open-authenticator.ts');
+  return openAuthenticator(config, logger);
 }

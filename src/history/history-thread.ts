@@ -118,7 +118,7 @@ class HistoryFollower {
       window: new OutcomeWindow(memory.outcomes),
       events: outcomeEvents,
       progress: this.#progress,
-      applied: { seq: Number.POSITIVE_INFINITY },
+      watermark: { seq: Number.POSITIVE_INFINITY },
     });
     this.#database = new Database({ path, busyMs: BUSY_MS, flush: 'normal', checkpoints: 'own' });
     this.#database.migrate(HISTORY_MIGRATIONS);

@@ -18,6 +18,7 @@ import { createClientErrorHandler, refuseExpectations } from './connection/proto
 import { createRequestIds } from './connection/request-ids.ts';
 import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connection/server.ts';
 import { docsRoutes } from './documentation/docs-routes.ts';
+import { AccessGuard, type Identities } from './guards/access-guard.ts';
 import { AppliedGate } from './guards/applied-gate.ts';
 import { RouteGuard } from './guards/route-guard.ts';
 import { enforcePolicies } from './guards/route-policy.ts';
@@ -32,9 +33,9 @@ import { livezRoute } from './routes/livez.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
-import type { AppliedEvents } from './seams/applied-events.ts';
 import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
+import type { EventOutcomes } from './seams/event-outcomes.ts';
 import type { History } from './seams/history.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
@@ -42,7 +43,7 @@ import { FutureEvents } from './writes/future-events.ts';
 export interface AppDeps {
   readonly intake: EventIntake;
   readonly batches: Batches;
-  readonly applied: AppliedEvents;
+  readonly outcomes: EventOutcomes;
   readonly watermark: AppliedProgress;
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
@@ -53,8 +54,13 @@ export interface AppDeps {
   readonly limits: HttpLimits & BatchLimits;
   /** What a 202 means when the request does not ask. */
   readonly ackDefault: AckLevel;
+  /** Who requests are from; `undefined` without authentication. */
+  readonly identities: Identities | undefined;
   readonly logger: Logger;
 }
+
+/** What is on a listener: administration is on the service's own, or on one for nothing else. */
+export type AppPart = 'all' | 'service' | 'administration';
 
 /** Above every id that fits the headers, so that a long id is a 404 like any other. */
 const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
@@ -63,13 +69,15 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  * Builds the app; call `listen` or `inject` on the result, and `close` at the end. Shutting down
  * under load is `ConnectionDrain`'s part, before `close`.
  */
-export function buildApp(deps: AppDeps): FastifyInstance {
-  const { intake, batches, applied, watermark, products, catalogue, changes } = deps;
-  const { history, lifecycle, limits, ackDefault, logger } = deps;
+export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
+  const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
+  const { history, lifecycle, limits, ackDefault, identities, logger } = deps;
   const nextRequestId = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
   const historyGate = history && new AppliedGate(history.progress, lifecycle);
-  const guard = new RouteGuard(PARAM_LENGTH_MAX);
+  const adminFrom = part === 'administration' ? 'anywhere' : 'this-machine';
+  const access = new AccessGuard(identities, adminFrom);
+  const guard = new RouteGuard(PARAM_LENGTH_MAX, access);
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
   const early = new EarlyAnswers(nextRequestId, (status, reason, reqId) =>
@@ -96,37 +104,38 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
   guard.watch(app);
-  enforcePolicies(app, lifecycle);
-  const { stockMin } = limits;
-  docsRoutes(app, { nextRequestId, handleError, stockMin });
-  const future = new FutureEvents(logger);
-  const offers = new EventOffers({ intake, batches, lifecycle, applied, ackDefault });
-  app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
-  app.register(async (scope) =>
-    batchRoute(scope, { batches, lifecycle, applied, ackDefault, limits, untimed, future }),
-  );
-  app.register(async (scope) => productPatchRoute(scope, { offers, stockMin, future }));
-  app.register(async (scope) => productDelistRoute(scope, { offers, future }));
+  enforcePolicies(app, lifecycle, access);
+  if (part !== 'administration') {
+    const { stockMin } = limits;
+    docsRoutes(app, { nextRequestId, handleError, stockMin });
+    const future = new FutureEvents(logger);
+    const offers = new EventOffers({ intake, batches, lifecycle, outcomes, ackDefault });
+    app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
+    app.register(async (scope) =>
+      batchRoute(scope, { batches, lifecycle, outcomes, ackDefault, limits, untimed, future }),
+    );
+    app.register(async (scope) => productPatchRoute(scope, { offers, stockMin, future }));
+    app.register(async (scope) => productDelistRoute(scope, { offers, future }));
+  }
   // Behind the scopes above, so that the document shows writes first. As a plugin like them: what is
   // thrown among these routes is thrown by `listen`.
   app.register(async () => {
-    eventOutcomeRoute(app, { applied });
-    productRoutes(app, { products, gate, history, historyGate });
-    historyRoutes(app, { products, history, historyGate });
-    catalogueRoutes(app, {
-      products,
-      catalogue,
-      applied: watermark,
-      gate,
-      history,
-      historyGate,
-      lifecycle,
-    });
-    changeRoutes(app, { changes, lifecycle });
+    if (part !== 'administration') {
+      eventOutcomeRoute(app, { outcomes });
+      productRoutes(app, { products, gate, history, historyGate });
+      historyRoutes(app, { products, history, historyGate });
+      const ofHistory = { history, historyGate };
+      catalogueRoutes(app, { products, catalogue, watermark, gate, ...ofHistory, lifecycle });
+      changeRoutes(app, { changes, lifecycle });
+    }
     healthRoute(app);
     livezRoute(app);
     readyzRoute(app, lifecycle);
+    if (part !== 'service') adminRoutes(app, deps);
     guard.closeGaps(app);
   });
   return app;
 }
+
+/** What only operators need: each with `access: 'admin'`. */
+function adminRoutes(_app: FastifyInstance, _deps: AppDeps): void {}

@@ -16,8 +16,10 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'later-turns.ts': [],
   'lifecycle.ts': [],
   ring: [],
+  sqlite: [],
   threads: [],
   time: [],
+  auth: ['config'],
   event: ['errors', 'ring', 'time'],
   outcome: ['ring'],
   store: ['ring', 'threads'],
@@ -25,7 +27,6 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   intake: ['ring', 'threads', 'event', 'store'],
   bulk: ['errors', 'later-turns.ts', 'ring', 'time', 'event', 'store', 'dedupe', 'intake'],
   log: ['ring', 'dedupe'],
-  sqlite: [],
   apply: ['ring', 'threads', 'outcome', 'store', 'log'],
   changes: ['deadline.ts', 'ring', 'threads', 'time', 'outcome', 'store', 'apply', 'log'],
   history: [
@@ -41,6 +42,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   checkpoint: ['config', 'ring', 'threads', 'outcome', 'store', 'dedupe', 'log'],
   http: [
+    'auth',
     'config',
     'errors',
     'later-turns.ts',
@@ -57,6 +59,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'history',
   ],
   folder: ['deadline.ts', 'log', 'checkpoint'],
+  sinks: ['config', 'ring', 'sqlite', 'threads', 'time', 'store', 'log', 'apply', 'changes'],
   recovery: ['ring', 'threads', 'outcome', 'store', 'dedupe', 'log', 'checkpoint'],
   'write-path': [
     'ring',
@@ -71,6 +74,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   'assembly.ts': [
     'config',
+    'threads',
     'time',
     'store',
     'log',
@@ -78,6 +82,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'checkpoint',
     'history',
     'folder',
+    'sinks',
     'write-path',
   ],
   maintenance: [
@@ -95,6 +100,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'write-path',
   ],
   'service.ts': [
+    'auth',
+    'config',
     'deadline.ts',
     'lifecycle.ts',
     'bulk',
@@ -102,11 +109,13 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'changes',
     'checkpoint',
     'folder',
+    'sinks',
     'http',
     'write-path',
     'assembly.ts',
   ],
   process: [
+    'auth',
     'config',
     'ring',
     'store',

@@ -16,7 +16,7 @@ async function startClient(t: Test, dataDir: string, env: Record<string, string>
   });
   const client = new ApiClient(port, 1);
   t.teardown(() => client.close());
-  let seq = 0;
+  let seq = service.path.progress.loadNextSeq() - 1;
   const send = async (method: string, path: string, body?: object, headers = {}) => {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const answer = await client.send(method, path, text, headers);

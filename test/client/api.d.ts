@@ -49,7 +49,7 @@ export interface paths {
         };
         /**
          * The current state of one product
-         * @description One committed state, never a mix of two. `ETag` is its version (the seq of the event that last changed it), for `If-None-Match` and `If-Match` here and `If-Match` on writes. With `at`, as it was then by event time, which has no tag; it needs `HISTORY`.
+         * @description One committed state, never a mix of two. `ETag` is its version (the seq of the event that last changed it), for `If-None-Match` and `If-Match` here and `If-Match` on writes.
          */
         get: operations["getProduct"];
         put?: never;
@@ -88,46 +88,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/products/{id}/history": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Every value that a field of a product had
-         * @description By event time: an event that came late stands where it belongs, and any order of delivery gives the same history. Needs `HISTORY`.
-         */
-        get: operations["getProductHistory"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/products/{id}/prior-price": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The price to show beside a reduced one
-         * @description The lowest price applied in the days before the reduction (Directive 98/6/EC, Article 6a), from the history by event time. Of many products at once: getProducts with `view=prior-price`. Needs `HISTORY`.
-         */
-        get: operations["getPriorPrice"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/products": {
         parameters: {
             query?: never;
@@ -137,7 +97,7 @@ export interface paths {
         };
         /**
          * Products by id, page by page, or all in one stream
-         * @description With `id`, those products. Otherwise a page: every product that was there when the first page was read is on exactly one page, whatever is written meanwhile. With `Accept: application/x-ndjson` (or application/ndjson), all products in one stream, one JSON object a line; `x-resume-seq` names the seq from which the change feed goes on without a gap. With `view=prior-price`, PriorPrice in place of Product.
+         * @description With `id`, those products. Otherwise a page: every product that was there when the first page was read is on exactly one page, whatever is written meanwhile. With `Accept: application/x-ndjson` (or application/ndjson), all products in one stream, one JSON object a line; `x-resume-seq` names the seq from which the change feed goes on without a gap.
          */
         get: operations["getProducts"];
         put?: never;
@@ -217,9 +177,29 @@ export interface paths {
         };
         /**
          * Whether to send traffic here
-         * @description Red until the log is replayed, while it can not be written, and from the stop on; reads go on meanwhile.
+         * @description Red until the log is replayed, while it can not be written, while a thread makes no progress although events wait for it, and from the stop on; reads go on meanwhile.
          */
         get: operations["getReadiness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Counters, gauges and histograms for Prometheus
+         * @description As Prometheus text, or as OpenMetrics if Accept prefers that. There is no such route with METRICS=false.
+         */
+        get: operations["getMetrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -250,73 +230,6 @@ export interface components {
              * @description When the event that last changed the product was made durable. With view=full.
              */
             updated_at?: string;
-        };
-        /** @description One value of a field. */
-        HistoryEntry: {
-            /**
-             * Format: date-time
-             * @description Since when, by event time.
-             */
-            at: string;
-            /** @description null: deleted. */
-            value: number | null;
-            /** @description The event that said so. */
-            seq: number;
-        };
-        /** @description A product as it once was. */
-        PastProduct: {
-            id: string;
-            /**
-             * Format: date-time
-             * @description As of when.
-             */
-            at: string;
-            /** @description null while absent. */
-            price: number | null;
-            /** @description null while absent. */
-            stock: number | null;
-            /** @description The event time of the last event up to then that said the price. */
-            price_at: string | null;
-            /** @description The same of the stock. */
-            stock_at: string | null;
-            /** @description Since when nothing is missing, because older values are not kept or HISTORY was off; null = since ever. */
-            whole_from: string | null;
-            /** @description False where the history does not reach back far enough, or has not yet come to the present state. */
-            complete: boolean;
-            /** @description The history has everything up to this event. min_seq waits for one. */
-            history_seq: number;
-        };
-        /** @description The prior price of a reduction (Directive 98/6/EC, Article 6a). */
-        PriorPrice: {
-            id: string;
-            /** @description The present price; null while absent. */
-            price: number | null;
-            /** @description The present price is below the one before it. */
-            reduced: boolean;
-            /** @description When the reduction began. This and what follows is null without one. */
-            reduced_at: string | null;
-            /** @description The lowest price in the window: what Article 6a asks to be shown. */
-            prior_price: number | null;
-            /** @description Since when that was the price. */
-            prior_price_at: string | null;
-            window: {
-                /**
-                 * Format: date-time
-                 * @description days before the reduction.
-                 */
-                from: string;
-                /**
-                 * Format: date-time
-                 * @description When the reduction began.
-                 */
-                to: string;
-            } | null;
-            /** @description The product had no price before the window: see Article 6a(4). */
-            younger: boolean;
-            /** @description False where the history does not reach back far enough, or has not yet come to the present state. */
-            complete: boolean;
-            /** @description The history has everything up to this event. min_seq waits for one. */
-            history_seq: number;
         };
         /** @description What became of a batch. */
         BatchResult: {
@@ -367,7 +280,7 @@ export interface components {
             /** @description The id of the request. */
             instance: string;
             /** @enum {string} */
-            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "history-off" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "history-unavailable" | "too-many-followers" | "read-contention" | "store-full";
+            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "stalled" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
             /**
              * @description Of a write. `none`: it was not applied and will not be. `unknown`: it, or a part of it, had been handed to a disk that failed. `partial`: of a batch, what is counted was taken and the rest will not be.
              * @enum {string}
@@ -379,6 +292,16 @@ export interface components {
                 /** @description RFC 6901, into the body; empty for all of it. */
                 pointer: string;
                 detail: string;
+            }[];
+            /** @description Of `/readyz?verbose`: what readiness is made of. */
+            checks?: {
+                /** @enum {string} */
+                name: "log" | "appliers" | "store" | "disk" | "replay" | "draining";
+                /** @description False where it turns readiness red. */
+                ok: boolean;
+                state: string;
+                /** @description For people. */
+                detail?: string;
             }[];
             /** @description Of a batch: events taken. */
             accepted?: number;
@@ -455,7 +378,10 @@ export interface components {
     responses: never;
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description The id of the request: the one that it came with in this header, if that is 1 to 128 letters, digits or any of `.~_:@/+=-`, else one made here. Problems have it in `instance`, and the log has it. */
+        RequestId: string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -521,6 +447,7 @@ export interface operations {
                     "idempotency-replayed"?: "true";
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -550,6 +477,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -580,6 +508,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, but it has no body. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-event`: The event breaks the rules listed in errors; nothing of it was applied. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -604,6 +533,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -628,6 +558,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -654,6 +585,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -676,6 +608,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -702,6 +635,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -724,6 +658,7 @@ export interface operations {
             /** @description `body-too-large`: The body is larger than this service accepts. */
             413: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -746,6 +681,7 @@ export interface operations {
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
             415: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -768,6 +704,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -790,6 +727,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -818,6 +756,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -840,6 +779,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -866,6 +806,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -890,6 +831,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -912,6 +854,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -987,6 +930,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1011,6 +955,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1035,6 +980,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1061,6 +1007,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, but it has no body. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-batch`: Some events of the batch break the rules; nothing of it was applied. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1085,6 +1032,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1109,6 +1057,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1131,6 +1080,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1155,6 +1105,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1177,6 +1128,7 @@ export interface operations {
             /** @description `body-too-large`: The body is larger than this service accepts. */
             413: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1199,6 +1151,7 @@ export interface operations {
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
             415: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1221,6 +1174,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1243,6 +1197,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1271,6 +1226,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1293,6 +1249,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1315,6 +1272,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1339,6 +1297,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1361,6 +1320,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1387,8 +1347,6 @@ export interface operations {
             query?: {
                 /** @description Adds seq, price_at, stock_at and updated_at. */
                 view?: "full";
-                /** @description The product as it was then, by event time, from its history. */
-                at?: string;
                 /** @description Read your writes: waits until the event with this seq, and all before it, are applied. */
                 min_seq?: number;
                 /** @description How long min_seq may wait, up to 30s; then the answer is 503. */
@@ -1411,11 +1369,12 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Its state; more of it with view=full, as PastProduct with at. */
+            /** @description Its state; more of it with view=full. */
             200: {
                 headers: {
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1426,7 +1385,7 @@ export interface operations {
                      *       "stock": 100
                      *     }
                      */
-                    "application/json": components["schemas"]["Product"] | components["schemas"]["PastProduct"];
+                    "application/json": components["schemas"]["Product"];
                 };
             };
             /** @description If-None-Match has its version. */
@@ -1434,6 +1393,7 @@ export interface operations {
                 headers: {
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1441,6 +1401,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1465,6 +1426,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1489,6 +1451,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1508,9 +1471,10 @@ export interface operations {
                     };
                 };
             };
-            /** @description `product-not-found`: No event of this product has been applied, or it is delisted. `history-off`: This service keeps no history: HISTORY is off. */
+            /** @description `product-not-found`: No event of this product has been applied, or it is delisted. */
             404: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1526,13 +1490,14 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "product-not-found" | "history-off";
+                        code: "product-not-found";
                     };
                 };
             };
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1555,6 +1520,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1577,6 +1543,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1605,6 +1572,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1627,6 +1595,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1649,6 +1618,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1668,11 +1638,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. `history-unavailable`: The history can not be read at the moment; all else goes on. */
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1688,7 +1659,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "issuer-unreachable" | "not-ready" | "stopping" | "not-yet-applied" | "read-contention" | "history-unavailable";
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "not-yet-applied" | "read-contention";
                     };
                 };
             };
@@ -1733,6 +1704,7 @@ export interface operations {
                     "idempotency-replayed"?: "true";
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1762,6 +1734,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1792,6 +1765,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1816,6 +1790,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1840,6 +1815,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1866,6 +1842,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1888,6 +1865,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1914,6 +1892,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1936,6 +1915,7 @@ export interface operations {
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
             415: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1958,6 +1938,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1980,6 +1961,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2008,6 +1990,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2030,6 +2013,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2056,6 +2040,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2080,6 +2065,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2102,6 +2088,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2227,6 +2214,7 @@ export interface operations {
                     "idempotency-replayed"?: "true";
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2256,6 +2244,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2287,6 +2276,7 @@ export interface operations {
             400: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2312,6 +2302,7 @@ export interface operations {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2337,6 +2328,7 @@ export interface operations {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2364,6 +2356,7 @@ export interface operations {
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2387,6 +2380,7 @@ export interface operations {
             408: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2414,6 +2408,7 @@ export interface operations {
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2437,6 +2432,7 @@ export interface operations {
             413: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2460,6 +2456,7 @@ export interface operations {
             415: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2483,6 +2480,7 @@ export interface operations {
             417: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2506,6 +2504,7 @@ export interface operations {
             422: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2535,6 +2534,7 @@ export interface operations {
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2558,6 +2558,7 @@ export interface operations {
             431: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2585,6 +2586,7 @@ export interface operations {
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2610,6 +2612,7 @@ export interface operations {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2633,6 +2636,7 @@ export interface operations {
             507: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2672,6 +2676,7 @@ export interface operations {
             /** @description What became of it. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2692,6 +2697,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2716,6 +2722,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2740,6 +2747,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2762,6 +2770,7 @@ export interface operations {
             /** @description `event-not-found`: No event has this number. `outcome-expired`: The event is older than those whose outcome is kept. */
             404: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2784,6 +2793,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2806,6 +2816,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2828,6 +2839,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2856,6 +2868,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2878,6 +2891,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2900,6 +2914,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2924,6 +2939,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2945,672 +2961,6 @@ export interface operations {
             };
         };
     };
-    getProductHistory: {
-        parameters: {
-            query?: {
-                /** @description Whose history. */
-                field?: "price" | "stock";
-                /** @description Begins with the value that was in force then; with the first of all without it. */
-                from?: string;
-                /** @description Ends before this time. */
-                to?: string;
-                /** @description Entries at the most. */
-                limit?: number;
-                /** @description The next of the page before, in place of from. */
-                cursor?: string;
-                /** @description Read your writes: waits until the event with this seq, and all before it, are applied. */
-                min_seq?: number;
-                /** @description How long min_seq may wait, up to 30s; then the answer is 503. */
-                wait?: string;
-            };
-            header?: never;
-            path: {
-                /**
-                 * @description Any id that can be posted, percent-encoded.
-                 * @example abc123
-                 */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description A page of it, oldest first. */
-            200: {
-                headers: {
-                    /** @description Of a page that is not the last; not with JSON. */
-                    "x-next-cursor"?: string;
-                    /** @description As whole_from; not with JSON. */
-                    "x-whole-from"?: string;
-                    /** @description As history_seq; not with JSON. */
-                    "x-history-seq"?: number;
-                    /** @description Of a long answer, as Accept-Encoding takes it. */
-                    "content-encoding"?: "zstd" | "br" | "gzip";
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "id": "abc123",
-                     *       "field": "price",
-                     *       "entries": [
-                     *         {
-                     *           "at": "2026-11-20T00:00:00.000Z",
-                     *           "value": 79.99,
-                     *           "seq": 4711
-                     *         }
-                     *       ],
-                     *       "next": null,
-                     *       "whole_from": null,
-                     *       "history_seq": 4711
-                     *     }
-                     */
-                    "application/json": {
-                        id: string;
-                        /** @enum {string} */
-                        field: "price" | "stock";
-                        /** @description Oldest first; a value that was said again is one entry. */
-                        entries: components["schemas"]["HistoryEntry"][];
-                        /** @description The cursor of the next page; null after the last. */
-                        next: string | null;
-                        /** @description Since when nothing is missing, because older values are not kept or HISTORY was off; null = since ever. */
-                        whole_from: string | null;
-                        /** @description The history has everything up to this event. min_seq waits for one. */
-                        history_seq: number;
-                    };
-                    /** @example {"at":"2026-11-20T00:00:00.000Z","value":79.99,"seq":4711} */
-                    "application/x-ndjson": string;
-                    /**
-                     * @example at,value,seq
-                     *     2026-11-20T00:00:00.000Z,79.99,4711
-                     */
-                    "text/csv": string;
-                };
-            };
-            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "bad-request"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "bad-request" | "invalid-parameter";
-                    };
-                };
-            };
-            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
-            401: {
-                headers: {
-                    /** @description What is wrong with the token, or that there is none. */
-                    "www-authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:token-missing",
-                     *       "title": "Token missing",
-                     *       "status": 401,
-                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "token-missing"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "token-missing" | "token-invalid";
-                    };
-                };
-            };
-            /** @description `forbidden`: Who asks may not do this. */
-            403: {
-                headers: {
-                    /** @description What is wrong with the token, or that there is none. */
-                    "www-authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Who asks may not do this.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "forbidden"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "forbidden";
-                    };
-                };
-            };
-            /** @description `product-not-found`: No event of this product has been applied, or it is delisted. `history-off`: This service keeps no history: HISTORY is off. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:product-not-found",
-                     *       "title": "Product not found",
-                     *       "status": 404,
-                     *       "detail": "No event of this product has been applied, or it is delisted.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "product-not-found"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "product-not-found" | "history-off";
-                    };
-                };
-            };
-            /** @description `not-acceptable`: This path has no representation that the Accept header takes. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "This path has no representation that the Accept header takes.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "not-acceptable"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "not-acceptable";
-                    };
-                };
-            };
-            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:request-timeout",
-                     *       "title": "Request timeout",
-                     *       "status": 408,
-                     *       "detail": "The request did not arrive completely within the time allowed.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "request-timeout"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "request-timeout";
-                    };
-                };
-            };
-            /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "The product does not meet the condition in If-Match or If-None-Match.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "precondition-failed"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "precondition-failed";
-                    };
-                };
-            };
-            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
-            417: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:expectation-failed",
-                     *       "title": "Expectation failed",
-                     *       "status": 417,
-                     *       "detail": "The only expectation that this service supports is 100-continue.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "expectation-failed"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "expectation-failed";
-                    };
-                };
-            };
-            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
-            429: {
-                headers: {
-                    /** @description Seconds after which a retry is worth it, where that is known. */
-                    "retry-after"?: number;
-                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
-                    "ratelimit-policy"?: string;
-                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
-                    ratelimit?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:rate-limited",
-                     *       "title": "Rate limited",
-                     *       "status": 429,
-                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "rate-limited"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "rate-limited";
-                    };
-                };
-            };
-            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:headers-too-large",
-                     *       "title": "Headers too large",
-                     *       "status": 431,
-                     *       "detail": "The request line and headers together are larger than this service accepts.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "headers-too-large"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "headers-too-large";
-                    };
-                };
-            };
-            /** @description `internal`: The service failed to answer; quote instance when you report this. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "The service failed to answer; quote instance when you report this.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "internal"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "internal";
-                    };
-                };
-            };
-            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `history-unavailable`: The history can not be read at the moment; all else goes on. */
-            503: {
-                headers: {
-                    /** @description Seconds after which a retry is worth it, where that is known. */
-                    "retry-after"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:issuer-unreachable",
-                     *       "title": "Issuer unreachable",
-                     *       "status": 503,
-                     *       "detail": "The keys to verify the token with can not be had at the moment.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "issuer-unreachable"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "issuer-unreachable" | "not-ready" | "stopping" | "not-yet-applied" | "history-unavailable";
-                    };
-                };
-            };
-        };
-    };
-    getPriorPrice: {
-        parameters: {
-            query?: {
-                /** @description How many days before the reduction count (of 24 hours each); Article 6a asks for 30 at least. */
-                days?: number;
-                /** @description Reductions that follow each other without a rise count as one, from the first: the prior price is the one in force just before that, where a member state allows it (Article 6a(5)). */
-                gradual?: "first";
-                /** @description Read your writes: waits until the event with this seq, and all before it, are applied. */
-                min_seq?: number;
-                /** @description How long min_seq may wait, up to 30s; then the answer is 503. */
-                wait?: string;
-            };
-            header?: never;
-            path: {
-                /**
-                 * @description Any id that can be posted, percent-encoded.
-                 * @example abc123
-                 */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What is known of it. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "id": "abc123",
-                     *       "price": 79.99,
-                     *       "reduced": true,
-                     *       "reduced_at": "2026-11-20T00:00:00.000Z",
-                     *       "prior_price": 94.99,
-                     *       "prior_price_at": "2026-11-02T08:00:00.000Z",
-                     *       "window": {
-                     *         "from": "2026-10-21T00:00:00.000Z",
-                     *         "to": "2026-11-20T00:00:00.000Z"
-                     *       },
-                     *       "younger": false,
-                     *       "complete": true,
-                     *       "history_seq": 4711
-                     *     }
-                     */
-                    "application/json": components["schemas"]["PriorPrice"];
-                };
-            };
-            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "bad-request"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "bad-request" | "invalid-parameter";
-                    };
-                };
-            };
-            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
-            401: {
-                headers: {
-                    /** @description What is wrong with the token, or that there is none. */
-                    "www-authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:token-missing",
-                     *       "title": "Token missing",
-                     *       "status": 401,
-                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "token-missing"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "token-missing" | "token-invalid";
-                    };
-                };
-            };
-            /** @description `forbidden`: Who asks may not do this. */
-            403: {
-                headers: {
-                    /** @description What is wrong with the token, or that there is none. */
-                    "www-authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Who asks may not do this.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "forbidden"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "forbidden";
-                    };
-                };
-            };
-            /** @description `product-not-found`: No event of this product has been applied, or it is delisted. `history-off`: This service keeps no history: HISTORY is off. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:product-not-found",
-                     *       "title": "Product not found",
-                     *       "status": 404,
-                     *       "detail": "No event of this product has been applied, or it is delisted.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "product-not-found"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "product-not-found" | "history-off";
-                    };
-                };
-            };
-            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:request-timeout",
-                     *       "title": "Request timeout",
-                     *       "status": 408,
-                     *       "detail": "The request did not arrive completely within the time allowed.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "request-timeout"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "request-timeout";
-                    };
-                };
-            };
-            /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "The product does not meet the condition in If-Match or If-None-Match.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "precondition-failed"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "precondition-failed";
-                    };
-                };
-            };
-            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
-            417: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:expectation-failed",
-                     *       "title": "Expectation failed",
-                     *       "status": 417,
-                     *       "detail": "The only expectation that this service supports is 100-continue.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "expectation-failed"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "expectation-failed";
-                    };
-                };
-            };
-            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
-            429: {
-                headers: {
-                    /** @description Seconds after which a retry is worth it, where that is known. */
-                    "retry-after"?: number;
-                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
-                    "ratelimit-policy"?: string;
-                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
-                    ratelimit?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:rate-limited",
-                     *       "title": "Rate limited",
-                     *       "status": 429,
-                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "rate-limited"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "rate-limited";
-                    };
-                };
-            };
-            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:headers-too-large",
-                     *       "title": "Headers too large",
-                     *       "status": 431,
-                     *       "detail": "The request line and headers together are larger than this service accepts.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "headers-too-large"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "headers-too-large";
-                    };
-                };
-            };
-            /** @description `internal`: The service failed to answer; quote instance when you report this. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "The service failed to answer; quote instance when you report this.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "internal"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "internal";
-                    };
-                };
-            };
-            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. `history-unavailable`: The history can not be read at the moment; all else goes on. */
-            503: {
-                headers: {
-                    /** @description Seconds after which a retry is worth it, where that is known. */
-                    "retry-after"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:issuer-unreachable",
-                     *       "title": "Issuer unreachable",
-                     *       "status": 503,
-                     *       "detail": "The keys to verify the token with can not be had at the moment.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "issuer-unreachable"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "issuer-unreachable" | "not-ready" | "stopping" | "not-yet-applied" | "read-contention" | "history-unavailable";
-                    };
-                };
-            };
-        };
-    };
     getProducts: {
         parameters: {
             query?: {
@@ -3620,12 +2970,8 @@ export interface operations {
                 limit?: number;
                 /** @description The next of the page before; without it, the first page. */
                 cursor?: string;
-                /** @description full: Adds seq, price_at, stock_at and updated_at. prior-price: PriorPrice in place of Product, from the history. */
-                view?: "full" | "prior-price";
-                /** @description How many days before the reduction count (of 24 hours each); Article 6a asks for 30 at least. */
-                days?: number;
-                /** @description Reductions that follow each other without a rise count as one, from the first: the prior price is the one in force just before that, where a member state allows it (Article 6a(5)). */
-                gradual?: "first";
+                /** @description Adds seq, price_at, stock_at and updated_at. */
+                view?: "full";
                 /** @description Read your writes: waits until the event with this seq, and all before it, are applied. */
                 min_seq?: number;
                 /** @description How long min_seq may wait, up to 30s; then the answer is 503. */
@@ -3644,6 +2990,7 @@ export interface operations {
                     "x-resume-seq"?: number;
                     /** @description Of a long answer, as Accept-Encoding takes it. */
                     "content-encoding"?: "zstd" | "br" | "gzip";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3669,16 +3016,6 @@ export interface operations {
                         products: components["schemas"]["Product"][];
                         /** @description Ids that are not listed, each once. */
                         missing: string[];
-                    } | {
-                        /** @description May be fewer than limit on any page. */
-                        products: components["schemas"]["PriorPrice"][];
-                        /** @description The cursor of the next page; null after the last. */
-                        next: string | null;
-                    } | {
-                        /** @description In the order asked for, each once. */
-                        products: components["schemas"]["PriorPrice"][];
-                        /** @description Ids that are not listed, each once. */
-                        missing: string[];
                     };
                     /** @example {"id":"abc123","price":49.99,"stock":100} */
                     "application/x-ndjson": string;
@@ -3689,6 +3026,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3713,6 +3051,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3737,6 +3076,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3756,31 +3096,10 @@ export interface operations {
                     };
                 };
             };
-            /** @description `history-off`: This service keeps no history: HISTORY is off. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:product-service:problem:history-off",
-                     *       "title": "History off",
-                     *       "status": 404,
-                     *       "detail": "This service keeps no history: HISTORY is off.",
-                     *       "instance": "urn:request:req-1",
-                     *       "code": "history-off"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {string} */
-                        code: "history-off";
-                    };
-                };
-            };
             /** @description `not-acceptable`: This path has no representation that the Accept header takes. */
             406: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3803,6 +3122,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3825,6 +3145,7 @@ export interface operations {
             /** @description `cursor-expired`: The cursor is from before the last start of the service; begin at the first page. */
             410: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3847,6 +3168,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3869,6 +3191,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3897,6 +3220,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3919,6 +3243,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3941,6 +3266,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3960,11 +3286,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. `history-unavailable`: The history can not be read at the moment; all else goes on. */
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3980,7 +3307,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "issuer-unreachable" | "not-ready" | "stopping" | "not-yet-applied" | "read-contention" | "history-unavailable";
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "not-yet-applied" | "read-contention";
                     };
                 };
             };
@@ -4012,6 +3339,7 @@ export interface operations {
                     "x-accel-buffering"?: "no";
                     /** @description Of a long answer, as Accept-Encoding takes it. */
                     "content-encoding"?: "zstd" | "br" | "gzip";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4053,6 +3381,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4077,6 +3406,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4101,6 +3431,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4123,6 +3454,7 @@ export interface operations {
             /** @description `not-acceptable`: This path has no representation that the Accept header takes. */
             406: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4145,6 +3477,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4167,6 +3500,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4189,6 +3523,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4217,6 +3552,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4239,6 +3575,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4261,6 +3598,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4285,6 +3623,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4318,6 +3657,7 @@ export interface operations {
             /** @description It answers. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4335,6 +3675,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4357,6 +3698,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4379,6 +3721,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4401,6 +3744,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4423,6 +3767,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4456,6 +3801,7 @@ export interface operations {
             /** @description It lives. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4473,6 +3819,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4495,6 +3842,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4517,6 +3865,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4539,6 +3888,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4561,6 +3911,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4584,7 +3935,10 @@ export interface operations {
     };
     getReadiness: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Each check with its state, whatever the value. */
+                verbose?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4594,6 +3948,7 @@ export interface operations {
             /** @description It is ready. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4605,12 +3960,23 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         status: "ready";
+                        /** @description With `verbose`. */
+                        checks?: {
+                            /** @enum {string} */
+                            name: "log" | "appliers" | "store" | "disk" | "replay" | "draining";
+                            /** @description False where it turns readiness red. */
+                            ok: boolean;
+                            state: string;
+                            /** @description For people. */
+                            detail?: string;
+                        }[];
                     };
                 };
             };
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4633,6 +3999,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4655,6 +4022,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4677,6 +4045,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4699,6 +4068,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4718,11 +4088,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
+            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. `stalled`: A thread makes no progress although events wait for it. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4738,7 +4109,252 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "not-ready" | "stopping" | "storage-unavailable";
+                        code: "not-ready" | "stopping" | "storage-unavailable" | "stalled";
+                    };
+                };
+            };
+        };
+    };
+    getMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them, as of now. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example # HELP product_service_durable_seq Number of the last durable event
+                     *     # TYPE product_service_durable_seq gauge
+                     *     product_service_durable_seq 1042
+                     */
+                    "text/plain": string;
+                    /**
+                     * @example # HELP product_service_durable_seq Number of the last durable event
+                     *     # TYPE product_service_durable_seq gauge
+                     *     product_service_durable_seq 1042
+                     */
+                    "application/openmetrics-text": string;
+                };
+            };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
+            /** @description `route-not-found`: No such path exists here. */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:route-not-found",
+                     *       "title": "Route not found",
+                     *       "status": 404,
+                     *       "detail": "No such path exists here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "route-not-found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "route-not-found";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
+            417: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
+                };
+            };
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. */
+            503: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
+                     *       "status": 503,
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "issuer-unreachable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "issuer-unreachable";
                     };
                 };
             };

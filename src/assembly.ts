@@ -17,7 +17,10 @@ import { inWords } from './log/access.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
 import { HeldFiles } from './log/held-files.ts';
-import { Sinks } from './sinks/sinks.ts';
+import { DeadLetterOffice } from './sinks/dead-letter-office.ts';
+import { LetterDesk } from './sinks/letter-desk.ts';
+import { lettersPath, Sinks } from './sinks/sinks.ts';
+import type { SlotContent } from './ring/slot.ts';
 import { planStore } from './store/sizing.ts';
 import type { SharedMemory } from './threads/shared-memory.ts';
 import { ClockWatch } from './time/clock-watch.ts';
@@ -60,6 +63,8 @@ export interface Assembly {
   readonly folderKeeper: FolderKeeper;
   readonly clockWatch: ClockWatch;
   readonly sinks: Sinks;
+  readonly letterDesk: LetterDesk;
+  readonly deadLetters: DeadLetterOffice;
 }
 
 /** Assembles a service on the folder that `dataDir` holds; it takes nothing in yet. */
@@ -91,6 +96,7 @@ export function assemble(
       logger,
     },
     {
+      onDead: (content, reason) => void keepDead(content, reason),
       onStorage,
       onProgress: (done, total) => onReplayed(Math.floor((done / Math.max(total, 1)) * 100)),
       onDamagedCheckpoint: (name) => checkpoints.noteDamaged(name),
@@ -141,6 +147,20 @@ export function assemble(
     onWhole,
     onFatal,
   });
+  const sinks = makeSinks(config, memory, dataDir, logger);
+  const letterDesk = new LetterDesk({
+    path: lettersPath(dataDir.root),
+    lettersMax: config.deadLettersMax,
+  });
+  const deadLetters = new DeadLetterOffice({ desk: letterDesk, sinks, intake: path.intake });
+  const keepDead = async (content: SlotContent, reason: string) => {
+    try {
+      if (await deadLetters.keepEvent(content, reason)) return;
+      logger.error({ event: content }, 'dead letters: no room for a dead event (DEAD_LETTERS_MAX)');
+    } catch (error) {
+      logger.error({ err: error, event: content }, 'dead letters: a dead event could not be kept');
+    }
+  };
   return {
     path,
     changes,
@@ -148,7 +168,9 @@ export function assemble(
     diskWatch,
     folderKeeper,
     clockWatch: new ClockWatch(logger),
-    sinks: makeSinks(config, memory, dataDir, logger),
+    sinks,
+    letterDesk,
+    deadLetters,
   };
 }
 

@@ -125,6 +125,7 @@ export class Service implements Lifecycle {
       products: store,
       catalogue: store,
       changes: this.changes,
+      deadLetters: this.#parts.deadLetters,
       lifecycle: this,
       limits: config,
       ackDefault: config.ackDefault,
@@ -255,6 +256,7 @@ export class Service implements Lifecycle {
     }
 
     await this.sinks.terminate();
+    await this.#parts.letterDesk.terminate();
     await path.terminate();
     await http?.close();
     this.#authenticator?.close();

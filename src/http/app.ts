@@ -25,6 +25,7 @@ import { enforcePolicies } from './guards/route-policy.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { type Changes, changeRoutes } from './routes/changes.ts';
+import { deadLetterRoutes } from './routes/dead-letters.ts';
 import { eventOutcomeRoute } from './routes/event-outcome.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
@@ -35,6 +36,7 @@ import { readyzRoute } from './routes/readyz.ts';
 import type { AppliedEvents } from './seams/applied-events.ts';
 import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
+import type { DeadLetterBox } from './seams/dead-letters.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
@@ -46,6 +48,7 @@ export interface AppDeps {
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
   readonly changes: Changes;
+  readonly deadLetters: DeadLetterBox;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits & BatchLimits;
   /** What a 202 means when the request does not ask. */
@@ -131,4 +134,6 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
 }
 
 /** What only operators need: each with `access: 'admin'`. */
-function adminRoutes(_app: FastifyInstance, _deps: AppDeps): void {}
+function adminRoutes(app: FastifyInstance, { deadLetters }: AppDeps): void {
+  deadLetterRoutes(app, { deadLetters });
+}

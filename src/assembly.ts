@@ -17,10 +17,10 @@ import { inWords } from './log/access.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
 import { HeldFiles } from './log/held-files.ts';
+import type { SlotContent } from './ring/slot.ts';
 import { DeadLetterOffice } from './sinks/dead-letter-office.ts';
 import { LetterDesk } from './sinks/letter-desk.ts';
 import { lettersPath, Sinks } from './sinks/sinks.ts';
-import type { SlotContent } from './ring/slot.ts';
 import { planStore } from './store/sizing.ts';
 import type { SharedMemory } from './threads/shared-memory.ts';
 import { ClockWatch } from './time/clock-watch.ts';
@@ -39,7 +39,7 @@ export interface ServiceOptions {
   readonly threads?: { readonly applier?: URL; readonly log?: URL };
 }
 
-/** Told what the parts find out by themselves; on a later turn of the event loop. */
+/** Notified of what the parts find out by themselves; on a later turn of the event loop. */
 export interface AssemblyListener {
   /** Whether the log can be written. */
   readonly onStorage: (available: boolean) => void;
@@ -112,7 +112,7 @@ export function assemble(
       memory.hashKey,
     ),
     progress,
-    applied: watermark,
+    watermark,
     limits: config,
     onError: (error) => logger.error({ err: error }, 'changes: the log could not be read'),
   });

@@ -10,12 +10,14 @@ import type { Authenticator } from './auth/authenticator.ts';
 import type { ChangeFeed } from './changes/change-feed.ts';
 import type { Checkpointer } from './checkpoint/checkpointer.ts';
 import { isAuthenticated } from './config/access.ts';
+import { parseNetworks } from './config/networks.ts';
 import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
 import type { AppDeps } from './http/app.ts';
 import { HttpSide } from './http/http-side.ts';
 import type { Lifecycle, Phase } from './lifecycle.ts';
+import { rateLimitsOf } from './limits/rate-limits.ts';
 import { DataDir } from './log/data-dir.ts';
 import type { Sinks } from './sinks/sinks.ts';
 import type { WritePath } from './write-path/write-path.ts';
@@ -52,7 +54,7 @@ export class Service implements Lifecycle {
     this.#claim = claim;
     const parts = assemble(options, dataDir, {
       onRemade: async () => {
-        await claim.take(dataDir.root);
+        await claim.acquire(dataDir.root);
         this.sinks.remake();
       },
       onStorage: (available) => {
@@ -89,7 +91,7 @@ export class Service implements Lifecycle {
     const claim = new FolderClaim();
     let service: Service;
     try {
-      await claim.take(dataDir.root);
+      await claim.acquire(dataDir.root);
       service = new Service(options, dataDir, claim);
     } catch (error) {
       claim.release();
@@ -116,11 +118,11 @@ export class Service implements Lifecycle {
     const { config, logger } = this.#options;
     this.#authenticator = await openedAuthenticator(config, logger);
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
-    const { stockMin, batchBytesMax } = config;
+    const { stockMin, batchBytesMax, trustProxy } = config;
     return {
       intake,
       batches: new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax }),
-      applied: events,
+      outcomes: events,
       watermark,
       products: store,
       catalogue: store,
@@ -128,6 +130,8 @@ export class Service implements Lifecycle {
       deadLetters: this.#parts.deadLetters,
       lifecycle: this,
       limits: config,
+      rateLimits: rateLimitsOf(config),
+      trustedProxies: trustProxy === undefined ? undefined : parseNetworks(trustProxy),
       ackDefault: config.ackDefault,
       identities: this.#authenticator,
       logger,
@@ -156,7 +160,6 @@ export class Service implements Lifecycle {
     return this.#http;
   }
 
-  /** Port it listens on. */
   get port(): number {
     return this.http.port;
   }
@@ -242,7 +245,7 @@ export class Service implements Lifecycle {
     // It spares the next start the replay; nothing is lost without it.
     const drained = isClean ? this.sinks.drain() : undefined;
     if (isClean && this.#wasReady) {
-      await within(leftMs(CLOSING_SHARE / 4), checkpoints.take(false));
+      await within(leftMs(CLOSING_SHARE / 4), checkpoints.runRound(false));
       await checkpoints.cancel();
       const events = checkpoints.unsavedEvents;
       if (events > 0) logger.info({ events }, `stop: the next start replays ${events} events`);

@@ -92,7 +92,8 @@ function redisTarget(part: string): SinkTarget | string {
   if (!URL.canParse(part)) return 'has a redis: that is no URL';
   const url = new URL(part);
   const prefix = url.searchParams.get('prefix') ?? 'product:';
-  if (prefix === '') return 'has an empty prefix: the service keeps keys of its own beside the products';
+  if (prefix === '')
+    return 'has an empty prefix: the service keeps keys of its own beside the products';
   url.searchParams.delete('prefix');
   return { kind: 'redis', url: url.href, prefix };
 }

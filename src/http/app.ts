@@ -2,12 +2,14 @@
  * Assembles the HTTP side: one Fastify app with its server, guards and routes, not yet listening.
  * Main thread. Knows the write path and the store by their seams only.
  */
-import type { Socket } from 'node:net';
+import type { BlockList, Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import { isIn } from '../config/networks.ts';
 import { compilersFactory } from '../event/ajv.ts';
 import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
+import type { RateLimits } from '../limits/rate-limits.ts';
 import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
 import { createErrorHandler } from './answers/error-handler.ts';
@@ -20,6 +22,7 @@ import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connectio
 import { docsRoutes } from './documentation/docs-routes.ts';
 import { AccessGuard, type Identities } from './guards/access-guard.ts';
 import { AppliedGate } from './guards/applied-gate.ts';
+import { RateGuard } from './guards/rate-guard.ts';
 import { RouteGuard } from './guards/route-guard.ts';
 import { enforcePolicies } from './guards/route-policy.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
@@ -33,17 +36,17 @@ import { livezRoute } from './routes/livez.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
-import type { AppliedEvents } from './seams/applied-events.ts';
 import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
 import type { DeadLetterBox } from './seams/dead-letters.ts';
+import type { EventOutcomes } from './seams/event-outcomes.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
 export interface AppDeps {
   readonly intake: EventIntake;
   readonly batches: Batches;
-  readonly applied: AppliedEvents;
+  readonly outcomes: EventOutcomes;
   readonly watermark: AppliedProgress;
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
@@ -51,6 +54,9 @@ export interface AppDeps {
   readonly deadLetters: DeadLetterBox;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits & BatchLimits;
+  readonly rateLimits: RateLimits;
+  /** Whose X-Forwarded-For counts; `undefined`: nobody's. */
+  readonly trustedProxies: BlockList | undefined;
   /** What a 202 means when the request does not ask. */
   readonly ackDefault: AckLevel;
   /** Who requests are from; `undefined` without authentication. */
@@ -69,13 +75,17 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  * under load is `ConnectionDrain`'s part, before `close`.
  */
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
-  const { intake, batches, applied, watermark, products, catalogue, changes } = deps;
-  const { lifecycle, limits, ackDefault, identities, logger } = deps;
+  const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
+  const { lifecycle, limits, rateLimits, trustedProxies, ackDefault, identities, logger } = deps;
   const nextRequestId = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
   const adminFrom = part === 'administration' ? 'anywhere' : 'this-machine';
   const access = new AccessGuard(identities, adminFrom);
-  const guard = new RouteGuard(PARAM_LENGTH_MAX, access);
+  const rates = new RateGuard({
+    limits: part === 'administration' ? {} : rateLimits,
+    isProxied: trustedProxies !== undefined,
+  });
+  const guard = new RouteGuard(PARAM_LENGTH_MAX, access, rates.gateOf('read'));
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
   const early = new EarlyAnswers(nextRequestId, (status, reason, reqId) =>
@@ -88,7 +98,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
     serverFactory: (handler) => createHttpServer(limits, guardHost(handler, early)),
     bodyLimit: limits.bodyBytesMax,
     genReqId: nextRequestId,
-    trustProxy: false,
+    trustProxy: trustedProxies === undefined ? false : (address) => isIn(trustedProxies, address),
     // Requests that arrive while Fastify closes are for our own phases to answer.
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
@@ -102,15 +112,24 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
   guard.watch(app);
-  enforcePolicies(app, lifecycle, access);
+  enforcePolicies(app, lifecycle, access, rates);
   if (part !== 'administration') {
     const { stockMin } = limits;
     docsRoutes(app, { nextRequestId, handleError, stockMin });
     const future = new FutureEvents(logger);
-    const offers = new EventOffers({ intake, batches, lifecycle, applied, ackDefault });
+    const offers = new EventOffers({ intake, batches, lifecycle, outcomes, ackDefault });
     app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
     app.register(async (scope) =>
-      batchRoute(scope, { batches, lifecycle, applied, ackDefault, limits, untimed, future }),
+      batchRoute(scope, {
+        batches,
+        lifecycle,
+        outcomes,
+        ackDefault,
+        limits,
+        rates,
+        untimed,
+        future,
+      }),
     );
     app.register(async (scope) => productPatchRoute(scope, { offers, stockMin, future }));
     app.register(async (scope) => productDelistRoute(scope, { offers, future }));
@@ -119,9 +138,9 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   // thrown among these routes is thrown by `listen`.
   app.register(async () => {
     if (part !== 'administration') {
-      eventOutcomeRoute(app, { applied });
+      eventOutcomeRoute(app, { outcomes });
       productRoutes(app, { products, gate });
-      catalogueRoutes(app, { products, catalogue, applied: watermark, gate, lifecycle });
+      catalogueRoutes(app, { products, catalogue, watermark, gate, lifecycle });
       changeRoutes(app, { changes, lifecycle });
     }
     healthRoute(app);

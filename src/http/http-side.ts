@@ -47,7 +47,6 @@ export class HttpSide {
     return this.#main.app.server;
   }
 
-  /** Port it listens on. */
   get port(): number {
     return portOf(this.#main);
   }

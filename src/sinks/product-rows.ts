@@ -5,6 +5,7 @@
 import { encodeProductIdWords } from '../ring/id-bytes.ts';
 import { ID_WORDS } from '../ring/slot.ts';
 import { EntryReader } from '../store/entry-reader.ts';
+import { hashId } from '../store/id-hash.ts';
 import {
   ENTRY_ID,
   ENTRY_ID_LENGTH_SHIFT,
@@ -13,7 +14,6 @@ import {
   type Shard,
   shardOf,
 } from '../store/shard.ts';
-import { hashId } from '../store/id-hash.ts';
 import type { HashKey } from '../threads/shared-memory.ts';
 import type { ProductRow } from './sink.ts';
 

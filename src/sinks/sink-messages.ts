@@ -20,7 +20,8 @@ export type RowRedrive = 'written' | 'refused';
 
 /** To the sink's thread. `drain`: write what is left and end; `stop`: end; `redrive`: write a product again. */
 export type SinkOrder =
-  | { readonly type: 'drain' | 'stop' }
+  | { readonly type: 'drain' }
+  | { readonly type: 'stop' }
   | { readonly type: 'redrive'; readonly id: number; readonly productId: string };
 
 /** From it: a line for the log, or the answer to a redrive. */

@@ -27,8 +27,8 @@ import type { AppliedWaiter } from '../apply/applied-watermark.ts';
 import type { ChangedProductsSearch } from './changed-products.ts';
 import { backoffMs, pause } from './pauses.ts';
 import type { ProductRows } from './product-rows.ts';
-import type { RowRedrive } from './sink-messages.ts';
 import { type ProductRow, type Sink, SinkForeignError, SinkTakenError } from './sink.ts';
+import type { RowRedrive } from './sink-messages.ts';
 import type { SinkStats } from './sink-stats.ts';
 
 /** How often a sink without anything to write is asked whether it is still there. */

@@ -24,6 +24,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   outcome: ['ring'],
   store: ['ring', 'threads'],
   dedupe: ['ring', 'threads', 'store'],
+  limits: ['config', 'threads', 'store'],
   intake: ['ring', 'threads', 'event', 'store'],
   bulk: ['errors', 'later-turns.ts', 'ring', 'time', 'event', 'store', 'dedupe', 'intake'],
   log: ['ring', 'dedupe'],
@@ -45,6 +46,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'intake',
     'bulk',
     'changes',
+    'limits',
   ],
   folder: ['deadline.ts', 'log', 'checkpoint'],
   sinks: [
@@ -102,6 +104,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'auth',
     'config',
     'deadline.ts',
+    'limits',
     'lifecycle.ts',
     'bulk',
     'log',

@@ -65,7 +65,10 @@ t.test('extended codes of SQLite are of the class of their primary code', (t) =>
 });
 
 t.test("Redis: the reply's first word, or the client's own error", (t) => {
-  t.equal(classOfRedisError(new Error('LOADING Redis is loading the dataset in memory')), 'retryable');
+  t.equal(
+    classOfRedisError(new Error('LOADING Redis is loading the dataset in memory')),
+    'retryable',
+  );
   t.equal(classOfRedisError(new Error('ERR Function not found')), 'retryable');
   t.equal(classOfRedisError(new Error('ERR max number of clients reached')), 'retryable');
   t.equal(classOfRedisError(new Error('OOM command not allowed')), 'system');

@@ -4,8 +4,12 @@ import { RedisSink } from '../../src/sinks/redis/redis-sink.ts';
 import { slotOf } from '../../src/sinks/redis/redis-slot.ts';
 import { SinkTakenError } from '../../src/sinks/sink.ts';
 import { ODD_IDS } from '../helpers/models/odd-ids.ts';
+import {
+  type RedisServer,
+  startRedis,
+  startRedisCluster,
+} from '../helpers/servers/redis-server.ts';
 import { redisPosition, redisRows } from '../helpers/sinks/redis-rows.ts';
-import { type RedisServer, startRedis, startRedisCluster } from '../helpers/servers/redis-server.ts';
 import { describeSink, OPTIONS, row, type SinkWorld } from '../sinks/contract/sink-contract.ts';
 
 let server: RedisServer;
@@ -40,8 +44,14 @@ function redisWorld(servers: () => readonly RedisServer[], isCluster = false) {
   };
 }
 
-describeSink('Redis', redisWorld(() => [server]));
-describeSink('Redis, a cluster', redisWorld(() => cluster, true));
+describeSink(
+  'Redis',
+  redisWorld(() => [server]),
+);
+describeSink(
+  'Redis, a cluster',
+  redisWorld(() => cluster, true),
+);
 
 const errorOf = (promise: Promise<unknown>) =>
   promise.then(
@@ -80,24 +90,31 @@ t.test('Redis: whoever was taken over although it lives writes nothing more', as
   t.strictSame(await world.rows(), []);
 });
 
-t.test('Redis: the lease of a process of this host that is gone is taken over at once', async (t) => {
-  const world = await redisWorld(() => [server])(t);
-  const sink = world.make(OPTIONS);
-  await sink.open();
-  const key = `product-service:sink:${world.prefix}`;
-  const instance = String(await server.command('HGET', key, 'instance'));
-  const [host] = instance.split(' ');
-  // No process has this id.
-  await server.command('HSET', key, 'instance', `${host} 4194305 1 x`);
-  const second = world.make(OPTIONS);
-  t.teardown(() => second.close());
-  t.equal(await second.open(), 0);
-  await t.rejects(sink.write([row('a', 1)], 1), SinkTakenError);
-  await sink.close();
-  t.equal(await second.write([row('a', 2)], 2), 1, 'which did not give away the lease of its successor');
-  await server.command('HSET', key, 'instance', 'another-host 1 1 x');
-  await t.rejects(world.make(OPTIONS).open(), SinkTakenError, 'on another host nobody can tell');
-});
+t.test(
+  'Redis: the lease of a process of this host that is gone is taken over at once',
+  async (t) => {
+    const world = await redisWorld(() => [server])(t);
+    const sink = world.make(OPTIONS);
+    await sink.open();
+    const key = `product-service:sink:${world.prefix}`;
+    const instance = String(await server.command('HGET', key, 'instance'));
+    const [host] = instance.split(' ');
+    // No process has this id.
+    await server.command('HSET', key, 'instance', `${host} 4194305 1 x`);
+    const second = world.make(OPTIONS);
+    t.teardown(() => second.close());
+    t.equal(await second.open(), 0);
+    await t.rejects(sink.write([row('a', 1)], 1), SinkTakenError);
+    await sink.close();
+    t.equal(
+      await second.write([row('a', 2)], 2),
+      1,
+      'which did not give away the lease of its successor',
+    );
+    await server.command('HSET', key, 'instance', 'another-host 1 1 x');
+    await t.rejects(world.make(OPTIONS).open(), SinkTakenError, 'on another host nobody can tell');
+  },
+);
 
 t.test('Redis: functions that were flushed are loaded again', async (t) => {
   const world = await redisWorld(() => [server])(t);

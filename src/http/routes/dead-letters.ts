@@ -47,7 +47,12 @@ const WRITE_POLICY: RoutePolicy = {
 };
 
 const params = Type.Object({
-  id: Type.Unsafe<string>({ type: 'integer', minimum: 1, description: 'Of the letter.', examples: [17] }),
+  id: Type.Unsafe<string>({
+    type: 'integer',
+    minimum: 1,
+    description: 'Of the letter.',
+    examples: [17],
+  }),
 });
 
 const EXAMPLE = {
@@ -170,7 +175,12 @@ function answerRedrive(reply: FastifyReply, end: RedriveEnd | undefined): void {
   if (end === undefined) sendProblem(reply, 'dead-letter-not-found');
   else if (end.status === 'no-sink') sendProblem(reply, 'sink-not-configured');
   else if (end.status === 'rejected') {
-    sendProblem(reply, problemOf(end.offer), { outcome: outcomeOf(end.offer) }, RETRY_AFTER_SECONDS);
+    sendProblem(
+      reply,
+      problemOf(end.offer),
+      { outcome: outcomeOf(end.offer) },
+      RETRY_AFTER_SECONDS,
+    );
   } else sendJson(reply, 200, redriveJson(end));
 }
 

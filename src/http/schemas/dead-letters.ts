@@ -14,10 +14,14 @@ export const letterSchema = Type.Object(
   {
     id: Type.Integer({ minimum: 1, description: 'Of this letter.' }),
     source: Type.String({
-      description: 'The sink that refused a row (`sqlite`, `postgres-2` …), or `applier`: an event that was set aside.',
+      description:
+        'The sink that refused a row (`sqlite`, `postgres-2` …), or `applier`: an event that was set aside.',
     }),
     product_id: Type.String(),
-    seq: Type.Integer({ minimum: 1, description: 'Of the state that was refused, or of the event.' }),
+    seq: Type.Integer({
+      minimum: 1,
+      description: 'Of the state that was refused, or of the event.',
+    }),
     content: Type.Object({}, { additionalProperties: true, description: 'The row, or the event.' }),
     code: Type.String({ description: "The database's own code, or `dead-event`." }),
     reason: Type.String({ description: 'In its own words.' }),
@@ -45,7 +49,9 @@ export const redriveAnswer = Type.Object(
       description:
         '`written`: the sink has the present state, and the letter is settled. `refused`: it refuses it still. `queued`: the sink can not be reached; it is written when it can. `sent`: the event was sent again, and the letter is gone.',
     }),
-    seq: Type.Optional(Type.Integer({ minimum: 1, description: 'Of an event that was sent again.' })),
+    seq: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'Of an event that was sent again.' }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -118,5 +124,7 @@ function letterOf(letter: LetterView): object {
 }
 
 export function redriveJson(end: RedriveEnd): string {
-  return JSON.stringify(end.status === 'sent' ? { status: end.status, seq: end.seq } : { status: end.status });
+  return JSON.stringify(
+    end.status === 'sent' ? { status: end.status, seq: end.seq } : { status: end.status },
+  );
 }

@@ -95,7 +95,9 @@ export class RedisSink implements Sink {
   async write(rows: readonly ProductRow[], position: number): Promise<number> {
     const { connection, epoch } = this.#opened;
     let written = 0;
-    for (const calls of inRounds(connection.isCluster ? callsBySlot(rows, this.#target.prefix) : callsOf(rows))) {
+    for (const calls of inRounds(
+      connection.isCluster ? callsBySlot(rows, this.#target.prefix) : callsOf(rows),
+    )) {
       const counts = await Promise.all(calls.map((call) => this.#writeCall(call)));
       for (const count of counts) written += count;
     }
@@ -121,7 +123,12 @@ export class RedisSink implements Sink {
     while ((this.#moves[0]?.atMs ?? nowMs) < nowMs - SAFE_MS) {
       this.#safe = Math.max(this.#safe, this.#moves.shift()?.position ?? 0);
     }
-    const values = [epoch, String(position), String(Math.min(this.#safe, position)), String(LEASE_MS)];
+    const values = [
+      epoch,
+      String(position),
+      String(Math.min(this.#safe, position)),
+      String(LEASE_MS),
+    ];
     if ((await connection.call('ps1_move', [this.#key], values)) !== 1) {
       throw new SinkTakenError(TAKEN);
     }

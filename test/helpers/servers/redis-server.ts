@@ -39,7 +39,14 @@ export async function startRedis(
       client.destroy();
     }
   };
-  const options = { dir: folder, bind: '127.0.0.1', save: '', appendonly: 'yes', appendfsync: 'always', ...settings };
+  const options = {
+    dir: folder,
+    bind: '127.0.0.1',
+    save: '',
+    appendonly: 'yes',
+    appendfsync: 'always',
+    ...settings,
+  };
   const server = new ServerProcess(t, {
     port,
     program: PROGRAM,
@@ -47,7 +54,11 @@ export async function startRedis(
       ...['--port', String(port)],
       ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]),
     ],
-    isReady: () => command('PING').then(() => true, () => false),
+    isReady: () =>
+      command('PING').then(
+        () => true,
+        () => false,
+      ),
   });
   await server.start();
   return { process: server, url, command };

@@ -15,7 +15,8 @@ export async function redisRows(
     );
     for (const key of keys) {
       const type = await server.command('TYPE', key);
-      if (type === 'hash') rows.push(rowOf(key.slice(prefix.length), await server.command('HGETALL', key)));
+      if (type === 'hash')
+        rows.push(rowOf(key.slice(prefix.length), await server.command('HGETALL', key)));
     }
   }
   return rows.sort((a, b) => (Buffer.compare(Buffer.from(a.id), Buffer.from(b.id)) < 0 ? -1 : 1));
@@ -42,7 +43,10 @@ function pairs(flat: readonly unknown[]): [string, unknown][] {
   return Array.from({ length: flat.length / 2 }, (_, i) => [String(flat[2 * i]), flat[2 * i + 1]]);
 }
 
-export async function redisPosition(servers: readonly RedisServer[], prefix: string): Promise<number> {
+export async function redisPosition(
+  servers: readonly RedisServer[],
+  prefix: string,
+): Promise<number> {
   for (const server of servers) {
     const seq = await server
       .command('HGET', `product-service:sink:${prefix}`, 'seq')

@@ -4597,7 +4597,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. `queue-full`: As many events as the service holds are in flight; retry after the time given. */
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
@@ -4617,11 +4617,11 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "issuer-unreachable" | "not-ready" | "stopping" | "queue-full" | "storage-unavailable" | "queue-full";
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
                     };
                 };
             };
-            /** @description `store-full`: The product is new and there is no room for it; known products go on. `store-full`: The product is new and there is no room for it; known products go on. */
+            /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
                     [name: string]: unknown;
@@ -4639,7 +4639,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "store-full" | "store-full";
+                        code: "store-full";
                     };
                 };
             };

@@ -118,13 +118,7 @@ export function deadLetterRoutes(app: FastifyInstance, { deadLetters }: DeadLett
       params,
       response: {
         200: jsonResponse('What became of it.', redriveAnswer, { status: 'written' }),
-        ...problemResponses(
-          ...WRITE_PROBLEMS,
-          'dead-letter-not-found',
-          'sink-not-configured',
-          'queue-full',
-          'store-full',
-        ),
+        ...problemResponses(...WRITE_PROBLEMS, 'dead-letter-not-found', 'sink-not-configured'),
       },
     },
     handler: async (request, reply) => {

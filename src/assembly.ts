@@ -13,6 +13,8 @@ import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { sinksOf } from './config/sinks.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
+import { ProgressWatch } from './health/progress-watch.ts';
+import { threadWork } from './health/thread-work.ts';
 import { inWords } from './log/access.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
@@ -53,6 +55,8 @@ export interface AssemblyListener {
   readonly onReplayed: (percent: number) => void;
   /** One line: the service can't go on. */
   readonly onFatal: (reason: string) => void;
+  /** Whether the log is held up by its disk, or waits for files to be saved, as it said itself. */
+  readonly isLogExcused: () => boolean;
 }
 
 export interface Assembly {
@@ -62,6 +66,9 @@ export interface Assembly {
   readonly diskWatch: DiskWatch;
   readonly folderKeeper: FolderKeeper;
   readonly clockWatch: ClockWatch;
+  readonly progressWatch: ProgressWatch;
+  /** Products that fit into the store. */
+  readonly productsMax: number;
   readonly sinks: Sinks;
   readonly letterDesk: LetterDesk;
   readonly deadLetters: DeadLetterOffice;
@@ -75,7 +82,7 @@ export function assemble(
 ): Assembly {
   const { config, logger, firstCursor, threads } = options;
   const { logFolder, held } = dataDir;
-  const { onStorage, onRemade, onWhole, onRoom, onReplayed, onFatal } = listener;
+  const { onStorage, onRemade, onWhole, onRoom, onReplayed, onFatal, isLogExcused } = listener;
   const plan = planStore(config.storeBytesMax, config.shards);
   logger.info(
     { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
@@ -168,6 +175,13 @@ export function assemble(
     diskWatch,
     folderKeeper,
     clockWatch: new ClockWatch(logger),
+    progressWatch: new ProgressWatch({
+      works: threadWork({ rings: path.rings, commits: path.commits, isLogExcused }),
+      limitMs: config.stallTimeoutMs,
+      onStall: (stall) => logger.error(stall, `watchdog: ${stall.name} makes no progress`),
+      onProgress: (name) => logger.info({ name }, `watchdog: ${name} goes on`),
+    }),
+    productsMax: plan.productsMax,
     sinks,
     letterDesk,
     deadLetters,

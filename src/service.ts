@@ -14,9 +14,10 @@ import { parseNetworks } from './config/networks.ts';
 import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
+import { checksOf, stallText } from './health/checks.ts';
 import type { AppDeps } from './http/app.ts';
 import { HttpSide } from './http/http-side.ts';
-import type { Lifecycle, Phase } from './lifecycle.ts';
+import type { HealthCheck, Lifecycle, Phase } from './lifecycle.ts';
 import { rateLimitsOf } from './limits/rate-limits.ts';
 import { DataDir } from './log/data-dir.ts';
 import type { Sinks } from './sinks/sinks.ts';
@@ -73,6 +74,7 @@ export class Service implements Lifecycle {
         this.#replayedPercent = percent;
       },
       onFatal: (reason) => this.#fail(reason),
+      isLogExcused: () => !this.#logAvailable || !this.#folderIsWhole,
     });
     this.#parts = parts;
     this.path = parts.path;
@@ -155,6 +157,24 @@ export class Service implements Lifecycle {
     return this.#replayedPercent;
   }
 
+  get stalled(): string | undefined {
+    return stallText(this.#parts.progressWatch.stalls);
+  }
+
+  checks(): HealthCheck[] {
+    return checksOf({
+      phase: this.#phase,
+      wasReady: this.#wasReady,
+      replayedPercent: this.#replayedPercent,
+      isLogAvailable: this.#logAvailable && !this.#isBroken,
+      diskHasRoom: this.#diskHasRoom,
+      isFolderWhole: this.#folderIsWhole,
+      stalls: this.#parts.progressWatch.stalls,
+      products: this.path.store.size,
+      productsMax: this.#parts.productsMax,
+    });
+  }
+
   get http(): HttpSide {
     assert.ok(this.#http !== undefined, 'a service is given away when it listens');
     return this.#http;
@@ -212,7 +232,7 @@ export class Service implements Lifecycle {
 
   async #stop(): Promise<boolean> {
     const { config, logger } = this.#options;
-    const { path, checkpoints, changes, diskWatch, clockWatch } = this.#parts;
+    const { path, checkpoints, changes, diskWatch, clockWatch, progressWatch } = this.#parts;
     const http = this.#http;
     const deadlineMs = performance.now() + config.shutdownTimeoutMs;
     const leftMs = (share: number) =>
@@ -261,6 +281,7 @@ export class Service implements Lifecycle {
     await this.sinks.terminate();
     await this.#parts.letterDesk.terminate();
     await path.terminate();
+    progressWatch.stop();
     await http?.close();
     this.#authenticator?.close();
     this.#claim.release();

@@ -394,6 +394,14 @@ export const ConfigSchema = Type.Object({
     maximum: HOUR_MS,
     description: 'How long a write waits for a failing disk before it is answered 503',
   }),
+  stallTimeoutMs: duration({
+    env: 'STALL_TIMEOUT',
+    defaultText: '5s',
+    minimum: 100,
+    maximum: HOUR_MS,
+    description:
+      'How long the log thread or a worker may stand still with events waiting before /readyz turns red and says which',
+  }),
   checkpointBytes: bytes({
     env: 'CHECKPOINT_EVERY',
     defaultText: '256MB',

@@ -12,8 +12,9 @@ import type { Lifecycle } from '../lifecycle.ts';
 import type { RateLimits } from '../limits/rate-limits.ts';
 import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
+import { logAccess } from './answers/access-log.ts';
 import { createErrorHandler } from './answers/error-handler.ts';
-import { EarlyAnswers } from './connection/early-answers.ts';
+import { EarlyAnswers, type OnAnswer } from './connection/early-answers.ts';
 import { askForBodiesLate } from './connection/expect-continue.ts';
 import { guardHost } from './connection/host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './connection/protocol-errors.ts';
@@ -25,6 +26,7 @@ import { AppliedGate } from './guards/applied-gate.ts';
 import { RateGuard } from './guards/rate-guard.ts';
 import { RouteGuard } from './guards/route-guard.ts';
 import { enforcePolicies } from './guards/route-policy.ts';
+import { traceIdOf } from './requests/trace-parent.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { type Changes, changeRoutes } from './routes/changes.ts';
@@ -77,7 +79,7 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
   const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
   const { lifecycle, limits, rateLimits, trustedProxies, ackDefault, identities, logger } = deps;
-  const nextRequestId = createRequestIds();
+  const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
   const adminFrom = part === 'administration' ? 'anywhere' : 'this-machine';
   const access = new AccessGuard(identities, adminFrom);
@@ -88,34 +90,41 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   const guard = new RouteGuard(PARAM_LENGTH_MAX, access, rates.gateOf('read'));
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
-  const early = new EarlyAnswers(nextRequestId, (status, reason, reqId) =>
-    logger.debug({ status, reason, reqId }, 'answered before any route'),
-  );
+  const noteEarly: OnAnswer = (status, reason, reqId, request) => {
+    const traceId = request === undefined ? undefined : traceIdOf(request.headers);
+    logger.debug({ status, reason, reqId, trace_id: traceId }, 'answered before any route');
+  };
+  const early = new EarlyAnswers(requestIds, noteEarly);
 
   const app = Fastify({
     // No logger for Fastify: its child logger and listeners cost each request 2–3 µs of CPU (of 16
     // for a GET). What is worth a line, the error handler logs itself.
     serverFactory: (handler) => createHttpServer(limits, guardHost(handler, early)),
     bodyLimit: limits.bodyBytesMax,
-    genReqId: nextRequestId,
+    genReqId: requestIds,
     trustProxy: trustedProxies === undefined ? false : (address) => isIn(trustedProxies, address),
     // Requests that arrive while Fastify closes are for our own phases to answer.
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
     schemaController: { compilersFactory },
     clientErrorHandler: createClientErrorHandler(early, untimed),
-    frameworkErrors: handleError,
+    frameworkErrors: (error, request, reply) => {
+      handleError(error, request, reply);
+      // No hook is run for it.
+      noteEarly(reply.statusCode, 'bad-request', String(request.id), request.raw);
+    },
   });
   refuseExpectations(app.server, early);
   askForBodiesLate(app.server);
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
+  logAccess(app, logger);
   guard.watch(app);
   enforcePolicies(app, lifecycle, access, rates);
   if (part !== 'administration') {
     const { stockMin } = limits;
-    docsRoutes(app, { nextRequestId, handleError, stockMin });
+    docsRoutes(app, { requestIds, handleError, stockMin });
     const future = new FutureEvents(logger);
     const offers = new EventOffers({ intake, batches, lifecycle, outcomes, ackDefault });
     app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));

@@ -177,7 +177,7 @@ export interface paths {
         };
         /**
          * Whether to send traffic here
-         * @description Red until the log is replayed, while it can not be written, and from the stop on; reads go on meanwhile.
+         * @description Red until the log is replayed, while it can not be written, while a thread makes no progress although events wait for it, and from the stop on; reads go on meanwhile.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -320,7 +320,7 @@ export interface components {
             /** @description The id of the request. */
             instance: string;
             /** @enum {string} */
-            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "dead-letter-not-found" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "sink-not-configured" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
+            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "dead-letter-not-found" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "sink-not-configured" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "stalled" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
             /**
              * @description Of a write. `none`: it was not applied and will not be. `unknown`: it, or a part of it, had been handed to a disk that failed. `partial`: of a batch, what is counted was taken and the rest will not be.
              * @enum {string}
@@ -332,6 +332,16 @@ export interface components {
                 /** @description RFC 6901, into the body; empty for all of it. */
                 pointer: string;
                 detail: string;
+            }[];
+            /** @description Of `/readyz?verbose`: what readiness is made of. */
+            checks?: {
+                /** @enum {string} */
+                name: "log" | "appliers" | "store" | "disk" | "replay" | "draining";
+                /** @description False where it turns readiness red. */
+                ok: boolean;
+                state: string;
+                /** @description For people. */
+                detail?: string;
             }[];
             /** @description Of a batch: events taken. */
             accepted?: number;
@@ -408,7 +418,10 @@ export interface components {
     responses: never;
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description The id of the request: the one that it came with in this header, if that is 1 to 128 letters, digits or any of `.~_:@/+=-`, else one made here. Problems have it in `instance`, and the log has it. */
+        RequestId: string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -474,6 +487,7 @@ export interface operations {
                     "idempotency-replayed"?: "true";
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -503,6 +517,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -533,6 +548,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, but it has no body. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-event`: The event breaks the rules listed in errors; nothing of it was applied. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -557,6 +573,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -581,6 +598,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -607,6 +625,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -629,6 +648,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -655,6 +675,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -677,6 +698,7 @@ export interface operations {
             /** @description `body-too-large`: The body is larger than this service accepts. */
             413: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -699,6 +721,7 @@ export interface operations {
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
             415: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -721,6 +744,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -743,6 +767,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -771,6 +796,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -793,6 +819,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -819,6 +846,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -843,6 +871,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -865,6 +894,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -940,6 +970,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -964,6 +995,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -988,6 +1020,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1014,6 +1047,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, but it has no body. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-batch`: Some events of the batch break the rules; nothing of it was applied. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1038,6 +1072,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1062,6 +1097,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1084,6 +1120,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1108,6 +1145,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1130,6 +1168,7 @@ export interface operations {
             /** @description `body-too-large`: The body is larger than this service accepts. */
             413: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1152,6 +1191,7 @@ export interface operations {
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
             415: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1174,6 +1214,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1196,6 +1237,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1224,6 +1266,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1246,6 +1289,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1268,6 +1312,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1292,6 +1337,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1314,6 +1360,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1367,6 +1414,7 @@ export interface operations {
                 headers: {
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1385,6 +1433,7 @@ export interface operations {
                 headers: {
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1392,6 +1441,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1416,6 +1466,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1440,6 +1491,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1462,6 +1514,7 @@ export interface operations {
             /** @description `product-not-found`: No event of this product has been applied, or it is delisted. */
             404: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1484,6 +1537,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1506,6 +1560,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1528,6 +1583,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1556,6 +1612,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1578,6 +1635,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1600,6 +1658,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1624,6 +1683,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1684,6 +1744,7 @@ export interface operations {
                     "idempotency-replayed"?: "true";
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1713,6 +1774,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1743,6 +1805,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1767,6 +1830,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1791,6 +1855,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1817,6 +1882,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1839,6 +1905,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1865,6 +1932,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1887,6 +1955,7 @@ export interface operations {
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
             415: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1909,6 +1978,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1931,6 +2001,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1959,6 +2030,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1981,6 +2053,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2007,6 +2080,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2031,6 +2105,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2053,6 +2128,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2178,6 +2254,7 @@ export interface operations {
                     "idempotency-replayed"?: "true";
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2207,6 +2284,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2238,6 +2316,7 @@ export interface operations {
             400: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2263,6 +2342,7 @@ export interface operations {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2288,6 +2368,7 @@ export interface operations {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2315,6 +2396,7 @@ export interface operations {
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2338,6 +2420,7 @@ export interface operations {
             408: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2365,6 +2448,7 @@ export interface operations {
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2388,6 +2472,7 @@ export interface operations {
             413: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2411,6 +2496,7 @@ export interface operations {
             415: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2434,6 +2520,7 @@ export interface operations {
             417: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2457,6 +2544,7 @@ export interface operations {
             422: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2486,6 +2574,7 @@ export interface operations {
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2509,6 +2598,7 @@ export interface operations {
             431: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2536,6 +2626,7 @@ export interface operations {
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2561,6 +2652,7 @@ export interface operations {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2584,6 +2676,7 @@ export interface operations {
             507: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2623,6 +2716,7 @@ export interface operations {
             /** @description What became of it. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2643,6 +2737,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2667,6 +2762,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2691,6 +2787,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2713,6 +2810,7 @@ export interface operations {
             /** @description `event-not-found`: No event has this number. `outcome-expired`: The event is older than those whose outcome is kept. */
             404: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2735,6 +2833,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2757,6 +2856,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2779,6 +2879,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2807,6 +2908,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2829,6 +2931,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2851,6 +2954,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2875,6 +2979,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2925,6 +3030,7 @@ export interface operations {
                     "x-resume-seq"?: number;
                     /** @description Of a long answer, as Accept-Encoding takes it. */
                     "content-encoding"?: "zstd" | "br" | "gzip";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2960,6 +3066,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2984,6 +3091,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3008,6 +3116,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3030,6 +3139,7 @@ export interface operations {
             /** @description `not-acceptable`: This path has no representation that the Accept header takes. */
             406: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3052,6 +3162,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3074,6 +3185,7 @@ export interface operations {
             /** @description `cursor-expired`: The cursor is from before the last start of the service; begin at the first page. */
             410: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3096,6 +3208,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3118,6 +3231,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3146,6 +3260,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3168,6 +3283,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3190,6 +3306,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3214,6 +3331,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3261,6 +3379,7 @@ export interface operations {
                     "x-accel-buffering"?: "no";
                     /** @description Of a long answer, as Accept-Encoding takes it. */
                     "content-encoding"?: "zstd" | "br" | "gzip";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3302,6 +3421,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3326,6 +3446,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3350,6 +3471,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3372,6 +3494,7 @@ export interface operations {
             /** @description `not-acceptable`: This path has no representation that the Accept header takes. */
             406: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3394,6 +3517,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3416,6 +3540,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3438,6 +3563,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3466,6 +3592,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3488,6 +3615,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3510,6 +3638,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3534,6 +3663,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3567,6 +3697,7 @@ export interface operations {
             /** @description It answers. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3584,6 +3715,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3606,6 +3738,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3628,6 +3761,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3650,6 +3784,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3672,6 +3807,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3705,6 +3841,7 @@ export interface operations {
             /** @description It lives. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3722,6 +3859,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3744,6 +3882,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3766,6 +3905,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3788,6 +3928,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3810,6 +3951,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3833,7 +3975,10 @@ export interface operations {
     };
     getReadiness: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Each check with its state, whatever the value. */
+                verbose?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3843,6 +3988,7 @@ export interface operations {
             /** @description It is ready. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3854,12 +4000,23 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         status: "ready";
+                        /** @description With `verbose`. */
+                        checks?: {
+                            /** @enum {string} */
+                            name: "log" | "appliers" | "store" | "disk" | "replay" | "draining";
+                            /** @description False where it turns readiness red. */
+                            ok: boolean;
+                            state: string;
+                            /** @description For people. */
+                            detail?: string;
+                        }[];
                     };
                 };
             };
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3882,6 +4039,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3904,6 +4062,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3926,6 +4085,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3948,6 +4108,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3967,11 +4128,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
+            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. `stalled`: A thread makes no progress although events wait for it. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3987,7 +4149,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "not-ready" | "stopping" | "storage-unavailable";
+                        code: "not-ready" | "stopping" | "storage-unavailable" | "stalled";
                     };
                 };
             };
@@ -4014,6 +4176,7 @@ export interface operations {
             /** @description A page of letters. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4077,6 +4240,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4101,6 +4265,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4125,6 +4290,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4147,6 +4313,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4169,6 +4336,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4191,6 +4359,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4219,6 +4388,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4241,6 +4411,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4263,6 +4434,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4287,6 +4459,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4326,6 +4499,7 @@ export interface operations {
             /** @description What became of it. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4348,6 +4522,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4372,6 +4547,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4396,6 +4572,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4418,6 +4595,7 @@ export interface operations {
             /** @description `dead-letter-not-found`: There is no such dead letter, or no longer. */
             404: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4440,6 +4618,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4462,6 +4641,7 @@ export interface operations {
             /** @description `sink-not-configured`: The letter is of a sink that SINKS does not name. */
             409: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4484,6 +4664,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4506,6 +4687,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4534,6 +4716,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4556,6 +4739,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4578,6 +4762,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4602,6 +4787,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4624,6 +4810,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4663,6 +4850,7 @@ export interface operations {
             /** @description It is gone. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4680,6 +4868,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4704,6 +4893,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4728,6 +4918,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4750,6 +4941,7 @@ export interface operations {
             /** @description `dead-letter-not-found`: There is no such dead letter, or no longer. */
             404: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4772,6 +4964,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4794,6 +4987,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4816,6 +5010,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4844,6 +5039,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4866,6 +5062,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4888,6 +5085,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4912,6 +5110,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4934,6 +5133,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {

@@ -71,18 +71,23 @@ async function run(t: Test, cwd: string, command: string, until: string): Promis
   return output.trimEnd();
 }
 
-t.test('docs/api.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
-  const { port } = await startReadyService(t, { DATA_DIR: tempDir(t) });
-  const address = `127.0.0.1:${port}`;
-  const examples = statusExamplesOf(commandsOf(exampleText('api.md')));
-  t.ok(examples.length >= 20);
-  for (const { command, status } of examples) {
-    const asked = command
-      .replaceAll('localhost:8080', address)
-      .replace(/^curl /, "curl -o /dev/null -w '%{http_code}' ");
-    t.equal(await run(t, tempDir(t), asked, ''), String(status), command);
-  }
-});
+for (const [page, examplesMin] of [
+  ['api.md', 20],
+  ['diagnosis.md', 1],
+] as const) {
+  t.test(`docs/${page}`, { skip: !hasCurl && 'curl is missing' }, async (t) => {
+    const { port } = await startReadyService(t, { DATA_DIR: tempDir(t) });
+    const address = `127.0.0.1:${port}`;
+    const examples = statusExamplesOf(commandsOf(exampleText(page)));
+    t.ok(examples.length >= examplesMin);
+    for (const { command, status } of examples) {
+      const asked = command
+        .replaceAll('localhost:8080', address)
+        .replace(/^curl /, "curl -o /dev/null -w '%{http_code}' ");
+      t.equal(await run(t, tempDir(t), asked, ''), String(status), command);
+    }
+  });
+}
 
 t.test('docs/batches.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
   const { cwd, examples, run } = await setup(t, 'batches.md');
@@ -162,6 +167,7 @@ t.test('no other page has examples', (t) => {
     'api.md',
     'batches.md',
     'changes.md',
+    'diagnosis.md',
     'durability.md',
     'reading.md',
     'security.md',

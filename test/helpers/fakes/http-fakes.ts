@@ -11,7 +11,7 @@ import type { Batches } from '../../../src/http/seams/batches.ts';
 import type { DeadLetterBox } from '../../../src/http/seams/dead-letters.ts';
 import type { DeadEvents, EventOutcomes } from '../../../src/http/seams/event-outcomes.ts';
 import type { EventIntake, EventWaiter, Offer } from '../../../src/intake/event-intake.ts';
-import type { Phase } from '../../../src/lifecycle.ts';
+import type { HealthCheck, Phase } from '../../../src/lifecycle.ts';
 import type { EventOutcome } from '../../../src/outcome/outcome-window.ts';
 import type { ProductCatalogue } from '../../../src/store/product-catalogue.ts';
 import type {
@@ -93,6 +93,12 @@ export class FakeLifecycle {
   phase: Phase = 'ready';
   wasReady = true;
   storageAvailable = true;
+  stalled: string | undefined;
+  shown: HealthCheck[] = [{ name: 'log', ok: true, state: 'serving' }];
+
+  checks(): readonly HealthCheck[] {
+    return this.shown;
+  }
 }
 
 export const TEST_LIMITS = {

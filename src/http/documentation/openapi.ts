@@ -23,6 +23,7 @@ const TAGS = [
   { name: 'Changes', description: 'Following what changes.' },
   { name: 'Administration', description: 'For operators: the role admin, or this machine.' },
   { name: 'Probes', description: 'For orchestrators.' },
+  { name: 'Administration', description: 'For operators.' },
 ] as const;
 
 const REQUEST_ID_REF = { $ref: '#/components/headers/RequestId' };

@@ -132,6 +132,7 @@ export class Service implements Lifecycle {
       products: store,
       catalogue: store,
       changes: this.changes,
+      deadLetters: this.#parts.deadLetters,
       lifecycle: this,
       limits: config,
       rateLimits: rateLimitsOf(config),
@@ -288,6 +289,7 @@ export class Service implements Lifecycle {
     }
 
     await this.sinks.terminate();
+    await this.#parts.letterDesk.terminate();
     await path.terminate();
     progressWatch.stop();
     await http?.close();

@@ -188,6 +188,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What could not be delivered, and why
+         * @description Rows that a sink refuses for their data, and events that were set aside because they killed their applier; oldest first.
+         */
+        get: operations["listDeadLetters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dead-letters/{id}/redrive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send it again
+         * @description Of a sink's letter, the product's present state is written; of an applier's, the event is applied again as a new one.
+         */
+        post: operations["redriveDeadLetter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dead-letters/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Throw it away
+         * @description The product is written again when it changes; a dead event is gone for good.
+         */
+        delete: operations["deleteDeadLetter"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/metrics": {
         parameters: {
             query?: never;
@@ -280,7 +340,7 @@ export interface components {
             /** @description The id of the request. */
             instance: string;
             /** @enum {string} */
-            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "stalled" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
+            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "dead-letter-not-found" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "sink-not-configured" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "stalled" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
             /**
              * @description Of a write. `none`: it was not applied and will not be. `unknown`: it, or a part of it, had been handed to a disk that failed. `partial`: of a batch, what is counted was taken and the rest will not be.
              * @enum {string}
@@ -4110,6 +4170,1006 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "not-ready" | "stopping" | "storage-unavailable" | "stalled";
+                    };
+                };
+            };
+        };
+    };
+    listDeadLetters: {
+        parameters: {
+            query?: {
+                /** @description Letters on a page at the most. */
+                limit?: number;
+                /** @description The next of the page before. */
+                cursor?: string;
+                /** @description Only of this sink, or of `applier`. */
+                source?: string;
+                /** @description Only of this product. */
+                product_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of letters. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "letters": [
+                     *         {
+                     *           "id": 17,
+                     *           "source": "postgres",
+                     *           "product_id": "abc123",
+                     *           "seq": 4711,
+                     *           "content": {
+                     *             "price": 49.99,
+                     *             "stock": 70000
+                     *           },
+                     *           "code": "22003",
+                     *           "reason": "smallint out of range",
+                     *           "first_at": "2026-01-31T12:00:00.000Z",
+                     *           "last_at": "2026-01-31T12:00:00.000Z",
+                     *           "times": 1
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
+                    "application/json": {
+                        letters: {
+                            /** @description Of this letter. */
+                            id: number;
+                            /** @description The sink that refused a row (`sqlite`, `postgres-2` …), or `applier`: an event that was set aside. */
+                            source: string;
+                            product_id: string;
+                            /** @description Of the state that was refused, or of the event. */
+                            seq: number;
+                            /** @description The row, or the event. */
+                            content: {
+                                [key: string]: unknown;
+                            };
+                            /** @description The database's own code, or `dead-event`. */
+                            code: string;
+                            /** @description In its own words. */
+                            reason: string;
+                            /**
+                             * Format: date-time
+                             * @description When it was refused first.
+                             */
+                            first_at: string;
+                            /**
+                             * Format: date-time
+                             * @description When it was refused last.
+                             */
+                            last_at: string;
+                            /** @description How often it was refused. */
+                            times: number;
+                        }[];
+                        /** @description The cursor of the next page; null on the last one. */
+                        next: string | null;
+                    };
+                };
+            };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request" | "invalid-parameter";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
+            412: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "The product does not meet the condition in If-Match or If-None-Match.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "precondition-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "precondition-failed";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
+            417: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
+                };
+            };
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. */
+            503: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
+                     *       "status": 503,
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "issuer-unreachable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "issuer-unreachable" | "not-ready" | "stopping";
+                    };
+                };
+            };
+        };
+    };
+    redriveDeadLetter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Of the letter.
+                 * @example 17
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What became of it. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "written"
+                     *     }
+                     */
+                    "application/json": {
+                        /**
+                         * @description `written`: the sink has the present state, and the letter is settled. `refused`: it refuses it still. `queued`: the sink can not be reached; it is written when it can. `sent`: the event was sent again, and the letter is gone.
+                         * @enum {string}
+                         */
+                        status: "written" | "refused" | "queued" | "sent";
+                        /** @description Of an event that was sent again. */
+                        seq?: number;
+                    };
+                };
+            };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request" | "invalid-parameter" | "invalid-header";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
+            /** @description `dead-letter-not-found`: There is no such dead letter, or no longer. */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:dead-letter-not-found",
+                     *       "title": "Dead letter not found",
+                     *       "status": 404,
+                     *       "detail": "There is no such dead letter, or no longer.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "dead-letter-not-found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "dead-letter-not-found";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `sink-not-configured`: The letter is of a sink that SINKS does not name. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:sink-not-configured",
+                     *       "title": "Sink not configured",
+                     *       "status": 409,
+                     *       "detail": "The letter is of a sink that SINKS does not name.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "sink-not-configured"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "sink-not-configured";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
+            417: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
+            422: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:idempotency-conflict",
+                     *       "title": "Idempotency conflict",
+                     *       "status": 422,
+                     *       "detail": "Another event came earlier with this key; a key belongs to one content only.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "idempotency-conflict"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "idempotency-conflict";
+                    };
+                };
+            };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
+                };
+            };
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
+            503: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
+                     *       "status": 503,
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "issuer-unreachable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
+                    };
+                };
+            };
+            /** @description `store-full`: The product is new and there is no room for it; known products go on. */
+            507: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:store-full",
+                     *       "title": "Store full",
+                     *       "status": 507,
+                     *       "detail": "The product is new and there is no room for it; known products go on.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "store-full"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "store-full";
+                    };
+                };
+            };
+        };
+    };
+    deleteDeadLetter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Of the letter.
+                 * @example 17
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "deleted"
+                     *     }
+                     */
+                    "application/json": {
+                        /** @enum {string} */
+                        status: "deleted";
+                    };
+                };
+            };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request" | "invalid-parameter" | "invalid-header";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
+            /** @description `dead-letter-not-found`: There is no such dead letter, or no longer. */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:dead-letter-not-found",
+                     *       "title": "Dead letter not found",
+                     *       "status": 404,
+                     *       "detail": "There is no such dead letter, or no longer.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "dead-letter-not-found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "dead-letter-not-found";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
+            417: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
+            422: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:idempotency-conflict",
+                     *       "title": "Idempotency conflict",
+                     *       "status": 422,
+                     *       "detail": "Another event came earlier with this key; a key belongs to one content only.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "idempotency-conflict"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "idempotency-conflict";
+                    };
+                };
+            };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
+                };
+            };
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
+            503: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
+                     *       "status": 503,
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "issuer-unreachable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
+                    };
+                };
+            };
+            /** @description `store-full`: The product is new and there is no room for it; known products go on. */
+            507: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:store-full",
+                     *       "title": "Store full",
+                     *       "status": 507,
+                     *       "detail": "The product is new and there is no room for it; known products go on.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "store-full"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "store-full";
                     };
                 };
             };

@@ -134,6 +134,7 @@ export class Service implements Lifecycle {
       catalogue: store,
       changes: this.changes,
       history,
+      deadLetters: this.#parts.deadLetters,
       lifecycle: this,
       limits: config,
       rateLimits: rateLimitsOf(config),
@@ -293,6 +294,7 @@ export class Service implements Lifecycle {
     }
 
     await this.sinks.terminate();
+    await this.#parts.letterDesk.terminate();
     await path.terminate();
     progressWatch.stop();
     await http?.close();

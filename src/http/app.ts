@@ -33,6 +33,7 @@ import { traceIdOf } from './requests/trace-parent.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { type Changes, changeRoutes } from './routes/changes.ts';
+import { deadLetterRoutes } from './routes/dead-letters.ts';
 import { eventOutcomeRoute } from './routes/event-outcome.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
@@ -44,6 +45,7 @@ import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
 import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
+import type { DeadLetterBox } from './seams/dead-letters.ts';
 import type { EventOutcomes } from './seams/event-outcomes.ts';
 import type { History } from './seams/history.ts';
 import { EventOffers } from './writes/event-offers.ts';
@@ -59,6 +61,7 @@ export interface AppDeps {
   readonly changes: Changes;
   /** `undefined` = HISTORY is off. */
   readonly history?: History | undefined;
+  readonly deadLetters: DeadLetterBox;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits & BatchLimits;
   readonly rateLimits: RateLimits;
@@ -182,6 +185,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
 }
 
 /** What only operators need: each with `access: 'admin'`. */
-function adminRoutes(app: FastifyInstance, { metering }: AppDeps): void {
+function adminRoutes(app: FastifyInstance, { deadLetters, metering }: AppDeps): void {
+  deadLetterRoutes(app, { deadLetters });
   if (metering !== undefined) metricsRoute(app, metering.registry);
 }

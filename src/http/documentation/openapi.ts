@@ -29,8 +29,8 @@ const TAGS = [
   { name: 'Products', description: 'The current state, and changes of one product.' },
   { name: 'History', description: 'What products were, by event time.' },
   { name: 'Changes', description: 'Following what changes.' },
+  { name: 'Administration', description: 'For operators: the role admin, or this machine.' },
   { name: 'Probes', description: 'For orchestrators.' },
-  { name: 'Administration', description: 'For operators.' },
 ] as const;
 
 const REQUEST_ID_REF = { $ref: '#/components/headers/RequestId' };

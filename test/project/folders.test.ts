@@ -101,7 +101,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'maintenance',
     'service.ts',
   ],
-  'main.ts': ['process'],
+  cli: ['config', 'process'],
+  'main.ts': ['process', 'cli'],
 };
 
 /** The folder of a source file, or its own name if it stands beside them. */

@@ -9,6 +9,9 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 FROM node:24-slim
 WORKDIR /app
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 DATA_DIR=/data
+# Whom the port is published to decides who may use it, until JWT_SECRET, JWT_PUBLIC_KEY or JWKS_URL is
+# set: then everybody needs a token, whatever this says.
+ENV ALLOW_ANONYMOUS=true
 # Store and rings in huge pages where the machine has them: see ARCHITECTURE.md.
 ENV GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 # 1000 is the image's user "node". A new volume takes over the folder's owner.

@@ -13,6 +13,7 @@ export function allowedPhrase(key: ConfigKey): string {
       return `a size from ${allowedValues(key)}, like 512KB or 1GB`;
     case 'duration':
       return `a duration from ${allowedValues(key)}, like 250ms, 10s or 5m`;
+    case 'boolean':
     case 'choice':
       return `one of ${allowedValues(key)}`;
     case 'text':
@@ -32,6 +33,8 @@ export function allowedValues(key: ConfigKey): string {
       return `${formatBytes(minimum)} to ${formatBytes(maximum)}`;
     case 'duration':
       return `${formatDuration(minimum)} to ${formatDuration(maximum)}`;
+    case 'boolean':
+      return 'true, false';
     case 'choice':
     case 'text':
     case 'host':

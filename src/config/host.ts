@@ -1,5 +1,5 @@
-/** What HOST may be: an address or a name, without a port. Pure, any thread. */
-import { isIP, isIPv6 } from 'node:net';
+/** What HOST may be: an address or a name, without a port; which ones are loopback. Pure, any thread. */
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 
 const LABEL = '[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?';
 const NAME = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})*\\.?$`);
@@ -17,4 +17,14 @@ export function parseHost(text: string): string | undefined {
 /** As it stands in a URL. */
 export function hostInUrl(host: string): string {
   return isIPv6(host) ? `[${host}]` : host;
+}
+
+/** Whether a host, or the address of a peer, is this machine's own: nobody else can reach it or come from it. */
+export function isLoopback(host: string): boolean {
+  const address = host.replace(/^::ffff:/i, '');
+  return (
+    host.toLowerCase() === 'localhost' ||
+    host === '::1' ||
+    (isIPv4(address) && address.startsWith('127.'))
+  );
 }

@@ -1,9 +1,11 @@
 /**
  * Turns the environment into a `Config`: reads every variable, checks ranges and relations, and
  * freezes the result. Pure: it reads no environment of its own; `main.ts` hands it in.
- * An empty variable is a fault, not the default: a default is taken only where nothing is set.
+ * An empty variable is a fault, not the default: a default is taken only where nothing is set. Of an
+ * optional one, empty is the same as not set.
  */
 import { Value } from '@sinclair/typebox/value';
+import { accessFaults } from './access.ts';
 import { allowedPhrase } from './allowed.ts';
 import { parseHost } from './host.ts';
 import {
@@ -17,6 +19,8 @@ import {
   CONFIG_KEYS,
   type Config,
   ConfigSchema,
+  isOptional,
+  MASK,
   SHARD_BYTES_MAX,
   SHARD_BYTES_MIN,
   type VariableKind,
@@ -43,15 +47,17 @@ export class ConfigError extends Error {
  */
 export function loadConfig(env: Environment): Config {
   const faults: string[] = [];
-  const values: Record<string, string | number> = {};
+  const values: Record<string, string | number | boolean> = {};
   for (const key of CONFIG_KEYS) {
     const variable = variableOf(key);
     const text = env[variable.env] ?? variable.defaultText;
+    if (text === '' && isOptional(key)) continue;
     const value = parse(variable.kind, text);
     if (value !== undefined && Value.Check(ConfigSchema.properties[key], value)) {
       values[key] = value;
     } else {
-      faults.push(`${variable.env}=${quote(text)} must be ${allowedPhrase(key)}`);
+      const shown = variable.secret === true ? MASK : quote(text);
+      faults.push(`${variable.env}=${shown} must be ${allowedPhrase(key)}`);
     }
   }
   if (faults.length > 0) throw new ConfigError(faults);
@@ -62,7 +68,7 @@ export function loadConfig(env: Environment): Config {
   return config;
 }
 
-function parse(kind: VariableKind, text: string): string | number | undefined {
+function parse(kind: VariableKind, text: string): string | number | boolean | undefined {
   switch (kind) {
     case 'integer':
       return parseSignedInteger(text);
@@ -70,6 +76,8 @@ function parse(kind: VariableKind, text: string): string | number | undefined {
       return parseBytes(text);
     case 'duration':
       return parseDuration(text);
+    case 'boolean':
+      return text === 'true' ? true : text === 'false' ? false : undefined;
     case 'host':
       return parseHost(text);
     case 'choice':
@@ -101,7 +109,7 @@ function relationFaults(config: Config): string[] {
       `DRAIN_DELAY=${formatDuration(config.drainDelayMs)} must be less than SHUTDOWN_TIMEOUT=${formatDuration(config.shutdownTimeoutMs)}, since it is a part of it`,
     );
   }
-  return faults;
+  return [...faults, ...accessFaults(config)];
 }
 
 /** Quotes a value so that it stays on one line and can't flood it. */

@@ -14,7 +14,7 @@ const UNITS =
 
 const PRECEDENCE =
   'Variables are read from the environment, then from the file .env in the working directory. ' +
-  'One that is set but empty is refused, and so is an unknown name in .env. ' +
+  'One that is set but empty is refused (but for those without a default, which are not set then), and so is an unknown name in .env. ' +
   'There, a value with blanks, # or $ stands in single quotes; nothing in it is replaced.';
 
 /** A command as the help shows it. */
@@ -62,7 +62,8 @@ export function helpText(commands: readonly CommandUsage[] = []): string {
 export function configTableMarkdown(): string {
   const rows = CONFIG_KEYS.map((key) => {
     const { env, defaultText, description } = variableOf(key);
-    return `| \`${env}\` | \`${defaultText}\` | ${allowedValues(key)} | ${description} |`;
+    const shownDefault = defaultText === '' ? 'not set' : `\`${defaultText}\``;
+    return `| \`${env}\` | ${shownDefault} | ${allowedValues(key)} | ${description} |`;
   });
   return [
     '| variable | default | allowed | meaning |',

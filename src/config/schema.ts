@@ -5,22 +5,31 @@
  * A property's range stands in JSON Schema's own words (minimum, maximum, pattern); what the
  * environment needs (variable, default as text, kind) stands beside it under `variable`.
  */
-import { type Static, type TLiteral, type TUnion, Type } from '@sinclair/typebox';
+import { type Static, type TLiteral, type TUnion, Type, TypeGuard } from '@sinclair/typebox';
 
 /** How the text of a variable is read: see `quantity.ts` for the numbers. */
-export type VariableKind = 'integer' | 'bytes' | 'duration' | 'choice' | 'text' | 'host';
+export type VariableKind =
+  | 'integer'
+  | 'bytes'
+  | 'duration'
+  | 'boolean'
+  | 'choice'
+  | 'text'
+  | 'host';
 
 /** What is known of one variable apart from the range of its value. */
 export interface Variable {
   /** Its name in the environment. */
   readonly env: string;
   readonly kind: VariableKind;
-  /** The default, as a user would write it. */
+  /** The default, as a user would write it; `''` of an optional one, which is not set then. */
   readonly defaultText: string;
   /** One sentence, without a full stop at the end. */
   readonly description: string;
   /** What is allowed, in words, where the kind and the range do not tell it. */
   readonly allowedText?: string;
+  /** Whether its value is never shown: neither in messages nor where the configuration is printed. */
+  readonly secret?: boolean;
 }
 
 type NumberVariable = Omit<Variable, 'kind'> & {
@@ -39,6 +48,9 @@ const HOUR_MS = 60 * MINUTE_MS;
 export const SHARD_BYTES_MAX = 2 * GB;
 export const SHARD_BYTES_MIN = 4 * KB;
 
+/** Stands in the place of a secret wherever it would be shown. */
+export const MASK = '***';
+
 export const ConfigSchema = Type.Object({
   port: integer({
     env: 'PORT',
@@ -52,6 +64,85 @@ export const ConfigSchema = Type.Object({
     defaultText: '127.0.0.1',
     allowedText: 'an IP address or a host name, without a port',
     description: 'Address to listen on; 0.0.0.0 or :: serve other machines too',
+  }),
+  isAnonymousAllowed: boolean({
+    env: 'ALLOW_ANONYMOUS',
+    defaultText: 'false',
+    description:
+      'Serve other machines without authentication: a HOST that is not loopback needs this or a key for tokens',
+  }),
+  jwtSecret: Type.Optional(
+    text({
+      env: 'JWT_SECRET',
+      defaultText: '',
+      pattern: '^[^\\u0000-\\u001f]{1,4096}$',
+      allowedText: 'a text of at least 32 bytes, taken as it is (nothing is decoded)',
+      description:
+        'Turns authentication on: every request but probes and documentation needs a token signed with HS256 under this secret',
+      secret: true,
+    }),
+  ),
+  jwtPublicKey: Type.Optional(
+    text({
+      env: 'JWT_PUBLIC_KEY',
+      defaultText: '',
+      pattern: '^[^\\u0000]{1,16384}$',
+      allowedText:
+        'a public key or certificate in PEM (\\n may stand for line ends), or a path to it',
+      description:
+        'The same with tokens signed under its private key: RS256 (RSA from 2048 bits), ES256 (P-256) or EdDSA (Ed25519), as the key is',
+    }),
+  ),
+  jwksUrl: Type.Optional(
+    text({
+      env: 'JWKS_URL',
+      defaultText: '',
+      pattern: '^[\\u0021-\\u007e]{1,2048}$',
+      allowedText: 'an https URL, or http on this machine',
+      description:
+        "The same with an issuer's key set, which may rotate; needs JWT_ISSUER and JWT_AUDIENCE",
+    }),
+  ),
+  jwksRefreshMs: duration({
+    env: 'JWKS_REFRESH',
+    defaultText: '5m',
+    minimum: SECOND_MS,
+    maximum: HOUR_MS,
+    description:
+      'How often the key set is fetched anew: a key that was withdrawn is taken for so long at the most',
+  }),
+  jwtIssuer: Type.Optional(
+    text({
+      env: 'JWT_ISSUER',
+      defaultText: '',
+      pattern: '^[^\\u0000-\\u001f]{1,1024}$',
+      allowedText: 'a text, mostly a URL',
+      description: 'The iss that a token must have',
+    }),
+  ),
+  jwtAudience: Type.Optional(
+    text({
+      env: 'JWT_AUDIENCE',
+      defaultText: '',
+      pattern: '^[^\\u0000-\\u001f]{1,1024}$',
+      allowedText: 'a text',
+      description: 'The aud that a token must have, alone or among others',
+    }),
+  ),
+  jwtRolesClaim: text({
+    env: 'JWT_ROLES_CLAIM',
+    defaultText: 'roles',
+    pattern: '^[^\\u0000-\\u0020]{1,256}$',
+    allowedText: 'the name of a claim, or a path through objects like realm_access.roles',
+    description:
+      'The claim that has the roles reader, writer or admin, as an array or as words in one text',
+  }),
+  jwtClockSkewMs: duration({
+    env: 'JWT_CLOCK_SKEW',
+    defaultText: '30s',
+    minimum: 0,
+    maximum: 5 * MINUTE_MS,
+    description: "How far the issuer's clock may be off this machine's",
   }),
   workers: integer({
     env: 'WORKERS',
@@ -280,6 +371,11 @@ export function rangeOf(key: ConfigKey): { readonly minimum: number; readonly ma
   return { minimum, maximum };
 }
 
+/** Whether a property may be absent, which it is if its variable is empty or not set. */
+export function isOptional(key: ConfigKey): boolean {
+  return TypeGuard.IsOptional(ConfigSchema.properties[key]);
+}
+
 /** All properties, in the order in which a user reads them. */
 export const CONFIG_KEYS: readonly ConfigKey[] = Object.freeze(
   Object.keys(ConfigSchema.properties) as ConfigKey[],
@@ -295,6 +391,11 @@ function bytes({ minimum, maximum, ...variable }: NumberVariable) {
 
 function duration({ minimum, maximum, ...variable }: NumberVariable) {
   return Type.Integer({ minimum, maximum, variable: { ...variable, kind: 'duration' } });
+}
+
+/** Reads `true` and `false`. */
+function boolean(variable: Omit<Variable, 'kind'>) {
+  return Type.Boolean({ variable: { ...variable, kind: 'boolean' } });
 }
 
 function text({ pattern, ...variable }: Omit<Variable, 'kind'> & { readonly pattern: string }) {

@@ -3,7 +3,8 @@ import t from 'tap';
 import { hostInUrl } from '../../src/config/host.ts';
 import { ConfigError, type Environment, loadConfig } from '../../src/config/load.ts';
 import { formatBytes } from '../../src/config/quantity.ts';
-import { CONFIG_KEYS, rangeOf, variableOf } from '../../src/config/schema.ts';
+import { CONFIG_KEYS, isOptional, rangeOf, variableOf } from '../../src/config/schema.ts';
+import { shownConfig } from '../../src/config/shown.ts';
 
 function faultsOf(env: Environment): readonly string[] {
   try {
@@ -19,6 +20,10 @@ t.test('an empty environment gives the defaults', (t) => {
   t.strictSame(loadConfig({}), {
     port: 8080,
     host: '127.0.0.1',
+    isAnonymousAllowed: false,
+    jwksRefreshMs: 300_000,
+    jwtRolesClaim: 'roles',
+    jwtClockSkewMs: 30_000,
     workers: 3,
     queueSize: 1000,
     bulkQueueSize: 32_768,
@@ -55,6 +60,13 @@ t.test('every variable reaches its own property', (t) => {
   const config = loadConfig({
     PORT: '0',
     HOST: '::1',
+    ALLOW_ANONYMOUS: 'true',
+    JWKS_URL: 'https://issuer.example/keys',
+    JWKS_REFRESH: '10m',
+    JWT_ISSUER: 'https://issuer.example',
+    JWT_AUDIENCE: 'products',
+    JWT_ROLES_CLAIM: 'realm_access.roles',
+    JWT_CLOCK_SKEW: '5s',
     WORKERS: '2',
     QUEUE_SIZE: '7',
     BULK_QUEUE_SIZE: '70',
@@ -88,6 +100,13 @@ t.test('every variable reaches its own property', (t) => {
   t.strictSame(config, {
     port: 0,
     host: '::1',
+    isAnonymousAllowed: true,
+    jwksUrl: 'https://issuer.example/keys',
+    jwksRefreshMs: 600_000,
+    jwtIssuer: 'https://issuer.example',
+    jwtAudience: 'products',
+    jwtRolesClaim: 'realm_access.roles',
+    jwtClockSkewMs: 5_000,
     workers: 2,
     queueSize: 7,
     bulkQueueSize: 70,
@@ -130,6 +149,7 @@ t.test('the configuration is frozen and holds nothing that could change', (t) =>
 
 t.test('an empty variable is refused, an undefined one takes the default', (t) => {
   for (const key of CONFIG_KEYS) {
+    if (isOptional(key)) continue;
     const { env } = variableOf(key);
     const [fault, ...others] = faultsOf({ [env]: '' });
     t.match(fault, new RegExp(`^${env}="" must be `));
@@ -139,11 +159,56 @@ t.test('an empty variable is refused, an undefined one takes the default', (t) =
   t.end();
 });
 
+t.test('an optional variable that is empty is not set, and has no default', (t) => {
+  const optional = CONFIG_KEYS.filter(isOptional);
+  t.ok(optional.length > 0);
+  for (const key of optional) {
+    t.equal(variableOf(key).defaultText, '', key);
+    for (const env of [{}, { [variableOf(key).env]: '' }]) t.notOk(key in loadConfig(env), key);
+  }
+  for (const key of CONFIG_KEYS) t.equal(isOptional(key), variableOf(key).defaultText === '', key);
+  t.end();
+});
+
+t.test('a boolean is true or false, in these words', (t) => {
+  t.equal(loadConfig({ ALLOW_ANONYMOUS: 'true' }).isAnonymousAllowed, true);
+  t.equal(loadConfig({ ALLOW_ANONYMOUS: 'false' }).isAnonymousAllowed, false);
+  for (const text of ['1', '0', 'TRUE', 'yes', 'on', ' true']) {
+    t.strictSame(faultsOf({ ALLOW_ANONYMOUS: text }), [
+      `ALLOW_ANONYMOUS="${text}" must be one of true, false`,
+    ]);
+  }
+  t.end();
+});
+
+t.test('a secret is shown nowhere: not in a fault, not where the configuration is printed', (t) => {
+  const secrets = CONFIG_KEYS.filter((key) => variableOf(key).secret === true);
+  t.ok(secrets.includes('jwtSecret'));
+  const secret = 'correct horse battery staple, 32+ bytes';
+  const shown = shownConfig(loadConfig({ JWT_SECRET: secret, CHECKPOINT_EVERY: '2048MB' }));
+  t.equal(shown.JWT_SECRET, '***');
+  t.notMatch(JSON.stringify(shown), secret);
+  t.match(shown, {
+    PORT: '8080',
+    DRAIN_DELAY: '0s',
+    CHECKPOINT_EVERY: '2GB',
+    ALLOW_ANONYMOUS: 'false',
+  });
+  t.notOk('JWT_ISSUER' in shown, 'what is not set is not shown');
+  for (const key of secrets) {
+    const { env } = variableOf(key);
+    const faults = faultsOf({ [env]: `${secret}\u0000` });
+    t.match(faults, [new RegExp(`^${env}=\\*\\*\\* must be `)]);
+    t.notMatch(faults.join(), 'horse');
+  }
+  t.end();
+});
+
 t.test('one step beyond either end of a range is refused', (t) => {
-  const unitOf = { integer: '', bytes: 'B', duration: 'ms', choice: '', text: '', host: '' };
+  const unitOf: Record<string, string> = { integer: '', bytes: 'B', duration: 'ms' };
   for (const key of CONFIG_KEYS) {
     const { env, kind } = variableOf(key);
-    if (kind === 'choice' || kind === 'text' || kind === 'host') continue;
+    if (!(kind in unitOf)) continue;
     const { minimum, maximum } = rangeOf(key);
     for (const outside of [minimum - 1, maximum + 1]) {
       t.match(faultsOf({ [env]: `${outside}${unitOf[kind]}` }), [new RegExp(`^${env}="`)]);
@@ -167,7 +232,9 @@ t.test('HOST is an address or a name, and IPv6 may stand in brackets', (t) => {
     'db-1.example.com.': 'db-1.example.com.',
     my_host: 'my_host',
   };
-  for (const [HOST, host] of Object.entries(hosts)) t.equal(loadConfig({ HOST }).host, host, HOST);
+  for (const [HOST, host] of Object.entries(hosts)) {
+    t.equal(loadConfig({ HOST, ALLOW_ANONYMOUS: 'true' }).host, host, HOST);
+  }
   t.equal(hostInUrl('::1'), '[::1]');
   t.equal(hostInUrl('0.0.0.0'), '0.0.0.0');
   t.equal(hostInUrl('localhost'), 'localhost');

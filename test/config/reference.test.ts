@@ -33,7 +33,8 @@ t.test('help, table and example name every variable with its default', (t) => {
   for (const key of CONFIG_KEYS) {
     const { env, defaultText, description } = variableOf(key);
     t.match(help, new RegExp(`^  ${env} +${escapeForRegExp(defaultText)} `, 'm'));
-    t.match(table, `| \`${env}\` | \`${defaultText}\` | `);
+    const shownDefault = defaultText === '' ? 'not set' : `\`${defaultText}\``;
+    t.match(table, `| \`${env}\` | ${shownDefault} | `);
     t.match(example, `\n#${env}=${defaultText}\n`);
     t.notMatch(description, /[|\n]|\.$/, `${env}: one sentence that fits into a table`);
   }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { parse } from 'yaml';
+import { isAuthenticated } from '../../src/config/access.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { parseBytes, parseDuration } from '../../src/config/quantity.ts';
 import { only, parseDockerfile } from './dockerfile.ts';
@@ -72,6 +73,9 @@ t.test('it is published on loopback by default, on the port on which the image l
   t.same(service.ports, [`\${HOST:-127.0.0.1}:\${PORT:-8080}:${image.env.PORT}`]);
   t.same(Object.keys(service.environment).sort(), ['DATA_DIR', 'HOST', 'PORT']);
   t.match(image.env, service.environment, 'an .env can not move it away from there');
+  t.doesNotThrow(() => loadConfig(image.env), 'it starts without an .env');
+  const secured = loadConfig({ ...image.env, JWT_SECRET: 's'.repeat(32) });
+  t.ok(isAuthenticated(secured), 'a secret in .env is enough to ask everybody for a token');
   t.end();
 });
 

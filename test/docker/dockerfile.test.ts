@@ -43,6 +43,7 @@ t.test('the image runs as a user without rights, who owns the data volume', (t) 
 t.test('it listens on all addresses, on the port that it exposes', (t) => {
   const env = image.env;
   t.equal(env.HOST, '0.0.0.0');
+  t.equal(env.ALLOW_ANONYMOUS, 'true', 'without it or a key, it would not start there');
   t.equal(only(image, 'EXPOSE')?.rest, env.PORT);
   const known = CONFIG_KEYS.map((key) => variableOf(key).env);
   t.same(

@@ -86,7 +86,10 @@ const HAS_IPV6 = Object.values(networkInterfaces()).some((addresses) =>
 
 for (const HOST of HAS_IPV6 ? ['::', '[::1]'] : []) {
   t.test(`HOST=${HOST} is listened on, and logged as a URL`, async (t) => {
-    const service = await ServiceProcess.start(t, { cwd: tempDir(t), env: { HOST } });
+    const service = await ServiceProcess.start(t, {
+      cwd: tempDir(t),
+      env: { HOST, ALLOW_ANONYMOUS: 'true' },
+    });
     const { msg } = await service.logged('ready on');
     const url = new URL(msg.replace('ready on ', ''));
     t.equal(url.hostname, HOST === '::' ? '[::]' : HOST);
@@ -105,6 +108,19 @@ t.test('HOST with a port is refused before anything is opened', async (t) => {
   });
   t.equal(code, 2);
   t.match(stderr, 'HOST="localhost:8080" must be an IP address or a host name, without a port');
+});
+
+t.test('other machines are not served without authentication, unless that is said', async (t) => {
+  const refused = await run(t, { env: { HOST: '0.0.0.0' } });
+  t.equal(refused.code, 2);
+  t.equal(refused.stdout, '');
+  t.match(refused.stderr, ONE_LINE);
+  t.match(refused.stderr, 'HOST=0.0.0.0 serves other machines, and nobody would need a token');
+  const service = await ServiceProcess.start(t, {
+    cwd: tempDir(t),
+    env: { HOST: '0.0.0.0', ALLOW_ANONYMOUS: 'true' },
+  });
+  t.strictSame(await service.stop(), { code: 0, signal: null });
 });
 
 t.test('a wrong value is named with what is allowed, in one line', async (t) => {

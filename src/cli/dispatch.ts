@@ -88,11 +88,27 @@ function read(command: CommandSpec, args: readonly string[]) {
     ]),
   );
   try {
-    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+    const { values, positionals } = parseArgs({
+      args: withNegatives(args),
+      options,
+      allowPositionals: true,
+    });
     return { values: values as OptionValues, operands: positionals };
   } catch (error) {
     throw new UsageError(messageOf(error).replace(/\. To specify.*$/, ''));
   }
+}
+
+/** `--stock -1` as `--stock=-1`: parseArgs takes a value that begins with a dash for an option. */
+function withNegatives(args: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const arg of args) {
+    const before = joined.at(-1);
+    if (before !== undefined && /^--[a-z-]+$/.test(before) && /^-\d/.test(arg)) {
+      joined[joined.length - 1] = `${before}=${arg}`;
+    } else joined.push(arg);
+  }
+  return joined;
 }
 
 /** One line on standard error. */

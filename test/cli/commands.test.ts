@@ -65,7 +65,8 @@ t.test('a put that is refused, and one whose condition fails', async (t) => {
   const put = (...args: string[]) => runCommandLine(t, ['put', ...args], { cwd, port });
   t.match(await put('a/b', '--price', '9007199254740993', '--stock', '-1'), {
     code: 1,
-    stderr: /400 Invalid event: .*\/price price can not be kept exactly.*\/stock|\/stock.*\/price price can not be kept exactly/,
+    stderr:
+      /400 Invalid event: .*\/price price can not be kept exactly.*\/stock|\/stock.*\/price price can not be kept exactly/,
   });
   t.match(await put('a/b', '--stock', '7', '--key', 'k'), { code: 0, stderr: '' });
   t.match(await put('a/b', '--stock', '7', '--key', 'k'), { stdout: /"seq":1/ }, 'a repetition');

@@ -138,7 +138,14 @@ t.test('docs/changes.md', { skip: !hasCurl && 'curl is missing' }, async (t) => 
 t.test('no other page has examples', (t) => {
   const pages = readdirSync(DOCS).filter((name) => commandsOf(exampleText(name)).length > 0);
   // Those of durability.md are run by test/maintenance/durability-page.test.ts, cli.md's by test/cli/cli-page.test.ts.
-  t.strictSame(pages.sort(), ['api.md', 'batches.md', 'changes.md', 'cli.md', 'durability.md', 'reading.md']);
+  t.strictSame(pages.sort(), [
+    'api.md',
+    'batches.md',
+    'changes.md',
+    'cli.md',
+    'durability.md',
+    'reading.md',
+  ]);
   t.end();
 });
 

@@ -11,12 +11,15 @@ import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { readHashKey } from './checkpoint/part-files.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
+import { sinksOf } from './config/sinks.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
 import { inWords } from './log/access.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { DiskWatch } from './log/disk-watch.ts';
 import { HeldFiles } from './log/held-files.ts';
+import { Sinks } from './sinks/sinks.ts';
 import { planStore } from './store/sizing.ts';
+import type { SharedMemory } from './threads/shared-memory.ts';
 import { ClockWatch } from './time/clock-watch.ts';
 import { fileLog, type LogSource } from './write-path/log-source.ts';
 import { memoryOptionsOf } from './write-path/memory-options.ts';
@@ -56,6 +59,7 @@ export interface Assembly {
   readonly diskWatch: DiskWatch;
   readonly folderKeeper: FolderKeeper;
   readonly clockWatch: ClockWatch;
+  readonly sinks: Sinks;
 }
 
 /** Assembles a service on the folder that `dataDir` holds; it takes nothing in yet. */
@@ -144,7 +148,28 @@ export function assemble(
     diskWatch,
     folderKeeper,
     clockWatch: new ClockWatch(logger),
+    sinks: makeSinks(config, memory, dataDir, logger),
   };
+}
+
+function makeSinks(config: Config, memory: SharedMemory, { root }: DataDir, logger: Logger): Sinks {
+  return new Sinks({
+    sinks: sinksOf(config),
+    memory,
+    root,
+    limits: {
+      batchSize: config.sinkBatchSize,
+      flushIntervalMs: config.sinkFlushIntervalMs,
+      retryAttemptsMax: config.retryAttemptsMax,
+      retryInitialMs: config.retryInitialMs,
+      retryMaxMs: config.retryMaxMs,
+      breakerThreshold: config.breakerThreshold,
+      breakerTimeoutMs: config.breakerTimeoutMs,
+    },
+    timeoutMs: config.sinkTimeoutMs,
+    lettersMax: config.deadLettersMax,
+    logger,
+  });
 }
 
 /** The key of the newest checkpoint; throws, in words, where it can't be read. */

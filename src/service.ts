@@ -13,6 +13,7 @@ import type { AppDeps } from './http/app.ts';
 import { HttpSide } from './http/http-side.ts';
 import type { Lifecycle, Phase } from './lifecycle.ts';
 import { DataDir } from './log/data-dir.ts';
+import type { Sinks } from './sinks/sinks.ts';
 import type { WritePath } from './write-path/write-path.ts';
 
 /** What is left of SHUTDOWN_TIMEOUT for threads and files after the connections had their turn. */
@@ -22,6 +23,7 @@ export class Service implements Lifecycle {
   readonly path: WritePath;
   readonly checkpoints: Checkpointer;
   readonly changes: ChangeFeed;
+  readonly sinks: Sinks;
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
   readonly #claim: FolderClaim;
@@ -43,7 +45,10 @@ export class Service implements Lifecycle {
     this.#dataDir = dataDir;
     this.#claim = claim;
     const parts = assemble(options, dataDir, {
-      onRemade: () => claim.take(dataDir.root),
+      onRemade: async () => {
+        await claim.take(dataDir.root);
+        this.sinks.remake();
+      },
       onStorage: (available) => {
         this.#logAvailable = available;
         this.#tellIntake();
@@ -65,6 +70,7 @@ export class Service implements Lifecycle {
     this.path = parts.path;
     this.checkpoints = parts.checkpoints;
     this.changes = parts.changes;
+    this.sinks = parts.sinks;
   }
 
   /**
@@ -159,6 +165,7 @@ export class Service implements Lifecycle {
     this.path.open();
     this.checkpoints.start(this.path.log.replayedFrom, this.path.log.isConverted);
     this.#parts.folderKeeper.start();
+    this.sinks.start();
   }
 
   /** Calls `onApplied` once the event `seq` is applied. */
@@ -219,18 +226,22 @@ export class Service implements Lifecycle {
     if (haveEnded === false) logger.warn('stop: connections left open are closed');
     const isClean = (await within(leftMs(CLOSING_SHARE / 2), clean)) ?? false;
     // It spares the next start the replay; nothing is lost without it.
+    const drained = isClean ? this.sinks.drain() : undefined;
     if (isClean && this.#wasReady) {
       await within(leftMs(CLOSING_SHARE / 4), checkpoints.take(false));
       await checkpoints.cancel();
       const events = checkpoints.unsavedEvents;
       if (events > 0) logger.info({ events }, `stop: the next start replays ${events} events`);
     }
+    // The last to be waited for: what they don't write now, they do after the next start.
+    if (drained !== undefined) await within(leftMs(CLOSING_SHARE / 4), drained);
     const lost = await within(leftMs(0), this.#parts.folderKeeper.missingAtEnd());
     const missing = typeof lost === 'string' ? lost : undefined;
     if (missing !== undefined) {
       logger.error({ missing }, 'data folder: files were deleted while the service stopped');
     }
 
+    await this.sinks.terminate();
     await path.terminate();
     await http?.close();
     this.#claim.release();

@@ -26,6 +26,7 @@ import {
   type VariableKind,
   variableOf,
 } from './schema.ts';
+import { sinkFaults } from './sinks.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -109,7 +110,7 @@ function relationFaults(config: Config): string[] {
       `DRAIN_DELAY=${formatDuration(config.drainDelayMs)} must be less than SHUTDOWN_TIMEOUT=${formatDuration(config.shutdownTimeoutMs)}, since it is a part of it`,
     );
   }
-  return [...faults, ...accessFaults(config)];
+  return [...faults, ...accessFaults(config), ...sinkFaults(config)];
 }
 
 /** Quotes a value so that it stays on one line and can't flood it. */

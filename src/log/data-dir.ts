@@ -29,6 +29,8 @@ import { canGoByDescriptor, type HeldFolder, heldPath } from './held-files.ts';
 
 export const LOG_FOLDER = 'log';
 export const CHECKPOINT_FOLDER = 'checkpoint';
+/** What sinks keep in the data folder (sinks/identity.ts, sinks/dead-letters.ts). */
+export const SINKS_FOLDER = 'sinks';
 export const HOLDER_NAME = 'holder.json';
 
 /** Another process holds the folder, or it can't be used. One line, meant for the operator. */

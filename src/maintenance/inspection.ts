@@ -12,7 +12,7 @@ import {
 import { listParts } from '../checkpoint/part-files.ts';
 import { isTemporaryPart, parsePartName } from '../checkpoint/part-format.ts';
 import { listCheckpoints, listWindows } from '../checkpoint/reader.ts';
-import { CHECKPOINT_FOLDER, HOLDER_NAME, LOG_FOLDER } from '../log/data-dir.ts';
+import { CHECKPOINT_FOLDER, HOLDER_NAME, LOG_FOLDER, SINKS_FOLDER } from '../log/data-dir.ts';
 import type { FileSystem } from '../log/file-system.ts';
 import { LOCK_NAME } from '../log/folder-lock.ts';
 import { segmentName } from '../log/format.ts';
@@ -93,9 +93,14 @@ function isCheckpointName(name: string): boolean {
 }
 
 function isUnknown(name: string): boolean {
-  return ![LOG_FOLDER, CHECKPOINT_FOLDER, LOCK_NAME, HOLDER_NAME, REPAIR_REPORT_NAME].includes(
-    name,
-  );
+  return ![
+    LOG_FOLDER,
+    CHECKPOINT_FOLDER,
+    SINKS_FOLDER,
+    LOCK_NAME,
+    HOLDER_NAME,
+    REPAIR_REPORT_NAME,
+  ].includes(name);
 }
 
 /** The log must reach back to where each checkpoint's replay starts, and at least as far as it. */

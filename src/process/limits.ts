@@ -7,6 +7,7 @@
  */
 import { formatBytes } from '../config/quantity.ts';
 import type { Config } from '../config/schema.ts';
+import { sinksOf } from '../config/sinks.ts';
 import { planStore } from '../store/sizing.ts';
 import { sharedMemoryBytes } from '../write-path/memory.ts';
 import { memoryOptionsOf } from '../write-path/memory-options.ts';
@@ -19,12 +20,15 @@ const MB = 1 << 20;
  */
 const PROGRAM_BYTES = 224 * MB;
 const WORKER_BYTES = 20 * MB;
+/** A sink's thread, its window and its client. */
+const SINK_BYTES = 48 * MB;
 /** What a batch may take while it is validated, times BATCH_LIMIT: the configuration's own words. */
 const BATCH_FACTOR = 4;
 
 /** Descriptors kept for the log, checkpoints, the change feed's files and the program itself. */
 const FILES_RESERVED = 64;
 const FILES_RESERVED_PER_WORKER = 8;
+const FILES_RESERVED_PER_SINK = 16;
 /** With fewer connections than this it is no service. */
 const CONNECTIONS_MIN = 8;
 
@@ -33,8 +37,8 @@ export interface Fit {
   readonly faults: readonly string[];
   /** What should be known, though it can. */
   readonly warnings: readonly string[];
-  /** MAX_CONNECTIONS, or as many as there are descriptors for. */
-  readonly connectionsMax: number;
+  /** HTTP_MAX_CONNECTIONS, or as many as there are descriptors for. */
+  readonly httpConnectionsMax: number;
   /** What it takes at the most, without batches. */
   readonly memoryBytes: number;
 }
@@ -50,29 +54,33 @@ export function fitOf(config: Config, machine: Machine): Fit {
     if (warning !== undefined) warnings.push(warning);
   }
 
-  let { connectionsMax } = config;
+  let { httpConnectionsMax } = config;
   const { filesMax } = machine;
   if (filesMax !== undefined) {
-    const reserved = FILES_RESERVED + FILES_RESERVED_PER_WORKER * config.workers;
-    if (filesMax - reserved < Math.min(CONNECTIONS_MIN, connectionsMax)) {
+    const reserved =
+      FILES_RESERVED +
+      FILES_RESERVED_PER_WORKER * config.workers +
+      FILES_RESERVED_PER_SINK * sinksOf(config).length;
+    if (filesMax - reserved < Math.min(CONNECTIONS_MIN, httpConnectionsMax)) {
       faults.push(
         `${filesMax} open files are too few (ulimit -n): ${reserved} are kept for the log with WORKERS=${config.workers}, and each connection takes one`,
       );
-    } else if (filesMax - reserved < connectionsMax) {
-      connectionsMax = filesMax - reserved;
+    } else if (filesMax - reserved < httpConnectionsMax) {
+      httpConnectionsMax = filesMax - reserved;
       warnings.push(
-        `${connectionsMax} connections at the most, not MAX_CONNECTIONS=${config.connectionsMax}: ${filesMax} files may be open (ulimit -n) and ${reserved} are kept for the log`,
+        `${httpConnectionsMax} connections at the most, not HTTP_MAX_CONNECTIONS=${config.httpConnectionsMax}: ${filesMax} files may be open (ulimit -n) and ${reserved} are kept for the log`,
       );
     }
   }
-  return { faults, warnings, connectionsMax, memoryBytes };
+  return { faults, warnings, httpConnectionsMax, memoryBytes };
 }
 
 /** All that a full store, rings, windows, threads and heaps take. */
 function memoryNeed(config: Config): number {
   const plan = planStore(config.storeBytesMax, config.shards);
   const shared = sharedMemoryBytes(memoryOptionsOf(config, plan));
-  return shared + PROGRAM_BYTES + WORKER_BYTES * config.workers;
+  const sinks = SINK_BYTES * sinksOf(config).length;
+  return shared + PROGRAM_BYTES + WORKER_BYTES * config.workers + sinks;
 }
 
 function faultOfMemory(

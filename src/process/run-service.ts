@@ -25,7 +25,7 @@ export async function runService(config: Config, signals: Signals): Promise<void
   const output = new LogOutput();
   const logger = output.logger(config.logLevel);
   endOnUncaught(logger, output);
-  const { faults, warnings, connectionsMax, memoryBytes } = fitOf(config, readMachine());
+  const { faults, warnings, httpConnectionsMax, memoryBytes } = fitOf(config, readMachine());
   if (faults.length > 0) return quit(output, EXIT_USAGE, faults.join('; '));
   const dataDir = resolve(config.dataDir);
   logger.info(
@@ -33,7 +33,7 @@ export async function runService(config: Config, signals: Signals): Promise<void
     `product-service ${VERSION} on Node ${process.version}, process ${process.pid}, data in ${dataDir}`,
   );
   for (const warning of warnings) logger.warn(warning);
-  await new ServiceProcess({ ...config, connectionsMax }, logger, output).run(signals);
+  await new ServiceProcess({ ...config, httpConnectionsMax }, logger, output).run(signals);
 }
 
 class ServiceProcess {

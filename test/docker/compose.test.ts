@@ -56,7 +56,7 @@ t.test('memory, processors, processes and files are limited, above what the defa
   t.ok(memoryBytes >= config.storeBytesMax + 512 * 1024 ** 2, limits.memory);
   t.ok(Number(limits.cpus) >= 1, limits.cpus);
   t.ok(limits.pids >= 64 + config.workers);
-  t.ok(service.ulimits.nofile.soft > config.connectionsMax);
+  t.ok(service.ulimits.nofile.soft > config.httpConnectionsMax);
   t.ok(service.ulimits.nofile.hard >= service.ulimits.nofile.soft);
   t.end();
 });

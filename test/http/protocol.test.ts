@@ -323,8 +323,8 @@ t.test('a client that does not wait until it is asked gets its refusal, too', as
   t.equal(client.errorCode, undefined, 'no reset');
 });
 
-t.test('takes connectionsMax connections and drops the next', async (t) => {
-  const { app, connect } = await listening(t, { connectionsMax: 1 });
+t.test('takes httpConnectionsMax connections and drops the next', async (t) => {
+  const { app, connect } = await listening(t, { httpConnectionsMax: 1 });
   const first = await connect();
   first.send(GET_HEALTH);
   await first.until(/healthy/);
@@ -342,7 +342,7 @@ t.test('sets every timeout of the server', async (t) => {
     headersTimeoutMs: 1000,
     requestTimeoutMs: 2000,
     keepAliveTimeoutMs: 3000,
-    connectionsMax: 9,
+    httpConnectionsMax: 9,
   });
   const { headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections } = app.server;
   t.strictSame(

@@ -93,13 +93,16 @@ t.test('many large batches are warned of', (t) => {
 
 t.test('connections leave the log its descriptors', (t) => {
   const config = loadConfig({ WORKERS: '3' });
-  t.match(fitOf(config, machine({ filesMax: 20_000 })), { connectionsMax: 10_000, warnings: [] });
-  t.match(fitOf(config, machine()), { connectionsMax: 10_000, warnings: [] }, 'if unknown');
+  t.match(fitOf(config, machine({ filesMax: 20_000 })), {
+    httpConnectionsMax: 10_000,
+    warnings: [],
+  });
+  t.match(fitOf(config, machine()), { httpConnectionsMax: 10_000, warnings: [] }, 'if unknown');
   t.match(fitOf(config, machine({ filesMax: 1024 })), {
     faults: [],
-    connectionsMax: 936,
+    httpConnectionsMax: 936,
     warnings: [
-      '936 connections at the most, not MAX_CONNECTIONS=10000: 1024 files may be open (ulimit -n) and 88 are kept for the log',
+      '936 connections at the most, not HTTP_MAX_CONNECTIONS=10000: 1024 files may be open (ulimit -n) and 88 are kept for the log',
     ],
   });
   t.match(fitOf(config, machine({ filesMax: 90 })).faults, [/^90 open files are too few/]);

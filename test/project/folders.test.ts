@@ -16,6 +16,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'later-turns.ts': [],
   'lifecycle.ts': [],
   ring: [],
+  sqlite: [],
   threads: [],
   time: [],
   event: ['errors', 'ring', 'time'],
@@ -44,6 +45,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'changes',
   ],
   folder: ['deadline.ts', 'log', 'checkpoint'],
+  sinks: ['config', 'ring', 'sqlite', 'threads', 'time', 'store', 'log', 'apply', 'changes'],
   recovery: ['ring', 'threads', 'outcome', 'store', 'dedupe', 'log', 'checkpoint'],
   'write-path': [
     'ring',
@@ -58,12 +60,14 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   'assembly.ts': [
     'config',
+    'threads',
     'time',
     'store',
     'log',
     'changes',
     'checkpoint',
     'folder',
+    'sinks',
     'write-path',
   ],
   maintenance: [
@@ -86,6 +90,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'changes',
     'checkpoint',
     'folder',
+    'sinks',
     'http',
     'write-path',
     'assembly.ts',

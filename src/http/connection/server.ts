@@ -16,7 +16,7 @@ export interface HttpLimits {
   /** How long a connection may stay idle between two requests. */
   readonly keepAliveTimeoutMs: number;
   /** Connections above this are closed as they come. */
-  readonly connectionsMax: number;
+  readonly httpConnectionsMax: number;
 }
 
 /**
@@ -47,6 +47,6 @@ export function createHttpServer(limits: HttpLimits, handler: RequestListener): 
   );
   // Silence in both directions: a client that sends but never reads its answers.
   server.timeout = requestTimeoutMs + keepAliveTimeoutMs;
-  server.maxConnections = limits.connectionsMax;
+  server.maxConnections = limits.httpConnectionsMax;
   return server;
 }

@@ -101,7 +101,7 @@ export const TEST_LIMITS = {
   headersTimeoutMs: 60_000,
   requestTimeoutMs: 60_000,
   keepAliveTimeoutMs: 60_000,
-  connectionsMax: 1000,
+  httpConnectionsMax: 1000,
 } as const;
 
 /** Events are applied when the test says so, or at once. */

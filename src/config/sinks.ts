@@ -1,0 +1,59 @@
+/**
+ * Which databases SINKS names, and what the variables of sinks must be to each other. Pure, any thread.
+ *
+ *   SINKS=sqlite:/var/lib/shop/products.db,sqlite:/mnt/share/products.db
+ *
+ * Separated by commas or blanks; in a password either is written as URLs have it (%2C, %20).
+ */
+import { formatDuration } from './quantity.ts';
+import type { Config } from './schema.ts';
+
+export type SinkTarget = { readonly kind: 'sqlite'; readonly path: string };
+
+/** A database, and what it is called in logs, metrics and dead letters: its kind, numbered from the second on. */
+export interface NamedSink {
+  readonly name: string;
+  readonly target: SinkTarget;
+}
+
+/** The sinks that a checked SINKS names. */
+export function sinksOf(config: Config): readonly NamedSink[] {
+  const sinks = parseSinks(config.sinks ?? '');
+  return typeof sinks === 'string' ? [] : sinks;
+}
+
+/** The sinks that `text` names, or what is wrong with it, without a secret. */
+export function parseSinks(text: string): readonly NamedSink[] | string {
+  const found: NamedSink[] = [];
+  const texts = text.split(/[\s,]+/).filter((part) => part !== '');
+  if (new Set(texts).size < texts.length) return 'names one twice';
+  for (const [index, part] of texts.entries()) {
+    const target = targetOf(part);
+    if (typeof target === 'string') return `${target} (number ${index + 1} of ${texts.length})`;
+    const before = found.filter((each) => each.target.kind === target.kind).length;
+    const name = before === 0 ? target.kind : `${target.kind}-${before + 1}`;
+    found.push({ name, target });
+  }
+  return found;
+}
+
+/** One sentence for each relation that doesn't hold. */
+export function sinkFaults(config: Config): string[] {
+  const faults: string[] = [];
+  const sinks = parseSinks(config.sinks ?? '');
+  if (typeof sinks === 'string') faults.push(`SINKS ${sinks}`);
+  const { retryInitialMs, retryMaxMs } = config;
+  if (retryInitialMs > retryMaxMs) {
+    faults.push(
+      `INITIAL_RETRY_DELAY=${formatDuration(retryInitialMs)} must be at most MAX_RETRY_DELAY=${formatDuration(retryMaxMs)}`,
+    );
+  }
+  return faults;
+}
+
+function targetOf(part: string): SinkTarget | string {
+  const [, scheme = '', rest = ''] = /^([a-z]+):(.*)$/.exec(part) ?? [];
+  if (scheme !== 'sqlite') return 'has an entry that is not sqlite:PATH';
+  if (rest === '' || rest.startsWith(':')) return 'has a sqlite: without the path of a file';
+  return { kind: 'sqlite', path: rest };
+}

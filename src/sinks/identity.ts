@@ -1,0 +1,45 @@
+/**
+ * The data folder's own name, as sinks know it: DATA_DIR/sinks/identity, 32 hexadecimal digits drawn when a
+ * sink is first named. A sink that has another one's products is not written to: their seqs mean nothing
+ * here. A backup does not have it, because what is restored from one may go on otherwise. Main thread.
+ */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { SINKS_FOLDER } from '../log/data-dir.ts';
+import { type FileSystem, writeFully } from '../log/file-system.ts';
+
+const NAME = 'identity';
+const TEMPORARY_NAME = 'identity.tmp';
+
+/** Reads it, or draws it and makes it durable. Throws what the file system throws, and if it is damaged. */
+export function dataFolderIdentity(files: FileSystem, root: string): string {
+  const folder = join(root, SINKS_FOLDER);
+  const path = join(folder, NAME);
+  files.makeFolder(folder);
+  if (files.list(folder).includes(NAME)) {
+    const text = readFileSync(path, 'latin1').trim();
+    if (/^[0-9a-f]{32}$/.test(text)) return text;
+    throw new Error(`${path} is damaged; without it the sinks are filled anew (docs/sinks.md)`);
+  }
+  const identity = randomBytes(16).toString('hex');
+  writeIdentity(files, root, identity);
+  return identity;
+}
+
+/** Writes it again, where the folder was removed meanwhile. */
+export function writeIdentity(files: FileSystem, root: string, identity: string): void {
+  const folder = join(root, SINKS_FOLDER);
+  files.makeFolder(folder);
+  const bytes = Buffer.from(`${identity}\n`, 'latin1');
+  const file = files.create(join(folder, TEMPORARY_NAME));
+  try {
+    writeFully(files, file, bytes, 0, bytes.length, 0);
+    files.syncData(file);
+  } finally {
+    files.close(file);
+  }
+  files.rename(join(folder, TEMPORARY_NAME), join(folder, NAME));
+  files.syncFolder(folder);
+  files.syncFolder(root);
+}

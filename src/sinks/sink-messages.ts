@@ -1,0 +1,26 @@
+/** What a sink's thread is given, and what it and the main thread tell each other. Survives structured cloning. */
+
+import type { SinkTarget } from '../config/sinks.ts';
+import type { SharedMemory } from '../threads/shared-memory.ts';
+import type { SinkOptions } from './sink.ts';
+import type { SinkLimits } from './sink-runner.ts';
+
+export interface SinkThreadData {
+  readonly memory: SharedMemory;
+  readonly name: string;
+  readonly target: SinkTarget;
+  readonly options: SinkOptions;
+  readonly limits: SinkLimits;
+  readonly deadLetters: { readonly path: string; readonly lettersMax: number };
+  readonly stats: SharedArrayBuffer;
+}
+
+/** To the sink's thread. `drain`: write what is left and end; `stop`: end. */
+export type SinkOrder = { readonly type: 'drain' } | { readonly type: 'stop' };
+
+/** From it: one line for the log. */
+export interface SinkReport {
+  readonly type: 'report';
+  readonly level: 'info' | 'warn' | 'error';
+  readonly text: string;
+}

@@ -1,0 +1,59 @@
+/** Puts a sink together in its own thread and runs it to its end. */
+import { AppliedWatermark } from '../apply/applied-watermark.ts';
+import { RingHistory } from '../changes/ring-history.ts';
+import type { SinkTarget } from '../config/sinks.ts';
+import { CommitRing } from '../ring/commit-ring.ts';
+import { LogProgress } from '../ring/progress.ts';
+import { Shard } from '../store/shard.ts';
+import { ChangedProductsSearch } from './changed-products.ts';
+import { DeadLetters } from './dead-letters.ts';
+import { ProductRows } from './product-rows.ts';
+import { RefusedLetters } from './refused-letters.ts';
+import type { Sink, SinkOptions } from './sink.ts';
+import type { SinkOrder, SinkReport, SinkThreadData } from './sink-messages.ts';
+import { SinkRunner } from './sink-runner.ts';
+import { SinkStats } from './sink-stats.ts';
+
+export interface SinkPort {
+  on(event: 'message', listener: (order: SinkOrder) => void): void;
+  postMessage(report: SinkReport): void;
+  close(): void;
+}
+
+/** Runs the sink; resolves when it ended. Rejects if the dead letters can't be opened. */
+export async function runSink(data: SinkThreadData, port: SinkPort): Promise<void> {
+  const { memory, name, target, options, limits, stats } = data;
+  const { path, lettersMax } = data.deadLetters;
+  const progress = new LogProgress(memory.progress);
+  const ring = new CommitRing(memory.commit, memory.appliers.length);
+  const applied = new AppliedWatermark(ring, progress);
+  const shards = memory.shards.map((buffer) => new Shard(buffer));
+  const letters = new DeadLetters(path, lettersMax);
+  const runner = new SinkRunner({
+    sink: await loadSink(target, options),
+    search: new ChangedProductsSearch({ shards, ring: new RingHistory(ring, progress) }),
+    rows: new ProductRows(shards),
+    applied,
+    stats: new SinkStats(stats),
+    limits,
+    refused: new RefusedLetters(letters, name),
+    report: (level, text) => port.postMessage({ type: 'report', level, text }),
+  });
+  port.on('message', ({ type }) => {
+    if (type === 'drain') runner.drain();
+    else runner.stop();
+  });
+  try {
+    await runner.run();
+  } finally {
+    applied.dispose();
+    letters.close();
+    port.close();
+  }
+}
+
+/** Only the client that is needed is loaded. */
+async function loadSink(target: SinkTarget, options: SinkOptions): Promise<Sink> {
+  const { SqliteSink } = await import('./sqlite/sqlite-sink.ts');
+  return new SqliteSink(target.path, options);
+}

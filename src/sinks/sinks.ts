@@ -1,0 +1,145 @@
+/**
+ * All sinks of the service, each in a thread of its own: started when the store is whole, replaced when they
+ * die, ended with the service. Main thread; nothing waits for a sink but the stop, and that for a bounded time.
+ */
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Logger } from 'pino';
+import type { NamedSink } from '../config/sinks.ts';
+import { SINKS_FOLDER } from '../log/data-dir.ts';
+import { NodeFileSystem } from '../log/file-system.ts';
+import type { SharedMemory } from '../threads/shared-memory.ts';
+import { dataFolderIdentity, writeIdentity } from './identity.ts';
+import type { SinkOrder, SinkReport, SinkThreadData } from './sink-messages.ts';
+import type { SinkLimits } from './sink-runner.ts';
+import { SinkStats } from './sink-stats.ts';
+
+const ENTRY = new URL('../../workers/sink.ts', import.meta.url);
+/** A thread that died is replaced after this time. */
+const RESTART_MS = 1_000;
+const LETTERS_NAME = 'dead-letters.db';
+
+export interface SinksOptions {
+  readonly sinks: readonly NamedSink[];
+  readonly memory: SharedMemory;
+  /** DATA_DIR. */
+  readonly root: string;
+  readonly limits: SinkLimits;
+  readonly timeoutMs: number;
+  readonly lettersMax: number;
+  readonly logger: Logger;
+}
+
+export interface RunningSink {
+  readonly name: string;
+  readonly stats: SinkStats;
+}
+
+interface Thread extends RunningSink {
+  readonly sink: NamedSink;
+  readonly buffer: SharedArrayBuffer;
+  worker: Worker | undefined;
+  ended: Promise<void>;
+}
+
+export class Sinks {
+  readonly #options: SinksOptions;
+  readonly #files = new NodeFileSystem();
+  readonly #threads: readonly Thread[];
+  #identity: string | undefined;
+  #isStopping = false;
+
+  constructor(options: SinksOptions) {
+    this.#options = options;
+    this.#threads = options.sinks.map((sink) => {
+      const buffer = SinkStats.create();
+      const stats = new SinkStats(buffer);
+      return { name: sink.name, sink, buffer, stats, worker: undefined, ended: Promise.resolve() };
+    });
+  }
+
+  /** What each does now. */
+  get all(): readonly RunningSink[] {
+    return this.#threads;
+  }
+
+  /** All products that were changed by events up to this seq are in every sink. */
+  get flushedSeq(): number {
+    return Math.min(...this.#threads.map(({ stats }) => stats.get('position')));
+  }
+
+  /** Starts them; the store is whole. Throws if the data folder's own name can't be read or written. */
+  start(): void {
+    if (this.#threads.length === 0) return;
+    this.#identity = dataFolderIdentity(this.#files, this.#options.root);
+    for (const thread of this.#threads) thread.ended = this.#supervise(thread);
+  }
+
+  /** The data folder was made anew: what is in it of the sinks' is written again. */
+  remake(): void {
+    if (this.#identity !== undefined) {
+      writeIdentity(this.#files, this.#options.root, this.#identity);
+    }
+  }
+
+  /** Nothing more will be applied: resolves once each has written what is left, or failed to. */
+  async drain(): Promise<void> {
+    this.#isStopping = true;
+    this.#order({ type: 'drain' });
+    await Promise.all(this.#threads.map(({ ended }) => ended));
+  }
+
+  /** Ends them wherever they are. */
+  async terminate(): Promise<void> {
+    this.#isStopping = true;
+    this.#order({ type: 'stop' });
+    await Promise.all(this.#threads.map(({ worker }) => worker?.terminate()));
+  }
+
+  #order(order: SinkOrder): void {
+    for (const { worker } of this.#threads) worker?.postMessage(order);
+  }
+
+  async #supervise(thread: Thread): Promise<void> {
+    const { logger } = this.#options;
+    while (!this.#isStopping) {
+      const reason = await this.#run(thread);
+      if (this.#isStopping) return;
+      logger.error(
+        { sink: thread.name, reason },
+        `sink ${thread.name}: its thread ended; replaced`,
+      );
+      await new Promise((resolve) => setTimeout(resolve, RESTART_MS).unref());
+    }
+  }
+
+  /** Runs a thread to its end; says why it ended. */
+  #run(thread: Thread): Promise<string> {
+    const { memory, root, limits, timeoutMs, lettersMax, logger } = this.#options;
+    const { name, sink, buffer } = thread;
+    const workerData: SinkThreadData = {
+      memory,
+      name,
+      target: sink.target,
+      options: { identity: this.#identity ?? '', timeoutMs },
+      limits,
+      deadLetters: { path: join(root, SINKS_FOLDER, LETTERS_NAME), lettersMax },
+      stats: buffer,
+    };
+    return new Promise((resolve) => {
+      const worker = new Worker(ENTRY, { workerData, name: `sink ${name}` });
+      thread.worker = worker;
+      let reason = '';
+      worker.on('message', ({ level, text }: SinkReport) => {
+        logger[level]({ sink: name }, `sink ${name}: ${text}`);
+      });
+      worker.once('error', (error) => {
+        reason = String(error);
+      });
+      worker.once('exit', (code) => {
+        thread.worker = undefined;
+        resolve(reason === '' ? `exit code ${code}` : reason);
+      });
+    });
+  }
+}

@@ -1,0 +1,45 @@
+/** Which databases SINKS names, and what is refused of it, in one line without a secret. */
+import t from 'tap';
+import { loadConfig } from '../../src/config/load.ts';
+import { shownConfig } from '../../src/config/shown.ts';
+import { parseSinks, sinksOf } from '../../src/config/sinks.ts';
+
+t.test('several, by commas or blanks, numbered by kind', (t) => {
+  const config = loadConfig({ SINKS: 'sqlite:a.db, sqlite:/b c.db'.replace(' c', '%c') });
+  t.strictSame(sinksOf(config), [
+    { name: 'sqlite', target: { kind: 'sqlite', path: 'a.db' } },
+    { name: 'sqlite-2', target: { kind: 'sqlite', path: '/b%c.db' } },
+  ]);
+  t.strictSame(sinksOf(loadConfig({})), []);
+  t.strictSame(sinksOf(loadConfig({ SINKS: '' })), []);
+  t.end();
+});
+
+t.test('what names no database is refused', (t) => {
+  for (const text of [
+    'sqlite:',
+    'sqlite::memory:',
+    'mysql://secret@host/db',
+    'a.db',
+    'SQLITE:a.db',
+  ]) {
+    const found = parseSinks(text);
+    t.type(found, 'string', text);
+    t.notMatch(found, /secret/);
+    t.throws(() => loadConfig({ SINKS: text }), { message: /^SINKS / });
+  }
+  t.match(parseSinks('sqlite:a.db,sqlite:a.db'), /twice/);
+  t.end();
+});
+
+t.test('SINKS is never shown: it may hold a password', (t) => {
+  t.equal(shownConfig(loadConfig({ SINKS: 'sqlite:a.db' })).SINKS, '***');
+  t.end();
+});
+
+t.test('the first pause is at most the longest one', (t) => {
+  t.throws(() => loadConfig({ INITIAL_RETRY_DELAY: '2s', MAX_RETRY_DELAY: '1s' }), {
+    message: 'INITIAL_RETRY_DELAY=2s must be at most MAX_RETRY_DELAY=1s',
+  });
+  t.end();
+});

@@ -1,7 +1,7 @@
 /**
  * Runs the tests: `npm test`, with tap's arguments behind it if there are any. Most need nothing but
- * Node. Three folders need more: test/system-faults puts faults into real system calls and fills a real
- * disk (Linux, root, strace), test/system-cgroup limits memory as a container does, test/system-tools uses the programs that people use with the service
+ * Node. Four folders need more: test/system-faults puts faults into real system calls and fills a real
+ * disk (Linux, root, strace), test/system-cgroup limits memory as a container does, test/system-init runs a systemd, test/system-tools uses the programs that people use with the service
  * (Debian's packages, PACKAGES below). This installs what is missing where it may (Debian, as root);
  * where something can't be had it runs all others and says at the end what was not run. Under CI=true
  * that is a failure.
@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MemoryCgroup } from '../test/system-cgroup/memory-cgroup.ts';
+import { PrivateSystemd } from '../test/system-init/private-systemd.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../', import.meta.url));
 /** Debian's packages that test/system-tools needs, each with a file that it brings. */
@@ -19,6 +20,7 @@ const PACKAGES = {
   bsdutils: '/usr/bin/script',
   brotli: '/usr/bin/brotli',
   faketime: '/usr/bin/faketime',
+  haproxy: '/usr/sbin/haproxy',
   'nginx-light': '/usr/sbin/nginx',
   pigz: '/usr/bin/pigz',
   'python3-httpx': '/usr/lib/python3/dist-packages/httpx/__init__.py',
@@ -31,6 +33,7 @@ const CGROUP_TRIAL_BYTES = 64 << 20;
 const DEMANDING = {
   'system-faults': { tests: 'real disk faults and full disks', obstacle: faultObstacle },
   'system-cgroup': { tests: 'memory limits of containers', obstacle: cgroupObstacle },
+  'system-init': { tests: 'the unit under a real systemd', obstacle: systemdObstacle },
   'system-tools': { tests: "the programs of the service's users", obstacle: toolObstacle },
 };
 
@@ -56,6 +59,12 @@ function toolObstacle(): string | undefined {
     Object.entries(PACKAGES).flatMap(([name, file]) => (existsSync(file) ? [] : [name]));
   install(...missing());
   return missing().length === 0 ? undefined : `${missing().join(', ')} missing`;
+}
+
+/** Why a systemd of our own can't run here, or `undefined` if it can. */
+function systemdObstacle(): string | undefined {
+  if (!existsSync('/lib/systemd/systemd')) install('systemd');
+  return PrivateSystemd.obstacle();
 }
 
 /** Why real faults can't be had here, or `undefined` if they can. */

@@ -4,9 +4,13 @@
  * can be started many times in one process. Main thread.
  */
 import assert from 'node:assert/strict';
+import type { Logger } from 'pino';
 import { type Assembly, assemble, type ServiceOptions } from './assembly.ts';
+import type { Authenticator } from './auth/authenticator.ts';
 import type { ChangeFeed } from './changes/change-feed.ts';
 import type { Checkpointer } from './checkpoint/checkpointer.ts';
+import { isAuthenticated } from './config/access.ts';
+import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
 import type { AppDeps } from './http/app.ts';
@@ -37,6 +41,8 @@ export class Service implements Lifecycle {
   #replayedPercent: number | undefined;
   #stopping: Promise<boolean> | undefined;
   #isBroken = false;
+  /** None without authentication. */
+  #authenticator: Authenticator | undefined;
   /** None while `start` loads it, and for good if that fails. */
   #http: HttpSide | undefined;
 
@@ -76,7 +82,7 @@ export class Service implements Lifecycle {
   /**
    * Takes hold of the data folder, starts the threads and listens. The service answers from then
    * on, and is `ready` once the log is replayed. Rejects with DataDirError, or with what `listen`
-   * says, and leaves nothing running then.
+   * says, or ConfigError of a key that is none; leaves nothing running then.
    */
   static async start(options: ServiceOptions): Promise<Service> {
     const dataDir = DataDir.open(options.config.dataDir);
@@ -108,6 +114,7 @@ export class Service implements Lifecycle {
     // Not at the start of the process: what batches are made of takes its time to load.
     const { BatchImports } = await import('./bulk/batch-imports.ts');
     const { config, logger } = this.#options;
+    this.#authenticator = await openedAuthenticator(config, logger);
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
     const { stockMin, batchBytesMax } = config;
     return {
@@ -121,6 +128,7 @@ export class Service implements Lifecycle {
       lifecycle: this,
       limits: config,
       ackDefault: config.ackDefault,
+      identities: this.#authenticator,
       logger,
     };
   }
@@ -244,6 +252,7 @@ export class Service implements Lifecycle {
     await this.sinks.terminate();
     await path.terminate();
     await http?.close();
+    this.#authenticator?.close();
     this.#claim.release();
     this.#dataDir.close();
     this.#phase = 'stopped';
@@ -259,4 +268,14 @@ export class Service implements Lifecycle {
   #tellIntake(): void {
     this.path.storageAvailable = this.storageAvailable;
   }
+}
+
+/** Loads it only where it is wanted. */
+async function openedAuthenticator(
+  config: Config,
+  logger: Logger,
+): Promise<Authenticator | undefined> {
+  if (!isAuthenticated(config)) return undefined;
+  const { openAuthenticator } = await import('./auth/open-authenticator.ts');
+  return openAuthenticator(config, logger);
 }

@@ -52,6 +52,21 @@ export const PROBLEMS = {
     title: 'Invalid header',
     detail: 'A header of the request has a value that is not allowed.',
   },
+  'token-missing': {
+    status: 401,
+    title: 'Token missing',
+    detail: 'The request needs a token: Authorization: Bearer, and a JSON Web Token.',
+  },
+  'token-invalid': {
+    status: 401,
+    title: 'Token invalid',
+    detail: 'The token is not one that this service takes, or no longer.',
+  },
+  forbidden: {
+    status: 403,
+    title: 'Forbidden',
+    detail: 'Who asks may not do this.',
+  },
   'route-not-found': {
     status: 404,
     title: 'Route not found',
@@ -142,6 +157,11 @@ export const PROBLEMS = {
     status: 500,
     title: 'Event dead',
     detail: 'The event is durable, but it could not be applied.',
+  },
+  'issuer-unreachable': {
+    status: 503,
+    title: 'Issuer unreachable',
+    detail: 'The keys to verify the token with can not be had at the moment.',
   },
   'queue-full': {
     status: 503,

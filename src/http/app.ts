@@ -18,6 +18,7 @@ import { createClientErrorHandler, refuseExpectations } from './connection/proto
 import { createRequestIds } from './connection/request-ids.ts';
 import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connection/server.ts';
 import { docsRoutes } from './documentation/docs-routes.ts';
+import { AccessGuard, type Identities } from './guards/access-guard.ts';
 import { AppliedGate } from './guards/applied-gate.ts';
 import { RouteGuard } from './guards/route-guard.ts';
 import { enforcePolicies } from './guards/route-policy.ts';
@@ -49,6 +50,8 @@ export interface AppDeps {
   readonly limits: HttpLimits & BatchLimits;
   /** What a 202 means when the request does not ask. */
   readonly ackDefault: AckLevel;
+  /** Who requests are from; `undefined` without authentication. */
+  readonly identities: Identities | undefined;
   readonly logger: Logger;
 }
 
@@ -61,10 +64,11 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  */
 export function buildApp(deps: AppDeps): FastifyInstance {
   const { intake, batches, applied, watermark, products, catalogue, changes } = deps;
-  const { lifecycle, limits, ackDefault, logger } = deps;
+  const { lifecycle, limits, ackDefault, identities, logger } = deps;
   const nextRequestId = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
-  const guard = new RouteGuard(PARAM_LENGTH_MAX);
+  const access = new AccessGuard(identities, 'this-machine');
+  const guard = new RouteGuard(PARAM_LENGTH_MAX, access);
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
   const early = new EarlyAnswers(nextRequestId, (status, reason, reqId) =>
@@ -91,7 +95,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
   guard.watch(app);
-  enforcePolicies(app, lifecycle);
+  enforcePolicies(app, lifecycle, access);
   const { stockMin } = limits;
   docsRoutes(app, { nextRequestId, handleError, stockMin });
   const future = new FutureEvents(logger);

@@ -5,6 +5,7 @@
  * a command's own stand in maintenance/commands.ts.
  */
 import { parseArgs } from 'node:util';
+import { configuredKeys } from '../auth/configured-keys.ts';
 import { readDotEnv } from '../config/dot-env.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
@@ -74,7 +75,9 @@ async function commandOf(name: string): Promise<Command> {
 
 function readConfig(): Config {
   try {
-    return loadConfig({ ...readDotEnv('.env'), ...process.env });
+    const config = loadConfig({ ...readDotEnv('.env'), ...process.env });
+    configuredKeys(config);
+    return config;
   } catch (error) {
     return quit(EXIT_USAGE, message(error));
   }

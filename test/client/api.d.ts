@@ -260,7 +260,7 @@ export interface components {
             /** @description The id of the request. */
             instance: string;
             /** @enum {string} */
-            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "headers-too-large" | "internal" | "event-dead" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
+            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
             /**
              * @description Of a write. `none`: it was not applied and will not be. `unknown`: it, or a part of it, had been handed to a disk that failed. `partial`: of a batch, what is counted was taken and the rest will not be.
              * @enum {string}
@@ -492,6 +492,54 @@ export interface operations {
                     };
                 };
             };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
             /** @description `outcome-expired`: The event is older than those whose outcome is kept. */
             404: {
                 headers: {
@@ -702,7 +750,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
@@ -712,17 +760,17 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "type": "urn:product-service:problem:not-ready",
-                     *       "title": "Not ready",
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
                      *       "status": 503,
-                     *       "detail": "The service is starting; retry after the time given.",
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
                      *       "instance": "urn:request:req-1",
-                     *       "code": "not-ready"
+                     *       "code": "issuer-unreachable"
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
                     };
                 };
             };
@@ -894,6 +942,54 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "bad-request" | "invalid-parameter" | "invalid-header" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-batch";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
                     };
                 };
             };
@@ -1075,7 +1171,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
@@ -1085,17 +1181,17 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "type": "urn:product-service:problem:not-ready",
-                     *       "title": "Not ready",
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
                      *       "status": 503,
-                     *       "detail": "The service is starting; retry after the time given.",
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
                      *       "instance": "urn:request:req-1",
-                     *       "code": "not-ready"
+                     *       "code": "issuer-unreachable"
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
                     };
                 };
             };
@@ -1196,6 +1292,54 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "bad-request" | "invalid-parameter";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
                     };
                 };
             };
@@ -1331,7 +1475,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. */
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
@@ -1341,17 +1485,17 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "type": "urn:product-service:problem:not-ready",
-                     *       "title": "Not ready",
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
                      *       "status": 503,
-                     *       "detail": "The service is starting; retry after the time given.",
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
                      *       "instance": "urn:request:req-1",
-                     *       "code": "not-ready"
+                     *       "code": "issuer-unreachable"
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "not-ready" | "stopping" | "not-yet-applied" | "read-contention";
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "not-yet-applied" | "read-contention";
                     };
                 };
             };
@@ -1471,6 +1615,54 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "bad-request" | "invalid-parameter" | "invalid-header";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
                     };
                 };
             };
@@ -1662,7 +1854,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
@@ -1672,17 +1864,17 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "type": "urn:product-service:problem:not-ready",
-                     *       "title": "Not ready",
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
                      *       "status": 503,
-                     *       "detail": "The service is starting; retry after the time given.",
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
                      *       "instance": "urn:request:req-1",
-                     *       "code": "not-ready"
+                     *       "code": "issuer-unreachable"
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
                     };
                 };
             };
@@ -1893,6 +2085,56 @@ export interface operations {
                     };
                 };
             };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "accept-patch"?: "application/merge-patch+json, application/json";
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "accept-patch"?: "application/merge-patch+json, application/json";
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
             /** @description `outcome-expired`: The event is older than those whose outcome is kept. */
             404: {
                 headers: {
@@ -2112,7 +2354,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
@@ -2123,17 +2365,17 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "type": "urn:product-service:problem:not-ready",
-                     *       "title": "Not ready",
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
                      *       "status": 503,
-                     *       "detail": "The service is starting; retry after the time given.",
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
                      *       "instance": "urn:request:req-1",
-                     *       "code": "not-ready"
+                     *       "code": "issuer-unreachable"
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
                     };
                 };
             };
@@ -2216,6 +2458,54 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "bad-request";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
                     };
                 };
             };
@@ -2351,7 +2641,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. */
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
@@ -2361,17 +2651,17 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "type": "urn:product-service:problem:not-ready",
-                     *       "title": "Not ready",
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
                      *       "status": 503,
-                     *       "detail": "The service is starting; retry after the time given.",
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
                      *       "instance": "urn:request:req-1",
-                     *       "code": "not-ready"
+                     *       "code": "issuer-unreachable"
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "not-ready" | "stopping";
+                        code: "issuer-unreachable" | "not-ready" | "stopping";
                     };
                 };
             };
@@ -2457,6 +2747,54 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "bad-request" | "invalid-parameter";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
                     };
                 };
             };
@@ -2614,7 +2952,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. */
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
@@ -2624,17 +2962,17 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "type": "urn:product-service:problem:not-ready",
-                     *       "title": "Not ready",
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
                      *       "status": 503,
-                     *       "detail": "The service is starting; retry after the time given.",
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
                      *       "instance": "urn:request:req-1",
-                     *       "code": "not-ready"
+                     *       "code": "issuer-unreachable"
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "not-ready" | "stopping" | "not-yet-applied" | "read-contention";
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "not-yet-applied" | "read-contention";
                     };
                 };
             };
@@ -2723,6 +3061,54 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "bad-request" | "invalid-parameter" | "invalid-header";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
                     };
                 };
             };
@@ -2858,7 +3244,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `too-many-followers`: As many clients as the service allows follow the changes; retry later, or poll. */
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `too-many-followers`: As many clients as the service allows follow the changes; retry later, or poll. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
@@ -2868,17 +3254,17 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "type": "urn:product-service:problem:not-ready",
-                     *       "title": "Not ready",
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
                      *       "status": 503,
-                     *       "detail": "The service is starting; retry after the time given.",
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
                      *       "instance": "urn:request:req-1",
-                     *       "code": "not-ready"
+                     *       "code": "issuer-unreachable"
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "not-ready" | "stopping" | "too-many-followers";
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "too-many-followers";
                     };
                 };
             };

@@ -1,6 +1,7 @@
 /** What each route declares of itself: when it serves, which body and which conditions it takes. */
 import Fastify, { type RouteOptions } from 'fastify';
 import t from 'tap';
+import { AccessGuard } from '../../src/http/guards/access-guard.ts';
 import { enforcePolicies, type RoutePolicy } from '../../src/http/guards/route-policy.ts';
 import { FakeLifecycle, fakeApp } from '../helpers/fakes/http-fakes.ts';
 
@@ -54,7 +55,7 @@ t.test('each route has the policy of this table, a HEAD that of its GET', async 
 
 t.test('a route without a policy, or with a guard beside it, is refused when it is added', (t) => {
   const app = Fastify();
-  enforcePolicies(app, new FakeLifecycle());
+  enforcePolicies(app, new FakeLifecycle(), new AccessGuard(undefined, 'this-machine'));
   const handler = () => 'never';
   t.throws(() => app.route({ method: 'GET', url: '/bare', handler }), {
     message: 'GET /bare declares no policy',

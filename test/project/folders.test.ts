@@ -19,6 +19,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   sqlite: [],
   threads: [],
   time: [],
+  auth: ['config'],
   event: ['errors', 'ring', 'time'],
   outcome: ['ring'],
   store: ['ring', 'threads'],
@@ -30,6 +31,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   changes: ['deadline.ts', 'ring', 'threads', 'time', 'outcome', 'store', 'apply', 'log'],
   checkpoint: ['config', 'ring', 'threads', 'outcome', 'store', 'dedupe', 'log'],
   http: [
+    'auth',
     'config',
     'errors',
     'later-turns.ts',
@@ -83,6 +85,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'write-path',
   ],
   'service.ts': [
+    'auth',
+    'config',
     'deadline.ts',
     'lifecycle.ts',
     'bulk',
@@ -96,6 +100,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'assembly.ts',
   ],
   process: [
+    'auth',
     'config',
     'ring',
     'store',

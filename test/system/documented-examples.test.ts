@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { commandsOf, examplesOf as statusExamplesOf } from '../../.ci/readme-commands.ts';
@@ -11,6 +12,7 @@ import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 const DOCS = new URL('../../docs/', import.meta.url);
+const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
 /** A shell block, and the block that follows it at once: what the command prints. */
 const EXAMPLES = /^```sh\n([\s\S]*?)^```\n(?:\n?```(?:json)?\n([\s\S]*?)^```$)?/gm;
 const OUTPUT_MS_MAX = 20_000;
@@ -135,6 +137,23 @@ t.test('docs/changes.md', { skip: !hasCurl && 'curl is missing' }, async (t) => 
   t.equal(`${await run(page.command)}\n`, page.shown);
 });
 
+t.test('docs/security.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
+  const [block = ''] = [...exampleText('security.md').matchAll(EXAMPLES)].map(
+    ([, script]) => script,
+  );
+  const [makesSecret, starts, ...uses] = block.trimEnd().split('\n');
+  t.equal(starts, 'npm start &');
+  const secret = await run(t, REPOSITORY, `${makesSecret}; echo $JWT_SECRET`, '');
+  t.match(secret, /^[0-9a-f]{64}$/);
+  const { port } = await startReadyService(t, { DATA_DIR: tempDir(t), JWT_SECRET: secret });
+  const script = uses.join('\n').replaceAll('localhost:8080', `127.0.0.1:${port}`);
+  const asked = script.replaceAll(/^curl /gm, "curl -o /dev/null -w '%{http_code}\\n' ");
+  const statuses = [...script.matchAll(/# (\d{3})$/gm)].map(([, status]) => status);
+  t.equal(statuses.length, 2);
+  const printed = await run(t, REPOSITORY, `export JWT_SECRET=${secret}\n${asked}`, '');
+  t.strictSame(printed.split('\n'), statuses);
+});
+
 t.test('no other page has examples', (t) => {
   const pages = readdirSync(DOCS).filter((name) => commandsOf(exampleText(name)).length > 0);
   // Those of durability.md are run by test/maintenance/durability-page.test.ts, cli.md's by test/cli/cli-page.test.ts.
@@ -145,6 +164,7 @@ t.test('no other page has examples', (t) => {
     'cli.md',
     'durability.md',
     'reading.md',
+    'security.md',
   ]);
   t.end();
 });

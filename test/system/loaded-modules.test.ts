@@ -16,6 +16,7 @@ const LATER = [
   'node_modules/yaml/',
 ] as const;
 const NEVER = [
+  'node_modules/jose/', // without authentication
   'node_modules/@fastify/ajv-compiler/',
   'node_modules/@fastify/fast-json-stringify-compiler/',
   'src/maintenance/',

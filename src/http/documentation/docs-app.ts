@@ -10,7 +10,7 @@ import { sendProblem } from '../answers/respond.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { compressFile } from './compressed-files.ts';
 import { docsPage } from './docs-page.ts';
-import { describeApi, openapiRoute } from './openapi.ts';
+import { describeApi, openapiRoute, securityOf } from './openapi.ts';
 
 export interface DocsAppDeps {
   /** All routes of the API, in the order of the document. */
@@ -29,9 +29,10 @@ export async function buildDocsApp(deps: DocsAppDeps): Promise<FastifyInstance> 
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, 'route-not-found'));
   app.addHook('onSend', compressFile);
   await describeApi(app, stockMin);
-  for (const { method, url, schema } of routes) {
+  for (const { method, url, schema, config } of routes) {
     if (schema === undefined || schema.hide === true || method === 'HEAD') continue;
-    app.route({ method, url, schema, ...describedOnly, handler: neverCalled });
+    const described = { ...schema, ...securityOf(config?.policy) };
+    app.route({ method, url, schema: described, ...describedOnly, handler: neverCalled });
   }
   openapiRoute(app);
   docsPage(app, handleError);

@@ -7,6 +7,7 @@ import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
 import { batchEventSchema } from '../../event/batch-event.ts';
 import { sendLongJson } from '../answers/long-answer.ts';
+import type { RoutePolicy } from '../guards/route-policy.ts';
 import { batchResultSchema } from '../schemas/batch.ts';
 import { changeSchema } from '../schemas/changes.ts';
 import { problemSchema } from '../schemas/problem.ts';
@@ -21,6 +22,22 @@ const TAGS = [
   { name: 'Changes', description: 'Following what changes.' },
   { name: 'Probes', description: 'For orchestrators.' },
 ] as const;
+
+const SCHEME = 'bearer';
+const BEARER = {
+  type: 'http',
+  scheme: 'bearer',
+  bearerFormat: 'JWT',
+  description:
+    'Where authentication is on (JWT_SECRET, JWT_PUBLIC_KEY or JWKS_URL): a token with the role that ' +
+    '`x-role` of the operation names, or a higher one, of reader, writer and admin. Where it is off, none is looked at.',
+} as const;
+
+/** What an operation says of who may use it; `x-role` is the least role. */
+export function securityOf(policy: RoutePolicy | undefined): Record<string, unknown> {
+  if (policy === undefined || policy.access === 'anyone') return { security: [] };
+  return { security: [{ [SCHEME]: [] }], 'x-role': policy.access };
+}
 
 interface PackageFacts {
   readonly version: string;
@@ -46,6 +63,7 @@ export async function describeApi(app: FastifyInstance, stockMin: number): Promi
       },
       servers: [{ url: '/' }],
       tags: [...TAGS],
+      components: { securitySchemes: { [SCHEME]: BEARER } },
     },
     refResolver: {
       buildLocalReference: (json, _base, _fragment, index) => String(json.$id ?? `def-${index}`),

@@ -1,6 +1,6 @@
 /**
  * What is no route: unknown paths answer 404, known paths with another method 405 and `Allow`,
- * both before any body is read or validated. Main thread. Watches the routes as they are added, so
+ * both before any body is read or validated. With authentication, who has no token learns neither. Main thread. Watches the routes as they are added, so
  * there is no second list of them.
  *
  * A pattern's parameter is never empty: `/api/v1/products/` is neither the list nor a product.
@@ -11,6 +11,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import Router from 'find-my-way';
 import { sendProblem } from '../answers/respond.ts';
+import type { AccessGuard } from './access-guard.ts';
 import { OPEN_POLICY } from './route-policy.ts';
 
 /** What stands before the last parameter of a pattern. */
@@ -27,12 +28,14 @@ export class RouteGuard {
   /** Of each path that has routes. */
   readonly #methods = new Map<string, readonly string[]>();
   readonly #paramLengthMax: number;
+  readonly #access: AccessGuard;
   #isClosed = false;
   #router: PathRouter | undefined;
 
   /** `paramLengthMax` is the app's own. */
-  constructor(paramLengthMax: number) {
+  constructor(paramLengthMax: number, access: AccessGuard) {
     this.#paramLengthMax = paramLengthMax;
+    this.#access = access;
   }
 
   /** Watches `app` and answers what its routes do not; call before the first route. */
@@ -73,8 +76,12 @@ export class RouteGuard {
     });
   }
 
-  /** Answers a request that no route took: 405 or 404. */
+  /** Answers a request that no route took: 401, 405 or 404. */
   readonly answer = (request: FastifyRequest, reply: FastifyReply): void => {
+    this.#access.passAny(request, reply, () => this.#answerKnown(request, reply));
+  };
+
+  #answerKnown(request: FastifyRequest, reply: FastifyReply): void {
     this.#router ??= this.#routerOf([...this.#methods.keys()]);
     const asked = request.raw.url ?? '';
     const found = this.#router.find('GET', asked);
@@ -89,7 +96,7 @@ export class RouteGuard {
     }
     reply.header('allow', this.#methods.get(url)?.toSorted().join(', '));
     sendProblem(reply, 'method-not-allowed');
-  };
+  }
 
   /** Finds which of `urls` the path of a request is, as if it were a GET. */
   #routerOf(urls: readonly string[]): PathRouter {

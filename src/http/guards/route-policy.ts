@@ -9,6 +9,7 @@ import { refusedBatchCondition, refusedTagOfUntagged } from '../requests/conditi
 import { refusedIdempotencyKey } from '../requests/idempotency-key.ts';
 import { refusedMedia } from '../requests/json-body.ts';
 import { refusedBody } from '../requests/no-body.ts';
+import type { Access, AccessGuard } from './access-guard.ts';
 import { refusedRead, refusedWrite } from './phase-guard.ts';
 
 export interface RoutePolicy {
@@ -28,7 +29,7 @@ export interface RoutePolicy {
   /** Of Idempotency-Key. `own`: its handler takes it, behind the faults of the body. */
   readonly idempotencyKey: 'ignored' | 'before-body' | 'own';
   /** The least role that may call it; `anyone`: it says nothing of the service's data. */
-  readonly access: 'anyone' | 'reader' | 'writer' | 'admin';
+  readonly access: Access;
   /** What a request of it counts as for rate limits; `none` is for the probes of orchestrators. */
   readonly rate: 'none' | 'read' | 'write' | 'bulk';
 }
@@ -61,30 +62,49 @@ declare module 'fastify' {
 /** Answers and returns true if the request is refused. */
 type Check = (request: FastifyRequest, reply: FastifyReply) => boolean;
 
+/** Returns what `next` does, if the request may go on; else it answers, and returns `undefined`. */
+type Passage = <T>(request: FastifyRequest, reply: FastifyReply, next: () => T) => T | undefined;
+
 /** Enforces the policies of all routes of `app`; call before the first one is added. */
-export function enforcePolicies(app: FastifyInstance, lifecycle: Lifecycle): void {
+export function enforcePolicies(
+  app: FastifyInstance,
+  lifecycle: Lifecycle,
+  access: AccessGuard,
+): void {
+  access.decorate(app);
   app.addHook('onRoute', (route) => {
     const { method, url, config } = route;
     if (config?.policy === undefined) throw new Error(`${method} ${url} declares no policy`);
-    const checks = checksOf(config.policy, route, lifecycle);
-    if (checks.length === 0) return;
+    const { policy } = config;
+    const pass = passageOf(policy.access, checksOf(policy, route, lifecycle), access);
+    if (pass === undefined) return;
     if (route.onRequest !== undefined) throw new Error(`${method} ${url} has a guard of its own`);
-    const check = inTurn(checks);
-    if (config.policy.body === 'ignored') {
-      guardHandler(route, check);
-      return;
-    }
-    route.onRequest = (request, reply, done) => {
-      if (!check(request, reply)) done();
-    };
+    if (policy.body === 'ignored') guardHandler(route, pass);
+    else route.onRequest = (request, reply, done) => pass(request, reply, done);
   });
 }
 
 /** Where no body is read the handler is next anyway, and a hook costs a hot read a tenth more. */
-function guardHandler(route: RouteOptions, check: Check): void {
+function guardHandler(route: RouteOptions, pass: Passage): void {
   const { handler } = route;
   route.handler = function (request, reply) {
-    return check(request, reply) ? undefined : handler.call(this, request, reply);
+    return pass(request, reply, () => handler.call(this, request, reply));
+  };
+}
+
+/** Who may not is refused before anything else is looked at; `undefined` = everything passes. */
+function passageOf(
+  access: Access,
+  checks: readonly Check[],
+  guard: AccessGuard,
+): Passage | undefined {
+  const check = inTurn(checks);
+  const checked: Passage = (request, reply, next) => {
+    return check(request, reply) ? undefined : next();
+  };
+  if (!guard.guards(access)) return checks.length === 0 ? undefined : checked;
+  return (request, reply, next) => {
+    return guard.pass(access, request, reply, () => checked(request, reply, next));
   };
 }
 

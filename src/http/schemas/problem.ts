@@ -6,7 +6,12 @@
 import { type TSchema, Type } from '@sinclair/typebox';
 import { PROBLEMS, type ProblemCode, problemBody } from '../../errors/problems.ts';
 import { oneOf } from './one-of.ts';
-import { eventHeaders, type ResponseHeaders, retryAfterHeader } from './response.ts';
+import {
+  challengeHeader,
+  eventHeaders,
+  type ResponseHeaders,
+  retryAfterHeader,
+} from './response.ts';
 
 const count = (description: string) => Type.Optional(Type.Integer({ minimum: 0, description }));
 const seqOrNull = Type.Optional(Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]));
@@ -60,8 +65,21 @@ export const ANY_PROBLEMS = [
   'internal',
 ] as const;
 
+/** What whoever lacks the role is refused with, on every route that takes one. */
+export const ACCESS_PROBLEMS = [
+  'token-missing',
+  'token-invalid',
+  'forbidden',
+  'issuer-unreachable',
+] as const;
+
 /** What a read may be refused with, beside what is its own. */
-export const READ_PROBLEMS = [...ANY_PROBLEMS, 'not-ready', 'stopping'] as const;
+export const READ_PROBLEMS = [
+  ...ANY_PROBLEMS,
+  ...ACCESS_PROBLEMS,
+  'not-ready',
+  'stopping',
+] as const;
 
 /** What any write may be refused with. */
 export const WRITE_PROBLEMS = [
@@ -93,6 +111,12 @@ export interface ProblemResponse {
     readonly 'application/problem+json': { readonly schema: TSchema; readonly example: unknown };
   };
 }
+
+const CHALLENGING: ReadonlySet<ProblemCode> = new Set([
+  'token-missing',
+  'token-invalid',
+  'forbidden',
+]);
 
 const POINTING: ReadonlySet<ProblemCode> = new Set(EVENT_PROBLEMS);
 
@@ -136,7 +160,12 @@ function problemResponse(
 ): ProblemResponse {
   const example = problemBody(codes[0], EXAMPLE_REQUEST_ID);
   const saysWhen = PROBLEMS[codes[0]].status === 503 || codes.includes('idempotency-in-progress');
-  const headers = { ...(saysWhen ? retryAfterHeader : {}), ...ownHeaders };
+  const challenges = codes.some((code) => CHALLENGING.has(code));
+  const headers = {
+    ...(saysWhen ? retryAfterHeader : {}),
+    ...(challenges ? challengeHeader : {}),
+    ...ownHeaders,
+  };
   return {
     description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code].detail}`).join(' '),
     ...(Object.keys(headers).length === 0 ? {} : { headers }),

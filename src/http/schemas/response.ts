@@ -39,6 +39,14 @@ export const retryAfterHeader: ResponseHeaders = {
   }),
 };
 
+/** RFC 6750, section 3. */
+export const challengeHeader: ResponseHeaders = {
+  'www-authenticate': Type.String({
+    pattern: '^Bearer ',
+    description: 'What is wrong with the token, or that there is none.',
+  }),
+};
+
 /** Long answers are compressed for who takes that. */
 export const encodingHeader: ResponseHeaders = {
   'content-encoding': Type.String({

@@ -209,6 +209,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     lifecycle,
     limits: TEST_LIMITS,
     ackDefault: 'durable',
+    identities: undefined,
     logger,
     ...overrides,
   });

@@ -3,7 +3,7 @@
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
  *                │          checkpoint · recovery · large · export · http · changes ·
- *                │          parser · bulk · fairness ──IPC──▶ reports
+ *                │          parser · bulk · import · fairness ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is judged. Exit code 1
@@ -36,6 +36,7 @@ const BENCHES = [
   'changes.bench.ts',
   'parser.bench.ts',
   'bulk.bench.ts',
+  'import.bench.ts',
   'fairness.bench.ts',
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];

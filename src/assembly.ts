@@ -36,7 +36,7 @@ export interface ServiceOptions {
   readonly threads?: { readonly applier?: URL; readonly log?: URL };
 }
 
-/** Told what the parts find out by themselves; on a later turn of the event loop. */
+/** Notified of what the parts find out by themselves; on a later turn of the event loop. */
 export interface AssemblyListener {
   /** Whether the log can be written. */
   readonly onStorage: (available: boolean) => void;
@@ -106,7 +106,7 @@ export function assemble(
       memory.hashKey,
     ),
     progress,
-    applied: watermark,
+    watermark,
     limits: config,
     onError: (error) => logger.error({ err: error }, 'changes: the log could not be read'),
   });
@@ -167,6 +167,7 @@ function makeSinks(config: Config, memory: SharedMemory, { root }: DataDir, logg
       breakerTimeoutMs: config.breakerTimeoutMs,
     },
     timeoutMs: config.sinkTimeoutMs,
+    connectionsMax: config.sinkConnectionsMax,
     lettersMax: config.deadLettersMax,
     logger,
   });

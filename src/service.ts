@@ -52,7 +52,7 @@ export class Service implements Lifecycle {
     this.#claim = claim;
     const parts = assemble(options, dataDir, {
       onRemade: async () => {
-        await claim.take(dataDir.root);
+        await claim.acquire(dataDir.root);
         this.sinks.remake();
       },
       onStorage: (available) => {
@@ -89,7 +89,7 @@ export class Service implements Lifecycle {
     const claim = new FolderClaim();
     let service: Service;
     try {
-      await claim.take(dataDir.root);
+      await claim.acquire(dataDir.root);
       service = new Service(options, dataDir, claim);
     } catch (error) {
       claim.release();
@@ -97,12 +97,12 @@ export class Service implements Lifecycle {
       throw error;
     }
     try {
-      const { host, port } = options.config;
+      const { host, port, adminHost, adminPort } = options.config;
       const loaded = Promise.withResolvers<void>();
       service.path.start(loaded.promise);
-      const load = HttpSide.load(() => service.#httpDeps());
+      const load = HttpSide.load(() => service.#httpDeps(), adminPort !== undefined);
       service.#http = await load.finally(() => loaded.resolve());
-      await service.#http.listen(host, port);
+      await service.#http.listen({ host, port }, { host: adminHost, port: adminPort ?? 0 });
     } catch (error) {
       await service.stop();
       throw error;
@@ -120,7 +120,7 @@ export class Service implements Lifecycle {
     return {
       intake,
       batches: new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax }),
-      applied: events,
+      outcomes: events,
       watermark,
       products: store,
       catalogue: store,
@@ -155,9 +155,13 @@ export class Service implements Lifecycle {
     return this.#http;
   }
 
-  /** Port it listens on. */
   get port(): number {
     return this.http.port;
+  }
+
+  /** The one of administration, if that is another. */
+  get adminPort(): number | undefined {
+    return this.http.adminPort;
   }
 
   /** Resolves when the log is replayed and writes are taken; rejects, with one line, if refused. */
@@ -236,7 +240,7 @@ export class Service implements Lifecycle {
     // It spares the next start the replay; nothing is lost without it.
     const drained = isClean ? this.sinks.drain() : undefined;
     if (isClean && this.#wasReady) {
-      await within(leftMs(CLOSING_SHARE / 4), checkpoints.take(false));
+      await within(leftMs(CLOSING_SHARE / 4), checkpoints.runRound(false));
       await checkpoints.cancel();
       const events = checkpoints.unsavedEvents;
       if (events > 0) logger.info({ events }, `stop: the next start replays ${events} events`);

@@ -66,7 +66,7 @@ export class Checkpointer {
   #missedMs = Number.NEGATIVE_INFINITY;
   /** Of the last round, while it worked. */
   #bytesPerSecond: number | undefined;
-  #taken = 0;
+  #rounds = 0;
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
@@ -74,8 +74,8 @@ export class Checkpointer {
   }
 
   /** Rounds finished since the start. */
-  get taken(): number {
-    return this.#taken;
+  get rounds(): number {
+    return this.#rounds;
   }
 
   /** Events that a start would have to replay now. */
@@ -95,14 +95,14 @@ export class Checkpointer {
   start(replayFrom: number, isConverting = false): void {
     this.#coveredSeq = replayFrom;
     this.#isConverting = isConverting;
-    this.#look = setInterval(() => this.#takeIfDue(), LOOK_EVERY_MS).unref();
+    this.#look = setInterval(() => this.#runIfDue(), LOOK_EVERY_MS).unref();
   }
 
   /**
    * Writes all parts that are not of this moment, at full speed or paced; if forced, whatever is there.
    * False if that failed or was given up; then what was finished counts all the same.
    */
-  async take(isPaced: boolean, isForced = false): Promise<boolean> {
+  async runRound(isPaced: boolean, isForced = false): Promise<boolean> {
     while (this.#running !== undefined) await this.#running.ended;
     if (!isForced && this.unsavedEvents <= 0 && !this.#isConverting) return true;
     return await this.#begin(isPaced, isForced ? FORCED : this.#progress.loadNextSeq());
@@ -133,7 +133,7 @@ export class Checkpointer {
     }
   }
 
-  #takeIfDue(): void {
+  #runIfDue(): void {
     const { everyBytes } = this.#options;
     const nextSeq = this.#progress.loadNextSeq();
     this.#rate.note(nextSeq, performance.now());
@@ -203,7 +203,7 @@ export class Checkpointer {
       this.#coveredSeq = message.replayFrom;
       this.#isConverting = false;
       this.#bytesPerSecond = message.bytesPerSecond;
-      this.#taken++;
+      this.#rounds++;
       logger.info(
         done,
         `checkpoint: ${message.entries} products in ${message.parts} parts, replay from ${message.replayFrom}`,

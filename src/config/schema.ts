@@ -26,7 +26,7 @@ export interface Variable {
   readonly defaultText: string;
   /** One sentence, without a full stop at the end. */
   readonly description: string;
-  /** What is allowed, in words, where the kind and the range do not tell it. */
+  /** What is allowed, in words, where the kind and the range do not say it. */
   readonly allowedText?: string;
   /** Whether its value is never shown: neither in messages nor where the configuration is printed. */
   readonly secret?: boolean;
@@ -70,6 +70,23 @@ export const ConfigSchema = Type.Object({
     defaultText: 'false',
     description:
       'Serve other machines without authentication: a HOST that is not loopback needs this or a key for tokens',
+  }),
+  adminPort: Type.Optional(
+    integer({
+      env: 'ADMIN_PORT',
+      defaultText: '',
+      minimum: 0,
+      maximum: 65_535,
+      description:
+        'TCP port of a listener of its own for administration, which PORT answers 404 then; 0 takes any free one and logs it',
+    }),
+  ),
+  adminHost: host({
+    env: 'ADMIN_HOST',
+    defaultText: '127.0.0.1',
+    allowedText: 'an IP address or a host name, without a port',
+    description:
+      'Address of that listener; without authentication, whoever reaches it may administer',
   }),
   jwtSecret: Type.Optional(
     text({
@@ -358,7 +375,7 @@ export const ConfigSchema = Type.Object({
       env: 'SINKS',
       defaultText: '',
       pattern: '^[^\\u0000-\\u001f]{1,8192}$',
-      allowedText: 'sqlite:PATH',
+      allowedText: 'any of sqlite:PATH, postgres://… (with ?schema=NAME, or public)',
       description:
         'Databases that the present state of all products is kept in, each in a thread of its own; several are separated by commas',
       secret: true,
@@ -377,6 +394,14 @@ export const ConfigSchema = Type.Object({
     minimum: 1,
     maximum: HOUR_MS,
     description: 'How long a sink waits for a batch to fill',
+  }),
+  sinkConnectionsMax: integer({
+    env: 'MAX_CONNECTIONS',
+    defaultText: '100',
+    minimum: 1,
+    maximum: 10_000,
+    description:
+      "Connections to a sink's database at the most; a sink writes on one and opens others only for queries beside it",
   }),
   sinkTimeoutMs: duration({
     env: 'CONNECTION_TIMEOUT',

@@ -32,16 +32,16 @@ import { livezRoute } from './routes/livez.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
-import type { AppliedEvents } from './seams/applied-events.ts';
 import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
+import type { EventOutcomes } from './seams/event-outcomes.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
 export interface AppDeps {
   readonly intake: EventIntake;
   readonly batches: Batches;
-  readonly applied: AppliedEvents;
+  readonly outcomes: EventOutcomes;
   readonly watermark: AppliedProgress;
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
@@ -55,6 +55,9 @@ export interface AppDeps {
   readonly logger: Logger;
 }
 
+/** What is on a listener: administration is on the service's own, or on one for nothing else. */
+export type AppPart = 'all' | 'service' | 'administration';
+
 /** Above every id that fits the headers, so that a long id is a 404 like any other. */
 const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
 
@@ -62,12 +65,13 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  * Builds the app; call `listen` or `inject` on the result, and `close` at the end. Shutting down
  * under load is `ConnectionDrain`'s part, before `close`.
  */
-export function buildApp(deps: AppDeps): FastifyInstance {
-  const { intake, batches, applied, watermark, products, catalogue, changes } = deps;
+export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
+  const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
   const { lifecycle, limits, ackDefault, identities, logger } = deps;
   const nextRequestId = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
-  const access = new AccessGuard(identities, 'this-machine');
+  const adminFrom = part === 'administration' ? 'anywhere' : 'this-machine';
+  const access = new AccessGuard(identities, adminFrom);
   const guard = new RouteGuard(PARAM_LENGTH_MAX, access);
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
@@ -96,27 +100,35 @@ export function buildApp(deps: AppDeps): FastifyInstance {
 
   guard.watch(app);
   enforcePolicies(app, lifecycle, access);
-  const { stockMin } = limits;
-  docsRoutes(app, { nextRequestId, handleError, stockMin });
-  const future = new FutureEvents(logger);
-  const offers = new EventOffers({ intake, batches, lifecycle, applied, ackDefault });
-  app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
-  app.register(async (scope) =>
-    batchRoute(scope, { batches, lifecycle, applied, ackDefault, limits, untimed, future }),
-  );
-  app.register(async (scope) => productPatchRoute(scope, { offers, stockMin, future }));
-  app.register(async (scope) => productDelistRoute(scope, { offers, future }));
+  if (part !== 'administration') {
+    const { stockMin } = limits;
+    docsRoutes(app, { nextRequestId, handleError, stockMin });
+    const future = new FutureEvents(logger);
+    const offers = new EventOffers({ intake, batches, lifecycle, outcomes, ackDefault });
+    app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
+    app.register(async (scope) =>
+      batchRoute(scope, { batches, lifecycle, outcomes, ackDefault, limits, untimed, future }),
+    );
+    app.register(async (scope) => productPatchRoute(scope, { offers, stockMin, future }));
+    app.register(async (scope) => productDelistRoute(scope, { offers, future }));
+  }
   // Behind the scopes above, so that the document shows writes first. As a plugin like them: what is
   // thrown among these routes is thrown by `listen`.
   app.register(async () => {
-    eventOutcomeRoute(app, { applied });
-    productRoutes(app, { products, gate });
-    catalogueRoutes(app, { products, catalogue, applied: watermark, gate, lifecycle });
-    changeRoutes(app, { changes, lifecycle });
+    if (part !== 'administration') {
+      eventOutcomeRoute(app, { outcomes });
+      productRoutes(app, { products, gate });
+      catalogueRoutes(app, { products, catalogue, watermark, gate, lifecycle });
+      changeRoutes(app, { changes, lifecycle });
+    }
     healthRoute(app);
     livezRoute(app);
     readyzRoute(app, lifecycle);
+    if (part !== 'service') adminRoutes(app, deps);
     guard.closeGaps(app);
   });
   return app;
 }
+
+/** What only operators need: each with `access: 'admin'`. */
+function adminRoutes(_app: FastifyInstance, _deps: AppDeps): void {}

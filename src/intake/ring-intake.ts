@@ -38,6 +38,9 @@ import type { SlotAdmission } from './slot-admission.ts';
 
 const GATHER_MS_DEFAULT = 1;
 
+/** Stands where an event has no time, until the log thread puts its own there. */
+const TIME_OF_THE_LOG = 0;
+
 export interface RingIntakeOptions {
   readonly ring: IntakeRing;
   /** Events in flight at the most; ≤ the ring's capacity. */
@@ -160,9 +163,7 @@ export class RingIntake implements EventIntake {
     const { admission } = this.#options;
     const { slots, mask } = this.#ring;
     const index = this.#claimed & mask;
-    // The clock is read only where it is needed.
-    encodeEvent(event, slots, index, event.occurredAtMs ?? Date.now());
-    admission.hash(slots, index);
+    encodeEvent(event, slots, index, event.occurredAtMs ?? TIME_OF_THE_LOG);
     const reservation = admission.admit(slots, index);
     if (reservation === 'reserved') return undefined;
     return reservation === 'full' ? 'store-full' : 'undecided';

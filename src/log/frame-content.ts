@@ -7,7 +7,8 @@
  *   bulk  ───┼────── frame ───────┼──────── pending ────────┼──▶     seq behind those
  *
  * A slot whose key is in the dedupe window is dropped: it gets the seq of the first and no place in
- * the frame. Everything else is kept and numbered, receipts of batches (dedupe/batch-receipt.ts) too.
+ * the frame. Everything else is kept and numbered, receipts of batches (dedupe/batch-receipt.ts) too; an
+ * event that came without a time gets the log's.
  *
  * Fairness: an event of the live ring is in the next frame, whatever the bulk ring holds, so it
  * waits for the flush of one frame and for its own. While live events keep coming, frames are kept
@@ -107,25 +108,13 @@ export class FrameContent {
     this.#bulk.claimed = Math.min(this.#bulk.pending(), share, room);
   }
 
-  /** Numbers in place what was claimed, from `nextSeq` on; returns how many events were kept. */
-  number(nextSeq: number): number {
-    const kept = this.#live.number(nextSeq, this.#window);
-    return kept + this.#bulk.number(nextSeq + kept, this.#window);
-  }
-
-  /** Gives the events kept that have no time of their own `timeMs`, the log's, as their arrival. */
-  stampArrivals(timeMs: number): void {
-    for (const end of [this.#live, this.#bulk]) {
-      const { slots, mask } = end.ring;
-      const { words, doubles } = slots;
-      end.eachRun((cursor, count) => {
-        for (let i = 0; i < count; i++) {
-          const index = (cursor + i) & mask;
-          if ((words[index * SLOT_WORDS + SLOT_META] & FLAG_ARRIVAL_TIME) === 0) continue;
-          doubles[index * SLOT_DOUBLES + SLOT_OCCURRED_AT] = timeMs;
-        }
-      });
-    }
+  /**
+   * Numbers in place what was claimed, from `nextSeq` on, and gives the events that have no time of
+   * their own `timeMs`, the log's, as their arrival; returns how many events were kept.
+   */
+  number(nextSeq: number, timeMs: number): number {
+    const kept = this.#live.number(nextSeq, timeMs, this.#window);
+    return kept + this.#bulk.number(nextSeq + kept, timeMs, this.#window);
   }
 
   /** Copies the slots kept to a plain stretch. */
@@ -188,8 +177,8 @@ class IntakeEnd {
     return (Atomics.load(this.ring.cursors, INTAKE_HEAD) - this.tail) | 0;
   }
 
-  /** Writes seqs from `nextSeq` on to the slots claimed that are kept, and counts them. */
-  number(nextSeq: number, window: DedupeWindow): number {
+  /** Writes seqs from `nextSeq` on, and `timeMs`, to the slots claimed that are kept; counts them. */
+  number(nextSeq: number, timeMs: number, window: DedupeWindow): number {
     const { slots, mask } = this.ring;
     const { words, doubles } = slots;
     const { tail, claimed } = this;
@@ -206,7 +195,12 @@ class IntakeEnd {
           continue;
         }
       }
-      doubles[index * SLOT_DOUBLES + SLOT_SEQ] = seq++;
+      const d = index * SLOT_DOUBLES;
+      doubles[d + SLOT_SEQ] = seq++;
+      // In this pass, while the slot's cache line is here.
+      if ((words[index * SLOT_WORDS + SLOT_META] & FLAG_ARRIVAL_TIME) !== 0) {
+        doubles[d + SLOT_OCCURRED_AT] = timeMs;
+      }
     }
     return seq - nextSeq;
   }

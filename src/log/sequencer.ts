@@ -3,9 +3,9 @@
  * flush each), passes them on to the appliers and only then settles them for the main thread.
  *
  * The story of one frame (`commitPending`), and of a crash or a thread's death at each step:
- *  1. number: slots are numbered in the intake rings, keys go into the dedupe window. Nobody has seen the
- *     numbers: a successor takes the keys back and numbers again, perhaps otherwise, since live
- *     events that came meanwhile go first.
+ *  1. number: slots are numbered and get their arrival times in the intake rings, keys go into the dedupe
+ *     window. Nobody has seen any of it: a successor takes the keys back and numbers again, perhaps
+ *     otherwise, since live events that came meanwhile go first.
  *  2. flush: the frame is written and flushed. A crash before the flush returns: nobody got an answer; the tail
  *     is torn, or whole and then simply there. The thread dies: its successor opens a fresh segment
  *     that says how far this one counts, so the frame is void and its events are written again.
@@ -64,7 +64,7 @@ export interface SequencerOptions {
   readonly segmentBytesMax: number;
   /** The machine's clock, ms since the epoch; it may go back. */
   readonly nowMs: () => number;
-  /** Told when the log can't be written any more (with the reason), and when it can again. */
+  /** Notified when the log can't be written any more (with the reason), and when it can again. */
   readonly onStorage: (available: boolean, reason: string) => void;
   /** Whether the files that were written to are still there; tests without a folder have none. */
   readonly guard?: FolderGuard;
@@ -182,8 +182,8 @@ export class Sequencer implements EventLog {
     if (!this.#content.isPending) return true;
     commits.waitForRoom(this.#content.roomNeeded);
     this.#content.claim(commits.free());
-    const count = this.#content.number(this.#nextSeq);
     const commitTimeMs = this.#clock.now();
+    const count = this.#content.number(this.#nextSeq, commitTimeMs);
     if (count > 0 && !this.#flush(count, commitTimeMs)) return false;
     this.#commit(count, commitTimeMs);
     // The reply first: a client that is alone waits for nothing else, and the appliers, once woken,
@@ -195,7 +195,6 @@ export class Sequencer implements EventLog {
 
   /** Writes and flushes the frame of `count` events. False when asked to stop instead. */
   #flush(count: number, commitTimeMs: number): boolean {
-    this.#content.stampArrivals(commitTimeMs);
     this.#fillFrame(count);
     return this.#makeDurable(count, commitTimeMs);
   }

@@ -88,6 +88,10 @@ class ServiceProcess {
       return this.#stop(service, EXIT_FAILED);
     }
     if (service.phase !== 'ready') return;
+    const { adminHost } = this.#config;
+    if (service.adminPort !== undefined) {
+      logger.info(`administration on http://${hostInUrl(adminHost)}:${service.adminPort}`);
+    }
     logger.info(`ready on http://${hostInUrl(this.#config.host)}:${service.port}`);
     // At the exit comes too late for a process that is killed; the threads do the same.
     flushCompileCache();

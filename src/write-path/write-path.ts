@@ -118,7 +118,7 @@ export class WritePath {
       window: new OutcomeWindow(memory.outcomes),
       events: outcomeEvents,
       progress: this.progress,
-      applied: this.watermark,
+      watermark: this.watermark,
     });
     this.history = options.log.history(this.progress);
     this.holds = new LogHolds(memory.holds);

@@ -24,8 +24,8 @@ import { BATCH_TYPES, batchBody } from '../schemas/batch-body.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { BODY_PROBLEMS, problemResponses, WRITE_PROBLEMS } from '../schemas/problem.ts';
 import type { RawQuery } from '../schemas/query-reader.ts';
-import type { AppliedEvents } from '../seams/applied-events.ts';
 import type { Batches, BatchWork } from '../seams/batches.ts';
+import type { EventOutcomes } from '../seams/event-outcomes.ts';
 import type { FutureEvents } from '../writes/future-events.ts';
 
 /** What a repetition waits while the first request is still being taken. */
@@ -43,7 +43,7 @@ export interface BatchLimits {
 export interface BatchRouteDeps {
   readonly batches: Batches;
   readonly lifecycle: Lifecycle;
-  readonly applied: AppliedEvents;
+  readonly outcomes: EventOutcomes;
   readonly ackDefault: AckLevel;
   readonly limits: BatchLimits;
   readonly future: FutureEvents;
@@ -56,8 +56,8 @@ interface Asked extends BatchAsked {
 }
 
 export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
-  const { batches, lifecycle, applied, ackDefault, limits, untimed, future } = deps;
-  const answers = new BatchAnswers(applied, batches);
+  const { batches, lifecycle, outcomes, ackDefault, limits, untimed, future } = deps;
+  const answers = new BatchAnswers(outcomes, batches);
   const running = new RunningKeys();
   // The handler reads the body itself.
   app.addContentTypeParser([...BATCH_TYPES], (_request, _body, done) => done(null));
@@ -153,7 +153,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
       untimed,
     });
     work.batch.onStop = () => upload.interrupt();
-    void take(asked, work, upload)
+    void importBatch(asked, work, upload)
       .catch((error: unknown) => {
         if (!isGone(reply)) reply.send(error);
       })
@@ -173,9 +173,9 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     }
   }
 
-  async function take(asked: Asked, work: BatchWork, upload: Upload): Promise<void> {
+  async function importBatch(asked: Asked, work: BatchWork, upload: Upload): Promise<void> {
     const { level } = asked;
-    const dead = level === 'applied' ? applied.searchDead() : undefined;
+    const dead = level === 'applied' ? outcomes.searchDead() : undefined;
     if (dead !== undefined) work.batch.onSeqs = (from, to) => dead.note(from, to);
     const end = await work.run(upload).catch((error: unknown) => {
       if (error instanceof BodyRefused) return error;

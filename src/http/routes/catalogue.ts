@@ -37,7 +37,7 @@ import { CONTENTION_RETRY_AFTER_SECONDS } from './products.ts';
 export interface CatalogueRouteDeps {
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
-  readonly applied: AppliedProgress;
+  readonly watermark: AppliedProgress;
   readonly gate: AppliedGate;
   readonly lifecycle: Lifecycle;
 }
@@ -65,7 +65,7 @@ const LINES = {
 };
 
 export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps): void {
-  const { products, catalogue, applied, gate, lifecycle } = deps;
+  const { products, catalogue, watermark, gate, lifecycle } = deps;
   const cursors = new PageCursors();
   const slices = new SliceQueue();
 
@@ -179,7 +179,7 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
       const response = reply.raw;
       const coding = streamCoding(reply, 'accept');
       // Taken before the first entry is read: what is applied later, the change feed has.
-      const headers = { 'content-type': form, 'x-resume-seq': String(applied.seq) };
+      const headers = { 'content-type': form, 'x-resume-seq': String(watermark.seq) };
       response.writeHead(200, headers);
       if (reply.request.method === 'HEAD') {
         response.end();

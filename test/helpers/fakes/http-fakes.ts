@@ -6,9 +6,9 @@ import { pino } from 'pino';
 import type { ProductEvent } from '../../../src/event/product-event.ts';
 import { type AppDeps, buildApp } from '../../../src/http/app.ts';
 import type { Changes } from '../../../src/http/routes/changes.ts';
-import type { AppliedEvents, DeadEvents } from '../../../src/http/seams/applied-events.ts';
 import type { AppliedProgress, AppliedWaiter } from '../../../src/http/seams/applied-progress.ts';
 import type { Batches } from '../../../src/http/seams/batches.ts';
+import type { DeadEvents, EventOutcomes } from '../../../src/http/seams/event-outcomes.ts';
 import type { EventIntake, EventWaiter, Offer } from '../../../src/intake/event-intake.ts';
 import type { Phase } from '../../../src/lifecycle.ts';
 import type { EventOutcome } from '../../../src/outcome/outcome-window.ts';
@@ -105,10 +105,10 @@ export const TEST_LIMITS = {
 } as const;
 
 /** Events are applied when the test says so, or at once. */
-export class FakeApplied implements AppliedEvents {
+export class FakeOutcomes implements EventOutcomes {
   autoApply = true;
   /** What became of events; `applied` where nothing is said. */
-  readonly outcomes = new Map<number, EventOutcome>();
+  readonly found = new Map<number, EventOutcome>();
   readonly waiting: { readonly seq: number; readonly onApplied: () => void }[] = [];
 
   whenApplied(seq: number, onApplied: () => void): void {
@@ -117,7 +117,7 @@ export class FakeApplied implements AppliedEvents {
   }
 
   outcomeOf(seq: number): EventOutcome {
-    return this.outcomes.get(seq) ?? 'applied';
+    return this.found.get(seq) ?? 'applied';
   }
 
   searchDead(): DeadEvents {
@@ -194,14 +194,14 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
   const intake = new FakeIntake();
   const products = new FakeProducts();
   const lifecycle = new FakeLifecycle();
-  const applied = new FakeApplied();
+  const outcomes = new FakeOutcomes();
   const watermark = new FakeWatermark();
   const logged: string[] = [];
   const logger = pino({ level }, { write: (line: string) => void logged.push(line) });
   const app = buildApp({
     intake,
     batches: NO_BATCHES,
-    applied,
+    outcomes,
     watermark,
     products,
     catalogue: NO_PRODUCTS,
@@ -214,5 +214,5 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     ...overrides,
   });
   watchApp(app);
-  return { app, intake, applied, watermark, products, lifecycle, logged };
+  return { app, intake, outcomes, watermark, products, lifecycle, logged };
 }

@@ -2,6 +2,7 @@
  * The table of commands: from it come what the command line takes, the help, docs/cli-reference.md and the
  * shells' completion. What each does is its module. Main thread, constants only.
  */
+import { FORMATS, PRESET_NAMES } from '../feeds/open-feed.ts';
 import type { CommandSpec, OptionSpec } from './command.ts';
 
 export const HELP_OPTION: OptionSpec = { name: 'help', short: 'h', description: 'print this text' };
@@ -169,6 +170,76 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
       },
     ],
     load: () => import('./export.ts'),
+  },
+  {
+    name: 'import',
+    operands: 'FILE…|-',
+    takesFiles: true,
+    summary:
+      'send the price and stock updates of files; interrupted, the same command goes on, and repeated it changes nothing',
+    options: [
+      {
+        name: 'preset',
+        value: 'NAME',
+        choices: PRESET_NAMES,
+        description: 'whose feed it is; guessed from the header and said, if not given',
+      },
+      {
+        name: 'map',
+        value: 'FIELD=COLUMN,…',
+        description: 'columns of product_id, price, stock and occurred_at in any other table',
+      },
+      { name: 'format', value: 'FORMAT', choices: FORMATS, description: 'told by the content, if not given' },
+      {
+        name: 'decimal',
+        value: 'MARK',
+        choices: ['.', ','],
+        description: "decimal mark, the preset's or what the file shows, if not given",
+      },
+      { name: 'delimiter', value: 'CHAR', description: 'between cells, or tab; as in the header line, if not given' },
+      {
+        name: 'encoding',
+        value: 'NAME',
+        choices: ['utf-8', 'windows-1252'],
+        description: 'told by the content, if not given',
+      },
+      {
+        name: 'event-time',
+        value: 'TIME',
+        description:
+          "when the prices and stocks of a table were so: RFC 3339, file (its last change; so if not given) or now (as they arrive; so for standard input)",
+      },
+      { name: 'location', value: 'NAME', description: 'shopify-inventory: of this location; * adds all up' },
+      { name: 'store-view', value: 'CODE', description: "magento2: with this store view's prices" },
+      { name: 'currency', value: 'CODE', description: 'google-merchant: of prices; the first that stands there, if not given' },
+      { name: 'out-of-stock-zero', description: 'google-merchant: out of stock is stock 0' },
+      {
+        name: 'refused',
+        value: 'FILE',
+        description: 'the report of refused lines, to be mended and imported again (FILE.refused.csv, say)',
+      },
+      { name: 'dry-run', description: 'judge everything, without a service' },
+      { name: 'stock-min', value: 'N', description: "with --dry-run: the service's STOCK_MIN" },
+      { name: 'again', description: 'send as new what was imported before' },
+      {
+        name: 'retry-for',
+        value: 'DURATION',
+        description: 'how long a service that is full or away is waited for (5m)',
+      },
+      ...SERVICE_OPTIONS,
+    ],
+    examples: [
+      { command: 'product-service import prices.csv', what: 'what it is is told by its content, and said' },
+      { command: 'product-service import events.ndjson.gz', what: 'compressed, as it is' },
+      {
+        command: 'product-service import liste.csv --map product_id=Nr,price=VK,stock=Bestand --decimal ,',
+        what: 'any table',
+      },
+      { command: 'product-service import feed.csv --dry-run', what: 'what would be refused, and why' },
+      { command: 'zcat feed.csv.gz | product-service import -', what: 'from a pipe' },
+    ],
+    exits: '3 = some lines were refused (the others were taken), 130 = interrupted',
+    load: () => import('./import/import.ts'),
   },
   {
     name: 'completion',

@@ -111,7 +111,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'maintenance',
     'service.ts',
   ],
-  cli: ['config', 'process'],
+  feeds: ['bulk'],
+  cli: ['config', 'errors', 'ring', 'event', 'bulk', 'feeds', 'http', 'process'],
   'main.ts': ['process', 'cli'],
 };
 

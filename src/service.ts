@@ -10,12 +10,14 @@ import type { Authenticator } from './auth/authenticator.ts';
 import type { ChangeFeed } from './changes/change-feed.ts';
 import type { Checkpointer } from './checkpoint/checkpointer.ts';
 import { isAuthenticated } from './config/access.ts';
+import { parseNetworks } from './config/networks.ts';
 import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
 import type { AppDeps } from './http/app.ts';
 import { HttpSide } from './http/http-side.ts';
 import type { Lifecycle, Phase } from './lifecycle.ts';
+import { rateLimitsOf } from './limits/rate-limits.ts';
 import { DataDir } from './log/data-dir.ts';
 import type { Sinks } from './sinks/sinks.ts';
 import type { WritePath } from './write-path/write-path.ts';
@@ -116,7 +118,7 @@ export class Service implements Lifecycle {
     const { config, logger } = this.#options;
     this.#authenticator = await openedAuthenticator(config, logger);
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
-    const { stockMin, batchBytesMax } = config;
+    const { stockMin, batchBytesMax, trustProxy } = config;
     return {
       intake,
       batches: new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax }),
@@ -127,6 +129,8 @@ export class Service implements Lifecycle {
       changes: this.changes,
       lifecycle: this,
       limits: config,
+      rateLimits: rateLimitsOf(config),
+      trustedProxies: trustProxy === undefined ? undefined : parseNetworks(trustProxy),
       ackDefault: config.ackDefault,
       identities: this.#authenticator,
       logger,

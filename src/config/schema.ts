@@ -6,6 +6,7 @@
  * environment needs (variable, default as text, kind) stands beside it under `variable`.
  */
 import { type Static, type TLiteral, type TUnion, Type, TypeGuard } from '@sinclair/typebox';
+import { NO_RATE, RATE_PATTERN } from './rate.ts';
 
 /** How the text of a variable is read: see `quantity.ts` for the numbers. */
 export type VariableKind =
@@ -15,6 +16,7 @@ export type VariableKind =
   | 'boolean'
   | 'choice'
   | 'text'
+  | 'networks'
   | 'host';
 
 /** What is known of one variable apart from the range of its value. */
@@ -36,6 +38,8 @@ type NumberVariable = Omit<Variable, 'kind'> & {
   readonly minimum: number;
   readonly maximum: number;
 };
+
+const RATE_ALLOWED = 'off, or a rate from 1/9999h to 10000000/1s, like 1000/1s';
 
 const KB = 1024;
 const MB = 1024 * KB;
@@ -302,6 +306,50 @@ export const ConfigSchema = Type.Object({
     maximum: 1_000_000,
     description: 'Open connections over HTTP; one more is closed at once',
   }),
+  rateLimit: text({
+    env: 'RATE_LIMIT',
+    defaultText: NO_RATE,
+    pattern: RATE_PATTERN,
+    allowedText: RATE_ALLOWED,
+    description:
+      'What one client may have of each kind, reads, writes and events in batches, if that has no limit of its own; a client is the subject of its token, else its IPv4 address or the first 64 bits of its IPv6 one',
+  }),
+  readRate: Type.Optional(
+    text({
+      env: 'RATE_LIMIT_READ',
+      defaultText: '',
+      pattern: RATE_PATTERN,
+      allowedText: RATE_ALLOWED,
+      description: 'Reads that one client may have, unknown paths among them',
+    }),
+  ),
+  writeRate: Type.Optional(
+    text({
+      env: 'RATE_LIMIT_WRITE',
+      defaultText: '',
+      pattern: RATE_PATTERN,
+      allowedText: RATE_ALLOWED,
+      description: 'Single writes that one client may have',
+    }),
+  ),
+  bulkRate: Type.Optional(
+    text({
+      env: 'RATE_LIMIT_BULK',
+      defaultText: '',
+      pattern: RATE_PATTERN,
+      allowedText: RATE_ALLOWED,
+      description:
+        'Events in batches that one client may have; a stream is slowed down to it, and what a batch taken whole has beyond it is owed',
+    }),
+  ),
+  trustProxy: Type.Optional(
+    networks({
+      env: 'TRUST_PROXY',
+      defaultText: '',
+      allowedText: 'networks like 10.0.0.0/8, fd00::/8, 192.0.2.7',
+      description: 'Proxies whose X-Forwarded-For says who the client is; nobody else is believed',
+    }),
+  ),
   dedupeEvents: integer({
     env: 'DEDUPE_WINDOW',
     defaultText: '1000000',
@@ -501,6 +549,10 @@ function boolean(variable: Omit<Variable, 'kind'>) {
 
 function text({ pattern, ...variable }: Omit<Variable, 'kind'> & { readonly pattern: string }) {
   return Type.String({ pattern, variable: { ...variable, kind: 'text' } });
+}
+
+function networks(variable: Omit<Variable, 'kind'>) {
+  return Type.String({ variable: { ...variable, kind: 'networks' } });
 }
 
 function host(variable: Omit<Variable, 'kind'>) {

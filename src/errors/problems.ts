@@ -143,6 +143,11 @@ export const PROBLEMS = {
     title: 'Idempotency conflict',
     detail: 'Another event came earlier with this key; a key belongs to one content only.',
   },
+  'rate-limited': {
+    status: 429,
+    title: 'Rate limited',
+    detail: 'The client has had what it may have in this time; retry after the time given.',
+  },
   'headers-too-large': {
     status: 431,
     title: 'Headers too large',

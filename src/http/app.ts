@@ -2,12 +2,14 @@
  * Assembles the HTTP side: one Fastify app with its server, guards and routes, not yet listening.
  * Main thread. Knows the write path and the store by their seams only.
  */
-import type { Socket } from 'node:net';
+import type { BlockList, Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import { isIn } from '../config/networks.ts';
 import { compilersFactory } from '../event/ajv.ts';
 import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
+import type { RateLimits } from '../limits/rate-limits.ts';
 import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
 import { createErrorHandler } from './answers/error-handler.ts';
@@ -20,6 +22,7 @@ import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connectio
 import { docsRoutes } from './documentation/docs-routes.ts';
 import { AccessGuard, type Identities } from './guards/access-guard.ts';
 import { AppliedGate } from './guards/applied-gate.ts';
+import { RateGuard } from './guards/rate-guard.ts';
 import { RouteGuard } from './guards/route-guard.ts';
 import { enforcePolicies } from './guards/route-policy.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
@@ -48,6 +51,9 @@ export interface AppDeps {
   readonly changes: Changes;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits & BatchLimits;
+  readonly rateLimits: RateLimits;
+  /** Whose X-Forwarded-For counts; `undefined`: nobody's. */
+  readonly trustedProxies: BlockList | undefined;
   /** What a 202 means when the request does not ask. */
   readonly ackDefault: AckLevel;
   /** Who requests are from; `undefined` without authentication. */
@@ -67,12 +73,16 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  */
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
   const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
-  const { lifecycle, limits, ackDefault, identities, logger } = deps;
+  const { lifecycle, limits, rateLimits, trustedProxies, ackDefault, identities, logger } = deps;
   const nextRequestId = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
   const adminFrom = part === 'administration' ? 'anywhere' : 'this-machine';
   const access = new AccessGuard(identities, adminFrom);
-  const guard = new RouteGuard(PARAM_LENGTH_MAX, access);
+  const rates = new RateGuard({
+    limits: part === 'administration' ? {} : rateLimits,
+    isProxied: trustedProxies !== undefined,
+  });
+  const guard = new RouteGuard(PARAM_LENGTH_MAX, access, rates.gateOf('read'));
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
   const early = new EarlyAnswers(nextRequestId, (status, reason, reqId) =>
@@ -85,7 +95,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
     serverFactory: (handler) => createHttpServer(limits, guardHost(handler, early)),
     bodyLimit: limits.bodyBytesMax,
     genReqId: nextRequestId,
-    trustProxy: false,
+    trustProxy: trustedProxies === undefined ? false : (address) => isIn(trustedProxies, address),
     // Requests that arrive while Fastify closes are for our own phases to answer.
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
@@ -99,7 +109,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
   guard.watch(app);
-  enforcePolicies(app, lifecycle, access);
+  enforcePolicies(app, lifecycle, access, rates);
   if (part !== 'administration') {
     const { stockMin } = limits;
     docsRoutes(app, { nextRequestId, handleError, stockMin });
@@ -107,7 +117,16 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
     const offers = new EventOffers({ intake, batches, lifecycle, outcomes, ackDefault });
     app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
     app.register(async (scope) =>
-      batchRoute(scope, { batches, lifecycle, outcomes, ackDefault, limits, untimed, future }),
+      batchRoute(scope, {
+        batches,
+        lifecycle,
+        outcomes,
+        ackDefault,
+        limits,
+        rates,
+        untimed,
+        future,
+      }),
     );
     app.register(async (scope) => productPatchRoute(scope, { offers, stockMin, future }));
     app.register(async (scope) => productDelistRoute(scope, { offers, future }));

@@ -260,7 +260,7 @@ export interface components {
             /** @description The id of the request. */
             instance: string;
             /** @enum {string} */
-            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
+            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
             /**
              * @description Of a write. `none`: it was not applied and will not be. `unknown`: it, or a part of it, had been handed to a disk that failed. `partial`: of a batch, what is counted was taken and the rest will not be.
              * @enum {string}
@@ -702,6 +702,34 @@ export interface operations {
                     };
                 };
             };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
+                    };
+                };
+            };
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
@@ -1127,6 +1155,34 @@ export interface operations {
                     };
                 };
             };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
+                    };
+                };
+            };
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
@@ -1428,6 +1484,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
                     };
                 };
             };
@@ -1803,6 +1887,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "idempotency-conflict";
+                    };
+                };
+            };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
                     };
                 };
             };
@@ -2304,6 +2416,35 @@ export interface operations {
                     };
                 };
             };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    "accept-patch"?: "application/merge-patch+json, application/json";
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
+                    };
+                };
+            };
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
@@ -2594,6 +2735,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
                     };
                 };
             };
@@ -2908,6 +3077,34 @@ export interface operations {
                     };
                 };
             };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
+                    };
+                };
+            };
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
@@ -3197,6 +3394,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
                     };
                 };
             };

@@ -44,6 +44,7 @@ t.test('an empty environment gives the defaults', (t) => {
     requestTimeoutMs: 10_000,
     keepAliveTimeoutMs: 65_000,
     httpConnectionsMax: 10_000,
+    rateLimit: 'off',
     dedupeEvents: 1_000_000,
     changesHeartbeatMs: 15_000,
     changesFollowersMax: 2000,
@@ -99,6 +100,11 @@ t.test('every variable reaches its own property', (t) => {
     REQUEST_TIMEOUT: '2s',
     KEEP_ALIVE_TIMEOUT: '3s',
     HTTP_MAX_CONNECTIONS: '9',
+    RATE_LIMIT: '500/1m',
+    RATE_LIMIT_READ: '1000/1s',
+    RATE_LIMIT_WRITE: 'off',
+    RATE_LIMIT_BULK: '10000000/9999h',
+    TRUST_PROXY: '10.0.0.0/8,::1',
     DEDUPE_WINDOW: '2000',
     CHANGES_HEARTBEAT: '6s',
     CHANGES_FOLLOWERS_MAX: '8',
@@ -152,6 +158,11 @@ t.test('every variable reaches its own property', (t) => {
     requestTimeoutMs: 2_000,
     keepAliveTimeoutMs: 3_000,
     httpConnectionsMax: 9,
+    rateLimit: '500/1m',
+    readRate: '1000/1s',
+    writeRate: 'off',
+    bulkRate: '10000000/9999h',
+    trustProxy: '10.0.0.0/8,::1',
     dedupeEvents: 2_000,
     changesHeartbeatMs: 6000,
     changesFollowersMax: 8,
@@ -372,5 +383,56 @@ t.test('relations between variables are checked, up to their edges', (t) => {
   ];
   for (const [env, message] of bad)
     t.throws(() => loadConfig(env), { name: 'ConfigError', message });
+  t.end();
+});
+
+t.test('a rate is a quota in whole seconds, and nothing like it', (t) => {
+  for (const text of [
+    '1000',
+    '1000/s',
+    '0/1s',
+    '01/1s',
+    '10/0s',
+    '10/500ms',
+    '1.5/1s',
+    '1/1d',
+    '10000001/1s',
+    'OFF',
+    '-1/1s',
+    '1/10000s',
+  ]) {
+    t.match(faultsOf({ RATE_LIMIT: text }), [
+      new RegExp(`^RATE_LIMIT="${text}" must be off, or a rate `),
+    ]);
+  }
+  t.end();
+});
+
+t.test('proxies are trusted by their networks, and never all there are', (t) => {
+  const good = ['10.0.0.0/8', '192.0.2.7', 'fd00::/8, ::1', '::ffff:10.0.0.1/128', ' 10.1.2.3/32 '];
+  for (const text of good) t.equal(loadConfig({ TRUST_PROXY: text }).trustProxy, text);
+  const bad = [
+    'true',
+    '1',
+    'loopback',
+    '10.0.0.0/33',
+    '::/129',
+    '0.0.0.0/0',
+    '::/0',
+    '10.0.0.0/8,',
+    '10.0.0/8',
+    '10.0.0.0/08',
+    'fe80::1%eth0',
+    '10.0.0.0/8/8',
+    '*',
+  ];
+  for (const text of bad) {
+    const [fault = '', ...others] = faultsOf({ TRUST_PROXY: text });
+    t.equal(
+      fault,
+      `TRUST_PROXY=${JSON.stringify(text)} must be networks like 10.0.0.0/8, fd00::/8, 192.0.2.7`,
+    );
+    t.equal(others.length, 0);
+  }
   t.end();
 });

@@ -78,7 +78,8 @@ export class BatchAnswers {
     const state = stateOf(work);
     const refused = end === 'malformed' ? work.malformation : end;
     if (refused instanceof BodyRefused && refused.code !== 'stopping') {
-      sendProblem(reply, refused.code, { ...state, detail: refused.message });
+      const { code, message: detail, retryAfterSeconds } = refused;
+      sendProblem(reply, code, { ...state, detail }, retryAfterSeconds);
     } else if (refused instanceof BodyRefused || end === 'stopping') {
       sendProblem(reply, 'stopping', state, STOPPING_RETRY_AFTER_SECONDS);
     } else if (end === 'faulty' || end === 'conflict') {

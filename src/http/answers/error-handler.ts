@@ -27,6 +27,8 @@ export function createErrorHandler(logger: Logger, guard: RouteGuard): ErrorHand
       sendProblem(reply, 'internal');
       return;
     }
+    // Nothing else has counted it: no route has such a URL.
+    if (fastifyCodeOf(error) === 'FST_ERR_BAD_URL' && guard.refuses(request, reply)) return;
     const detail = detailOf(error, request);
     sendProblem(reply, code, detail === undefined ? undefined : { detail });
   };

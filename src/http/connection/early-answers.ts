@@ -14,6 +14,7 @@ import {
 } from '../../errors/problems.ts';
 import { PROBLEM_TYPE } from '../answers/respond.ts';
 import { STATUS_CODES } from './node-http.ts';
+import { COMMON_HEADERS } from './service-response.ts';
 
 /** Called for each answer, with its status, its problem's code and the id in its `instance`. */
 export type OnAnswer = (status: number, reason: ProblemCode, requestId: string) => void;
@@ -47,6 +48,7 @@ export class EarlyAnswers {
       `content-type: ${PROBLEM_TYPE}`,
       `content-length: ${body.length}`,
       `date: ${new Date().toUTCString()}`,
+      ...COMMON_HEADERS.map(([name, value]) => `${name}: ${value}`),
       'connection: close',
       '\r\n',
     ].join('\r\n');

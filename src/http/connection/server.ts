@@ -2,8 +2,9 @@
  * Node's HTTP server with every limit set: what slow, idle or too many clients can hold is bounded
  * here and nowhere else. Main thread.
  */
-import type { RequestListener, Server } from 'node:http';
+import type { RequestListener, Server, ServerOptions } from 'node:http';
 import { createServer } from './node-http.ts';
+import { ServiceResponse } from './service-response.ts';
 
 /** Relations are the configuration's to check: `headersTimeoutMs` ≤ `requestTimeoutMs`. */
 export interface HttpLimits {
@@ -30,21 +31,20 @@ const CHECKING_INTERVAL_MS_MAX = 1000;
 
 export function createHttpServer(limits: HttpLimits, handler: RequestListener): Server {
   const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = limits;
-  const server = createServer(
-    {
-      maxHeaderSize: HEADER_BYTES_MAX,
-      headersTimeout: headersTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      keepAliveTimeout: keepAliveTimeoutMs,
-      connectionsCheckingInterval: Math.max(
-        10,
-        Math.min(CHECKING_INTERVAL_MS_MAX, Math.floor(headersTimeoutMs / 4)),
-      ),
-      insecureHTTPParser: false,
-      requireHostHeader: false, // host-guard.ts does it, with a body and for two as well
-    },
-    handler,
-  );
+  const options: ServerOptions = {
+    ServerResponse: ServiceResponse,
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    connectionsCheckingInterval: Math.max(
+      10,
+      Math.min(CHECKING_INTERVAL_MS_MAX, Math.floor(headersTimeoutMs / 4)),
+    ),
+    insecureHTTPParser: false,
+    requireHostHeader: false, // host-guard.ts does it, with a body and for two as well
+  };
+  const server = createServer(options, handler);
   // Silence in both directions: a client that sends but never reads its answers.
   server.timeout = requestTimeoutMs + keepAliveTimeoutMs;
   server.maxConnections = limits.httpConnectionsMax;

@@ -10,6 +10,7 @@ import {
   challengeHeader,
   eventHeaders,
   type ResponseHeaders,
+  rateLimitHeaders,
   retryAfterHeader,
 } from './response.ts';
 
@@ -77,6 +78,7 @@ export const ACCESS_PROBLEMS = [
 export const READ_PROBLEMS = [
   ...ANY_PROBLEMS,
   ...ACCESS_PROBLEMS,
+  'rate-limited',
   'not-ready',
   'stopping',
 ] as const;
@@ -159,10 +161,13 @@ function problemResponse(
   ownHeaders: ResponseHeaders,
 ): ProblemResponse {
   const example = problemBody(codes[0], EXAMPLE_REQUEST_ID);
-  const saysWhen = PROBLEMS[codes[0]].status === 503 || codes.includes('idempotency-in-progress');
+  const isLimit = codes.includes('rate-limited');
+  const saysWhen =
+    PROBLEMS[codes[0]].status === 503 || isLimit || codes.includes('idempotency-in-progress');
   const challenges = codes.some((code) => CHALLENGING.has(code));
   const headers = {
     ...(saysWhen ? retryAfterHeader : {}),
+    ...(isLimit ? rateLimitHeaders : {}),
     ...(challenges ? challengeHeader : {}),
     ...ownHeaders,
   };

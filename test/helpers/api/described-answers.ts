@@ -40,15 +40,18 @@ const PROBLEM_POINTER = '/components/schemas/Problem';
 /** Streams are checked up to here; they repeat themselves. */
 const CHECKED_BYTES_MAX = 200_000;
 
-/** What HTTP itself adds, or says of any representation. */
+/** What HTTP itself adds, or says of any representation, and what is on every answer. */
 const COMMON_HEADERS = new Set([
   'connection',
   'content-length',
   'content-type',
   'date',
   'keep-alive',
+  'ratelimit',
+  'ratelimit-policy',
   'transfer-encoding',
   'vary',
+  'x-content-type-options',
 ]);
 
 /** Read when it is first needed: the document is made by an app that is watched, too. */

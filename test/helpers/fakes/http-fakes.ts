@@ -208,6 +208,8 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     changes: NO_CHANGES,
     lifecycle,
     limits: TEST_LIMITS,
+    rateLimits: {},
+    trustedProxies: undefined,
     ackDefault: 'durable',
     identities: undefined,
     logger,

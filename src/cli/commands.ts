@@ -189,14 +189,23 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
         value: 'FIELD=COLUMN,…',
         description: 'columns of product_id, price, stock and occurred_at in any other table',
       },
-      { name: 'format', value: 'FORMAT', choices: FORMATS, description: 'told by the content, if not given' },
+      {
+        name: 'format',
+        value: 'FORMAT',
+        choices: FORMATS,
+        description: 'told by the content, if not given',
+      },
       {
         name: 'decimal',
         value: 'MARK',
         choices: ['.', ','],
         description: "decimal mark, the preset's or what the file shows, if not given",
       },
-      { name: 'delimiter', value: 'CHAR', description: 'between cells, or tab; as in the header line, if not given' },
+      {
+        name: 'delimiter',
+        value: 'CHAR',
+        description: 'between cells, or tab; as in the header line, if not given',
+      },
       {
         name: 'encoding',
         value: 'NAME',
@@ -207,16 +216,32 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
         name: 'event-time',
         value: 'TIME',
         description:
-          "when the prices and stocks of a table were so: RFC 3339, file (its last change; so if not given) or now (as they arrive; so for standard input)",
+          'when the prices and stocks of a table were so: RFC 3339, file (its last change; so if not given) or now (as they arrive; so for standard input)',
       },
-      { name: 'location', value: 'NAME', description: 'shopify-inventory: of this location; * adds all up' },
+      {
+        name: 'location',
+        value: 'NAME',
+        description: 'shopify-inventory: of this location; * adds all up',
+      },
       { name: 'store-view', value: 'CODE', description: "magento2: with this store view's prices" },
-      { name: 'currency', value: 'CODE', description: 'google-merchant: of prices; the first that stands there, if not given' },
+      { name: 'currency', value: 'CODE', description: 'google-merchant, bmecat-prices: of prices' },
+      {
+        name: 'price-type',
+        value: 'TYPE',
+        description: 'bmecat-prices: net_customer, else net_list, if not given',
+      },
+      {
+        name: 'price-quantity',
+        value: 'N',
+        description:
+          'bmecat-prices: for how many units prices are, where the catalogue does not say',
+      },
       { name: 'out-of-stock-zero', description: 'google-merchant: out of stock is stock 0' },
       {
         name: 'refused',
         value: 'FILE',
-        description: 'the report of refused lines, to be mended and imported again (FILE.refused.csv, say)',
+        description:
+          'the report of refused lines, to be mended and imported again (FILE.refused.csv, say)',
       },
       { name: 'dry-run', description: 'judge everything, without a service' },
       { name: 'stock-min', value: 'N', description: "with --dry-run: the service's STOCK_MIN" },
@@ -229,13 +254,20 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
       ...SERVICE_OPTIONS,
     ],
     examples: [
-      { command: 'product-service import prices.csv', what: 'what it is is told by its content, and said' },
+      {
+        command: 'product-service import prices.csv',
+        what: 'what it is is told by its content, and said',
+      },
       { command: 'product-service import events.ndjson.gz', what: 'compressed, as it is' },
       {
-        command: 'product-service import liste.csv --map product_id=Nr,price=VK,stock=Bestand --decimal ,',
+        command:
+          'product-service import liste.csv --map product_id=Nr,price=VK,stock=Bestand --decimal ,',
         what: 'any table',
       },
-      { command: 'product-service import feed.csv --dry-run', what: 'what would be refused, and why' },
+      {
+        command: 'product-service import feed.csv --dry-run',
+        what: 'what would be refused, and why',
+      },
       { command: 'zcat feed.csv.gz | product-service import -', what: 'from a pipe' },
     ],
     exits: '3 = some lines were refused (the others were taken), 130 = interrupted',

@@ -54,10 +54,11 @@ export class CsvScanner {
         starts[cell] = ++p;
         for (;;) {
           // Up to the quote that is not doubled.
-          while (p < to && (byte = bytes[p]) !== QUOTE) {
+          for (; p < to; p++) {
+            byte = bytes[p];
+            if (byte === QUOTE) break;
             high |= byte;
             if (byte === NEWLINE || (byte === RETURN && bytes[p + 1] !== NEWLINE)) this.lines++;
-            p++;
           }
           if (p >= to) {
             if (!isLast) return 'more';

@@ -1,6 +1,7 @@
 /** Dates in feeds that say from when and until when a price holds. Pure, any thread. */
 
-const ISO = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):?(\d\d)(?::?(\d\d))?(?:\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?)?$/;
+const ISO =
+  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):?(\d\d)(?::?(\d\d))?(?:\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?)?$/;
 /** Magento's: month first. */
 const US = /^(\d{1,2})\/(\d{1,2})\/(\d{2}|\d{4})(?:,? .*)?$/;
 
@@ -10,7 +11,10 @@ export function dateMs(text: string): number {
   if (iso !== null) {
     const [, year, month, day, hour = '00', minute = '00', second = '00', zone = 'Z'] = iso;
     const offset = zone === 'Z' ? 'Z' : `${zone.slice(0, 3)}:${zone.slice(-2)}`;
-    return checked(Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}${offset}`), text);
+    return checked(
+      Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}${offset}`),
+      text,
+    );
   }
   const us = US.exec(text);
   if (us === null) return Number.NaN;

@@ -2,6 +2,8 @@
  * Finds out what a feed is from how it begins, and makes its converter: NDJSON, a JSON array, a table, BMEcat
  * or EDIFACT. What is decided without being asked is said. Pure, any thread.
  */
+import { BmecatConverter } from './bmecat.ts';
+import { EdifactConverter } from './edifact.ts';
 import type { Converter, ReportForm } from './feed.ts';
 import { FeedError } from './feed.ts';
 import { ArrayConverter, NdjsonConverter } from './ndjson.ts';
@@ -11,9 +13,18 @@ import { type Encoding, readHead } from './table-head.ts';
 import type { PresetOptions } from './table-preset.ts';
 import { TABLE_PRESETS } from './table-presets.ts';
 
-export const FORMATS = ['ndjson', 'json', 'csv', 'tsv'] as const;
+export const FORMATS = ['ndjson', 'json', 'csv', 'tsv', 'bmecat', 'edifact'] as const;
 export type Format = (typeof FORMATS)[number];
-export const PRESET_NAMES: readonly string[] = TABLE_PRESETS.map(({ name }) => name);
+/** Presets of formats that are no tables. */
+const OTHER_PRESETS: Readonly<Record<string, Format>> = {
+  'bmecat-prices': 'bmecat',
+  'edifact-pricat': 'edifact',
+  'edifact-invrpt': 'edifact',
+};
+export const PRESET_NAMES: readonly string[] = [
+  ...TABLE_PRESETS.map(({ name }) => name),
+  ...Object.keys(OTHER_PRESETS),
+];
 
 export interface FeedOptions extends Omit<PresetOptions, 'decimal'> {
   readonly format: Format | undefined;
@@ -24,6 +35,10 @@ export interface FeedOptions extends Omit<PresetOptions, 'decimal'> {
   readonly decimal: '.' | ',' | undefined;
   /** Event time of what has none of its own; '' = as it arrives. */
   readonly occurredAt: string;
+  /** `occurredAt` was asked for, so that it counts before a time that the feed says of itself. */
+  readonly isTimeAsked: boolean;
+  readonly priceType: string | undefined;
+  readonly priceQuantity: string | undefined;
 }
 
 export interface OpenFeed {
@@ -34,6 +49,8 @@ export interface OpenFeed {
   readonly what: string;
   /** Whether its events have the event time that the command line says. */
   readonly takesEventTime: boolean;
+  /** Nothing of it counts before its end was seen. */
+  readonly isWholeOnly: boolean;
   readonly report: ReportForm;
 }
 
@@ -41,8 +58,11 @@ export interface OpenFeed {
 export function openFeed(sample: Buffer, isWhole: boolean, options: FeedOptions): OpenFeed {
   const bom = sample.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf])) ? 3 : 0;
   const start = sample.toString('latin1', bom, bom + 512).trimStart();
-  const wantsTable = options.map !== undefined || TABLE_PRESETS.some(({ name }) => name === options.preset);
-  const format = options.format ?? (wantsTable ? 'csv' : guessFormat(start));
+  const wantsTable =
+    options.map !== undefined || TABLE_PRESETS.some(({ name }) => name === options.preset);
+  const asked = options.format ?? OTHER_PRESETS[options.preset ?? ''];
+  const format = asked ?? (wantsTable ? 'csv' : guessFormat(start));
+  if (format === 'bmecat' || format === 'edifact') return openTree(format, options);
   if (format === 'ndjson' || format === 'json') {
     const isArray = format === 'json';
     return {
@@ -50,6 +70,7 @@ export function openFeed(sample: Buffer, isWhole: boolean, options: FeedOptions)
       skip: bom,
       what: isArray ? 'a JSON array of events' : 'events, one a line (NDJSON)',
       takesEventTime: false,
+      isWholeOnly: false,
       report: { kind: 'ndjson' },
     };
   }
@@ -59,7 +80,28 @@ export function openFeed(sample: Buffer, isWhole: boolean, options: FeedOptions)
   });
 }
 
+/** A format that is read through and through. */
+function openTree(format: 'bmecat' | 'edifact', options: FeedOptions): OpenFeed {
+  const isBmecat = format === 'bmecat';
+  const { preset } = options;
+  const message =
+    preset === 'edifact-pricat' ? 'PRICAT' : preset === 'edifact-invrpt' ? 'INVRPT' : undefined;
+  const own = options.isTimeAsked ? '' : ', with its own time where it says one';
+  return {
+    converter: isBmecat
+      ? new BmecatConverter(options)
+      : new EdifactConverter({ ...options, message }),
+    skip: 0,
+    what: `${isBmecat ? 'a BMEcat catalogue (bmecat-prices)' : 'an EDIFACT interchange'}${own}`,
+    takesEventTime: true,
+    isWholeOnly: true,
+    report: { kind: 'ndjson' },
+  };
+}
+
 function guessFormat(start: string): Format {
+  if (start.startsWith('<')) return 'bmecat';
+  if (/^UN[AB]/.test(start)) return 'edifact';
   if (start.startsWith('[')) return 'json';
   // A report of refused lines begins with a comment.
   return start.startsWith('{') || /^# line \d/.test(start) ? 'ndjson' : 'csv';
@@ -79,6 +121,7 @@ function openTable(sample: Buffer, isWhole: boolean, options: FeedOptions): Open
     skip: head.rowsAt,
     what: `a table (${guessed}; ${separator} between cells, decimal ${decimal}, ${encoding})`,
     takesEventTime: true,
+    isWholeOnly: false,
     report: { kind: 'table', delimiter, header },
   };
 }

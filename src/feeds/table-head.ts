@@ -78,13 +78,15 @@ export function readHead(sample: Buffer, isWhole: boolean, options: HeadOptions)
     const preset = presets.find((each) => each.recognises(columns));
     if (preset !== undefined) {
       const { repeated } = columns;
-      if (repeated !== undefined) throw new FeedError(`the header names the column ${repeated} twice`);
+      if (repeated !== undefined)
+        throw new FeedError(`the header names the column ${repeated} twice`);
       const isReport = names[0] === REPORT_COLUMNS[0] && names[1] === REPORT_COLUMNS[1];
       const header = sample.subarray(isReport ? feedStart(sample, scanner) : at, scanner.recordEnd);
       const rowsAt = scanner.next;
       const rowsLine = line + scanner.lines;
       const known = options.decimal ?? preset.decimal;
-      const decimal = known ?? guessDecimal(sample, rowsAt, scanner, preset.numberColumns?.(columns));
+      const decimal =
+        known ?? guessDecimal(sample, rowsAt, scanner, preset.numberColumns?.(columns));
       return { delimiter, encoding, columns, preset, decimal, isReport, header, rowsAt, rowsLine };
     }
     at = scanner.next;
@@ -99,7 +101,11 @@ function unknownHeader(names: readonly string[], asked: TablePreset | undefined)
   return `no preset knows the header, say --map product_id=COLUMN,price=COLUMN,stock=COLUMN: ${shown}`;
 }
 
-function namesOf(sample: Buffer, { cells, starts, ends }: CsvScanner, encoding: Encoding): string[] {
+function namesOf(
+  sample: Buffer,
+  { cells, starts, ends }: CsvScanner,
+  encoding: Encoding,
+): string[] {
   const decoder = new TextDecoder(encoding);
   return Array.from({ length: cells }, (_, i) =>
     decoder.decode(sample.subarray(starts[i], ends[i])).replaceAll('""', '"').trim(),
@@ -143,7 +149,9 @@ function guessDecimal(
   }
   const [point, comma, either] = ['.', ',', 'either'].map((mark) => seen.get(mark));
   if (point !== undefined && comma !== undefined) {
-    throw new FeedError(`numbers are written both ways, ${point} and ${comma}: say --decimal . or ,`);
+    throw new FeedError(
+      `numbers are written both ways, ${point} and ${comma}: say --decimal . or ,`,
+    );
   }
   if (point !== undefined) return '.';
   if (comma !== undefined) return ',';

@@ -37,7 +37,10 @@ export class Columns {
 }
 
 export function plainName(name: string): string {
-  return name.trim().toLowerCase().replaceAll(/[\s_-]+/g, ' ');
+  return name
+    .trim()
+    .toLowerCase()
+    .replaceAll(/[\s_-]+/g, ' ');
 }
 
 /** One row: the trimmed text of a column; '' where the row has no such cell. */
@@ -78,7 +81,8 @@ export class RowEvent {
   setPrice(cell: string, mark: DecimalMark): void {
     if (cell === '') return;
     const price = readDecimal(cell, mark);
-    if (price === undefined) this.fault ??= `the price ${asciiText(cell)} is no number with decimal ${mark}`;
+    if (price === undefined)
+      this.fault ??= `the price ${asciiText(cell)} is no number with decimal ${mark}`;
     else this.price = price;
   }
 

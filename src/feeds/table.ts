@@ -193,8 +193,10 @@ class TableRow implements Row {
     if (start === end) return '';
     let text: string;
     if (scanner.isAscii) text = this.bytes.toString('latin1', start, end);
-    else if (this.#decoder !== undefined) text = this.#decoder.decode(this.bytes.subarray(start, end));
-    else if (isUtf8(this.bytes.subarray(start, end))) text = this.bytes.toString('utf8', start, end);
+    else if (this.#decoder !== undefined)
+      text = this.#decoder.decode(this.bytes.subarray(start, end));
+    else if (isUtf8(this.bytes.subarray(start, end)))
+      text = this.bytes.toString('utf8', start, end);
     else {
       this.fault = NOT_UTF8;
       return '';

@@ -20,7 +20,11 @@ const ROWS = 150_000;
 const PRODUCTS = 5_000;
 
 /** What happens to the batch with this number, from 1: `pass`, an answer, nothing at all, or a cut after it was taken. */
-type Fate = 'pass' | 'hold' | 'lose-answer' | { readonly status: number; readonly retryAfter?: string };
+type Fate =
+  | 'pass'
+  | 'hold'
+  | 'lose-answer'
+  | { readonly status: number; readonly retryAfter?: string };
 
 class BatchProxy {
   readonly keys: string[] = [];
@@ -89,7 +93,11 @@ async function isImported(t: Test, port: number, rows: number): Promise<void> {
   const first = rows - PRODUCTS;
   for (const i of [first, first + 1234, rows - 1]) {
     const answer = await fetch(`http://127.0.0.1:${port}/api/v1/products/p${i % PRODUCTS}`);
-    t.strictSame(await answer.json(), { id: `p${i % PRODUCTS}`, price: (i % 977) + 0.25, stock: i });
+    t.strictSame(await answer.json(), {
+      id: `p${i % PRODUCTS}`,
+      price: (i % 977) + 0.25,
+      stock: i,
+    });
   }
 }
 
@@ -138,7 +146,10 @@ t.test('an answer that is lost, a service that is full, limits: waited for', asy
   });
   t.equal(code, 0, stderr);
   t.match(stdout, /150,000 taken, 0 refused/, 'what was taken without an answer counts as taken');
-  t.match(stderr, /waiting: 503 [^\n]*\n.*going on\n.*waiting: 429 [^\n]*\n.*going on\n.*waiting: http/);
+  t.match(
+    stderr,
+    /waiting: 503 [^\n]*\n.*going on\n.*waiting: 429 [^\n]*\n.*going on\n.*waiting: http/,
+  );
   t.ok(proxy.times[1] - proxy.times[0] >= 1000, 'Retry-After is heeded');
   t.ok(proxy.times[3] - proxy.times[2] >= 1000);
   await isImported(t, port, ROWS);
@@ -165,28 +176,41 @@ t.test('a service that stays away ends it; the same command goes on when it is b
   await isImported(t, port, ROWS);
 });
 
-t.test('Ctrl-C is said and can be gone on from; a file that was changed meanwhile is told', async (t) => {
-  const cwd = tempDir(t);
-  const { port } = await startReadyService(t, { DATA_DIR: join(cwd, 'data') });
-  const proxy = await BatchProxy.start(t, port);
-  const file = join(cwd, 'feed.csv');
-  writeFileSync(file, table(ROWS));
-  const options = { cwd, port: proxy.port, env: { HOME: cwd } };
-  proxy.fate = (batch) => (batch === 2 ? 'hold' : 'pass');
-  const args = ['import', 'feed.csv', '--event-time', 'now'];
-  const first = startCommand(t, args, options);
-  await polled(() => (proxy.keys.length === 2 ? true : undefined), WAIT_MS_MAX, 'the second batch');
-  first.kill('SIGINT');
-  t.match(await first.end, { code: 130, stderr: /interrupted; the same command goes on from here\n$/ });
+t.test(
+  'Ctrl-C is said and can be gone on from; a file that was changed meanwhile is told',
+  async (t) => {
+    const cwd = tempDir(t);
+    const { port } = await startReadyService(t, { DATA_DIR: join(cwd, 'data') });
+    const proxy = await BatchProxy.start(t, port);
+    const file = join(cwd, 'feed.csv');
+    writeFileSync(file, table(ROWS));
+    const options = { cwd, port: proxy.port, env: { HOME: cwd } };
+    proxy.fate = (batch) => (batch === 2 ? 'hold' : 'pass');
+    const args = ['import', 'feed.csv', '--event-time', 'now'];
+    const first = startCommand(t, args, options);
+    await polled(
+      () => (proxy.keys.length === 2 ? true : undefined),
+      WAIT_MS_MAX,
+      'the second batch',
+    );
+    first.kill('SIGINT');
+    t.match(await first.end, {
+      code: 130,
+      stderr: /interrupted; the same command goes on from here\n$/,
+    });
 
-  // Of the first batch nothing is as it was.
-  writeFileSync(file, table(ROWS + 5).replace('p0,0.25,0\n', 'p0,0.25,1\n'));
-  const second = await runCommandLine(t, args, options);
-  t.match(second, { code: 0, stderr: /feed\.csv has changed since the try of .*: it is sent from its beginning/ });
-  t.match(second.stdout, /150,005 taken/);
-  await isImported(t, port, ROWS + 5);
-  t.strictSame(journals(cwd), []);
-});
+    // Of the first batch nothing is as it was.
+    writeFileSync(file, table(ROWS + 5).replace('p0,0.25,0\n', 'p0,0.25,1\n'));
+    const second = await runCommandLine(t, args, options);
+    t.match(second, {
+      code: 0,
+      stderr: /feed\.csv has changed since the try of .*: it is sent from its beginning/,
+    });
+    t.match(second.stdout, /150,005 taken/);
+    await isImported(t, port, ROWS + 5);
+    t.strictSame(journals(cwd), []);
+  },
+);
 
 t.test('a service that has lost what was sent is sent everything again', async (t) => {
   const cwd = tempDir(t);

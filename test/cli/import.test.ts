@@ -1,8 +1,8 @@
 /** `import` against a real service: what is taken, refused, said; repeated, changed, compressed, dry. */
 import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import t, { type Test } from 'tap';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { runCommandLine } from '../helpers/processes/command-line.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
@@ -74,12 +74,22 @@ t.test('events: NDJSON and an array, with the faults that the service finds', as
     'e.ndjson',
     '\ufeff{"product_id":"a","price":1,"stock":1}\r\n\n{"product_id":"b","price":-1,"stok":1}\n{"product_id":"c","stock":1,"partial":true}',
   );
-  t.match(await run(['e.ndjson']), { code: 3, stdout: /: 2 taken, 1 refused \(e\.refused\.ndjson\)/ });
+  t.match(await run(['e.ndjson']), {
+    code: 3,
+    stdout: /: 2 taken, 1 refused \(e\.refused\.ndjson\)/,
+  });
   const report = read('e.refused.ndjson');
-  t.match(report, /^# line 3: [^\n]*price must be a finite number, 0 or more\.[^\n]*\n\{"product_id":"b"/);
+  t.match(
+    report,
+    /^# line 3: [^\n]*price must be a finite number, 0 or more\.[^\n]*\n\{"product_id":"b"/,
+  );
   write('e.refused.ndjson', report.replace('-1,"stok"', '1,"stock"'));
   t.match(await run(['e.refused.ndjson']), { code: 0, stdout: /: 1 taken, 0 refused/ });
-  const array = [...Array(300)].map((_, i) => ({ product_id: `p${i}`, price: i % 2 === 0 ? i : -i - 1, stock: 1 }));
+  const array = [...Array(300)].map((_, i) => ({
+    product_id: `p${i}`,
+    price: i % 2 === 0 ? i : -i - 1,
+    stock: 1,
+  }));
   write('e.json', JSON.stringify(array, undefined, 2));
   t.match(await run(['e.json', '--refused', 'bad.ndjson']), {
     code: 3,
@@ -95,7 +105,11 @@ t.test('events: NDJSON and an array, with the faults that the service finds', as
 t.test('compressed whole, whatever it is made of, told by its content', async (t) => {
   const { write, run, products } = await setup(t);
   const half = (from: number) =>
-    Buffer.from([...Array(50)].map((_, i) => `{"product_id":"p${from + i}","stock":1,"partial":true}\n`).join(''));
+    Buffer.from(
+      [...Array(50)]
+        .map((_, i) => `{"product_id":"p${from + i}","stock":1,"partial":true}\n`)
+        .join(''),
+    );
   const parts = [half(0), half(50)];
   write('gzip', Buffer.concat(parts.map((part) => gzipSync(part))));
   write('zstd', Buffer.concat(parts.map((part) => zstdCompressSync(part))));
@@ -108,9 +122,15 @@ t.test('compressed whole, whatever it is made of, told by its content', async (t
   t.match(await run(['utf16.txt']), { code: 0, stdout: /: 1 taken/ });
   t.equal((await products()).length, 101);
   write('cut', gzipSync(parts[0]).subarray(0, 60));
-  t.match(await run(['cut']), { code: 1, stderr: /cut: it ends in the middle of a member of its gzip\.\n$/ });
+  t.match(await run(['cut']), {
+    code: 1,
+    stderr: /cut: it ends in the middle of a member of its gzip\.\n$/,
+  });
   write('x.xlsx', Buffer.from('504b030414000600', 'hex'));
-  t.match(await run(['x.xlsx']), { code: 1, stderr: /Excel workbook \(\.xlsx\): .*save the sheet as CSV/ });
+  t.match(await run(['x.xlsx']), {
+    code: 1,
+    stderr: /Excel workbook \(\.xlsx\): .*save the sheet as CSV/,
+  });
   t.match(await run(['nowhere.csv']), { code: 1, stderr: /nowhere\.csv: ENOENT/ });
 });
 
@@ -131,11 +151,19 @@ t.test('--dry-run judges everything and needs no service', async (t) => {
     stdout: /^feed\.csv: dry run, nothing was sent: 3 good, 3 refused \(feed\.refused\.csv\)/,
   });
   const refused = read('feed.refused.csv').trimEnd().split('\n');
-  t.match(refused.slice(1), [/^4,/, /^6,"price must be a finite number, 0 or more\."/, /^7,"stock must/]);
-  const lenient = await runCommandLine(t, ['import', 'feed.csv', '--dry-run', '--stock-min', '-5'], {
-    cwd,
-    env: { PRODUCT_SERVICE_URL: 'http://127.0.0.1:9' },
-  });
+  t.match(refused.slice(1), [
+    /^4,/,
+    /^6,"price must be a finite number, 0 or more\."/,
+    /^7,"stock must/,
+  ]);
+  const lenient = await runCommandLine(
+    t,
+    ['import', 'feed.csv', '--dry-run', '--stock-min', '-5'],
+    {
+      cwd,
+      env: { PRODUCT_SERVICE_URL: 'http://127.0.0.1:9' },
+    },
+  );
   t.match(lenient.stdout, /: 4 good, 2 refused/);
   t.strictSame(await products(), []);
   t.notOk(existsSync(join(cwd, '.local')), 'nothing is noted');
@@ -164,4 +192,22 @@ t.test('wrong usage', async (t) => {
     code: 1,
     stderr: /lies in the future/,
   });
+});
+
+t.test('half of a catalogue is none, and nothing of it is sent', async (t) => {
+  const { write, run, products } = await setup(t);
+  const catalogue = readFileSync(new URL('../../docs/feeds/bmecat-prices.xml', import.meta.url));
+  write('half.xml', catalogue.subarray(0, catalogue.length - 30));
+  t.match(await run(['half.xml']), {
+    code: 1,
+    stderr: /half\.xml: the XML ends before its root element does\n$/,
+  });
+  t.strictSame(await products(), []);
+  write('whole.xml', catalogue);
+  t.match(await run(['whole.xml', '--price-quantity', '1']), { code: 0, stdout: /: 3 taken/ });
+  t.match(await products('&view=full'), [
+    { id: '00123', price: 7.1, price_at: '2026-01-15T08:30:00.000Z' },
+    { id: '0012345', price: 0.1 },
+    { id: 'Mütter&Söhne', price: 3 },
+  ]);
 });

@@ -70,7 +70,12 @@ t.test('cells without quotes, mixed line ends, blank lines', (t) => {
   const bytes = Buffer.from('a,b "c"\r\n,\r"x",\n\n1,2,3');
   for (let pieceBytes = 1; pieceBytes < 9; pieceBytes++) {
     t.strictSame(scanned(bytes, ',', pieceBytes), {
-      records: [['a', 'b "c"'], ['', ''], ['x', ''], ['1', '2', '3']],
+      records: [
+        ['a', 'b "c"'],
+        ['', ''],
+        ['x', ''],
+        ['1', '2', '3'],
+      ],
       lines: 4,
     });
   }

@@ -16,6 +16,9 @@ export const PLAIN_OPTIONS: FeedOptions = {
   currency: undefined,
   outOfStockIsZero: false,
   occurredAt: '',
+  isTimeAsked: false,
+  priceType: undefined,
+  priceQuantity: undefined,
   nowMs: NOW_MS,
 };
 

@@ -4,8 +4,7 @@ import t from 'tap';
 import type { FeedOptions } from '../../src/feeds/open-feed.ts';
 import { converted } from './feed-helper.ts';
 
-const sample = (name: string) =>
-  readFileSync(new URL(`../../docs/feeds/${name}`, import.meta.url));
+const sample = (name: string) => readFileSync(new URL(`../../docs/feeds/${name}`, import.meta.url));
 const event = (product_id: string, price?: number, stock?: number) => ({
   product_id,
   ...(price === undefined ? {} : { price }),
@@ -27,20 +26,32 @@ const CASES: readonly Case[] = [
     file: 'shopify-inventory.csv',
     preset: 'shopify-inventory',
     options: { location: 'Berlin' },
-    events: [event('MUG-BLUE', undefined, 12), event('0004711', undefined, 7), event('cap/L', undefined, 3)],
+    events: [
+      event('MUG-BLUE', undefined, 12),
+      event('0004711', undefined, 7),
+      event('cap/L', undefined, 3),
+    ],
     skipped: { 'other location': 2 },
   },
   {
     file: 'shopify-inventory.csv',
     preset: 'shopify-inventory',
     options: { location: '*' },
-    events: [event('MUG-BLUE', undefined, 12), event('0004711', undefined, 11), event('cap/L', undefined, 3)],
+    events: [
+      event('MUG-BLUE', undefined, 12),
+      event('0004711', undefined, 11),
+      event('cap/L', undefined, 3),
+    ],
     skipped: { 'added to other rows': 3 },
   },
   {
     file: 'shopify-inventory.csv',
     preset: 'shopify-inventory',
-    events: [event('MUG-BLUE', undefined, 12), event('0004711', undefined, 7), event('cap/L', undefined, 3)],
+    events: [
+      event('MUG-BLUE', undefined, 12),
+      event('0004711', undefined, 7),
+      event('cap/L', undefined, 3),
+    ],
     refused: [
       [3, /^there are several locations, "Berlin" and "Hamburg": choose one with --location/],
       [5, /^there are several locations/],
@@ -86,7 +97,12 @@ const CASES: readonly Case[] = [
   {
     file: 'magento2.csv',
     preset: 'magento2',
-    events: [event('MUG-BLUE', 9.9, 12), event('CAP-L', 15, 5), event('CAP-SET', 40), event('GIFT', 25)],
+    events: [
+      event('MUG-BLUE', 9.9, 12),
+      event('CAP-L', 15, 5),
+      event('CAP-SET', 40),
+      event('GIFT', 25),
+    ],
     refused: [[7, /^the stock "2.5000" is no whole number/]],
     skipped: { 'row of a store view': 1 },
   },
@@ -143,7 +159,9 @@ t.test('old Shopify inventories have a column for each location', (t) => {
 
 t.test('rows of a SKU that come back later are not added up', (t) => {
   const head = 'Handle,SKU,Location,On hand\n';
-  const { events, refused } = converted(`${head}a,A,x,1\na,A,y,2\nb,B,x,5\na,A,z,7\n`, { location: '*' });
+  const { events, refused } = converted(`${head}a,A,x,1\na,A,y,2\nb,B,x,5\na,A,z,7\n`, {
+    location: '*',
+  });
   t.strictSame(events, [event('A', undefined, 3), event('B', undefined, 5)]);
   t.match(refused, [{ line: 5, reason: /do not stand together/ }]);
   t.end();
@@ -166,9 +184,15 @@ t.test('any table by --map, and what makes a feed unreadable', (t) => {
     event('A', 1234, 5),
     event('B', 7.5, 1),
   ]);
-  t.throws(() => converted(`${table}B|7,5|1|\nC|7.5|1|\n`, { map }), /written both ways, 7\.5 and 7,5/);
+  t.throws(
+    () => converted(`${table}B|7,5|1|\nC|7.5|1|\n`, { map }),
+    /written both ways, 7\.5 and 7,5/,
+  );
   t.throws(() => converted(table, { map: { ...map, price: 'EK' } }), /no such column: Nr, VK/);
-  t.throws(() => converted('sku,price,Price\n'), /names the column price twice|names the column Price twice/i);
+  t.throws(
+    () => converted('sku,price,Price\n'),
+    /names the column price twice|names the column Price twice/i,
+  );
   t.throws(() => converted('', {}), /it is empty/);
   t.end();
 });

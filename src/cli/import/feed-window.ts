@@ -2,12 +2,7 @@
  * The bytes of a feed that are read and not yet converted, in one piece: a block's and a record's worth, whatever
  * the feed's length. Main thread.
  */
-import {
-  BLOCK_BYTES,
-  type Block,
-  type Converter,
-  RECORD_BYTES_MAX,
-} from '../../feeds/feed.ts';
+import { BLOCK_BYTES, type Block, type Converter, RECORD_BYTES_MAX } from '../../feeds/feed.ts';
 
 const WINDOW_BYTES = BLOCK_BYTES + RECORD_BYTES_MAX;
 

@@ -102,7 +102,9 @@ export class FileImport {
     }
     const seconds = ((performance.now() - this.#startMs) / 1000).toFixed(1);
     const isOld = accepted === 0 && known > 0;
-    const hint = isOld ? '; nothing is new, the same was imported before (--again sends it as new)' : '';
+    const hint = isOld
+      ? '; nothing is new, the same was imported before (--again sends it as new)'
+      : '';
     const what = client === undefined ? 'dry run, nothing was sent: ' : '';
     return `${source.name}: ${what}${parts.join(', ')}; ${seconds} s${hint}`;
   }
@@ -166,7 +168,9 @@ export class FileImport {
     if (unlisted > 0) {
       counts.refused += unlisted;
       const { line } = block.originOf(1);
-      this.#deps.bar.say(`${grouped(unlisted)} more events from line ${line} on were refused, and are not in the report`);
+      this.#deps.bar.say(
+        `${grouped(unlisted)} more events from line ${line} on were refused, and are not in the report`,
+      );
     }
     return all;
   }
@@ -175,7 +179,9 @@ export class FileImport {
   #judged(block: Block): Refusal[] {
     const { good, faulty } = this.#judgement(block);
     this.counts.accepted += good;
-    const faults = faulty.flatMap(({ line, faults }) => faults.map((fault) => ({ line, ...fault })));
+    const faults = faulty.flatMap(({ line, faults }) =>
+      faults.map((fault) => ({ line, ...fault })),
+    );
     return refusalsOf(block, byLine(faults));
   }
 
@@ -207,7 +213,9 @@ export class FileImport {
 function byLine(faults: readonly ListedFault[]): Map<number, string> {
   const lines = new Map<number, string>();
   for (const { line = 0, pointer, detail } of faults) {
-    const reason = ascii(pointer === '' || detail.includes(pointer.slice(1)) ? detail : `${pointer}: ${detail}`);
+    const reason = ascii(
+      pointer === '' || detail.includes(pointer.slice(1)) ? detail : `${pointer}: ${detail}`,
+    );
     const before = lines.get(line);
     lines.set(line, before === undefined ? reason : `${before} ${reason}`);
   }

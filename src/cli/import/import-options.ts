@@ -4,8 +4,8 @@ import { isEventTime } from '../../event/event-time.ts';
 import { FORMATS, type Format, PRESET_NAMES } from '../../feeds/open-feed.ts';
 import { FIELDS, type Field, type FieldMap } from '../../feeds/presets/plain.ts';
 import {
-  choiceOf,
   type CommandContext,
+  choiceOf,
   hasFlag,
   type OptionValues,
   quoted,
@@ -29,6 +29,8 @@ export interface ImportOptions {
   readonly storeView: string | undefined;
   readonly currency: string | undefined;
   readonly outOfStockIsZero: boolean;
+  readonly priceType: string | undefined;
+  readonly priceQuantity: string | undefined;
   /** RFC 3339, or the file's time, or as events arrive; `undefined` = file's, of a pipe as they arrive. */
   readonly eventTime: string | undefined;
   readonly refused: string | undefined;
@@ -60,6 +62,8 @@ export function readOptions({ values, operands, environment }: CommandContext): 
     location: textOf(values, 'location'),
     storeView: textOf(values, 'store-view'),
     currency: textOf(values, 'currency'),
+    priceType: textOf(values, 'price-type'),
+    priceQuantity: priceQuantityOf(values),
     outOfStockIsZero: hasFlag(values, 'out-of-stock-zero'),
     eventTime: eventTimeOf(values),
     refused,
@@ -124,4 +128,10 @@ function patienceOf(values: OptionValues): number {
   const ms = parseDuration(text);
   if (ms !== undefined) return ms;
   throw new UsageError(`--retry-for must be a duration like 30s or 5m, not ${quoted(text)}`);
+}
+
+function priceQuantityOf(values: OptionValues): string | undefined {
+  const text = textOf(values, 'price-quantity');
+  if (text === undefined || (/^\d+(?:\.\d+)?$/.test(text) && Number(text) > 0)) return text;
+  throw new UsageError(`--price-quantity must be a number above 0, not ${quoted(text)}`);
 }

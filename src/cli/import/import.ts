@@ -10,16 +10,11 @@ import { randomBytes } from 'node:crypto';
 import { FUTURE_MS_MAX } from '../../event/event-time.ts';
 import { FeedError } from '../../feeds/feed.ts';
 import { type OpenFeed, openFeed } from '../../feeds/open-feed.ts';
-import {
-  type CommandContext,
-  CommandError,
-  EXIT_DONE,
-  EXIT_PARTIAL,
-} from '../command.ts';
+import { type CommandContext, CommandError, EXIT_DONE, EXIT_PARTIAL } from '../command.ts';
 import { Refused, ServiceClient } from '../service-client.ts';
 import { FeedWindow } from './feed-window.ts';
-import { type ImportOptions, readOptions } from './import-options.ts';
 import { FileImport } from './file-import.ts';
+import { type ImportOptions, readOptions } from './import-options.ts';
 import { Journal, type Progress, stateFolder } from './journal.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { type FeedSource, openSource } from './source.ts';
@@ -41,6 +36,12 @@ export async function run(context: CommandContext): Promise<number> {
   return code;
 }
 
+interface FoundFeed {
+  readonly feed: OpenFeed;
+  /** Event time of what has none of its own; '' = as it arrives. */
+  readonly occurredAt: string;
+}
+
 /** One file's import, from what it is to what became of it. */
 class Importer {
   readonly #file: string;
@@ -48,6 +49,8 @@ class Importer {
   readonly #client: ServiceClient | undefined;
   readonly #bar: ProgressBar;
   readonly #journal: Journal | undefined;
+  /** When it began: prices that hold from later on are no news. */
+  readonly #nowMs = Date.now();
 
   constructor(
     file: string,
@@ -79,12 +82,27 @@ class Importer {
     }
   }
 
+  /** Reads a feed of which nothing counts before its end; throws FeedError if that doesn't come. */
+  async #checkWhole(): Promise<void> {
+    const source = await openSource(this.#file);
+    const window = new FeedWindow(source.chunks);
+    try {
+      const { feed } = await this.#feedOf(source, window);
+      for await (const _ of window.blocks(feed.converter));
+    } finally {
+      await window.close();
+    }
+  }
+
   /** One pass over the file; `undefined`: it is not the one that `before` speaks of. */
   async #try(before: Progress | undefined): Promise<boolean | undefined> {
     const source = await openSource(this.#file);
     const window = new FeedWindow(source.chunks);
     try {
-      const feed = await this.#opened(source, window, before);
+      const found = await this.#feedOf(source, window);
+      const { feed } = found;
+      this.#tell(source, found, before);
+      if (feed.isWholeOnly && this.#file !== '-') await this.#checkWhole();
       const fileImport = new FileImport({
         options: this.#options,
         client: this.#client,
@@ -114,17 +132,24 @@ class Importer {
     }
   }
 
-  async #opened(
-    source: FeedSource,
-    window: FeedWindow,
-    before: Progress | undefined,
-  ): Promise<OpenFeed> {
+  /** Finds out what it is; the window stands at its first record then. */
+  async #feedOf(source: FeedSource, window: FeedWindow): Promise<FoundFeed> {
     const { eventTime } = this.#options;
     const { bytes, isWhole } = await window.sample();
     const occurredAt = occurredAtOf(source, eventTime);
-    const feed = openFeed(bytes, isWhole, { ...this.#options, nowMs: Date.now(), occurredAt });
+    const feed = openFeed(bytes, isWhole, {
+      ...this.#options,
+      nowMs: this.#nowMs,
+      occurredAt,
+      isTimeAsked: eventTime !== undefined,
+    });
     window.skip(feed.skip);
-    if (!feed.takesEventTime && eventTime !== undefined) {
+    return { feed, occurredAt };
+  }
+
+  /** Says what it was taken for; throws CommandError for an event time that can't be. */
+  #tell(source: FeedSource, { feed, occurredAt }: FoundFeed, before: Progress | undefined): void {
+    if (!feed.takesEventTime && this.#options.eventTime !== undefined) {
       throw new CommandError(
         `${source.name} has events, which say their time in occurred_at: --event-time is for other feeds`,
       );
@@ -136,7 +161,6 @@ class Importer {
     if (before !== undefined) {
       this.#bar.say(`going on where the try of ${before.at} ended, ${before.batches} batches on`);
     }
-    return feed;
   }
 
   /** What is left of an import that did not end, if the service still knows of it. */
@@ -190,4 +214,3 @@ function refuseFuture(source: FeedSource, occurredAt: string): void {
     `${source.name}: its time, ${occurredAt}, lies in the future; say --event-time now, or another`,
   );
 }
-

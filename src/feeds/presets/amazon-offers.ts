@@ -10,7 +10,12 @@ export const AMAZON_OFFERS: TablePreset = {
   recognises: (columns) =>
     columns.find('seller-sku') >= 0 ||
     (columns.has('sku') &&
-      columns.find('fulfillment-channel', 'product-id-type', 'add-delete', 'fulfillment-center-id') >= 0),
+      columns.find(
+        'fulfillment-channel',
+        'product-id-type',
+        'add-delete',
+        'fulfillment-center-id',
+      ) >= 0),
   open: (columns, { decimal }) => {
     const sku = columns.find('sku', 'seller-sku');
     const price = columns.find('price');

@@ -1,7 +1,16 @@
 /** Tables of German spreadsheets and ERPs: comma for decimals, their usual column names. Pure. */
 import type { Columns, TablePreset } from '../table-preset.ts';
 
-const ID = ['Artikelnummer', 'Artikelnr', 'Artikelnr.', 'Artikel-Nr.', 'Art.-Nr.', 'SKU', 'EAN', 'GTIN'];
+const ID = [
+  'Artikelnummer',
+  'Artikelnr',
+  'Artikelnr.',
+  'Artikel-Nr.',
+  'Art.-Nr.',
+  'SKU',
+  'EAN',
+  'GTIN',
+];
 const PRICE = ['Preis', 'VK', 'VK-Preis', 'Verkaufspreis', 'Bruttopreis', 'VK brutto'];
 const STOCK = ['Bestand', 'Menge', 'Lager', 'Lagerbestand', 'Verfügbar'];
 

@@ -41,9 +41,13 @@ export const GOOGLE_MERCHANT: TablePreset = {
       read: (row, event) => {
         event.setId(row.text(id));
         const saleText = row.text(sale);
-        const [from = '', to = ''] = row.text(saleTime).split('/').map((part) => part.trim());
+        const [from = '', to = ''] = row
+          .text(saleTime)
+          .split('/')
+          .map((part) => part.trim());
         const holds = saleText === '' ? 'past' : coversNow(from, to, nowMs);
-        if (holds === undefined) event.fault = `${asciiText(row.text(saleTime))} is no time of a sale`;
+        if (holds === undefined)
+          event.fault = `${asciiText(row.text(saleTime))} is no time of a sale`;
         else setMoney(holds === 'now' ? saleText : row.text(price), event);
         event.setStock(row.text(stock), decimal);
         const word = row.text(availability).replaceAll('_', ' ').toLowerCase();

@@ -11,7 +11,8 @@ const COMPOSITE = /^(?:configurable|grouped|bundle)$/i;
 export const MAGENTO2: TablePreset = {
   name: 'magento2',
   decimal: '.',
-  recognises: (columns) => columns.has('sku', 'attribute_set_code') || columns.has('sku', 'store_view_code'),
+  recognises: (columns) =>
+    columns.has('sku', 'attribute_set_code') || columns.has('sku', 'store_view_code'),
   open: (columns, { decimal, nowMs, storeView }) => {
     const [sku, view, type, price, special, from, to, qty, manage, config] = [
       'sku',

@@ -6,7 +6,14 @@
 import { FeedError } from '../feed.ts';
 import { asciiText } from '../identifiers.ts';
 import { type DecimalMark, readWhole } from '../numbers.ts';
-import type { Columns, PresetOptions, Row, RowEvent, RowReader, TablePreset } from '../table-preset.ts';
+import type {
+  Columns,
+  PresetOptions,
+  Row,
+  RowEvent,
+  RowReader,
+  TablePreset,
+} from '../table-preset.ts';
 
 const QUANTITIES = [
   'On hand (new)',
@@ -32,7 +39,8 @@ export const SHOPIFY_INVENTORY: TablePreset = {
 function byRow(columns: Columns, { location, decimal }: PresetOptions): RowReader {
   const at = columns.find('Location');
   const quantities = QUANTITIES.map((name) => columns.find(name)).filter((column) => column >= 0);
-  if (quantities.length === 0) throw new FeedError('the inventory has no column On hand or Available');
+  if (quantities.length === 0)
+    throw new FeedError('the inventory has no column On hand or Available');
   const idOf = idReader(columns);
   const pick = (row: Row, event: RowEvent) => {
     idOf(row, event);

@@ -10,7 +10,9 @@ export const WOOCOMMERCE: TablePreset = {
   name: 'woocommerce',
   decimal: '.',
   recognises: (columns) =>
-    columns.has('Regular price') && (columns.has('SKU') || columns.has('ID')) && columns.has('Type'),
+    columns.has('Regular price') &&
+    (columns.has('SKU') || columns.has('ID')) &&
+    columns.has('Type'),
   open: (columns, { decimal, nowMs }) => {
     const [sku, id, type, parent, stock, regular, sale, from, to] = [
       'SKU',
@@ -31,13 +33,15 @@ export const WOOCOMMERCE: TablePreset = {
         const key = name === '' ? `id:${row.text(id)}` : name;
         event.setId(name === '' && row.text(id) === '' ? '' : key);
         const salePrice = row.text(sale);
-        const holds =
-          salePrice === '' ? 'past' : coversNow(row.text(from), row.text(to), nowMs);
+        const holds = salePrice === '' ? 'past' : coversNow(row.text(from), row.text(to), nowMs);
         if (holds === undefined) {
           event.fault = `${asciiText(`${row.text(from)} - ${row.text(to)}`)} is no time of a sale`;
         } else event.setPrice(holds === 'now' ? salePrice : row.text(regular), decimal);
         const level = unguarded(row.text(stock));
-        event.setStock(level.toLowerCase() === 'parent' ? (parents.get(row.text(parent)) ?? '') : level, decimal);
+        event.setStock(
+          level.toLowerCase() === 'parent' ? (parents.get(row.text(parent)) ?? '') : level,
+          decimal,
+        );
         if (row.text(type).toLowerCase() === 'variable') parents.set(key, event.stock);
       },
     };

@@ -23,8 +23,11 @@ const PACKAGES = {
   haproxy: '/usr/sbin/haproxy',
   'nginx-light': '/usr/sbin/nginx',
   pigz: '/usr/bin/pigz',
+  postgresql: '/usr/bin/pg_createcluster',
   'python3-httpx': '/usr/lib/python3/dist-packages/httpx/__init__.py',
   'python3-requests': '/usr/lib/python3/dist-packages/requests/__init__.py',
+  'redis-server': '/usr/bin/redis-server',
+  sqlite3: '/usr/bin/sqlite3',
   zstd: '/usr/bin/zstd',
 };
 /** Enough for a shell. */

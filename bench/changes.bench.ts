@@ -4,7 +4,7 @@
  *   this process: the service; events are offered to its intake ─▶ log ─▶ appliers
  *                    └─ main thread ══ server-sent events over loopback ══▶ followers' process
  *
- * Every event changes something. Each follower must be told all of them, in order, and the followers'
+ * Every event changes something. Each follower must get all of them, in order, and the followers'
  * process says so; anything else fails the bench.
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -162,7 +162,7 @@ async function bench(size: BenchSize): Promise<Report> {
         name: 'Change feed',
         conditions: [
           `${PRODUCTS} products, events offered to the intake in the service's own process, followers in another, all on the same cores, seed ${SEED}`,
-          'every follower was told every event, in order',
+          'every follower got every event, in order',
         ],
         tables: [
           {
@@ -240,8 +240,8 @@ function follow({ port, since, last }: Order) {
       for (let end = text.indexOf('\n\n'); end !== -1; end = text.indexOf('\n\n', at)) {
         // Events of other kinds begin with their name, or a comment before it.
         if (text.startsWith(CHANGE, at)) {
-          const told = Number.parseInt(text.slice(at + CHANGE.length, at + CHANGE.length + 16), 10);
-          if (told !== ++seq) throw new Error(`told ${told}, expected ${seq}`);
+          const got = Number.parseInt(text.slice(at + CHANGE.length, at + CHANGE.length + 16), 10);
+          if (got !== ++seq) throw new Error(`got ${got}, expected ${seq}`);
         }
         at = end + 2;
       }

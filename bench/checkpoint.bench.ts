@@ -126,7 +126,7 @@ async function measure(folder: string, size: BenchSize): Promise<Round[]> {
     const without = () => load.run((done) => done === turns);
     const during = async () => {
       let isDone = false;
-      const ended = path.checkpoints.take(true).finally(() => {
+      const ended = path.checkpoints.runRound(true).finally(() => {
         isDone = true;
       });
       const rates = await load.run(() => isDone);

@@ -72,10 +72,15 @@ function filledStore(products: number): SharedProductStore {
 
 function appOn(store: SharedProductStore) {
   const app = Fastify({ schemaController: { compilersFactory } });
-  const lifecycle = { phase: 'ready', wasReady: true, storageAvailable: true } as const;
-  const applied = { seq: 0, whenApplied: () => undefined, cancel: () => {} };
-  const gate = new AppliedGate(applied, lifecycle);
-  catalogueRoutes(app, { products: store, catalogue: store, applied, gate, lifecycle });
+  const lifecycle = {
+    phase: 'ready',
+    wasReady: true,
+    storageAvailable: true,
+    checks: () => [],
+  } as const;
+  const watermark = { seq: 0, whenApplied: () => undefined, cancel: () => {} };
+  const gate = new AppliedGate(watermark, lifecycle);
+  catalogueRoutes(app, { products: store, catalogue: store, watermark, gate, lifecycle });
   return app;
 }
 

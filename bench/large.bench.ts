@@ -5,13 +5,11 @@
  *   this process ──NDJSON over TCP, at a given rate──▶ main.ts, a process of its own ──▶ DATA_DIR
  *         └── looks at DATA_DIR and the service's log every few seconds
  *
- * Event e writes product e × STRIDE modulo the number of products, so what each product must hold after
- * any number of events is plain arithmetic; samples are read over the wire after every start. (Over 300 lines: one story, phase after phase.)
+ * What each product must hold after any number of events is plain arithmetic (support/strided-load.ts);
+ * samples are read over the wire after every start.
  *   node bench/large.bench.ts [products] [seconds] [events per second] [--smoke]
  */
-import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { listParts } from '../src/checkpoint/part-files.ts';
@@ -23,10 +21,9 @@ import { figure, median, type Report } from './support/report.ts';
 import { type BenchSize, runBench } from './support/run-bench.ts';
 import { withScratchFolder } from './support/scratch-folder.ts';
 import { ServerProcess } from './support/server-process.ts';
+import { idOf } from './support/strided-load.ts';
+import { StridedUpload } from './support/strided-upload.ts';
 
-/** A prime that no number of products here has as a factor. */
-const STRIDE = 15_485_863;
-const LINES_PER_BLOCK = 5000;
 const SAMPLES = 300;
 const STARTS = 3;
 
@@ -78,103 +75,6 @@ interface Start {
   readonly restoreMs: number;
 }
 
-class Load {
-  readonly #size: Size;
-  #sent = 0;
-
-  constructor(size: Size) {
-    this.#size = size;
-  }
-
-  /** Events that were acknowledged. */
-  get sent(): number {
-    return this.#sent;
-  }
-
-  /** Sends the next `events` and resolves when all of them are durable. */
-  async send(url: string, events: number): Promise<void> {
-    const { hostname, port } = new URL(url);
-    const socket = connect(Number(port), hostname).setNoDelay();
-    await once(socket, 'connect');
-    const answer = answered(socket);
-    // Its failure is thrown below; it must not be one that nobody handles before that.
-    answer.catch(() => undefined);
-    socket.write(
-      `POST /api/v1/events/batch?on_error=continue HTTP/1.1\r\nhost: ${hostname}\r\n` +
-        'content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n',
-    );
-    for (let done = 0; done < events; done += LINES_PER_BLOCK) {
-      const block = this.#block(this.#sent + done, Math.min(LINES_PER_BLOCK, events - done));
-      const chunk = `${Buffer.byteLength(block).toString(16)}\r\n${block}\r\n`;
-      if (!socket.write(chunk)) await Promise.race([once(socket, 'drain'), answer]);
-    }
-    socket.write('0\r\n\r\n');
-    const accepted = await answer;
-    socket.destroy();
-    if (accepted !== events) throw new Error(`${accepted} of ${events} events were taken`);
-    this.#sent += events;
-  }
-
-  /** What `sample` must be after the events sent, and those in `unknown` that may have come too. */
-  allowed(product: number, unknown: number): string[] {
-    const { products } = this.#size;
-    const allowed: string[] = [];
-    for (let e = firstEventOf(product, products); e < this.#sent + unknown; e += products) {
-      if (e + products < this.#sent) continue;
-      allowed.push(JSON.stringify({ id: idOf(product), ...valueAfter(e) }));
-    }
-    return allowed;
-  }
-
-  #block(from: number, count: number): string {
-    const { products } = this.#size;
-    let text = '';
-    for (let e = from; e < from + count; e++) {
-      // Below 2^53 for as many events as a bench sends: products are few enough.
-      const product = ((e % products) * STRIDE) % products;
-      const { price, stock } = valueAfter(e);
-      text += `{"product_id":"${idOf(product)}","price":${price},"stock":${stock}}\n`;
-    }
-    return text;
-  }
-}
-
-function idOf(product: number): string {
-  return `SKU-${String(product).padStart(8, '0')}`;
-}
-
-function valueAfter(event: number): { price: number; stock: number } {
-  return { price: (event % 100_000) / 4, stock: event };
-}
-
-/** The first event that writes `product`: its number times the inverse of STRIDE, by Euclid. */
-function firstEventOf(product: number, products: number): number {
-  const n = BigInt(products);
-  let [r0, r1, t0, t1] = [n, BigInt(STRIDE % products), 0n, 1n];
-  while (r1 !== 0n) {
-    const q = r0 / r1;
-    [r0, r1] = [r1, r0 - q * r1];
-    [t0, t1] = [t1, t0 - q * t1];
-  }
-  if (r0 !== 1n) throw new Error('STRIDE has a factor in common with the number of products');
-  return Number((BigInt(product) * (((t0 % n) + n) % n)) % n);
-}
-
-/** How many events the answer on `socket` says were taken. */
-async function answered(socket: Socket): Promise<number> {
-  let text = '';
-  for await (const chunk of socket.setEncoding('latin1')) {
-    text += chunk;
-    const head = text.indexOf('\r\n\r\n');
-    const length = Number(/^content-length: (\d+)/im.exec(text)?.[1]);
-    if (head < 0 || text.length < head + 4 + length) continue;
-    const { accepted, rejected } = JSON.parse(text.slice(head + 4));
-    if (rejected !== 0) throw new Error(`events were rejected: ${text}`);
-    return accepted;
-  }
-  throw new Error(`the connection ended after ${JSON.stringify(text)}`);
-}
-
 function bytesIn(folder: string): number {
   let bytes = 0;
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
@@ -223,7 +123,7 @@ async function start(dataDir: string, { env }: Size): Promise<[ServerProcess, St
   return [server, { readyMs, products, events, restoreMs: durationMs }];
 }
 
-async function verify(server: ServerProcess, load: Load, size: Size, unknown: number) {
+async function verify(server: ServerProcess, load: StridedUpload, size: Size, unknown: number) {
   for (let i = 0; i < SAMPLES; i++) {
     const product = Math.floor((i * size.products) / SAMPLES);
     const response = await fetch(`${server.url}/api/v1/products/${idOf(product)}`);
@@ -248,7 +148,7 @@ async function settle(dataDir: string, every: number, events: number): Promise<n
 }
 
 async function measure(dataDir: string, size: Size) {
-  const load = new Load(size);
+  const load = new StridedUpload(size.products);
   const every = parseBytes(size.env.CHECKPOINT_EVERY ?? '256MB') ?? 0;
   let [server] = await start(dataDir, size);
   const loadMs = performance.now();

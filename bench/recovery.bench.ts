@@ -36,7 +36,7 @@ const SIZES = {
 
 interface Start {
   readonly readyMs: number;
-  /** Of that the log thread's work; Redis does not tell. */
+  /** Of that the log thread's work; Redis does not say. */
   readonly replayMs: number | undefined;
 }
 
@@ -55,7 +55,7 @@ async function writeDataDir(folder: string, stream: CatalogueStream, size: Bench
   try {
     await path.send(stream, products);
     await path.applied();
-    if (!(await path.checkpoints.take(false))) throw new Error('the checkpoint failed');
+    if (!(await path.checkpoints.runRound(false))) throw new Error('the checkpoint failed');
     await path.send(stream, products);
     await path.finish();
   } finally {

@@ -2,11 +2,11 @@
  * Runs every bench in a process of its own, one after the other, and writes bench/RESULTS.md.
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
- *                │          checkpoint · recovery · large · export · http · changes ·
- *                │          parser · bulk · import · fairness ──IPC──▶ reports
+ *                │          checkpoint · recovery · meanwhile · large · export · http ·
+ *                │          changes · parser · bulk · import · fairness · guarded ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
- * With `--smoke` everything runs in small, nothing is written, and no figure is judged. Exit code 1
+ * With `--smoke` everything runs in small, nothing is written, and no figure is held to its aim. Exit code 1
  * if a bench fails or finds its result wrong; never because something was slow.
  */
 import { fork, spawnSync } from 'node:child_process';
@@ -30,6 +30,7 @@ const BENCHES = [
   'start.bench.ts',
   'checkpoint.bench.ts',
   'recovery.bench.ts',
+  'meanwhile.bench.ts',
   'large.bench.ts',
   'export.bench.ts',
   'http.bench.ts',
@@ -38,6 +39,7 @@ const BENCHES = [
   'bulk.bench.ts',
   'import.bench.ts',
   'fairness.bench.ts',
+  'guarded.bench.ts',
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];
 const BENCH_MS_MAX = 40 * 60_000;

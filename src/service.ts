@@ -10,13 +10,17 @@ import type { Authenticator } from './auth/authenticator.ts';
 import type { ChangeFeed } from './changes/change-feed.ts';
 import type { Checkpointer } from './checkpoint/checkpointer.ts';
 import { isAuthenticated } from './config/access.ts';
+import { parseNetworks } from './config/networks.ts';
 import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
+import { checksOf, stallText } from './health/checks.ts';
 import type { AppDeps } from './http/app.ts';
 import { HttpSide } from './http/http-side.ts';
-import type { Lifecycle, Phase } from './lifecycle.ts';
+import type { HealthCheck, Lifecycle, Phase } from './lifecycle.ts';
+import { rateLimitsOf } from './limits/rate-limits.ts';
 import { DataDir } from './log/data-dir.ts';
+import type { MetricsRegistry } from './metrics/registry.ts';
 import type { Sinks } from './sinks/sinks.ts';
 import type { WritePath } from './write-path/write-path.ts';
 
@@ -52,7 +56,7 @@ export class Service implements Lifecycle {
     this.#claim = claim;
     const parts = assemble(options, dataDir, {
       onRemade: async () => {
-        await claim.take(dataDir.root);
+        await claim.acquire(dataDir.root);
         this.sinks.remake();
       },
       onStorage: (available) => {
@@ -71,6 +75,7 @@ export class Service implements Lifecycle {
         this.#replayedPercent = percent;
       },
       onFatal: (reason) => this.#fail(reason),
+      isLogExcused: () => !this.#logAvailable || !this.#folderIsWhole,
     });
     this.#parts = parts;
     this.path = parts.path;
@@ -89,7 +94,7 @@ export class Service implements Lifecycle {
     const claim = new FolderClaim();
     let service: Service;
     try {
-      await claim.take(dataDir.root);
+      await claim.acquire(dataDir.root);
       service = new Service(options, dataDir, claim);
     } catch (error) {
       claim.release();
@@ -97,12 +102,12 @@ export class Service implements Lifecycle {
       throw error;
     }
     try {
-      const { host, port } = options.config;
+      const { host, port, adminHost, adminPort } = options.config;
       const loaded = Promise.withResolvers<void>();
       service.path.start(loaded.promise);
-      const load = HttpSide.load(() => service.#httpDeps());
+      const load = HttpSide.load(() => service.#httpDeps(), adminPort !== undefined);
       service.#http = await load.finally(() => loaded.resolve());
-      await service.#http.listen(host, port);
+      await service.#http.listen({ host, port }, { host: adminHost, port: adminPort ?? 0 });
     } catch (error) {
       await service.stop();
       throw error;
@@ -116,20 +121,25 @@ export class Service implements Lifecycle {
     const { config, logger } = this.#options;
     this.#authenticator = await openedAuthenticator(config, logger);
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
-    const { stockMin, batchBytesMax } = config;
+    const { stockMin, batchBytesMax, trustProxy } = config;
+    const batches = new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax });
+    const { createMetering } = await import('./http/metering/metering.ts');
     return {
       intake,
-      batches: new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax }),
-      applied: events,
+      batches,
+      outcomes: events,
       watermark,
       products: store,
       catalogue: store,
       changes: this.changes,
       lifecycle: this,
       limits: config,
+      rateLimits: rateLimitsOf(config),
+      trustedProxies: trustProxy === undefined ? undefined : parseNetworks(trustProxy),
       ackDefault: config.ackDefault,
       identities: this.#authenticator,
       logger,
+      metering: this.metrics && createMetering(this.metrics, batches),
     };
   }
 
@@ -150,14 +160,41 @@ export class Service implements Lifecycle {
     return this.#replayedPercent;
   }
 
+  get stalled(): string | undefined {
+    return stallText(this.#parts.progressWatch.stalls);
+  }
+
+  checks(): HealthCheck[] {
+    return checksOf({
+      phase: this.#phase,
+      wasReady: this.#wasReady,
+      replayedPercent: this.#replayedPercent,
+      isLogAvailable: this.#logAvailable && !this.#isBroken,
+      diskHasRoom: this.#diskHasRoom,
+      isFolderWhole: this.#folderIsWhole,
+      stalls: this.#parts.progressWatch.stalls,
+      products: this.path.store.size,
+      productsMax: this.#parts.productsMax,
+    });
+  }
+
   get http(): HttpSide {
     assert.ok(this.#http !== undefined, 'a service is given away when it listens');
     return this.#http;
   }
 
-  /** Port it listens on. */
+  /** What `/metrics` tells; none with METRICS=false. */
+  get metrics(): MetricsRegistry | undefined {
+    return this.#parts.metrics;
+  }
+
   get port(): number {
     return this.http.port;
+  }
+
+  /** The one of administration, if that is another. */
+  get adminPort(): number | undefined {
+    return this.http.adminPort;
   }
 
   /** Resolves when the log is replayed and writes are taken; rejects, with one line, if refused. */
@@ -203,7 +240,7 @@ export class Service implements Lifecycle {
 
   async #stop(): Promise<boolean> {
     const { config, logger } = this.#options;
-    const { path, checkpoints, changes, diskWatch, clockWatch } = this.#parts;
+    const { path, checkpoints, changes, diskWatch, clockWatch, progressWatch } = this.#parts;
     const http = this.#http;
     const deadlineMs = performance.now() + config.shutdownTimeoutMs;
     const leftMs = (share: number) =>
@@ -219,6 +256,7 @@ export class Service implements Lifecycle {
     diskWatch.stop();
     await this.#parts.folderKeeper.stop(leftMs(CLOSING_SHARE));
     clockWatch.stop();
+    this.#parts.loopDelay?.stop();
     await checkpoints.stop();
     http?.beginDrain();
     changes.closeHeld();
@@ -236,7 +274,7 @@ export class Service implements Lifecycle {
     // It spares the next start the replay; nothing is lost without it.
     const drained = isClean ? this.sinks.drain() : undefined;
     if (isClean && this.#wasReady) {
-      await within(leftMs(CLOSING_SHARE / 4), checkpoints.take(false));
+      await within(leftMs(CLOSING_SHARE / 4), checkpoints.runRound(false));
       await checkpoints.cancel();
       const events = checkpoints.unsavedEvents;
       if (events > 0) logger.info({ events }, `stop: the next start replays ${events} events`);
@@ -251,6 +289,7 @@ export class Service implements Lifecycle {
 
     await this.sinks.terminate();
     await path.terminate();
+    progressWatch.stop();
     await http?.close();
     this.#authenticator?.close();
     this.#claim.release();

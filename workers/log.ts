@@ -1,4 +1,4 @@
-/** Entry of the log thread: reads the log back, then makes events durable until told to stop. */
+/** Entry of the log thread: reads the log back, then makes events durable until asked to stop. */
 import { flushCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { filesOf } from '../src/log/held-files.ts';

@@ -1,6 +1,6 @@
 /**
  * An importer that never rests, in a process of its own: sends the same batch again and again until
- * its parent says stop, then tells how many events were taken and in what time.
+ * its parent says stop, then reports how many events were taken and in what time.
  *   fork('import-client.ts', [url, products, passes])
  */
 import { batchProducts, passBlocks } from './batch-body.ts';

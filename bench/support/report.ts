@@ -44,7 +44,7 @@ export function aimTable(title: string, aims: readonly Aim[]): Table {
     columns: ['what', 'measured', 'wanted', 'reached'],
     rows: aims.map((aim) => [
       aim.what,
-      `${figure(aim.measured)} ${aim.unit}`.trim(),
+      `${measuredFigure(aim)} ${aim.unit}`.trim(),
       `${aim.better === 'higher' ? '≥' : '≤'} ${figure(aim.wanted)} ${aim.unit}`.trim(),
       isReached(aim) ? 'yes' : 'no',
     ]),
@@ -61,11 +61,22 @@ export function formatTable({ columns, rows }: Table): string {
   return [line(columns), rule, ...rows.map(line)].join('\n');
 }
 
-/** Three significant digits, with thousands apart: 1,830,000 · 45.2 · 0.973. */
-export function figure(value: number): string {
+/** `digits` significant digits, with thousands apart: 1,830,000 · 45.2 · 0.973. */
+export function figure(value: number, digits = 3): string {
   if (!Number.isFinite(value)) return String(value);
-  const rounded = Number(value.toPrecision(3));
-  return rounded.toLocaleString('en-US', { maximumSignificantDigits: 3 });
+  const rounded = Number(value.toPrecision(digits));
+  return rounded.toLocaleString('en-US', { maximumSignificantDigits: digits });
+}
+
+/** What was measured, with as many digits as show on which side of the wanted figure it lies. */
+function measuredFigure(aim: Aim): string {
+  const shown = (digits: number) => ({
+    ...aim,
+    measured: Number(aim.measured.toPrecision(digits)),
+  });
+  let digits = 3;
+  while (digits < 17 && isReached(shown(digits)) !== isReached(aim)) digits++;
+  return figure(aim.measured, digits);
 }
 
 export function median(values: readonly number[]): number {

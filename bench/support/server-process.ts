@@ -10,6 +10,7 @@ import { START_ENV } from './start-env.ts';
 /** A large catalogue with a log behind it, on a busy machine. */
 const START_MS_MAX = 180_000;
 const STOP_MS_MAX = 20_000;
+const ORDER_MS_MAX = 120_000;
 
 export class ServerProcess {
   readonly url: string;
@@ -25,20 +26,31 @@ export class ServerProcess {
     this.output = output;
   }
 
-  /** Starts `module` (relative to the project) and resolves when it says that it is ready. */
+  /**
+   * Starts `module` (relative to the project) and resolves when it says that it is ready. With a
+   * `channel`, messages can be exchanged with it (`order`).
+   */
   static async start(
     module: string,
     env: Readonly<Record<string, string>>,
+    channel: 'ipc' | 'ignore' = 'ignore',
   ): Promise<ServerProcess> {
     const path = fileURLToPath(new URL(`../../${module}`, import.meta.url));
     const child = spawn(process.execPath, [path], {
       env: { ...START_ENV, ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'inherit', channel],
     });
     const kill = () => void child.kill('SIGKILL');
     process.once('exit', kill);
     child.once('exit', () => process.off('exit', kill));
     return new ServerProcess(child, await whenReady(child, module));
+  }
+
+  /** Sends a message to a module that answers each; resolves with the answer. */
+  async order(message: string): Promise<unknown> {
+    const answer = once(this.#child, 'message', { signal: AbortSignal.timeout(ORDER_MS_MAX) });
+    this.#child.send(message);
+    return (await answer)[0];
   }
 
   /** Ends it at once, as a crash would. */

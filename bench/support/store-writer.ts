@@ -1,5 +1,5 @@
 /**
- * A thread that writes to the store as fast as it can while it is told to, for bench/store.bench.ts.
+ * A thread that writes to the store as fast as it can while it is asked to, for bench/store.bench.ts.
  * It owns the shards that it is given. Thin: the work is in store-fill.ts.
  */
 import { parentPort, workerData } from 'node:worker_threads';

@@ -93,7 +93,7 @@ export class BenchPath {
 
   /**
    * Sends the next `events` of the stream and resolves when all of them are durable. It keeps the
-   * queue between half full and full: a producer that is told of every half of it.
+   * queue between half full and full: a producer that is notified of every half of it.
    */
   async send(stream: EventStream, events: number): Promise<void> {
     const half = Math.max(1, this.#queueSize >> 1);

@@ -32,7 +32,6 @@ export class AppliedWatermark {
     return (appliedBefore(this.#progress, this.#ring) ?? 1) - 1;
   }
 
-  /** How many wait. */
   get waiting(): number {
     return this.#waiting.length;
   }

@@ -22,13 +22,13 @@ interface SeqRange {
 export class DeadEventsSearch {
   /** Seqs of the first events found. */
   readonly listed: number[] = [];
-  readonly #applied: { readonly seq: number };
+  readonly #watermark: { readonly seq: number };
   readonly #dead: DeadIn;
   #pending: SeqRange[] = [];
   #notedSinceLook = 0;
 
-  constructor(applied: { readonly seq: number }, dead: DeadIn) {
-    this.#applied = applied;
+  constructor(watermark: { readonly seq: number }, dead: DeadIn) {
+    this.#watermark = watermark;
     this.#dead = dead;
   }
 
@@ -43,7 +43,7 @@ export class DeadEventsSearch {
   /** Asks about all noted events that are applied by now. */
   look(): void {
     this.#notedSinceLook = 0;
-    const appliedSeq = this.#applied.seq;
+    const appliedSeq = this.#watermark.seq;
     const left = this.#pending.filter((range) => {
       const { from } = range;
       const to = Math.min(range.to, appliedSeq);

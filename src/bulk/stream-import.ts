@@ -54,7 +54,6 @@ export class StreamImport extends BatchImport {
       if (this.passesOver(this.slots, this.#index, number, order, eventId)) return true;
       if (!this.#isBegun(this.receipts, number, order, eventId)) return false;
     }
-    admission.hash(this.slots, this.#index);
     const reservation = admission.admit(this.slots, this.#index);
     if (reservation === 'undecided' && !this.#hasWaitedEnough()) return false;
     this.#undecidedSinceMs = 0;

@@ -21,7 +21,7 @@ const PAGE_EVENTS_MAX = 16_384;
 export interface ChangeFeedOptions {
   readonly history: ChangeHistory;
   readonly progress: LogProgress;
-  readonly applied: Pick<AppliedWatermark, 'seq' | 'whenApplied' | 'cancel'>;
+  readonly watermark: Pick<AppliedWatermark, 'seq' | 'whenApplied' | 'cancel'>;
   readonly limits: ChangeLimits;
   readonly onError: (error: unknown) => void;
 }
@@ -49,14 +49,18 @@ export class ChangeFeed {
 
   constructor(options: ChangeFeedOptions) {
     this.#options = options;
-    const { history, applied, limits, onError } = options;
+    const { history, watermark, limits, onError } = options;
     const { changesHeartbeatMs: heartbeatMs } = limits;
-    this.#hub = new ChangeHub({ history, applied, heartbeatMs, onError });
+    this.#hub = new ChangeHub({ history, watermark, heartbeatMs, onError });
   }
 
-  /** How many follow. */
   get followers(): number {
     return this.#hub.size;
+  }
+
+  /** What is told of them: changes-metrics.ts. */
+  get hub(): Pick<ChangeHub, 'dropped' | 'outstandingBytes' | 'leastPlace'> {
+    return this.#hub;
   }
 
   /** Whether one more may follow. */
@@ -119,8 +123,8 @@ export class ChangeFeed {
     limit: number,
     onChange: (change: Change) => void,
   ): Promise<PageEnd> {
-    const { history, applied } = this.#options;
-    const until = applied.seq;
+    const { history, watermark } = this.#options;
+    const until = watermark.seq;
     if (since === undefined) return { nextSince: until, isReset: false };
     if (!this.#isReached(since)) return { nextSince: until, isReset: true };
     const reader = new ChangeReader(history, since);

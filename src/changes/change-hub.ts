@@ -30,7 +30,7 @@ const ROOM_MS_MAX = 50;
 
 export interface ChangeHubOptions {
   readonly history: ChangeHistory;
-  readonly applied: Pick<AppliedWatermark, 'seq' | 'whenApplied' | 'cancel'>;
+  readonly watermark: Pick<AppliedWatermark, 'seq' | 'whenApplied' | 'cancel'>;
   readonly heartbeatMs: number;
   /** Called with the error of a failed read; the followers concerned are ended. */
   readonly onError: (error: unknown) => void;
@@ -49,6 +49,7 @@ export class ChangeHub {
   #waiter: AppliedWaiter | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #isClosing = false;
+  #dropped = 0;
 
   constructor(options: ChangeHubOptions) {
     this.#options = options;
@@ -59,9 +60,28 @@ export class ChangeHub {
     return this.#all.size;
   }
 
+  /** Followers that were ended because they read too slowly. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Bytes that followers were given and have not taken; what they have in common counts for each. */
+  get outstandingBytes(): number {
+    let bytes = 0;
+    for (const follower of this.#all) bytes += follower.outstandingBytes;
+    return bytes;
+  }
+
+  /** The least place of all followers; the present one if there are none. */
+  get leastPlace(): number {
+    let least = this.#options.watermark.seq;
+    for (const { place } of this.#all) least = Math.min(least, place);
+    return least;
+  }
+
   /** Where a follower begins that wants no history. */
   get place(): number {
-    return this.#reader?.place ?? this.#options.applied.seq;
+    return this.#reader?.place ?? this.#options.watermark.seq;
   }
 
   /** Serves `follower` from its place on, until it ends. */
@@ -81,7 +101,7 @@ export class ChangeHub {
 
   /** The follower ended or went. */
   remove(follower: Follower): void {
-    this.#all.delete(follower);
+    if (this.#all.delete(follower) && follower.wasDropped) this.#dropped++;
     this.#live.delete(follower);
     if (this.#live.size === 0) this.#closeReader();
     if (this.#all.size > 0) return;
@@ -102,7 +122,7 @@ export class ChangeHub {
     const reader = new ChangeReader(this.#options.history, follower.place);
     try {
       while (!follower.isEnded) {
-        const goal = this.#reader?.place ?? this.#options.applied.seq;
+        const goal = this.#reader?.place ?? this.#options.watermark.seq;
         if (reader.place >= goal) {
           this.#join(follower);
           return;
@@ -140,7 +160,7 @@ export class ChangeHub {
   #closeReader(): void {
     this.#reader?.close();
     this.#reader = undefined;
-    if (this.#waiter !== undefined) this.#options.applied.cancel(this.#waiter);
+    if (this.#waiter !== undefined) this.#options.watermark.cancel(this.#waiter);
     this.#waiter = undefined;
   }
 
@@ -160,11 +180,11 @@ export class ChangeHub {
     }
     let restMs = 0;
     try {
-      const until = this.#options.applied.seq;
+      const until = this.#options.watermark.seq;
       if (reader.place >= until) {
         this.#isScheduled = false;
         if (this.#isClosing) this.#endAll('stopping');
-        else this.#waiter = this.#options.applied.whenApplied(reader.place + 1, this.#wake);
+        else this.#waiter = this.#options.watermark.whenApplied(reader.place + 1, this.#wake);
         return;
       }
       const before = reader.place;
@@ -176,7 +196,7 @@ export class ChangeHub {
       if (step === 'moved') restMs = this.#fanOut(text, before, reader.place);
       // Nothing else moves the hub meanwhile: it stays scheduled.
       if (step === 'load' && (await reader.load()) === 'gone' && this.#reader === reader) {
-        reader.place = this.#options.applied.seq;
+        reader.place = this.#options.watermark.seq;
         for (const follower of this.#live) follower.reset(reader.place);
       }
     } catch (error) {

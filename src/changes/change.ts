@@ -3,7 +3,6 @@
  * it as text or bytes makes them at its own edge.
  */
 export interface Change {
-  /** The event. */
   readonly seq: number;
   readonly productId: string;
   /** What the event carried, without a field known to have been newer already. */

@@ -13,7 +13,7 @@ import { LogHolds } from '../log/log-holds.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { SLOT_BYTES } from '../ring/slot.ts';
 import { ENTRY_BYTES, SHARD_USED, Shard } from '../store/shard.ts';
-import { AppliedEvents, type WaitForAppliers, waitForBell } from './applied-events.ts';
+import { ApplierProgress, type WaitForAppliers, waitForBell } from './applier-progress.ts';
 import type { CheckpointMessage, CheckpointThreadData } from './checkpoint-messages.ts';
 import { windowsName } from './format.ts';
 import { LogRate } from './log-rate.ts';
@@ -39,7 +39,7 @@ interface Position {
   replayFrom: number;
 }
 
-/** Runs one round. Blocks its thread. Tells of each part, and how it ended. `wait` is for tests. */
+/** Runs one round. Blocks its thread. Reports each part, and how it ended. `wait` is for tests. */
 export function runCheckpoint(
   data: CheckpointThreadData,
   files: FileSystem,
@@ -63,7 +63,7 @@ class Round {
   readonly #files: FileSystem;
   readonly #log: KeptLog;
   readonly #report: (message: CheckpointMessage) => void;
-  readonly #events: AppliedEvents;
+  readonly #events: ApplierProgress;
   readonly #pace: Pace;
   readonly #rate: LogRate;
   readonly #shards: readonly Shard[];
@@ -76,7 +76,7 @@ class Round {
   /** Those that are still to be written, the one that is furthest behind first. */
   #pending: Position[];
   #damaged: readonly string[];
-  /** Up to where the last two parts told outcomes: a part tells of all since the last but one. */
+  /** Up to where the last two parts hold outcomes: a part has those of all since the last but one. */
   readonly #outcomesEnds: number[] = [];
   #partBytesDone = 0;
   #bytesDone = 0;
@@ -98,7 +98,7 @@ class Round {
     this.#files = files;
     this.#log = log;
     this.#report = report;
-    const events = new AppliedEvents(memory, wait);
+    const events = new ApplierProgress(memory, wait);
     this.#events = events;
     this.#damaged = damaged;
     this.#rate = new LogRate(data.logBytesPerSecond);
@@ -149,7 +149,7 @@ class Round {
     for (let next = this.#pending[0]; next !== undefined; next = this.#pending[0]) {
       const replayFrom = this.#events.appliedBefore();
       // Nothing more is applied than what it has, and so what the others have. Going on with them would
-      // upset the order in which parts are written, on which it hangs that two of them tell an outcome.
+      // upset the order in which parts are written, on which it hangs that two of them hold an outcome.
       if (next.replayFrom >= replayFrom && !this.#isForced) break;
       this.#write(next, replayFrom);
       this.#pending.shift();
@@ -235,7 +235,7 @@ class Round {
     this.#outcomesEnds.length = Math.min(this.#outcomesEnds.length, 2);
   }
 
-  /** How far the parts on the disk tell outcomes: by the two latest that can be read. */
+  /** How far the parts on the disk hold outcomes: by the two latest that can be read. */
   #noteOutcomes(parts: readonly Parameters<typeof partFileName>[0][]): void {
     for (const part of parts) {
       if (this.#outcomesEnds.length === 2) return;

@@ -51,6 +51,15 @@ export interface CheckpointerOptions {
 
 const ENTRY = new URL('../../workers/checkpoint.ts', import.meta.url);
 
+/** A round, as it ended. */
+export interface FinishedRound {
+  /** Ms since the epoch. */
+  readonly atMs: number;
+  /** Written. */
+  readonly bytes: number;
+  readonly durationMs: number;
+}
+
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
   readonly #progress: LogProgress;
@@ -66,7 +75,9 @@ export class Checkpointer {
   #missedMs = Number.NEGATIVE_INFINITY;
   /** Of the last round, while it worked. */
   #bytesPerSecond: number | undefined;
-  #taken = 0;
+  #rounds = 0;
+  #failed = 0;
+  #last: FinishedRound | undefined;
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
@@ -74,8 +85,18 @@ export class Checkpointer {
   }
 
   /** Rounds finished since the start. */
-  get taken(): number {
-    return this.#taken;
+  get rounds(): number {
+    return this.#rounds;
+  }
+
+  /** Rounds that failed; those given up are none. */
+  get failed(): number {
+    return this.#failed;
+  }
+
+  /** The last round that was finished. */
+  get last(): FinishedRound | undefined {
+    return this.#last;
   }
 
   /** Events that a start would have to replay now. */
@@ -95,14 +116,14 @@ export class Checkpointer {
   start(replayFrom: number, isConverting = false): void {
     this.#coveredSeq = replayFrom;
     this.#isConverting = isConverting;
-    this.#look = setInterval(() => this.#takeIfDue(), LOOK_EVERY_MS).unref();
+    this.#look = setInterval(() => this.#runIfDue(), LOOK_EVERY_MS).unref();
   }
 
   /**
    * Writes all parts that are not of this moment, at full speed or paced; if forced, whatever is there.
    * False if that failed or was given up; then what was finished counts all the same.
    */
-  async take(isPaced: boolean, isForced = false): Promise<boolean> {
+  async runRound(isPaced: boolean, isForced = false): Promise<boolean> {
     while (this.#running !== undefined) await this.#running.ended;
     if (!isForced && this.unsavedEvents <= 0 && !this.#isConverting) return true;
     return await this.#begin(isPaced, isForced ? FORCED : this.#progress.loadNextSeq());
@@ -133,7 +154,7 @@ export class Checkpointer {
     }
   }
 
-  #takeIfDue(): void {
+  #runIfDue(): void {
     const { everyBytes } = this.#options;
     const nextSeq = this.#progress.loadNextSeq();
     this.#rate.note(nextSeq, performance.now());
@@ -203,7 +224,9 @@ export class Checkpointer {
       this.#coveredSeq = message.replayFrom;
       this.#isConverting = false;
       this.#bytesPerSecond = message.bytesPerSecond;
-      this.#taken++;
+      this.#rounds++;
+      const { bytes, durationMs } = message;
+      this.#last = { atMs: Date.now(), bytes, durationMs };
       logger.info(
         done,
         `checkpoint: ${message.entries} products in ${message.parts} parts, replay from ${message.replayFrom}`,
@@ -219,6 +242,7 @@ export class Checkpointer {
       return true;
     }
     if (message.type === 'failed') {
+      this.#failed++;
       this.#notBeforeMs = performance.now() + RETRY_AFTER_MS;
       logger.error({ reason: message.reason }, 'checkpoint failed; the log still has everything');
     }

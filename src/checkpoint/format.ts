@@ -29,7 +29,7 @@
  *
  * The manifest: one line of JSON, then a line with the CRC-32 of that line in hexadecimal. The first
  * program that wrote format 1 knew neither the two windows nor `log`: without them the keys and
- * outcomes before the replay seq are not known, and whose log it is can't be told. Later ones had no
+ * outcomes before the replay seq are not known, and whose log it is is not written there. Later ones had no
  * receipts: without a file of them there are none before the replay seq.
  */
 import { crc32 } from 'node:zlib';

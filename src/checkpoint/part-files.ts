@@ -26,7 +26,7 @@ export interface BlockTarget {
   /** Memory for the entries `first` to before `first + count`; asked for before they are checked. */
   memory(first: number, count: number): Uint8Array;
   /** They are there, and they are right. */
-  taken(first: number, count: number): void;
+  accepted(first: number, count: number): void;
 }
 
 export interface ReadPart {
@@ -79,7 +79,7 @@ export function presentParts(
   return mine?.byShard ?? Array.from({ length: shards }, () => []);
 }
 
-/** The key of the latest part that tells it; `undefined` = there is none. */
+/** The key of the latest part that has it; `undefined` = there is none. */
 export function readHashKey(files: FileSystem, folder: string): HashKey | undefined {
   for (const name of listParts(files, folder)) {
     const header = readHeader(files, folder, name);
@@ -111,7 +111,7 @@ export function readTail(
 
 /**
  * Reads one part into `target`, block by block, up to the first fault: that is returned, and what was
- * `taken` before it is right. Throws what the file system and the target throw.
+ * `accepted` before it is right. Throws what the file system and the target throw.
  */
 export function readPart(
   files: FileSystem,
@@ -133,7 +133,7 @@ export function readPart(
           'the entries do not match their checksum',
         );
       }
-      target.taken(first, count);
+      target.accepted(first, count);
     }
     return { header, outcomes: tail.outcomes };
   });

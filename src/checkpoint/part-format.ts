@@ -76,7 +76,7 @@ export interface PartHeader {
   readonly tailCrc: number;
 }
 
-/** What a key is called in names: tells keys apart, and nothing of them. */
+/** What a key is called in names: keys differ by it, and it gives nothing of them away. */
 export function keyNameOf({ k0, k1 }: HashKey): string {
   const words = Buffer.alloc(8);
   words.writeInt32LE(k0, 0);

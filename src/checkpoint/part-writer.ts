@@ -10,7 +10,7 @@
  *
  * Outcomes: at the replay an event that an entry had absorbed can't be applied again as it was. So each part
  * brings the outcomes of the events since the part that was written before it, of all shards, up to a
- * seq behind everything that its own entries hold (windows.ts tells the whole story).
+ * seq behind everything that its own entries hold (windows.ts has the whole story).
  */
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';

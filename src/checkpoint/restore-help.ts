@@ -1,12 +1,12 @@
 /**
- * An applier's help with the restoring at start: it takes shards from the board until there are none
+ * An applier's help with the restoring at start: it claims shards from the board until there are none
  * left, its own or others' (restore-board.ts says why it may). Applier thread, before its loop.
  */
 import type { FileSystem } from '../log/file-system.ts';
 import { RestoreBoard } from '../store/restore-board.ts';
 import { Shard } from '../store/shard.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
-import { restoreTaken } from './restore.ts';
+import { restoreClaimed } from './restore.ts';
 
 export interface RestoreHelper {
   readonly memory: SharedMemory;
@@ -28,11 +28,11 @@ export function helpRestore(
   const shards = memory.shards.map((buffer) => new Shard(buffer));
   const image = { shards, key: memory.hashKey, look, board };
   const options = { files, folder: checkpoints, image, onBytes: () => undefined };
-  for (let taken = board.take(index); taken !== undefined; taken = board.take(index)) {
+  for (let claimed = board.claim(index); claimed !== undefined; claimed = board.claim(index)) {
     try {
-      restoreTaken(options, taken);
+      restoreClaimed(options, claimed);
     } catch {
-      // The log thread tries again, and tells what is wrong; the memory it then finds must be empty.
+      // The log thread tries again, and reports what is wrong; the memory it then finds must be empty.
       board.giveBack(index);
       return;
     }

@@ -19,7 +19,7 @@ import type { FileSystem } from '../log/file-system.ts';
 import type { LogIdentity } from '../log/log-identity.ts';
 import { SLOT_BYTES, SlotViews } from '../ring/slot.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
-import type { RestoreBoard, TakenShard } from '../store/restore-board.ts';
+import type { ClaimedShard, RestoreBoard } from '../store/restore-board.ts';
 import { ENTRY_BYTES, ENTRY_UPDATED_AT, ENTRY_WORDS, type Shard } from '../store/shard.ts';
 import { clearImage, imageMemory, indexImage } from '../store/shard-image.ts';
 import type { HashKey } from '../threads/shared-memory.ts';
@@ -139,10 +139,10 @@ interface ImageOptions extends Pick<RestoreOptions, 'files' | 'folder' | 'onByte
   readonly image: Pick<ImageTarget, 'shards' | 'key' | 'look' | 'board'>;
 }
 
-/** Restores a shard that was taken from the board, and settles it. Throws what `look` throws. */
-export function restoreTaken(
+/** Restores a shard that was claimed from the board, and settles it. Throws what `look` throws. */
+export function restoreClaimed(
   options: ImageOptions,
-  { shard, replayFrom, isDirty }: TakenShard,
+  { shard, replayFrom, isDirty }: ClaimedShard,
 ): void {
   const { shards, key, board } = options.image;
   const memory = shards[shard];
@@ -166,7 +166,7 @@ function readImage(
       asked = first + count;
       return imageMemory(shard, first, count);
     },
-    taken: (first, count) => {
+    accepted: (first, count) => {
       indexImage(shard, first, count);
       onBytes(count * ENTRY_BYTES);
     },
@@ -234,9 +234,9 @@ class Restorer {
     board.open(shards.map((_, shard) => present?.byShard[shard]?.[0]?.replayFrom ?? 0));
     try {
       do {
-        for (let taken = board.take(); taken !== undefined; taken = board.take()) {
-          own.add(taken.shard);
-          restoreTaken({ ...this.#options, image }, taken);
+        for (let claimed = board.claim(); claimed !== undefined; claimed = board.claim()) {
+          own.add(claimed.shard);
+          restoreClaimed({ ...this.#options, image }, claimed);
         }
         image.look();
       } while (!board.isSettled());
@@ -366,7 +366,7 @@ class Restorer {
     windows.windowsBefore?.(manifest.replayFrom);
   }
 
-  /** All parts tell of outcomes, also those that were not needed otherwise. */
+  /** All parts hold outcomes, also those that were not needed otherwise. */
   #readOutcomes(): void {
     const { files, folder } = this.#options;
     for (const name of this.#sets.flatMap(({ byShard }) => byShard.flat())) {
@@ -410,7 +410,7 @@ class EntriesTarget implements BlockTarget {
     return this.#bytes.subarray(0, count * SLOT_BYTES);
   }
 
-  taken(_first: number, count: number): void {
+  accepted(_first: number, count: number): void {
     this.#options.visitor.entries(this.#slots, 0, count);
     this.#options.onBytes(count * ENTRY_BYTES);
   }

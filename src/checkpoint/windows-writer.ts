@@ -40,7 +40,7 @@ export interface WindowsOptions {
 
 export interface WrittenWindows {
   readonly bytes: number;
-  /** The outcomes of all events before it are told, as far as the window reached. */
+  /** The outcomes of all events before it are written, as far as the window reached. */
   readonly outcomesEnd: number;
 }
 

@@ -17,10 +17,10 @@
  * first `end` is taken, the next seq: no entry that was copied holds an event behind it. Then the
  * appliers' passing it is waited for: from then on the outcomes of all events before `end` are final,
  * and they are copied. At the start
- *  1. an event that a piece tells of has the outcome that is told there, whatever the replay made of it;
+ *  1. an event that a piece covers has the outcome that stands there, whatever the replay made of it;
  *  2. one behind all pieces is applied anew, by the state that it met the first time, and so in the same
  *     way: its product's entry is older, and every event in between is replayed in order.
- * A piece in a part that is damaged is lost: what it alone told of is not known any more (`expired`).
+ * A piece in a part that is damaged is lost: what it alone covered is not known any more (`expired`).
  */
 import {
   DEDUPE_ENTRY_BYTES,

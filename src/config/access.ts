@@ -3,10 +3,12 @@
  */
 import { Buffer } from 'node:buffer';
 import { isLoopback } from './host.ts';
-import type { Config } from './schema.ts';
+import { type Config, variableOf } from './schema.ts';
 
 /** As long as the hash of HS256 (RFC 7518, section 3.2). */
 const SECRET_BYTES_MIN = 32;
+
+const ADMIN_HOST_DEFAULT = variableOf('adminHost').defaultText;
 
 /** Whether requests need a token. */
 export function isAuthenticated({ jwtSecret, jwtPublicKey, jwksUrl }: Config): boolean {
@@ -19,11 +21,22 @@ export function accessFaults(config: Config): string[] {
 }
 
 function hostFaults(config: Config): string[] {
-  const { host, isAnonymousAllowed } = config;
-  if (isLoopback(host) || isAnonymousAllowed || isAuthenticated(config)) return [];
-  return [
-    `HOST=${host} serves other machines, and nobody would need a token: set JWT_SECRET, JWT_PUBLIC_KEY or JWKS_URL, or say ALLOW_ANONYMOUS=true`,
-  ];
+  const { host, adminHost, adminPort, isAnonymousAllowed } = config;
+  const faults: string[] = [];
+  if (adminPort === undefined && adminHost !== ADMIN_HOST_DEFAULT) {
+    faults.push(`ADMIN_HOST=${adminHost} goes with ADMIN_PORT, which is not set`);
+  }
+  if (isAnonymousAllowed || isAuthenticated(config)) return faults;
+  const remedy = 'set JWT_SECRET, JWT_PUBLIC_KEY or JWKS_URL, or say ALLOW_ANONYMOUS=true';
+  if (!isLoopback(host)) {
+    faults.push(`HOST=${host} serves other machines, and nobody would need a token: ${remedy}`);
+  }
+  if (adminPort !== undefined && !isLoopback(adminHost)) {
+    faults.push(
+      `ADMIN_HOST=${adminHost} lets other machines administer, and nobody would need a token: ${remedy}`,
+    );
+  }
+  return faults;
 }
 
 function keyFaults({ jwtSecret, jwtPublicKey, jwksUrl, jwtIssuer, jwtAudience }: Config): string[] {

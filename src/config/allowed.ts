@@ -17,6 +17,7 @@ export function allowedPhrase(key: ConfigKey): string {
     case 'choice':
       return `one of ${allowedValues(key)}`;
     case 'text':
+    case 'networks':
     case 'host':
       return allowedValues(key);
   }
@@ -37,6 +38,7 @@ export function allowedValues(key: ConfigKey): string {
       return 'true, false';
     case 'choice':
     case 'text':
+    case 'networks':
     case 'host':
       if (allowedText === undefined) throw new Error(`expected allowedText for ${key}, found none`);
       return allowedText;

@@ -8,6 +8,7 @@ import { Value } from '@sinclair/typebox/value';
 import { accessFaults } from './access.ts';
 import { allowedPhrase } from './allowed.ts';
 import { parseHost } from './host.ts';
+import { parseNetworks } from './networks.ts';
 import {
   formatBytes,
   formatDuration,
@@ -79,6 +80,8 @@ function parse(kind: VariableKind, text: string): string | number | boolean | un
       return parseDuration(text);
     case 'boolean':
       return text === 'true' ? true : text === 'false' ? false : undefined;
+    case 'networks':
+      return parseNetworks(text) === undefined ? undefined : text;
     case 'host':
       return parseHost(text);
     case 'choice':

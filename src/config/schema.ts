@@ -6,6 +6,7 @@
  * environment needs (variable, default as text, kind) stands beside it under `variable`.
  */
 import { type Static, type TLiteral, type TUnion, Type, TypeGuard } from '@sinclair/typebox';
+import { NO_RATE, RATE_PATTERN } from './rate.ts';
 
 /** How the text of a variable is read: see `quantity.ts` for the numbers. */
 export type VariableKind =
@@ -15,6 +16,7 @@ export type VariableKind =
   | 'boolean'
   | 'choice'
   | 'text'
+  | 'networks'
   | 'host';
 
 /** What is known of one variable apart from the range of its value. */
@@ -26,7 +28,7 @@ export interface Variable {
   readonly defaultText: string;
   /** One sentence, without a full stop at the end. */
   readonly description: string;
-  /** What is allowed, in words, where the kind and the range do not tell it. */
+  /** What is allowed, in words, where the kind and the range do not say it. */
   readonly allowedText?: string;
   /** Whether its value is never shown: neither in messages nor where the configuration is printed. */
   readonly secret?: boolean;
@@ -36,6 +38,8 @@ type NumberVariable = Omit<Variable, 'kind'> & {
   readonly minimum: number;
   readonly maximum: number;
 };
+
+const RATE_ALLOWED = 'off, or a rate from 1/9999h to 10000000/1s, like 1000/1s';
 
 const KB = 1024;
 const MB = 1024 * KB;
@@ -70,6 +74,23 @@ export const ConfigSchema = Type.Object({
     defaultText: 'false',
     description:
       'Serve other machines without authentication: a HOST that is not loopback needs this or a key for tokens',
+  }),
+  adminPort: Type.Optional(
+    integer({
+      env: 'ADMIN_PORT',
+      defaultText: '',
+      minimum: 0,
+      maximum: 65_535,
+      description:
+        'TCP port of a listener of its own for administration, which PORT answers 404 then; 0 takes any free one and logs it',
+    }),
+  ),
+  adminHost: host({
+    env: 'ADMIN_HOST',
+    defaultText: '127.0.0.1',
+    allowedText: 'an IP address or a host name, without a port',
+    description:
+      'Address of that listener; without authentication, whoever reaches it may administer',
   }),
   jwtSecret: Type.Optional(
     text({
@@ -216,6 +237,12 @@ export const ConfigSchema = Type.Object({
     defaultText: 'info',
     description: 'The least severe lines that are logged',
   }),
+  isMetered: boolean({
+    env: 'METRICS',
+    defaultText: 'true',
+    description:
+      'Whether requests and the ages of events are counted, and /metrics tells them and all else',
+  }),
   shutdownTimeoutMs: duration({
     env: 'SHUTDOWN_TIMEOUT',
     defaultText: '10s',
@@ -285,6 +312,50 @@ export const ConfigSchema = Type.Object({
     maximum: 1_000_000,
     description: 'Open connections over HTTP; one more is closed at once',
   }),
+  rateLimit: text({
+    env: 'RATE_LIMIT',
+    defaultText: NO_RATE,
+    pattern: RATE_PATTERN,
+    allowedText: RATE_ALLOWED,
+    description:
+      'What one client may have of each kind, reads, writes and events in batches, if that has no limit of its own; a client is the subject of its token, else its IPv4 address or the first 64 bits of its IPv6 one',
+  }),
+  readRate: Type.Optional(
+    text({
+      env: 'RATE_LIMIT_READ',
+      defaultText: '',
+      pattern: RATE_PATTERN,
+      allowedText: RATE_ALLOWED,
+      description: 'Reads that one client may have, unknown paths among them',
+    }),
+  ),
+  writeRate: Type.Optional(
+    text({
+      env: 'RATE_LIMIT_WRITE',
+      defaultText: '',
+      pattern: RATE_PATTERN,
+      allowedText: RATE_ALLOWED,
+      description: 'Single writes that one client may have',
+    }),
+  ),
+  bulkRate: Type.Optional(
+    text({
+      env: 'RATE_LIMIT_BULK',
+      defaultText: '',
+      pattern: RATE_PATTERN,
+      allowedText: RATE_ALLOWED,
+      description:
+        'Events in batches that one client may have; a stream is slowed down to it, and what a batch taken whole has beyond it is owed',
+    }),
+  ),
+  trustProxy: Type.Optional(
+    networks({
+      env: 'TRUST_PROXY',
+      defaultText: '',
+      allowedText: 'networks like 10.0.0.0/8, fd00::/8, 192.0.2.7',
+      description: 'Proxies whose X-Forwarded-For says who the client is; nobody else is believed',
+    }),
+  ),
   dedupeEvents: integer({
     env: 'DEDUPE_WINDOW',
     defaultText: '1000000',
@@ -329,6 +400,14 @@ export const ConfigSchema = Type.Object({
     maximum: HOUR_MS,
     description: 'How long a write waits for a failing disk before it is answered 503',
   }),
+  stallTimeoutMs: duration({
+    env: 'STALL_TIMEOUT',
+    defaultText: '5s',
+    minimum: 100,
+    maximum: HOUR_MS,
+    description:
+      'How long the log thread or a worker may stand still with events waiting before /readyz turns red and says which',
+  }),
   checkpointBytes: bytes({
     env: 'CHECKPOINT_EVERY',
     defaultText: '256MB',
@@ -358,7 +437,7 @@ export const ConfigSchema = Type.Object({
       env: 'SINKS',
       defaultText: '',
       pattern: '^[^\\u0000-\\u001f]{1,8192}$',
-      allowedText: 'sqlite:PATH',
+      allowedText: 'any of sqlite:PATH, postgres://… (with ?schema=NAME, or public)',
       description:
         'Databases that the present state of all products is kept in, each in a thread of its own; several are separated by commas',
       secret: true,
@@ -377,6 +456,14 @@ export const ConfigSchema = Type.Object({
     minimum: 1,
     maximum: HOUR_MS,
     description: 'How long a sink waits for a batch to fill',
+  }),
+  sinkConnectionsMax: integer({
+    env: 'MAX_CONNECTIONS',
+    defaultText: '100',
+    minimum: 1,
+    maximum: 10_000,
+    description:
+      "Connections to a sink's database at the most; a sink writes on one and opens others only for queries beside it",
   }),
   sinkTimeoutMs: duration({
     env: 'CONNECTION_TIMEOUT',
@@ -476,6 +563,10 @@ function boolean(variable: Omit<Variable, 'kind'>) {
 
 function text({ pattern, ...variable }: Omit<Variable, 'kind'> & { readonly pattern: string }) {
   return Type.String({ pattern, variable: { ...variable, kind: 'text' } });
+}
+
+function networks(variable: Omit<Variable, 'kind'>) {
+  return Type.String({ variable: { ...variable, kind: 'networks' } });
 }
 
 function host(variable: Omit<Variable, 'kind'>) {

@@ -1,14 +1,20 @@
 /**
  * Which databases SINKS names, and what the variables of sinks must be to each other. Pure, any thread.
  *
- *   SINKS=sqlite:/var/lib/shop/products.db,sqlite:/mnt/share/products.db
+ *   SINKS=sqlite:/var/lib/shop/products.db,postgres://user:password@db/shop?schema=feed
  *
  * Separated by commas or blanks; in a password either is written as URLs have it (%2C, %20).
  */
+import { Buffer } from 'node:buffer';
 import { formatDuration } from './quantity.ts';
 import type { Config } from './schema.ts';
 
-export type SinkTarget = { readonly kind: 'sqlite'; readonly path: string };
+const SCHEMA_BYTES_MAX = 63;
+
+export type SinkTarget =
+  | { readonly kind: 'sqlite'; readonly path: string }
+  /** `url` without the parameter `schema`. */
+  | { readonly kind: 'postgres'; readonly url: string; readonly schema: string };
 
 /** A database, and what it is called in logs, metrics and dead letters: its kind, numbered from the second on. */
 export interface NamedSink {
@@ -53,7 +59,26 @@ export function sinkFaults(config: Config): string[] {
 
 function targetOf(part: string): SinkTarget | string {
   const [, scheme = '', rest = ''] = /^([a-z]+):(.*)$/.exec(part) ?? [];
-  if (scheme !== 'sqlite') return 'has an entry that is not sqlite:PATH';
-  if (rest === '' || rest.startsWith(':')) return 'has a sqlite: without the path of a file';
-  return { kind: 'sqlite', path: rest };
+  switch (scheme) {
+    case 'sqlite':
+      if (rest === '' || rest.startsWith(':')) return 'has a sqlite: without the path of a file';
+      return { kind: 'sqlite', path: rest };
+    case 'postgres':
+    case 'postgresql':
+      return postgresTarget(part);
+    default:
+      return 'has an entry that is neither sqlite:PATH nor postgres://…';
+  }
+}
+
+function postgresTarget(part: string): SinkTarget | string {
+  if (!URL.canParse(part)) return 'has a postgres: that is no URL';
+  const url = new URL(part);
+  const schema = url.searchParams.get('schema') ?? 'public';
+  // PostgreSQL cuts longer names off.
+  if (schema === '' || Buffer.byteLength(schema) > SCHEMA_BYTES_MAX) {
+    return `has a schema that is empty or longer than ${SCHEMA_BYTES_MAX} bytes`;
+  }
+  url.searchParams.delete('schema');
+  return { kind: 'postgres', url: url.href, schema };
 }

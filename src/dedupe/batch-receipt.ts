@@ -126,7 +126,6 @@ export function putReceipt(
   doubles[d + LAST_SEQ] = receipt.lastSeq;
 }
 
-/** The receipt in the slot. */
 export function receiptIn({ words, doubles }: SlotViews, index: number): BatchReceipt {
   const w = index * SLOT_WORDS;
   const d = index * SLOT_DOUBLES;
@@ -155,7 +154,6 @@ export function reopenReceipt({ words, doubles }: SlotViews, index: number): voi
   doubles[index * SLOT_DOUBLES + SINCE] = 0;
 }
 
-/** Whether the slot is a receipt. */
 export function isReceipt(words: Int32Array, index: number): boolean {
   return words[index * SLOT_WORDS + SLOT_META] === KIND_BATCH_RECEIPT;
 }

@@ -106,7 +106,6 @@ export class DedupeWindow {
     return buffer;
   }
 
-  /** Entries in it. */
   get size(): number {
     return (Atomics.load(this.#cursors, ADDED) - Atomics.load(this.#cursors, OLDEST)) | 0;
   }

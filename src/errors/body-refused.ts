@@ -5,9 +5,12 @@ import { PROBLEMS, type ProblemCode } from './problems.ts';
 export class BodyRefused extends Error {
   override readonly name = 'BodyRefused';
   readonly code: ProblemCode;
+  /** Whole seconds (≥ 1) after which another try is worth it, where that is known. */
+  readonly retryAfterSeconds: number | undefined;
 
-  constructor(code: ProblemCode, detail: string = PROBLEMS[code].detail) {
-    super(detail);
+  constructor(code: ProblemCode, detail?: string, retryAfterSeconds?: number) {
+    super(detail ?? PROBLEMS[code].detail);
     this.code = code;
+    this.retryAfterSeconds = retryAfterSeconds;
   }
 }

@@ -143,6 +143,11 @@ export const PROBLEMS = {
     title: 'Idempotency conflict',
     detail: 'Another event came earlier with this key; a key belongs to one content only.',
   },
+  'rate-limited': {
+    status: 429,
+    title: 'Rate limited',
+    detail: 'The client has had what it may have in this time; retry after the time given.',
+  },
   'headers-too-large': {
     status: 431,
     title: 'Headers too large',
@@ -172,6 +177,11 @@ export const PROBLEMS = {
     status: 503,
     title: 'Storage unavailable',
     detail: 'Events cannot be made durable at the moment; reads go on.',
+  },
+  stalled: {
+    status: 503,
+    title: 'Stalled',
+    detail: 'A thread makes no progress although events wait for it.',
   },
   'not-ready': {
     status: 503,
@@ -229,11 +239,20 @@ export interface BatchProgress {
   readonly last_seq: number | null;
 }
 
+/** One part of readiness. */
+export interface CheckResult {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly state: string;
+  readonly detail?: string | undefined;
+}
+
 /** What an occasion adds to the registry's entry. */
 export interface ProblemExtras extends Partial<BatchProgress> {
   readonly detail?: string;
   readonly errors?: readonly BodyFault[];
   readonly outcome?: Outcome;
+  readonly checks?: readonly CheckResult[];
 }
 
 export interface ProblemBody extends ProblemExtras {

@@ -29,8 +29,8 @@ import type { ProductEvent } from './product-event.ts';
 
 /**
  * Writes `event` to slot `index` of `slots`, whole but for the hash, which the admission writes.
- * `timeMs` is its own time, or now where it has none. Throws where a validated event can not be: what gets
- * into a slot is on disk for good.
+ * `timeMs` is its own time; where it has none, anything: the log thread puts the log's there. Throws
+ * where a validated event can not be: what gets into a slot is on disk for good.
  */
 export function encodeEvent(
   event: ProductEvent,

@@ -3,7 +3,7 @@
  * folder's device and inode (Linux). The kernel gives it up with the process, and nobody can remove it:
  * so a second service is refused on this host, whatever became of the lock files, also in the second
  * that the first one needs to take them again. It counts within a network namespace: between containers
- * the locks alone do. Whoever connects is told who holds it. Main thread.
+ * the locks alone do. Whoever connects learns who holds it. Main thread.
  *
  * The story of a second start while the locks' files are removed: it makes new ones, locks them, finds
  * the name taken, lets go of the locks and ends. The first one then takes the files that it finds.
@@ -22,7 +22,7 @@ export class FolderClaim {
   #name = '';
 
   /** Claims the folder that is at `root` now. Rejects with FolderHeldError if another process has. */
-  async take(root: string): Promise<void> {
+  async acquire(root: string): Promise<void> {
     if (process.platform !== 'linux') return;
     const { dev, ino } = statSync(root, { bigint: true });
     const name = `\0product-service/${dev}:${ino}`;

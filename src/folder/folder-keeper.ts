@@ -167,7 +167,7 @@ export class FolderKeeper {
       try {
         const { state, path } = dataDir.state();
         if (state === 'elsewhere') return this.#giveUpElsewhere(path);
-        dataDir.take();
+        dataDir.acquire();
         await onRemade();
         wakeLog();
         // What is deleted meanwhile is found here, or by the next look.
@@ -203,7 +203,7 @@ export class FolderKeeper {
     await whenAppliedBefore(first);
     // One that is under way is paced, and may have begun before.
     await checkpoints.cancel();
-    if (!(await checkpoints.take(false, true))) return false;
+    if (!(await checkpoints.runRound(false, true))) return false;
     this.#removeBefore(first);
     return true;
   }

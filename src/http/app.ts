@@ -2,16 +2,19 @@
  * Assembles the HTTP side: one Fastify app with its server, guards and routes, not yet listening.
  * Main thread. Knows the write path and the store by their seams only.
  */
-import type { Socket } from 'node:net';
+import type { BlockList, Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import { isIn } from '../config/networks.ts';
 import { compilersFactory } from '../event/ajv.ts';
 import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
+import type { RateLimits } from '../limits/rate-limits.ts';
 import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
+import { logAccess } from './answers/access-log.ts';
 import { createErrorHandler } from './answers/error-handler.ts';
-import { EarlyAnswers } from './connection/early-answers.ts';
+import { EarlyAnswers, type OnAnswer } from './connection/early-answers.ts';
 import { askForBodiesLate } from './connection/expect-continue.ts';
 import { guardHost } from './connection/host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './connection/protocol-errors.ts';
@@ -20,8 +23,13 @@ import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connectio
 import { docsRoutes } from './documentation/docs-routes.ts';
 import { AccessGuard, type Identities } from './guards/access-guard.ts';
 import { AppliedGate } from './guards/applied-gate.ts';
+import { RateGuard } from './guards/rate-guard.ts';
 import { RouteGuard } from './guards/route-guard.ts';
 import { enforcePolicies } from './guards/route-policy.ts';
+import { meterRoutes } from './metering/meter-routes.ts';
+import { meteredResponses } from './metering/metered-response.ts';
+import type { Metering } from './metering/metering.ts';
+import { traceIdOf } from './requests/trace-parent.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { type Changes, changeRoutes } from './routes/changes.ts';
@@ -29,31 +37,40 @@ import { eventOutcomeRoute } from './routes/event-outcome.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
 import { livezRoute } from './routes/livez.ts';
+import { metricsRoute } from './routes/metrics.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
-import type { AppliedEvents } from './seams/applied-events.ts';
 import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
+import type { EventOutcomes } from './seams/event-outcomes.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
 export interface AppDeps {
   readonly intake: EventIntake;
   readonly batches: Batches;
-  readonly applied: AppliedEvents;
+  readonly outcomes: EventOutcomes;
   readonly watermark: AppliedProgress;
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
   readonly changes: Changes;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits & BatchLimits;
+  readonly rateLimits: RateLimits;
+  /** Whose X-Forwarded-For counts; `undefined`: nobody's. */
+  readonly trustedProxies: BlockList | undefined;
   /** What a 202 means when the request does not ask. */
   readonly ackDefault: AckLevel;
   /** Who requests are from; `undefined` without authentication. */
   readonly identities: Identities | undefined;
   readonly logger: Logger;
+  /** Without it no request is counted, and there is no `/metrics`. */
+  readonly metering?: Metering | undefined;
 }
+
+/** What is on a listener: administration is on the service's own, or on one for nothing else. */
+export type AppPart = 'all' | 'service' | 'administration';
 
 /** Above every id that fits the headers, so that a long id is a 404 like any other. */
 const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
@@ -62,61 +79,102 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  * Builds the app; call `listen` or `inject` on the result, and `close` at the end. Shutting down
  * under load is `ConnectionDrain`'s part, before `close`.
  */
-export function buildApp(deps: AppDeps): FastifyInstance {
-  const { intake, batches, applied, watermark, products, catalogue, changes } = deps;
-  const { lifecycle, limits, ackDefault, identities, logger } = deps;
-  const nextRequestId = createRequestIds();
+export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
+  const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
+  const { lifecycle, limits, rateLimits, trustedProxies, ackDefault } = deps;
+  const { identities, logger, metering } = deps;
+  const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
-  const access = new AccessGuard(identities, 'this-machine');
-  const guard = new RouteGuard(PARAM_LENGTH_MAX, access);
+  const adminFrom = part === 'administration' ? 'anywhere' : 'this-machine';
+  const access = new AccessGuard(identities, adminFrom);
+  const rates = new RateGuard({
+    limits: part === 'administration' ? {} : rateLimits,
+    isProxied: trustedProxies !== undefined,
+  });
+  const guard = new RouteGuard(PARAM_LENGTH_MAX, access, rates.gateOf('read'));
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
-  const early = new EarlyAnswers(nextRequestId, (status, reason, reqId) =>
-    logger.debug({ status, reason, reqId }, 'answered before any route'),
-  );
+  const noteEarly: OnAnswer = (status, reason, reqId, request) => {
+    const traceId = request === undefined ? undefined : traceIdOf(request.headers);
+    logger.debug({ status, reason, reqId, trace_id: traceId }, 'answered before any route');
+    // Where a request was read, its response counts itself.
+    if (request === undefined) metering?.meter.refused(status, reason);
+  };
+  const early = new EarlyAnswers(requestIds, noteEarly);
 
   const app = Fastify({
     // No logger for Fastify: its child logger and listeners cost each request 2–3 µs of CPU (of 16
     // for a GET). What is worth a line, the error handler logs itself.
-    serverFactory: (handler) => createHttpServer(limits, guardHost(handler, early)),
+    serverFactory: (handler) => {
+      const responses = metering && meteredResponses(metering.meter);
+      return createHttpServer(limits, guardHost(handler, early), responses);
+    },
     bodyLimit: limits.bodyBytesMax,
-    genReqId: nextRequestId,
-    trustProxy: false,
+    genReqId: requestIds,
+    trustProxy: trustedProxies === undefined ? false : (address) => isIn(trustedProxies, address),
     // Requests that arrive while Fastify closes are for our own phases to answer.
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
     schemaController: { compilersFactory },
     clientErrorHandler: createClientErrorHandler(early, untimed),
-    frameworkErrors: handleError,
+    frameworkErrors: (error, request, reply) => {
+      handleError(error, request, reply);
+      // No hook is run for it.
+      noteEarly(reply.statusCode, 'bad-request', String(request.id), request.raw);
+    },
   });
   refuseExpectations(app.server, early);
   askForBodiesLate(app.server);
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
+  logAccess(app, logger);
   guard.watch(app);
-  enforcePolicies(app, lifecycle, access);
-  const { stockMin } = limits;
-  docsRoutes(app, { nextRequestId, handleError, stockMin });
-  const future = new FutureEvents(logger);
-  const offers = new EventOffers({ intake, batches, lifecycle, applied, ackDefault });
-  app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
-  app.register(async (scope) =>
-    batchRoute(scope, { batches, lifecycle, applied, ackDefault, limits, untimed, future }),
-  );
-  app.register(async (scope) => productPatchRoute(scope, { offers, stockMin, future }));
-  app.register(async (scope) => productDelistRoute(scope, { offers, future }));
+  enforcePolicies(app, lifecycle, access, rates);
+  if (metering !== undefined) {
+    metering.meter.watch(app.server);
+    meterRoutes(app, metering.meter, guard.answer);
+  }
+  if (part !== 'administration') {
+    const { stockMin } = limits;
+    docsRoutes(app, { requestIds, handleError, stockMin });
+    const future = new FutureEvents(logger);
+    const offers = new EventOffers({ intake, batches, lifecycle, outcomes, ackDefault });
+    app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
+    app.register(async (scope) =>
+      batchRoute(scope, {
+        batches,
+        lifecycle,
+        outcomes,
+        ackDefault,
+        limits,
+        rates,
+        untimed,
+        future,
+      }),
+    );
+    app.register(async (scope) => productPatchRoute(scope, { offers, stockMin, future }));
+    app.register(async (scope) => productDelistRoute(scope, { offers, future }));
+  }
   // Behind the scopes above, so that the document shows writes first. As a plugin like them: what is
   // thrown among these routes is thrown by `listen`.
   app.register(async () => {
-    eventOutcomeRoute(app, { applied });
-    productRoutes(app, { products, gate });
-    catalogueRoutes(app, { products, catalogue, applied: watermark, gate, lifecycle });
-    changeRoutes(app, { changes, lifecycle });
+    if (part !== 'administration') {
+      eventOutcomeRoute(app, { outcomes });
+      productRoutes(app, { products, gate });
+      catalogueRoutes(app, { products, catalogue, watermark, gate, lifecycle });
+      changeRoutes(app, { changes, lifecycle });
+    }
     healthRoute(app);
     livezRoute(app);
     readyzRoute(app, lifecycle);
+    if (part !== 'service') adminRoutes(app, deps);
     guard.closeGaps(app);
   });
   return app;
+}
+
+/** What only operators need: each with `access: 'admin'`. */
+function adminRoutes(app: FastifyInstance, { metering }: AppDeps): void {
+  if (metering !== undefined) metricsRoute(app, metering.registry);
 }

@@ -1,6 +1,6 @@
 /**
- * The HTTP side of a service, in one piece: the app with its server, listening, and the end of its
- * connections. Main thread; `service.ts` says when.
+ * The HTTP side of a service, in one piece: the app with its server, one more for administration where that
+ * is apart, listening, and the end of their connections. Main thread; `service.ts` says when.
  *
  * All that HTTP is made of is loaded by `load`, after the log thread was started, so that it reads
  * the log meanwhile; this file itself brings in next to nothing.
@@ -11,41 +11,61 @@ import type { FastifyInstance } from 'fastify';
 import type { AppDeps } from './app.ts';
 import { ConnectionDrain } from './connection/drain.ts';
 
-export class HttpSide {
-  readonly #app: FastifyInstance;
-  readonly #drain: ConnectionDrain;
+/** Where it listens. */
+export interface Place {
+  readonly host: string;
+  readonly port: number;
+}
 
-  private constructor(app: FastifyInstance) {
-    this.#app = app;
-    this.#drain = new ConnectionDrain(app.server);
+interface Listener {
+  readonly app: FastifyInstance;
+  readonly drain: ConnectionDrain;
+}
+
+export class HttpSide {
+  readonly #main: Listener;
+  /** Only where administration has a listener of its own. */
+  readonly #admin: Listener | undefined;
+
+  private constructor(main: FastifyInstance, admin: FastifyInstance | undefined) {
+    this.#main = listenerOf(main);
+    this.#admin = admin === undefined ? undefined : listenerOf(admin);
   }
 
   /**
    * Loads and builds it, with `deps` that are loaded behind it; rejects with what modules or options
-   * say, and leaves nothing.
+   * say, and leaves nothing. `isAdminApart`: administration gets a listener of its own.
    */
-  static async load(deps: () => Promise<AppDeps>): Promise<HttpSide> {
+  static async load(deps: () => Promise<AppDeps>, isAdminApart: boolean): Promise<HttpSide> {
     const { buildApp } = await import('./app.ts');
-    return new HttpSide(buildApp(await deps()));
+    const loaded = await deps();
+    if (!isAdminApart) return new HttpSide(buildApp(loaded, 'all'), undefined);
+    return new HttpSide(buildApp(loaded, 'service'), buildApp(loaded, 'administration'));
   }
 
   get server(): Server {
-    return this.#app.server;
+    return this.#main.app.server;
   }
 
-  /** Port it listens on. */
   get port(): number {
-    return (this.#app.server.address() as AddressInfo).port;
+    return portOf(this.#main);
+  }
+
+  /** The one of administration, if that is another. */
+  get adminPort(): number | undefined {
+    return this.#admin === undefined ? undefined : portOf(this.#admin);
   }
 
   /** Rejects with what the routes or the operating system say; it must be closed then, too. */
-  async listen(host: string, port: number): Promise<void> {
-    await this.#app.listen({ host, port });
+  async listen({ host, port }: Place, admin: Place): Promise<void> {
+    // First, so that whoever sees the service can ask what only operators ask.
+    await this.#admin?.app.listen({ host: admin.host, port: admin.port });
+    await this.#main.app.listen({ host, port });
   }
 
   /** Listens no more in a moment, and lets each connection end with its newest answer. */
   beginDrain(): void {
-    void this.#drain.beginDrain();
+    for (const { drain } of this.#listeners) void drain.beginDrain();
   }
 
   /**
@@ -53,13 +73,28 @@ export class HttpSide {
    * after `timeoutMs` are closed. Call after `beginDrain`, once.
    */
   async endConnections(timeoutMs: number): Promise<boolean> {
-    const drained = await this.#drain.drained({ timeoutMs });
-    this.#app.server.closeAllConnections();
-    return drained === 'closed';
+    const ends = this.#listeners.map(async ({ app, drain }) => {
+      const drained = await drain.drained({ timeoutMs });
+      app.server.closeAllConnections();
+      return drained === 'closed';
+    });
+    return (await Promise.all(ends)).every((isClosed) => isClosed);
   }
 
   /** Answers nothing more. */
   async close(): Promise<void> {
-    await this.#app.close();
+    await Promise.all(this.#listeners.map(({ app }) => app.close()));
   }
+
+  get #listeners(): readonly Listener[] {
+    return this.#admin === undefined ? [this.#main] : [this.#main, this.#admin];
+  }
+}
+
+function listenerOf(app: FastifyInstance): Listener {
+  return { app, drain: new ConnectionDrain(app.server) };
+}
+
+function portOf({ app }: Listener): number {
+  return (app.server.address() as AddressInfo).port;
 }

@@ -33,10 +33,14 @@ import {
   SLOT_WORDS,
 } from '../ring/slot.ts';
 import { DrainRate } from './drain-rate.ts';
+import type { DurableAges } from './durable-ages.ts';
 import type { EventIntake, EventWaiter, Offer } from './event-intake.ts';
 import type { SlotAdmission } from './slot-admission.ts';
 
 const GATHER_MS_DEFAULT = 1;
+
+/** Stands where an event has no time, until the log thread puts its own there. */
+const TIME_OF_THE_LOG = 0;
 
 export interface RingIntakeOptions {
   readonly ring: IntakeRing;
@@ -45,6 +49,8 @@ export interface RingIntakeOptions {
   readonly admission: SlotAdmission;
   /** How long a waiter waits at the most before it is notified that the outcome is unknown. */
   readonly storageTimeoutMs: number;
+  /** Hears how long events took; nobody does, unless given. */
+  readonly ages?: DurableAges | undefined;
   /** How long events are held back at the most while turn after turn brings more. For tests. */
   readonly gatherMs?: number;
 }
@@ -160,9 +166,7 @@ export class RingIntake implements EventIntake {
     const { admission } = this.#options;
     const { slots, mask } = this.#ring;
     const index = this.#claimed & mask;
-    // The clock is read only where it is needed.
-    encodeEvent(event, slots, index, event.occurredAtMs ?? Date.now());
-    admission.hash(slots, index);
+    encodeEvent(event, slots, index, event.occurredAtMs ?? TIME_OF_THE_LOG);
     const reservation = admission.admit(slots, index);
     if (reservation === 'reserved') return undefined;
     return reservation === 'full' ? 'store-full' : 'undecided';
@@ -205,7 +209,9 @@ export class RingIntake implements EventIntake {
     if (count <= 0) return;
     const { slots, mask } = this.#ring;
     const { doubles, words } = slots;
-    this.#rate.settled(count, performance.now());
+    const nowMs = performance.now();
+    this.#rate.settled(count, nowMs);
+    this.#noteAges(tail, nowMs);
     for (let c = this.#settled; c !== tail; c = (c + 1) | 0) {
       const index = c & mask;
       const waiter = this.#waiters[index];
@@ -221,6 +227,21 @@ export class RingIntake implements EventIntake {
       else waiter.durable(doubles[index * SLOT_DOUBLES + SLOT_SEQ], isDropped);
     }
     this.#afterSettling();
+  }
+
+  /** Before the waiters are told: they may take in more. */
+  #noteAges(tail: number, nowMs: number): void {
+    const { ages } = this.#options;
+    if (ages === undefined) return;
+    const { slots, mask } = this.#ring;
+    const claimedAtMs = this.#claimedAtMs;
+    for (let c = this.#settled; c !== tail; c = (c + 1) | 0) {
+      ages.durable.observe(nowMs - claimedAtMs[c & mask]);
+    }
+    const last = (tail - 1) & mask;
+    // A repetition has the seq of the first, which is applied long since; a conflict has none.
+    if (this.#isKeyed[last] === 1) return;
+    ages.note(slots.doubles[last * SLOT_DOUBLES + SLOT_SEQ], claimedAtMs[last], nowMs);
   }
 
   #afterSettling(): void {

@@ -57,23 +57,31 @@ export class SlotAdmission {
    * of other slots that wait for this one.
    */
   reserve(slots: SlotViews, index: number, held = 0): Reservation {
-    return this.#reserveIn(this.#shard(slots, index), slots, index, held);
-  }
-
-  #reserveIn(shard: number, slots: SlotViews, index: number, held: number): Reservation {
-    const reservation = this.#options.admission.reserve(shard, held);
+    const reservation = this.#options.admission.reserve(this.#shard(slots, index), held);
     const meta = index * SLOT_WORDS + SLOT_META;
     if (reservation === 'reserved') slots.words[meta] = slots.words[meta] | FLAG_RESERVED;
     return reservation;
   }
 
-  /** `reserve` where the product may be new; `reserved` also where it needs no room. */
-  admit(slots: SlotViews, index: number): Reservation {
-    const { admission, shards } = this.#options;
-    const shard = shardOf(slots.words[index * SLOT_WORDS + SLOT_HASH], shards);
+  /**
+   * Writes the hash of the slot's product, and reserves room where that may be new; `reserved` also
+   * where it needs none. One look at the slot, because every event passes here.
+   */
+  admit({ words }: SlotViews, index: number): Reservation {
+    const { store, admission, shards, hashKey } = this.#options;
+    const w = index * SLOT_WORDS;
+    const meta = words[w + SLOT_META];
+    const idBytes = metaIdBytes(meta);
+    const hash = hashId(hashKey, words, w + SLOT_ID, idBytes);
+    words[w + SLOT_HASH] = hash;
+    const shard = shardOf(hash, shards);
     // While there is plenty of room, reserving some costs less than looking whether it is needed.
-    if (!admission.isPlentiful(shard) && this.isKnown(slots, index)) return 'reserved';
-    return this.#reserveIn(shard, slots, index, 0);
+    if (!admission.isPlentiful(shard) && store.has(words, w + SLOT_ID, idBytes, hash)) {
+      return 'reserved';
+    }
+    const reservation = admission.reserve(shard);
+    if (reservation === 'reserved') words[w + SLOT_META] = meta | FLAG_RESERVED;
+    return reservation;
   }
 
   /** Takes back what `reserve` gave, if it gave something: no applier will see this slot. */

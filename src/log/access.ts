@@ -4,13 +4,13 @@
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** Whether the error says that a right is missing, which tells nothing about the file. */
+/** Whether the error says that a right is missing, which says nothing about the file. */
 export function isAccessError(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === 'EACCES' || code === 'EPERM';
 }
 
-/** `; it belongs to uid 1000, and this is run by uid 65534`, as far as the system tells. */
+/** `; it belongs to uid 1000, and this is run by uid 65534`, as far as the system says. */
 export function ownerHint(path: string): string {
   const uid = process.getuid?.();
   if (uid === undefined) return '';

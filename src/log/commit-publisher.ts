@@ -80,7 +80,7 @@ export class CommitPublisher {
     this.publish();
   }
 
-  /** Tells the appliers that nothing more will come. */
+  /** Notifies the appliers that nothing more will come. */
   close(): void {
     Atomics.store(this.#ring.cursors, COMMIT_CLOSED, 1);
     this.#ringBell();

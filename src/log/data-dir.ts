@@ -73,12 +73,12 @@ export class DataDir {
     this.held = { root, log: this.logFolder, checkpoint: this.checkpointFolder, guard };
   }
 
-  /** Makes the folder if need be and takes hold of it. Throws DataDirError. */
+  /** Makes the folder if need be and acquires it. Throws DataDirError. */
   static open(path: string): DataDir {
     const root = resolve(path);
     const dataDir = new DataDir(root);
     try {
-      dataDir.take();
+      dataDir.acquire();
     } catch (error) {
       dataDir.close();
       if (error instanceof DataDirError) throw error;
@@ -89,8 +89,8 @@ export class DataDir {
     return dataDir;
   }
 
-  /** Makes what is missing of the folder and takes hold of it, also again when it was removed. */
-  take(): void {
+  /** Makes what is missing of the folder and acquires it, also again when it was removed. */
+  acquire(): void {
     const { root, logFolder, checkpointFolder } = this;
     makeDurably(new NodeFileSystem(), root);
     // SQLite says no more than that a file can't be opened.
@@ -130,7 +130,7 @@ export class DataDir {
     return gone.map(({ path }) => path);
   }
 
-  /** Where the folder and its two parts stand, the worst first met; what the system says, if it can't be told. */
+  /** Where the folder and its two parts stand, the worst first met; what the system says, if it can't be found out. */
   state(): { readonly state: FolderState; readonly path: string } {
     for (const [index, path] of [this.root, this.logFolder, this.checkpointFolder].entries()) {
       const open = this.#open[index];

@@ -12,7 +12,7 @@ export interface DiskWatchOptions {
   readonly folder: string;
   /** Free bytes that must be left; 0 = do not watch. */
   readonly reserveBytes: number;
-  /** Told when room runs out and when there is enough again. */
+  /** Notified when room runs out and when there is enough again. */
   readonly onRoom: (enough: boolean, freeBytes: number) => void;
   /** Free bytes of the file system that holds a folder; tests put their own here. */
   readonly freeBytes?: (folder: string) => Promise<number>;
@@ -24,7 +24,6 @@ export class DiskWatch {
   #enough = true;
   #looking = false;
 
-  /** Starts watching. */
   constructor(options: DiskWatchOptions) {
     this.#options = options;
     if (options.reserveBytes === 0) return;
@@ -48,7 +47,7 @@ export class DiskWatch {
       this.#enough = enough;
       onRoom(enough, free);
     } catch {
-      // A disk that can't even be asked will fail the log, which tells.
+      // A disk that can't even be asked will fail the log, which reports it.
     } finally {
       this.#looking = false;
     }

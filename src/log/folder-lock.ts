@@ -55,7 +55,7 @@ export class FolderLock {
   }
 }
 
-/** Device and inode of what is at `path`; `undefined` = nothing is. Throws if that can't be told. */
+/** Device and inode of what is at `path`; `undefined` = nothing is. Throws if that can't be found out. */
 export function identityOf(path: string): string | undefined {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false });
   return found === undefined ? undefined : `${found.dev}:${found.ino}`;

@@ -7,7 +7,8 @@
  *   bulk  ───┼────── frame ───────┼──────── pending ────────┼──▶     seq behind those
  *
  * A slot whose key is in the dedupe window is dropped: it gets the seq of the first and no place in
- * the frame. Everything else is kept and numbered, receipts of batches (dedupe/batch-receipt.ts) too.
+ * the frame. Everything else is kept and numbered, receipts of batches (dedupe/batch-receipt.ts) too; an
+ * event that came without a time gets the log's.
  *
  * Fairness: an event of the live ring is in the next frame, whatever the bulk ring holds, so it
  * waits for the flush of one frame and for its own. While live events keep coming, frames are kept
@@ -23,6 +24,7 @@ import {
   UNCOMMITTED_MAX,
 } from '../dedupe/dedupe-window.ts';
 import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
+import type { LogCounters } from '../metrics/thread-counters.ts';
 import {
   INTAKE_HEAD,
   INTAKE_TAIL,
@@ -107,25 +109,13 @@ export class FrameContent {
     this.#bulk.claimed = Math.min(this.#bulk.pending(), share, room);
   }
 
-  /** Numbers in place what was claimed, from `nextSeq` on; returns how many events were kept. */
-  number(nextSeq: number): number {
-    const kept = this.#live.number(nextSeq, this.#window);
-    return kept + this.#bulk.number(nextSeq + kept, this.#window);
-  }
-
-  /** Gives the events kept that have no time of their own `timeMs`, the log's, as their arrival. */
-  stampArrivals(timeMs: number): void {
-    for (const end of [this.#live, this.#bulk]) {
-      const { slots, mask } = end.ring;
-      const { words, doubles } = slots;
-      end.eachRun((cursor, count) => {
-        for (let i = 0; i < count; i++) {
-          const index = (cursor + i) & mask;
-          if ((words[index * SLOT_WORDS + SLOT_META] & FLAG_ARRIVAL_TIME) === 0) continue;
-          doubles[index * SLOT_DOUBLES + SLOT_OCCURRED_AT] = timeMs;
-        }
-      });
-    }
+  /**
+   * Numbers in place what was claimed, from `nextSeq` on, and gives the events that have no time of
+   * their own `timeMs`, the log's, as their arrival; returns how many events were kept.
+   */
+  number(nextSeq: number, timeMs: number): number {
+    const kept = this.#live.number(nextSeq, timeMs, this.#window);
+    return kept + this.#bulk.number(nextSeq + kept, timeMs, this.#window);
   }
 
   /** Copies the slots kept to a plain stretch. */
@@ -155,6 +145,19 @@ export class FrameContent {
     for (const i of receipts) window.put(ring.slots, (tail - claimed + i) & ring.mask);
   }
 
+  /** Counts what was claimed, once it is settled. */
+  count(counters: LogCounters): void {
+    const live = this.#live;
+    const bulk = this.#bulk;
+    const kept = live.kept + bulk.kept;
+    if (kept > 0) counters.frameEvents.observe(kept);
+    counters.add('singleAccepted', live.kept - live.receipts.length);
+    counters.add('batchAccepted', bulk.kept - bulk.receipts.length);
+    counters.add('singleDuplicates', live.drops - live.conflicts);
+    counters.add('batchDuplicates', bulk.drops - bulk.conflicts);
+    counters.add('batchConflicts', bulk.conflicts);
+  }
+
   /** Settles the slots claimed for the main thread. */
   settle(): void {
     for (const { ring, tail, claimed } of [this.#live, this.#bulk]) {
@@ -176,7 +179,10 @@ class IntakeEnd {
   readonly receipts: number[] = [];
   /** Slots claimed and not kept, counted from the tail, in order. */
   readonly #dropped: Int32Array;
-  #drops = 0;
+  /** How many there are. */
+  drops = 0;
+  /** Of these, events whose key stands for another one. */
+  conflicts = 0;
 
   constructor(ring: IntakeRing) {
     this.ring = ring;
@@ -184,16 +190,22 @@ class IntakeEnd {
     this.#dropped = new Int32Array(Math.min(ring.capacity, FRAME_SLOTS_MAX));
   }
 
+  /** Slots claimed that are in the frame. */
+  get kept(): number {
+    return this.claimed - this.drops;
+  }
+
   pending(): number {
     return (Atomics.load(this.ring.cursors, INTAKE_HEAD) - this.tail) | 0;
   }
 
-  /** Writes seqs from `nextSeq` on to the slots claimed that are kept, and counts them. */
-  number(nextSeq: number, window: DedupeWindow): number {
+  /** Writes seqs from `nextSeq` on, and `timeMs`, to the slots claimed that are kept; counts them. */
+  number(nextSeq: number, timeMs: number, window: DedupeWindow): number {
     const { slots, mask } = this.ring;
     const { words, doubles } = slots;
     const { tail, claimed } = this;
-    this.#drops = 0;
+    this.drops = 0;
+    this.conflicts = 0;
     this.receipts.length = 0;
     let seq = nextSeq;
     for (let i = 0; i < claimed; i++) {
@@ -202,11 +214,17 @@ class IntakeEnd {
       if (isKeyed(words, index)) {
         if (isReceipt(words, index)) this.receipts.push(i);
         else if (!isNew(slots, index, seq, window)) {
-          this.#dropped[this.#drops++] = i;
+          this.#dropped[this.drops++] = i;
+          if ((words[index * SLOT_WORDS + SLOT_META] & FLAG_CONFLICT) !== 0) this.conflicts++;
           continue;
         }
       }
-      doubles[index * SLOT_DOUBLES + SLOT_SEQ] = seq++;
+      const d = index * SLOT_DOUBLES;
+      doubles[d + SLOT_SEQ] = seq++;
+      // In this pass, while the slot's cache line is here.
+      if ((words[index * SLOT_WORDS + SLOT_META] & FLAG_ARRIVAL_TIME) !== 0) {
+        doubles[d + SLOT_OCCURRED_AT] = timeMs;
+      }
     }
     return seq - nextSeq;
   }
@@ -214,8 +232,8 @@ class IntakeEnd {
   /** Calls `visit` with the cursor and length of each run of slots kept, in order. */
   eachRun(visit: (cursor: number, count: number) => void): void {
     let from = 0;
-    for (let n = 0; n <= this.#drops; n++) {
-      const to = n < this.#drops ? this.#dropped[n] : this.claimed;
+    for (let n = 0; n <= this.drops; n++) {
+      const to = n < this.drops ? this.#dropped[n] : this.claimed;
       if (to > from) visit((this.tail + from) | 0, to - from);
       from = to + 1;
     }

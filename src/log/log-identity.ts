@@ -5,7 +5,7 @@
  *   segments   … │ nonce A: seq 10 … 19 │ nonce B: seq 20 …       replay from 15 or 20: A
  *                                                                 replay from 21: B
  *
- * Why this can always be told at a start:
+ * Why this is always known at a start:
  *  1. That segment has an event, so it is never replaced: only a segment without events is.
  *  2. The segment that holds the replay seq, or would be next to hold it, is never removed while the
  *     checkpoint is there. It is the same one, or its successor, whose header says the nonce.

@@ -1,5 +1,5 @@
 /**
- * The bytes of a segment: what the checks of a frame alone can't tell. Log thread at start; also the
+ * The bytes of a segment: what the checks of a frame alone can't find out. Log thread at start; also the
  * command-line tools. Pure.
  */
 import {

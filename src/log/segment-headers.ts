@@ -45,7 +45,7 @@ export function readSegmentHeader(
   return header;
 }
 
-/** The first segment that would be read is not there: its name, if the one behind it tells it. */
+/** The first segment that would be read is not there: its name, if the one behind it names it. */
 export function missingFirst(
   files: FileSystem,
   folder: string,
@@ -65,7 +65,7 @@ function missingSegment(folder: string, firstSeq: number, next: number): LogDama
   return new LogDamagedError(join(folder, segmentName(firstSeq)), 0, reason);
 }
 
-/** A header that no start needs: `undefined` when it can't be told. */
+/** A header that no start needs: `undefined` when it can't be read. */
 export function headerOfUnread(
   files: FileSystem,
   folder: string,

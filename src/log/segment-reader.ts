@@ -149,7 +149,7 @@ function checkIdentity(
   );
 }
 
-/** Nothing in a log tells that its newest segment was lost, so a file beside it does. */
+/** Nothing in a log shows that its newest segment was lost, so a file beside it does. */
 function checkNewest(files: FileSystem, folder: string, segments: readonly number[]): void {
   const newest = readNewest(files, folder);
   if (typeof newest === 'string') throw new LogDamagedError(newestPath(folder), 0, newest);

@@ -62,7 +62,6 @@ export interface CheckpointScan {
   readonly visit: (visitor: ScanVisitor) => void;
 }
 
-/** Scans windows. */
 export function scanWindows(files: FileSystem, folder: string, replayFrom: number): CheckpointScan {
   const path = join(folder, windowsName(replayFrom));
   const visit = (visitor: ScanVisitor) => void scanFolder(files, path, replayFrom, visitor);

@@ -1,6 +1,6 @@
 /**
  * The whole log as it lies on disk: every segment scanned, put in order, those that belong to
- * another log told apart, and everything found that is not as it must be. Reads only.
+ * another log set apart, and everything found that is not as it must be. Reads only.
  *
  * Which segments belong together, in the order of their first seqs:
  *   linked        b's header names a's nonce: b follows a.

@@ -1,7 +1,7 @@
 /**
  * A folder that a tool fills and that gets its name only when it is whole. Until then it stands beside
  * the target, as `TARGET.partial-PID-RANDOM/data`, with a lock that ends with the process, however that
- * ends. So what a killed tool left can be told from what another one is working on, also between
+ * ends. So what a killed tool left can be distinguished from what another one is working on, also between
  * containers, and the next tool that writes to the same place removes it. Main thread of a tool.
  */
 import { randomBytes } from 'node:crypto';

@@ -28,7 +28,6 @@ export interface PinnedFolder {
   readonly checkpoints: readonly { readonly name: string; readonly files: readonly PinnedFile[] }[];
   /** First seqs and files, oldest first. */
   readonly segments: readonly (PinnedFile & { readonly firstSeq: number })[];
-  /** Closes them all. */
   close(): void;
 }
 

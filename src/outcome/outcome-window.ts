@@ -88,8 +88,8 @@ export interface OutcomeReaderOptions {
   /** OUTCOME_WINDOW: how many of the last events have an outcome to read. */
   readonly events: number;
   readonly progress: LogProgress;
-  /** The applied watermark. */
-  readonly applied: { readonly seq: number };
+  /** All events up to its seq are applied. */
+  readonly watermark: { readonly seq: number };
 }
 
 /** Reads what became of an event. Main thread. */
@@ -101,9 +101,9 @@ export class OutcomeReader {
   }
 
   outcomeOf(seq: number): EventOutcome {
-    const { progress, applied } = this.#options;
+    const { progress, watermark } = this.#options;
     if (seq >= progress.loadNextSeq()) return 'unknown';
-    return seq > applied.seq ? 'durable' : this.outcomeOfApplied(seq);
+    return seq > watermark.seq ? 'durable' : this.outcomeOfApplied(seq);
   }
 
   /** The same of an event that is known to be under the applied watermark. */

@@ -10,7 +10,7 @@ const ALPHA = 0.7213 / (1 + 1.079 / REGISTERS);
 /** Its standard error is 1.04 / √REGISTERS, 0.8 %: this is nearly four of them. */
 const MARGIN = 0.03;
 
-/** Two independent hashes; nobody outside can tell what they are used for. */
+/** Two independent hashes; nobody outside can say what they are used for. */
 const PLACE_KEY = { k0: 0x243f6a88, k1: 0x85a308d3 | 0 };
 const RANK_KEY = { k0: 0x13198a2e, k1: 0x03707344 };
 

@@ -54,6 +54,14 @@ export async function runSink(data: SinkThreadData, port: SinkPort): Promise<voi
 
 /** Only the client that is needed is loaded. */
 async function loadSink(target: SinkTarget, options: SinkOptions): Promise<Sink> {
-  const { SqliteSink } = await import('./sqlite/sqlite-sink.ts');
-  return new SqliteSink(target.path, options);
+  switch (target.kind) {
+    case 'sqlite': {
+      const { SqliteSink } = await import('./sqlite/sqlite-sink.ts');
+      return new SqliteSink(target.path, options);
+    }
+    case 'postgres': {
+      const { PostgresSink } = await import('./postgres/postgres-sink.ts');
+      return new PostgresSink(target, options);
+    }
+  }
 }

@@ -77,4 +77,6 @@ export interface SinkOptions {
   readonly identity: string;
   /** How long a call may take. */
   readonly timeoutMs: number;
+  /** Connections at the most, where the client has a pool. */
+  readonly connectionsMax: number;
 }

@@ -26,6 +26,7 @@ export interface SinksOptions {
   readonly root: string;
   readonly limits: SinkLimits;
   readonly timeoutMs: number;
+  readonly connectionsMax: number;
   readonly lettersMax: number;
   readonly logger: Logger;
 }
@@ -115,13 +116,13 @@ export class Sinks {
 
   /** Runs a thread to its end; says why it ended. */
   #run(thread: Thread): Promise<string> {
-    const { memory, root, limits, timeoutMs, lettersMax, logger } = this.#options;
+    const { memory, root, limits, timeoutMs, connectionsMax, lettersMax, logger } = this.#options;
     const { name, sink, buffer } = thread;
     const workerData: SinkThreadData = {
       memory,
       name,
       target: sink.target,
-      options: { identity: this.#identity ?? '', timeoutMs },
+      options: { identity: this.#identity ?? '', timeoutMs, connectionsMax },
       limits,
       deadLetters: { path: join(root, SINKS_FOLDER, LETTERS_NAME), lettersMax },
       stats: buffer,

@@ -27,8 +27,8 @@ const CALLS_PER_COUNT = 256;
 export class Admission {
   readonly #shards: readonly Shard[];
   readonly #productsMax: number;
-  /** Reservations ever taken in each shard, modulo 2^32. */
-  readonly #taken: Int32Array;
+  /** Reservations ever made in each shard, modulo 2^32. */
+  readonly #reserved: Int32Array;
   /** Lower bounds of the free room; counted exactly only when one of them is used up. */
   #room = 0;
   readonly #shardRoom: Float64Array;
@@ -37,7 +37,7 @@ export class Admission {
   constructor(shards: readonly Shard[], plan: StorePlan) {
     this.#shards = shards;
     this.#productsMax = plan.productsMax;
-    this.#taken = new Int32Array(shards.length);
+    this.#reserved = new Int32Array(shards.length);
     this.#shardRoom = new Float64Array(shards.length);
   }
 
@@ -65,7 +65,7 @@ export class Admission {
     }
     this.#room--;
     this.#shardRoom[index]--;
-    this.#taken[index] = (this.#taken[index] + 1) | 0;
+    this.#reserved[index] = (this.#reserved[index] + 1) | 0;
     return 'reserved';
   }
 
@@ -73,7 +73,7 @@ export class Admission {
   cancel(index: number): void {
     this.#room++;
     this.#shardRoom[index]++;
-    this.#taken[index] = (this.#taken[index] - 1) | 0;
+    this.#reserved[index] = (this.#reserved[index] - 1) | 0;
   }
 
   #hasRoom(index: number, beyond: number): boolean {
@@ -87,7 +87,7 @@ export class Admission {
     for (const [index, shard] of this.#shards.entries()) {
       // In this order: pairs with the applier's used, then released.
       const released = Atomics.load(shard.words, SHARD_RELEASED);
-      const reserved = (this.#taken[index] - released) | 0;
+      const reserved = (this.#reserved[index] - released) | 0;
       const shardUsed = Atomics.load(shard.words, SHARD_USED);
       this.#shardRoom[index] = shard.entries - shardUsed - reserved;
       used += shardUsed;

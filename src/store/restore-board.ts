@@ -5,20 +5,20 @@
  *   byte  0  phase  i32  0 = not begun · 1 open · 2 closed; the log thread writes
  *         4  bell   i32  rung when a shard is settled or given back
  *         8  claims i32  for each shard: 0 = nothing to do · 1 to do · 2 to do again · 3 done ·
- *                        4 failed · 16 + n taken by applier n · 15 taken by the log thread
+ *                        4 failed · 16 + n claimed by applier n · 15 by the log thread
  *         …  seqs   f64  for each shard: which part; the log thread writes, before it opens
  *
  * The story of one shard:
  *  1. The log thread writes the seqs and claims, then opens. Whoever sees it open sees all of them.
- *  2. A thread takes a shard by compare-and-exchange, so that one of them has it. It fills the shard's
+ *  2. A thread claims a shard by compare-and-exchange, so that one of them has it. It fills the shard's
  *     memory, and stores `done`, or clears the memory and stores `failed`, with an Atomics.store that
  *     pairs with the log thread's Atomics.load: then all of the memory is there for that one, and
  *     through COMMIT_HEAD for the owner (shard-restorer.ts).
  *  3. An applier dies while it has a shard. Its successor gives the shard back before anything else, as
- *     one to do again; who takes that clears the memory first, because nobody knows what is in it. If
+ *     one to do again; who claims that clears the memory first, because nobody knows what is in it. If
  *     there is no successor the process stops, and so does the log thread's wait.
  *  4. The log thread waits until every shard is settled, and closes. An applier that starts later, or
- *     finds nothing left to take, goes on to its ring.
+ *     finds nothing left to claim, goes on to its ring.
  *  5. The log thread dies: it did not serve yet, so the process ends.
  */
 const PHASE = 0;
@@ -33,14 +33,13 @@ const TO_DO = 1;
 const TO_DO_AGAIN = 2;
 const DONE = 3;
 const FAILED = 4;
-const TAKEN_BY_LOG = 15;
-const TAKEN_BY_APPLIER = 16;
+const CLAIMED_BY_LOG = 15;
+const CLAIMED_BY_APPLIER = 16;
 
 /** How soon a wait sees that it is to be given up. */
 const LOOK_EVERY_MS = 50;
 
-/** A shard that was taken. */
-export interface TakenShard {
+export interface ClaimedShard {
   readonly shard: number;
   /** Replay seq of the part to restore. */
   readonly replayFrom: number;
@@ -85,9 +84,9 @@ export class RestoreBoard {
     Atomics.store(this.#words, PHASE, OPEN);
   }
 
-  /** Takes a shard that is to be done, for applier `index`, or without one for the log thread. */
-  take(index?: number): TakenShard | undefined {
-    const mine = index === undefined ? TAKEN_BY_LOG : TAKEN_BY_APPLIER + index;
+  /** Claims a shard that is to be done, for applier `index`, or without one for the log thread. */
+  claim(index?: number): ClaimedShard | undefined {
+    const mine = index === undefined ? CLAIMED_BY_LOG : CLAIMED_BY_APPLIER + index;
     for (let shard = 0; shard < this.#shards; shard++) {
       for (const open of [TO_DO, TO_DO_AGAIN]) {
         const was = Atomics.compareExchange(this.#words, CLAIMS + shard, open, mine);
@@ -99,22 +98,22 @@ export class RestoreBoard {
     return undefined;
   }
 
-  /** The shard that was taken is restored, or its part is damaged and its memory empty. */
+  /** The shard that was claimed is restored, or its part is damaged and its memory empty. */
   settle(shard: number, isDone: boolean): void {
     Atomics.store(this.#words, CLAIMS + shard, isDone ? DONE : FAILED);
     this.#ring();
   }
 
-  /** Applier `index`, at its start: gives back what its predecessor had taken. */
+  /** Applier `index`, at its start: gives back what its predecessor had claimed. */
   giveBack(index: number): void {
     for (let shard = 0; shard < this.#shards; shard++) {
-      const taken = TAKEN_BY_APPLIER + index;
-      Atomics.compareExchange(this.#words, CLAIMS + shard, taken, TO_DO_AGAIN);
+      const claimed = CLAIMED_BY_APPLIER + index;
+      Atomics.compareExchange(this.#words, CLAIMS + shard, claimed, TO_DO_AGAIN);
     }
     this.#ring();
   }
 
-  /** Log thread: whether every shard is settled; if not, after a wait, `take` may find one. */
+  /** Log thread: whether every shard is settled; if not, after a wait, `claim` may find one. */
   isSettled(): boolean {
     const bell = Atomics.load(this.#words, BELL);
     const isOpen = (claim: number) => claim !== NOTHING && claim !== DONE && claim !== FAILED;
@@ -131,7 +130,7 @@ export class RestoreBoard {
     return Atomics.load(this.#words, CLAIMS + shard) === DONE;
   }
 
-  /** Log thread: nobody takes anything any more. */
+  /** Log thread: nobody claims anything any more. */
   close(): void {
     Atomics.store(this.#words, PHASE, CLOSED);
   }

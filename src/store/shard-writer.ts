@@ -149,14 +149,14 @@ export class ShardWriter {
       // Without a time of its own it is "now, after whatever came before": later than any field.
       const isArrival = (meta & FLAG_ARRIVAL_TIME) !== 0;
       // An equal time wins: the later seq is the newer word about the same moment.
-      const takesPrice =
+      const setsPrice =
         (meta & FLAG_HAS_PRICE) !== 0 &&
         (isArrival || at >= shard.doubles[entry + (ENTRY_PRICE_AT >> 1)]);
-      const takesStock =
+      const setsStock =
         (meta & FLAG_HAS_STOCK) !== 0 &&
         (isArrival || at >= shard.doubles[entry + (ENTRY_STOCK_AT >> 1)]);
-      if (takesPrice || takesStock) {
-        this.#overwrite(cursor, shard, shardIndex, found, w, takesPrice, takesStock);
+      if (setsPrice || setsStock) {
+        this.#overwrite(cursor, shard, shardIndex, found, w, setsPrice, setsStock);
         result = 'applied';
       } else {
         result = 'stale';
@@ -254,8 +254,8 @@ export class ShardWriter {
     shardIndex: number,
     entry: number,
     slot: number,
-    takesPrice: boolean,
-    takesStock: boolean,
+    setsPrice: boolean,
+    setsStock: boolean,
   ): void {
     const { words } = shard;
     const undo = this.#undo;
@@ -271,7 +271,7 @@ export class ShardWriter {
     // Pairs with the reader's two loads of the version around its loads of the state.
     const version = words[entry + ENTRY_VERSION];
     Atomics.store(words, entry + ENTRY_VERSION, (version + 1) | 0);
-    this.#storeState(shard, entry, slot, takesPrice, takesStock);
+    this.#storeState(shard, entry, slot, setsPrice, setsStock);
     Atomics.store(words, entry + ENTRY_VERSION, (version + 2) | 0);
   }
 
@@ -323,21 +323,21 @@ export class ShardWriter {
     { words, doubles }: Shard,
     entry: number,
     slot: number,
-    takesPrice: boolean,
-    takesStock: boolean,
+    setsPrice: boolean,
+    setsStock: boolean,
   ): void {
     const from = this.#slots.words;
     const at = slot + SLOT_OCCURRED_AT * 2;
     const isArrival = (from[slot + SLOT_META] & FLAG_ARRIVAL_TIME) !== 0;
     storePair(words, entry + ENTRY_SEQ, from, slot + SLOT_SEQ * 2);
     // A field's time never goes back: one that an arrival follows stays where that is earlier.
-    if (takesPrice) {
+    if (setsPrice) {
       storePair(words, entry + ENTRY_PRICE, from, slot + SLOT_PRICE * 2);
       if (!isArrival || this.#isLater(slot, doubles, entry + ENTRY_PRICE_AT)) {
         storePair(words, entry + ENTRY_PRICE_AT, from, at);
       }
     }
-    if (takesStock) {
+    if (setsStock) {
       storePair(words, entry + ENTRY_STOCK, from, slot + SLOT_STOCK * 2);
       if (!isArrival || this.#isLater(slot, doubles, entry + ENTRY_STOCK_AT)) {
         storePair(words, entry + ENTRY_STOCK_AT, from, at);

@@ -1,49 +1,19 @@
 /** The issuer's key set, from a real server that the test lets rotate, fail and stall; the clock is the test's. */
-import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { parseKeySet } from '../../src/auth/key-set.ts';
 import { loadKeySet } from '../../src/auth/load-key-set.ts';
 import { RemoteKeys } from '../../src/auth/remote-keys.ts';
+import { type Issuer, startIssuer } from '../helpers/issuer.ts';
 import { keyPair, setKey } from '../helpers/tokens.ts';
 
 const COOLDOWN_MS = 10_000;
 const KEEP_MS = 3_600_000;
 const [RSA, EC, ED] = (['RS256', 'ES256', 'EdDSA'] as const).map(keyPair);
 
-interface Issuer {
-  /** What it answers from now on. */
-  keys: readonly unknown[];
-  answer: (response: ServerResponse) => void;
-  fetches: number;
-  readonly url: string;
-}
-
-async function startIssuer(t: Test): Promise<Issuer> {
-  const server = createServer((_request, response) => {
-    issuer.fetches++;
-    issuer.answer(response);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const issuer: Issuer = {
-    keys: [],
-    fetches: 0,
-    answer: (response) => response.end(JSON.stringify({ keys: issuer.keys })),
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`,
-  };
-  return issuer;
-}
-
 async function setup(t: Test, keys: readonly unknown[]) {
-  const issuer = await startIssuer(t);
-  issuer.keys = keys;
+  const issuer = await startIssuer(t, keys);
   const clock = { nowMs: 0 };
   const logged: string[] = [];
   let changes = 0;

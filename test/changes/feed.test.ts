@@ -108,9 +108,9 @@ t.test('a history that is gone, or was never here, is reset', async (t) => {
   });
   const load = new WriteLoad(service, 12, 50);
   await load.send(20_000);
-  await service.checkpoints.take(false);
+  await service.checkpoints.runRound(false);
   await load.send(20_000);
-  await service.checkpoints.take(false);
+  await service.checkpoints.runRound(false);
   const late = await follow(t, { port, query: '?since=5' });
   await bounded(
     late.until(() => late.events.length > 0),

@@ -26,7 +26,7 @@ t.test(
       for (let n = 1; n <= events; n++) {
         await client.post({ product_id: 'p', price: n, stock: n });
         await client.visible('p', n);
-        t.equal(await service.checkpoints.take(false), true);
+        t.equal(await service.checkpoints.runRound(false), true);
       }
       client.close();
       t.equal(await service.stop(), true);

@@ -71,7 +71,7 @@ function assertWhole(t: Test, data: BuiltData, products: SharedProductStore): vo
   t.same(wrong, []);
 }
 
-t.test('helpers take what is left, and nothing that is taken', (t) => {
+t.test('helpers take what is left, and nothing that is claimed', (t) => {
   const data = build(t);
   const { restore, help, products, restored } = start(data);
   let looks = 0;
@@ -90,9 +90,9 @@ t.test('a helper that dies leaves rubbish: its successor gives the shard back', 
   restore(() => {
     looks++;
     if (looks === 1) {
-      const taken = board.take(2);
-      if (taken === undefined) throw new Error('nothing is left');
-      const { words, cellsAt } = shards[taken.shard];
+      const claimed = board.claim(2);
+      if (claimed === undefined) throw new Error('nothing is left');
+      const { words, cellsAt } = shards[claimed.shard];
       words.fill(0x01010101, cellsAt);
       words[0] = 7;
     }
@@ -111,7 +111,7 @@ t.test('who starts when all is done finds nothing to do', (t) => {
   restore(() => undefined);
   t.notOk(board.isOpen, 'closed');
   help(0);
-  t.equal(board.take(0), undefined);
+  t.equal(board.claim(0), undefined);
   assertWhole(t, data, products);
   t.end();
 });

@@ -39,6 +39,21 @@ t.test('nobody else is served without authentication, unless that is said in wor
   t.end();
 });
 
+t.test('the same of administration, where that has a listener of its own', (t) => {
+  const ADMIN_PORT = '9090';
+  const ADMIN_HOST = '0.0.0.0';
+  t.strictSame(faultsOf({ ADMIN_PORT }), []);
+  t.match(faultsOf({ ADMIN_PORT, ADMIN_HOST }), [
+    /^ADMIN_HOST=0.0.0.0 lets other machines administer/,
+  ]);
+  t.strictSame(faultsOf({ ADMIN_PORT, ADMIN_HOST, ALLOW_ANONYMOUS: 'true' }), []);
+  t.strictSame(faultsOf({ ADMIN_PORT, ADMIN_HOST, JWT_SECRET: SECRET }), []);
+  t.strictSame(faultsOf({ ADMIN_HOST: '127.0.0.2' }), [
+    'ADMIN_HOST=127.0.0.2 goes with ADMIN_PORT, which is not set',
+  ]);
+  t.end();
+});
+
 t.test('loopback is what only this machine reaches, also as IPv4 in IPv6', (t) => {
   for (const host of [
     '127.0.0.1',

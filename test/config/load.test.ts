@@ -21,6 +21,7 @@ t.test('an empty environment gives the defaults', (t) => {
     port: 8080,
     host: '127.0.0.1',
     isAnonymousAllowed: false,
+    adminHost: '127.0.0.1',
     jwksRefreshMs: 300_000,
     jwtRolesClaim: 'roles',
     jwtClockSkewMs: 30_000,
@@ -33,6 +34,7 @@ t.test('an empty environment gives the defaults', (t) => {
     dataDir: './data',
     stockMin: 0,
     ackDefault: 'durable',
+    isMetered: true,
     logLevel: 'info',
     shutdownTimeoutMs: 10_000,
     drainDelayMs: 0,
@@ -43,17 +45,20 @@ t.test('an empty environment gives the defaults', (t) => {
     requestTimeoutMs: 10_000,
     keepAliveTimeoutMs: 65_000,
     httpConnectionsMax: 10_000,
+    rateLimit: 'off',
     dedupeEvents: 1_000_000,
     changesHeartbeatMs: 15_000,
     changesFollowersMax: 2000,
     changesBufferBytesMax: 1024 ** 2,
     segmentBytesMax: 64 * 1024 ** 2,
     storageTimeoutMs: 5_000,
+    stallTimeoutMs: 5_000,
     checkpointBytes: 256 * 1024 ** 2,
     logRetention: '1GB',
     diskReserveBytes: 64 * 1024 ** 2,
     sinkBatchSize: 1000,
     sinkFlushIntervalMs: 1000,
+    sinkConnectionsMax: 100,
     sinkTimeoutMs: 30_000,
     retryAttemptsMax: 3,
     retryInitialMs: 100,
@@ -70,6 +75,8 @@ t.test('every variable reaches its own property', (t) => {
     PORT: '0',
     HOST: '::1',
     ALLOW_ANONYMOUS: 'true',
+    ADMIN_PORT: '0',
+    ADMIN_HOST: '::1',
     JWKS_URL: 'https://issuer.example/keys',
     JWKS_REFRESH: '10m',
     JWT_ISSUER: 'https://issuer.example',
@@ -85,6 +92,7 @@ t.test('every variable reaches its own property', (t) => {
     DATA_DIR: '/var/lib/product service',
     ACK: 'accepted',
     STOCK_MIN: '-50',
+    METRICS: 'false',
     LOG_LEVEL: 'silent',
     SHUTDOWN_TIMEOUT: '1m',
     DRAIN_DELAY: '250ms',
@@ -95,18 +103,25 @@ t.test('every variable reaches its own property', (t) => {
     REQUEST_TIMEOUT: '2s',
     KEEP_ALIVE_TIMEOUT: '3s',
     HTTP_MAX_CONNECTIONS: '9',
+    RATE_LIMIT: '500/1m',
+    RATE_LIMIT_READ: '1000/1s',
+    RATE_LIMIT_WRITE: 'off',
+    RATE_LIMIT_BULK: '10000000/9999h',
+    TRUST_PROXY: '10.0.0.0/8,::1',
     DEDUPE_WINDOW: '2000',
     CHANGES_HEARTBEAT: '6s',
     CHANGES_FOLLOWERS_MAX: '8',
     CHANGES_BUFFER: '128KiB',
     SEGMENT_SIZE: '2MB',
     STORAGE_TIMEOUT: '4s',
+    STALL_TIMEOUT: '7s',
     CHECKPOINT_EVERY: '3MB',
     LOG_RETENTION: '24h',
     DISK_RESERVE: '0',
     SINKS: 'sqlite:products.db',
     BATCH_SIZE: '10',
     BATCH_FLUSH_INTERVAL: '20ms',
+    MAX_CONNECTIONS: '15',
     CONNECTION_TIMEOUT: '7s',
     MAX_RETRY_ATTEMPTS: '4',
     INITIAL_RETRY_DELAY: '11ms',
@@ -120,6 +135,8 @@ t.test('every variable reaches its own property', (t) => {
     port: 0,
     host: '::1',
     isAnonymousAllowed: true,
+    adminPort: 0,
+    adminHost: '::1',
     jwksUrl: 'https://issuer.example/keys',
     jwksRefreshMs: 600_000,
     jwtIssuer: 'https://issuer.example',
@@ -135,6 +152,7 @@ t.test('every variable reaches its own property', (t) => {
     dataDir: '/var/lib/product service',
     ackDefault: 'accepted',
     stockMin: -50,
+    isMetered: false,
     logLevel: 'silent',
     shutdownTimeoutMs: 60_000,
     drainDelayMs: 250,
@@ -145,18 +163,25 @@ t.test('every variable reaches its own property', (t) => {
     requestTimeoutMs: 2_000,
     keepAliveTimeoutMs: 3_000,
     httpConnectionsMax: 9,
+    rateLimit: '500/1m',
+    readRate: '1000/1s',
+    writeRate: 'off',
+    bulkRate: '10000000/9999h',
+    trustProxy: '10.0.0.0/8,::1',
     dedupeEvents: 2_000,
     changesHeartbeatMs: 6000,
     changesFollowersMax: 8,
     changesBufferBytesMax: 128 * 1024,
     segmentBytesMax: 2 * 1024 ** 2,
     storageTimeoutMs: 4_000,
+    stallTimeoutMs: 7_000,
     checkpointBytes: 3 * 1024 ** 2,
     logRetention: '24h',
     diskReserveBytes: 0,
     sinks: 'sqlite:products.db',
     sinkBatchSize: 10,
     sinkFlushIntervalMs: 20,
+    sinkConnectionsMax: 15,
     sinkTimeoutMs: 7_000,
     retryAttemptsMax: 4,
     retryInitialMs: 11,
@@ -364,5 +389,56 @@ t.test('relations between variables are checked, up to their edges', (t) => {
   ];
   for (const [env, message] of bad)
     t.throws(() => loadConfig(env), { name: 'ConfigError', message });
+  t.end();
+});
+
+t.test('a rate is a quota in whole seconds, and nothing like it', (t) => {
+  for (const text of [
+    '1000',
+    '1000/s',
+    '0/1s',
+    '01/1s',
+    '10/0s',
+    '10/500ms',
+    '1.5/1s',
+    '1/1d',
+    '10000001/1s',
+    'OFF',
+    '-1/1s',
+    '1/10000s',
+  ]) {
+    t.match(faultsOf({ RATE_LIMIT: text }), [
+      new RegExp(`^RATE_LIMIT="${text}" must be off, or a rate `),
+    ]);
+  }
+  t.end();
+});
+
+t.test('proxies are trusted by their networks, and never all there are', (t) => {
+  const good = ['10.0.0.0/8', '192.0.2.7', 'fd00::/8, ::1', '::ffff:10.0.0.1/128', ' 10.1.2.3/32 '];
+  for (const text of good) t.equal(loadConfig({ TRUST_PROXY: text }).trustProxy, text);
+  const bad = [
+    'true',
+    '1',
+    'loopback',
+    '10.0.0.0/33',
+    '::/129',
+    '0.0.0.0/0',
+    '::/0',
+    '10.0.0.0/8,',
+    '10.0.0/8',
+    '10.0.0.0/08',
+    'fe80::1%eth0',
+    '10.0.0.0/8/8',
+    '*',
+  ];
+  for (const text of bad) {
+    const [fault = '', ...others] = faultsOf({ TRUST_PROXY: text });
+    t.equal(
+      fault,
+      `TRUST_PROXY=${JSON.stringify(text)} must be networks like 10.0.0.0/8, fd00::/8, 192.0.2.7`,
+    );
+    t.equal(others.length, 0);
+  }
   t.end();
 });

@@ -15,6 +15,18 @@ t.test('several, by commas or blanks, numbered by kind', (t) => {
   t.end();
 });
 
+t.test('a schema is taken out of the URL', (t) => {
+  t.strictSame(parseSinks('postgres://u:p%2C@h:1/db?sslmode=require&schema=feed'), [
+    {
+      name: 'postgres',
+      target: { kind: 'postgres', url: 'postgres://u:p%2C@h:1/db?sslmode=require', schema: 'feed' },
+    },
+  ]);
+  t.match(parseSinks('postgresql://h/db'), [{ target: { schema: 'public' } }]);
+  t.match(parseSinks(`postgres://h/db?schema=${'x'.repeat(64)}`), /schema/);
+  t.end();
+});
+
 t.test('what names no database is refused', (t) => {
   for (const text of [
     'sqlite:',

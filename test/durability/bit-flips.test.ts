@@ -42,7 +42,8 @@ async function realFiles(t: Test): Promise<SimulatedDisk> {
     const product_id = `product-${n % PRODUCTS}`;
     const { status } = await client.post({ product_id, price: n / 4, stock: n });
     if (status !== 202) throw new Error(`event ${n}: ${status}`);
-    if (n % 50 === 0 && !(await service.checkpoints.take(false))) throw new Error('no checkpoint');
+    if (n % 50 === 0 && !(await service.checkpoints.runRound(false)))
+      throw new Error('no checkpoint');
   }
   client.close();
   await service.stop();
@@ -91,7 +92,7 @@ function outcome(disk: SimulatedDisk, right: string): string {
       checkCheckpoint(disk, CHECKPOINT_FOLDER, seq, windowsName(seq)),
     ),
     ...listParts(disk, CHECKPOINT_FOLDER).map((part) =>
-      readPart(disk, CHECKPOINT_FOLDER, part, { ...into, taken: () => undefined }),
+      readPart(disk, CHECKPOINT_FOLDER, part, { ...into, accepted: () => undefined }),
     ),
   ];
   const isFound = found.some((one) => 'reason' in one);

@@ -99,6 +99,8 @@ export class FaultyFiles implements FileSystem {
   ended = false;
   /** Other threads get their turn before each call. */
   beforeCall: () => void = () => undefined;
+  /** Called before each write is tried. */
+  beforeWrite: () => void = () => undefined;
   #calls = 0;
 
   constructor(process: FaultyProcess) {
@@ -159,6 +161,7 @@ export class FaultyFiles implements FileSystem {
     length: number,
     position: number,
   ): number {
+    this.beforeWrite();
     return this.#call(
       'needs-room',
       'write',

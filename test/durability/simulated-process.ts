@@ -200,6 +200,7 @@ export class SimulatedProcess {
 
   #open(tail: LogTail, commits = this.#publisher(true)): void {
     const { segmentBytesMax, nowMs } = this.#options;
+    this.#logThread.beforeWrite = () => this.#noteHanded();
     this.#sequencer = new Sequencer(
       {
         intakes: this.state.intakes,
@@ -210,11 +211,7 @@ export class SimulatedProcess {
         files: this.#logThread,
         folder: LOG_FOLDER,
         segmentBytesMax,
-        // The sequencer takes the time of a batch when it has numbered it.
-        nowMs: () => {
-          this.#noteHanded();
-          return nowMs();
-        },
+        nowMs,
         onStorage: () => undefined,
         retry: { firstMs: 0, maxMs: 0 },
       },
@@ -260,13 +257,14 @@ export class SimulatedProcess {
     }
   }
 
-  /** Notes the batch that was just numbered: it may reach the disk from now on. */
+  /** Notes what is numbered when something is written: that may reach the disk from now on. */
   #noteHanded(): void {
     const firstSeq = new LogProgress(this.state.memory.progress).load()?.nextSeq ?? 1;
     const numbered = this.#all
       .flatMap((producer) => producer.unsettled())
       .filter(({ fate, seq }) => fate === 'new' && seq >= firstSeq)
       .sort((a, b) => a.seq - b.seq);
+    if (numbered.length === 0) return;
     this.#handed.push({ firstSeq, events: numbered.map(({ event }) => event) });
   }
 

@@ -31,9 +31,9 @@ t.test('accepted leaves no waiter and states no number', async (t) => {
 });
 
 t.test('applied answers 200, and only when the event is applied', async (t) => {
-  const { post, intake, applied } = setup(t);
+  const { post, intake, outcomes } = setup(t);
   intake.autoDurable = false;
-  applied.autoApply = false;
+  outcomes.autoApply = false;
   const offered = intake.nextOffer();
   const answer = post('?ack=applied');
   const { waiter } = await offered;
@@ -44,17 +44,17 @@ t.test('applied answers 200, and only when the event is applied', async (t) => {
   });
   await new Promise(setImmediate);
   t.notOk(answered, 'durable is not enough');
-  t.match(applied.waiting, [{ seq: 7 }]);
-  applied.waiting[0]?.onApplied();
+  t.match(outcomes.waiting, [{ seq: 7 }]);
+  outcomes.waiting[0]?.onApplied();
   const response = await answer;
   t.equal(response.statusCode, 200);
   t.equal(response.body, '{"status":"applied","product_id":"abc123","seq":7}');
 });
 
 t.test('an event that is dead is not called applied', async (t) => {
-  const { post, intake, applied } = setup(t);
+  const { post, intake, outcomes } = setup(t);
   intake.autoDurable = false;
-  applied.outcomes.set(9, 'dead');
+  outcomes.found.set(9, 'dead');
   const offered = intake.nextOffer();
   const answer = post('?ack=applied');
   (await offered).waiter?.durable(9);

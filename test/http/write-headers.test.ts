@@ -193,7 +193,7 @@ t.test(
   'If-None-Match: * asks for a product that is not listed, and waits for the appliers',
   async (t) => {
     const fakes = setup(t);
-    const { all, intake, applied } = fakes;
+    const { all, intake, outcomes } = fakes;
     for (const send of all) {
       const response = await send({ 'if-none-match': '*' });
       t.equal(response.statusCode, 200);
@@ -204,7 +204,7 @@ t.test(
         t.match(early.json(), { code: 'invalid-parameter', detail: /^With If-None-Match, ack/ });
       }
     }
-    applied.outcomes.set(9, 'refused');
+    outcomes.found.set(9, 'refused');
     decide(fakes, { seq: 9 });
     const refused = await fakes.post({ 'if-none-match': '*' });
     t.equal(refused.statusCode, 412);
@@ -262,7 +262,7 @@ t.test('a batch takes no condition', async (t) => {
 
 t.test('a condition that did not hold answers 412, with the event on record', async (t) => {
   const fakes = setup(t);
-  fakes.applied.outcomes.set(9, 'refused');
+  fakes.outcomes.found.set(9, 'refused');
   for (const send of fakes.all) {
     for (const isReplayed of [false, true]) {
       decide(fakes, { seq: 9, isReplayed });
@@ -277,7 +277,7 @@ t.test('a condition that did not hold answers 412, with the event on record', as
 
 t.test('the answer has the new tag where the event set it, and only there', async (t) => {
   const fakes = setup(t);
-  const { post, patch, remove, applied } = fakes;
+  const { post, patch, remove, outcomes } = fakes;
   decide(fakes, { seq: 7 });
   t.equal((await post({}, { query: '?ack=applied' })).headers.etag, '"7"');
   decide(fakes, { seq: 7 });
@@ -286,7 +286,7 @@ t.test('the answer has the new tag where the event set it, and only there', asyn
   const removed = await remove({ 'if-match': '"3"' });
   t.equal(removed.body, '{"status":"applied","product_id":"p","seq":7}');
   t.notOk('etag' in removed.headers, 'what is delisted has none');
-  applied.outcomes.set(7, 'stale');
+  outcomes.found.set(7, 'stale');
   decide(fakes, { seq: 7 });
   const stale = await patch({ 'if-match': '"3"' });
   t.equal(stale.statusCode, 200);
@@ -296,7 +296,7 @@ t.test('the answer has the new tag where the event set it, and only there', asyn
 
 t.test('a repetition whose outcome is no longer kept', async (t) => {
   const fakes = setup(t);
-  fakes.applied.outcomes.set(7, 'expired');
+  fakes.outcomes.found.set(7, 'expired');
   decide(fakes, { seq: 7, isReplayed: true });
   const plain = await fakes.post({ 'idempotency-key': 'k' }, { query: '?ack=applied' });
   t.match(plain.json(), { status: 'applied', outcome: 'expired' });
@@ -307,16 +307,16 @@ t.test('a repetition whose outcome is no longer kept', async (t) => {
 });
 
 t.test('GET /api/v1/events/{seq} says what became of an event', async (t) => {
-  const { app, applied, lifecycle } = setup(t);
+  const { app, outcomes, lifecycle } = setup(t);
   const get = (seq: string) => app.inject(`/api/v1/events/${seq}`);
   for (const outcome of ['durable', 'applied', 'stale', 'refused', 'dead'] as EventOutcome[]) {
-    applied.outcomes.set(17, outcome);
+    outcomes.found.set(17, outcome);
     const response = await get('17');
     t.equal(response.statusCode, 200, outcome);
     t.equal(response.body, `{"seq":17,"status":"${outcome}"}`);
   }
-  applied.outcomes.set(18, 'unknown');
-  applied.outcomes.set(19, 'expired');
+  outcomes.found.set(18, 'unknown');
+  outcomes.found.set(19, 'expired');
   for (const [seq, code] of [
     ['18', 'event-not-found'],
     ['19', 'outcome-expired'],

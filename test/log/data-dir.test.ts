@@ -19,7 +19,7 @@ t.test('removed behind the look that found it there', (t) => {
     }
   }
   t.equal(dataDir.state().state, 'removed');
-  dataDir.take();
+  dataDir.acquire();
   t.equal(dataDir.state().state, 'there');
   t.strictSame(dataDir.lockAgain(), [], 'it has all locks');
   t.throws(() => DataDir.open(root), /is held by process/);

@@ -15,6 +15,7 @@ import {
   SLOT_BYTES,
   SLOT_DOUBLES,
   SLOT_META,
+  SLOT_OCCURRED_AT,
   SLOT_SEQ,
   SLOT_WORDS,
   SlotViews,
@@ -24,6 +25,7 @@ import { Random, testSeed } from '../helpers/models/random.ts';
 
 const KEY = { k0: 1, k1: 2 };
 const LIVE = 16;
+const NOW_MS = 1_800_000_000_000;
 const seed = testSeed();
 
 interface BenchOptions {
@@ -63,7 +65,7 @@ class FrameBench {
   /** One frame, as the sequencer does it; returns how many events its frame has. */
   commit(free = Number.POSITIVE_INFINITY): number {
     this.content.claim(free);
-    const kept = this.content.number(this.nextSeq);
+    const kept = this.content.number(this.nextSeq, NOW_MS);
     this.content.copyTo(this.frame);
     this.content.pass(this.#commits, 0);
     this.content.settle();
@@ -168,19 +170,35 @@ t.test('repetitions and conflicts in one batch, across both rings and wraps', (t
   t.end();
 });
 
+t.test('who brings no time gets that of the log, on disk; all others keep theirs', (t) => {
+  const bench = new FrameBench({ bulk: 16, firstCursor: -1 });
+  bench.push(bench.live, { productId: 'l0', occurredAtMs: 7, key: 'A' });
+  bench.push(bench.live, { productId: 'l1', occurredAtMs: 8, key: 'A' });
+  bench.push(bench.live, { productId: 'l2', occurredAtMs: 9, isArrival: true });
+  bench.push(bench.bulk, { productId: 'b0', occurredAtMs: 0, isArrival: true, key: 'B' });
+  bench.push(bench.bulk, { productId: 'b1', occurredAtMs: 10 });
+  bench.push(bench.bulk, { occurredAtMs: 11, receipt: { key: 'C', events: 3 } });
+  t.equal(bench.commit(), 5);
+  const times = [0, 1, 2, 3, 4].map(
+    (i) => bench.frame.doubles[i * SLOT_DOUBLES + SLOT_OCCURRED_AT],
+  );
+  t.same(times, [7, NOW_MS, NOW_MS, 10, 11]);
+  t.end();
+});
+
 t.test('what a successor finds marked is decided anew', (t) => {
   const bench = new FrameBench();
   bench.push(bench.live, { productId: 'a', key: 'A' });
   bench.commit();
   bench.push(bench.live, { productId: 'a', key: 'A' });
   bench.content.claim(Number.POSITIVE_INFINITY);
-  bench.content.number(bench.nextSeq);
+  bench.content.number(bench.nextSeq, NOW_MS);
   t.equal(bench.fate(bench.live, 1), 'repeats 1');
   // The thread dies, and the window has forgotten the key meanwhile.
   const window = new DedupeWindow(DedupeWindow.create(1000), KEY);
   const successor = new FrameContent({ live: bench.live, bulk: bench.bulk }, window);
   successor.claim(100);
-  successor.number(bench.nextSeq);
+  successor.number(bench.nextSeq, NOW_MS);
   t.equal(bench.fate(bench.live, 1), '2');
   t.end();
 });

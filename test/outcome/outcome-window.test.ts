@@ -19,7 +19,7 @@ function world() {
   const window = new OutcomeWindow(OutcomeWindow.create(EVENTS));
   const progress = new LogProgress(new SharedArrayBuffer(PROGRESS_BYTES));
   const applied = { seq: 0 };
-  const reader = new OutcomeReader({ window, events: EVENTS, progress, applied });
+  const reader = new OutcomeReader({ window, events: EVENTS, progress, watermark: applied });
   const commit = (nextSeq: number) => {
     progress.store({
       nextSeq,

@@ -9,8 +9,8 @@ import { BodyRefused } from '../../errors/body-refused.ts';
 import type { BatchProgress, ProblemExtras } from '../../errors/problems.ts';
 import type { AckLevel } from '../../intake/event-intake.ts';
 import type { BatchAnswer } from '../schemas/batch.ts';
-import type { AppliedEvents, DeadEvents } from '../seams/applied-events.ts';
 import type { Batches, BatchWork } from '../seams/batches.ts';
+import type { DeadEvents, EventOutcomes } from '../seams/event-outcomes.ts';
 import { EVENTS_PATH, isGone, sendJson, sendProblem } from './respond.ts';
 
 const STOPPING_RETRY_AFTER_SECONDS = 1;
@@ -26,11 +26,11 @@ export interface BatchAsked {
 }
 
 export class BatchAnswers {
-  readonly #applied: AppliedEvents;
+  readonly #outcomes: EventOutcomes;
   readonly #batches: Pick<Batches, 'retryAfterSeconds'>;
 
-  constructor(applied: AppliedEvents, batches: Pick<Batches, 'retryAfterSeconds'>) {
-    this.#applied = applied;
+  constructor(outcomes: EventOutcomes, batches: Pick<Batches, 'retryAfterSeconds'>) {
+    this.#outcomes = outcomes;
     this.#batches = batches;
   }
 
@@ -51,7 +51,7 @@ export class BatchAnswers {
       // A conflict that only the sequencer saw; the events beside it are durable by now.
       this.#refuse(reply, work, 'conflict');
     } else if (dead !== undefined && batch.lastSeq > 0) {
-      this.#applied.whenApplied(batch.lastSeq, () => {
+      this.#outcomes.whenApplied(batch.lastSeq, () => {
         dead.look();
         succeed(reply, work, level, dead.listed);
       });
@@ -78,7 +78,8 @@ export class BatchAnswers {
     const state = stateOf(work);
     const refused = end === 'malformed' ? work.malformation : end;
     if (refused instanceof BodyRefused && refused.code !== 'stopping') {
-      sendProblem(reply, refused.code, { ...state, detail: refused.message });
+      const { code, message: detail, retryAfterSeconds } = refused;
+      sendProblem(reply, code, { ...state, detail }, retryAfterSeconds);
     } else if (refused instanceof BodyRefused || end === 'stopping') {
       sendProblem(reply, 'stopping', state, STOPPING_RETRY_AFTER_SECONDS);
     } else if (end === 'faulty' || end === 'conflict') {

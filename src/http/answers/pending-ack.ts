@@ -6,7 +6,7 @@ import type { FastifyReply } from 'fastify';
 import type { ProductEvent } from '../../event/product-event.ts';
 import type { AckLevel, EventIntake, EventWaiter } from '../../intake/event-intake.ts';
 import { conditionName } from '../requests/conditions.ts';
-import type { AppliedEvents } from '../seams/applied-events.ts';
+import type { EventOutcomes } from '../seams/event-outcomes.ts';
 import { isGone, noteEvent, sendAck, sendProblem } from './respond.ts';
 
 /** What makes ack=accepted durable: whether an event with a key is new is known only then. */
@@ -56,28 +56,28 @@ export class PendingAck implements EventWaiter {
 /** Waits for the appliers, too, and answers with what they made of the event. */
 export class PendingApplied extends PendingAck {
   readonly #event: ProductEvent;
-  readonly #applied: AppliedEvents;
+  readonly #outcomes: EventOutcomes;
 
   constructor(
     reply: FastifyReply,
     event: ProductEvent,
     intake: EventIntake,
-    applied: AppliedEvents,
+    outcomes: EventOutcomes,
   ) {
     super(reply, event.productId, intake);
     this.#event = event;
-    this.#applied = applied;
+    this.#outcomes = outcomes;
   }
 
   override durable(seq: number, isReplayed = false): void {
-    this.#applied.whenApplied(seq, () => {
+    this.#outcomes.whenApplied(seq, () => {
       if (!isGone(this.reply)) this.#answer(seq, isReplayed);
     });
   }
 
   #answer(seq: number, isReplayed: boolean): void {
     const { reply } = this;
-    const outcome = this.#applied.outcomeOf(seq);
+    const outcome = this.#outcomes.outcomeOf(seq);
     if (outcome === 'applied') {
       // A delist leaves nothing behind that could have a tag.
       const etag = this.#event.isDelete === true ? undefined : `"${seq}"`;

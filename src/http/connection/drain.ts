@@ -63,7 +63,6 @@ export class ConnectionDrain {
     server.prependListener('request', this.#track);
   }
 
-  /** How many connections are open. */
   get openCount(): number {
     return this.#connections.size;
   }

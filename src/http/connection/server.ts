@@ -2,8 +2,9 @@
  * Node's HTTP server with every limit set: what slow, idle or too many clients can hold is bounded
  * here and nowhere else. Main thread.
  */
-import type { RequestListener, Server } from 'node:http';
+import type { RequestListener, Server, ServerOptions } from 'node:http';
 import { createServer } from './node-http.ts';
+import { ServiceResponse } from './service-response.ts';
 
 /** Relations are the configuration's to check: `headersTimeoutMs` ≤ `requestTimeoutMs`. */
 export interface HttpLimits {
@@ -28,23 +29,27 @@ export const HEADER_BYTES_MAX = 96 * 1024;
 /** Node closes late requests only when it looks; its default of 30 s would add to every limit. */
 const CHECKING_INTERVAL_MS_MAX = 1000;
 
-export function createHttpServer(limits: HttpLimits, handler: RequestListener): Server {
+/** `responses`: the class of its responses. */
+export function createHttpServer(
+  limits: HttpLimits,
+  handler: RequestListener,
+  responses: typeof ServiceResponse = ServiceResponse,
+): Server {
   const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = limits;
-  const server = createServer(
-    {
-      maxHeaderSize: HEADER_BYTES_MAX,
-      headersTimeout: headersTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      keepAliveTimeout: keepAliveTimeoutMs,
-      connectionsCheckingInterval: Math.max(
-        10,
-        Math.min(CHECKING_INTERVAL_MS_MAX, Math.floor(headersTimeoutMs / 4)),
-      ),
-      insecureHTTPParser: false,
-      requireHostHeader: false, // host-guard.ts does it, with a body and for two as well
-    },
-    handler,
-  );
+  const options: ServerOptions = {
+    ServerResponse: responses,
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    connectionsCheckingInterval: Math.max(
+      10,
+      Math.min(CHECKING_INTERVAL_MS_MAX, Math.floor(headersTimeoutMs / 4)),
+    ),
+    insecureHTTPParser: false,
+    requireHostHeader: false, // host-guard.ts does it, with a body and for two as well
+  };
+  const server = createServer(options, handler);
   // Silence in both directions: a client that sends but never reads its answers.
   server.timeout = requestTimeoutMs + keepAliveTimeoutMs;
   server.maxConnections = limits.httpConnectionsMax;

@@ -5,6 +5,10 @@
  * also for paths that don't exist, 403 without the role, 503 while the issuer's keys can't be had. A token
  * that was verified before is let through in the same turn, others when their signature is checked.
  *
+ * Requests count for their client's rate here, because who that is is known here first: the subject of a good
+ * token, whatever its role, else the address. An address that has used up what it may have gets no signature
+ * verified; tokens that were verified before are not held up by that.
+ *
  * Without: everybody, but to administration, on the listener that is everybody's, only this machine's own
  * processes. A request that was forwarded, or is for another host's name (a page that a browser has open,
  * whose name was bound to this address), is none of these.
@@ -14,6 +18,7 @@ import type { Authenticator } from '../../auth/authenticator.ts';
 import { type Identity, type IdentityFault, mayAs, type Role } from '../../auth/identity.ts';
 import { isLoopback } from '../../config/host.ts';
 import { isGone, sendProblem } from '../answers/respond.ts';
+import type { RateGate } from './rate-guard.ts';
 
 /** What a route is open to; `anyone`: needs no token. */
 export type Access = 'anyone' | Role;
@@ -68,7 +73,7 @@ export class AccessGuard {
   }
 
   /**
-   * Returns what `next` does, or answers and returns `undefined`. Where the token must be verified first
+   * Returns what `next` does, or answers and returns `undefined`; `rate` is what the request counts for. Where the token must be verified first
    * it returns `undefined`, too, and calls `next` later: what that returns or throws becomes the answer,
    * as Fastify has it.
    */
@@ -76,35 +81,44 @@ export class AccessGuard {
     access: Role,
     request: FastifyRequest,
     reply: FastifyReply,
+    rate: RateGate | undefined,
     next: () => T,
   ): T | undefined {
-    if (this.#identities !== undefined) return this.#passKnown(access, request, reply, next);
+    if (this.#identities !== undefined) return this.#passKnown(access, request, reply, rate, next);
+    if (rate?.refuses(request, reply)) return undefined;
     if (!this.guards(access) || isLocal(request)) return next();
     sendProblem(reply, 'forbidden', { detail: NOT_LOCAL });
     return undefined;
   }
 
   /** The same for what is no route: it is open to whoever has a token, whatever the role. */
-  passAny(request: FastifyRequest, reply: FastifyReply, next: () => void): void {
-    if (this.#identities === undefined) next();
-    else this.#passKnown(undefined, request, reply, next);
+  passAny(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    rate: RateGate | undefined,
+    next: () => void,
+  ): void {
+    if (this.#identities !== undefined) this.#passKnown(undefined, request, reply, rate, next);
+    else if (!rate?.refuses(request, reply)) next();
   }
 
   #passKnown<T>(
     access: Role | undefined,
     request: FastifyRequest,
     reply: FastifyReply,
+    rate: RateGate | undefined,
     next: () => T,
   ): T | undefined {
     const { authorization } = request.headers;
     const identity = this.#identities?.known(authorization);
-    if (identity !== undefined) return admit(identity, access, request, reply, next);
+    if (identity !== undefined) return admit(identity, access, request, reply, rate, next);
+    if (rate?.isSpent(request, reply)) return undefined;
     void this.#identities
       ?.identify(authorization)
       .then((found) => {
         if (isGone(reply)) return;
-        if ('code' in found) sendFault(reply, found);
-        else settle(admit(found, access, request, reply, next), reply);
+        if (!('code' in found)) settle(admit(found, access, request, reply, rate, next), reply);
+        else if (!rate?.refuses(request, reply)) sendFault(reply, found);
       })
       .catch((error: unknown) => reply.send(error));
     return undefined;
@@ -116,12 +130,12 @@ function admit<T>(
   access: Role | undefined,
   request: FastifyRequest,
   reply: FastifyReply,
+  rate: RateGate | undefined,
   next: () => T,
 ): T | undefined {
-  if (access === undefined || mayAs(identity.role, access)) {
-    request.identity = identity;
-    return next();
-  }
+  request.identity = identity;
+  if (rate?.refuses(request, reply)) return undefined;
+  if (access === undefined || mayAs(identity.role, access)) return next();
   reply.header('www-authenticate', `${REALM}, error="insufficient_scope", scope="${access}"`);
   sendProblem(reply, 'forbidden', {
     detail: `This takes the role ${access}; the token has ${identity.role ?? 'none'}.`,

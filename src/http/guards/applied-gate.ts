@@ -14,11 +14,11 @@ const LOOK_MS = 250;
 const RETRY_AFTER_SECONDS = 1;
 
 export class AppliedGate {
-  readonly #applied: AppliedProgress;
+  readonly #watermark: AppliedProgress;
   readonly #lifecycle: Lifecycle;
 
-  constructor(applied: AppliedProgress, lifecycle: Lifecycle) {
-    this.#applied = applied;
+  constructor(watermark: AppliedProgress, lifecycle: Lifecycle) {
+    this.#watermark = watermark;
     this.#lifecycle = lifecycle;
   }
 
@@ -28,21 +28,21 @@ export class AppliedGate {
    * What `read` throws becomes the answer.
    */
   pass({ minSeq, waitMs }: ProductQuery, reply: FastifyReply, read: () => void): void {
-    if (minSeq === 0 || this.#applied.seq >= minSeq) read();
+    if (minSeq === 0 || this.#watermark.seq >= minSeq) read();
     else this.#wait(minSeq, performance.now() + waitMs, reply, read);
   }
 
   #wait(minSeq: number, deadlineMs: number, reply: FastifyReply, read: () => void): void {
-    const applied = this.#applied;
+    const watermark = this.#watermark;
     let timer: NodeJS.Timeout | undefined;
     let waiter: AppliedWaiter | undefined;
     const giveUp = (): void => {
       clearTimeout(timer);
       reply.raw.off('close', giveUp);
-      if (waiter !== undefined) applied.cancel(waiter);
+      if (waiter !== undefined) watermark.cancel(waiter);
     };
     // Everything it uses stands above: the event may be applied by now, and then it is called at once.
-    waiter = applied.whenApplied(minSeq, () => {
+    waiter = watermark.whenApplied(minSeq, () => {
       giveUp();
       try {
         read();
@@ -57,7 +57,7 @@ export class AppliedGate {
         giveUp();
       } else if (leftMs <= 0) {
         giveUp();
-        const detail = `Event ${minSeq} is not applied yet; all up to ${applied.seq} are.`;
+        const detail = `Event ${minSeq} is not applied yet; all up to ${watermark.seq} are.`;
         sendProblem(reply, 'not-yet-applied', { detail }, RETRY_AFTER_SECONDS);
       } else {
         timer = setTimeout(look, Math.min(leftMs, LOOK_MS));

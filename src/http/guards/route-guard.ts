@@ -12,7 +12,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 
 import Router from 'find-my-way';
 import { sendProblem } from '../answers/respond.ts';
 import type { AccessGuard } from './access-guard.ts';
-import { OPEN_POLICY } from './route-policy.ts';
+import type { RateGate } from './rate-guard.ts';
+import { PROBE_POLICY } from './route-policy.ts';
 
 /** What stands before the last parameter of a pattern. */
 const PARENT = /^(.*\/):[^/]+$/;
@@ -29,13 +30,15 @@ export class RouteGuard {
   readonly #methods = new Map<string, readonly string[]>();
   readonly #paramLengthMax: number;
   readonly #access: AccessGuard;
+  readonly #rate: RateGate | undefined;
   #isClosed = false;
   #router: PathRouter | undefined;
 
-  /** `paramLengthMax` is the app's own. */
-  constructor(paramLengthMax: number, access: AccessGuard) {
+  /** `paramLengthMax` is the app's own; `rate` is that of requests which no route takes. */
+  constructor(paramLengthMax: number, access: AccessGuard, rate: RateGate | undefined) {
     this.#paramLengthMax = paramLengthMax;
     this.#access = access;
+    this.#rate = rate;
   }
 
   /** Watches `app` and answers what its routes do not; call before the first route. */
@@ -70,15 +73,20 @@ export class RouteGuard {
       method: methods as HTTPMethods[],
       url,
       schema: { hide: true }, // no operation of the API
-      config: { policy: OPEN_POLICY },
+      config: { policy: PROBE_POLICY }, // `answer` counts it
       onRequest: this.answer,
       handler: this.answer,
     });
   }
 
-  /** Answers a request that no route took: 401, 405 or 404. */
+  /** Answers and returns true if a request that nothing else counts comes too often. */
+  refuses(request: FastifyRequest, reply: FastifyReply): boolean {
+    return this.#rate?.refuses(request, reply) ?? false;
+  }
+
+  /** Answers a request that no route took: 401, 405, 404, or 429. */
   readonly answer = (request: FastifyRequest, reply: FastifyReply): void => {
-    this.#access.passAny(request, reply, () => this.#answerKnown(request, reply));
+    this.#access.passAny(request, reply, this.#rate, () => this.#answerKnown(request, reply));
   };
 
   #answerKnown(request: FastifyRequest, reply: FastifyReply): void {

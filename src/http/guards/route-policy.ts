@@ -11,6 +11,7 @@ import { refusedMedia } from '../requests/json-body.ts';
 import { refusedBody } from '../requests/no-body.ts';
 import type { Access, AccessGuard } from './access-guard.ts';
 import { refusedRead, refusedWrite } from './phase-guard.ts';
+import type { RateGate, RateGuard } from './rate-guard.ts';
 
 export interface RoutePolicy {
   /**
@@ -50,7 +51,7 @@ export const OPEN_POLICY: RoutePolicy = {
   rate: 'read',
 };
 
-/** Of what orchestrators ask, however often. */
+/** Of what orchestrators ask, however often, and of what counts its requests itself. */
 export const PROBE_POLICY: RoutePolicy = { ...OPEN_POLICY, rate: 'none' };
 
 declare module 'fastify' {
@@ -70,13 +71,15 @@ export function enforcePolicies(
   app: FastifyInstance,
   lifecycle: Lifecycle,
   access: AccessGuard,
+  rates?: RateGuard,
 ): void {
   access.decorate(app);
   app.addHook('onRoute', (route) => {
     const { method, url, config } = route;
     if (config?.policy === undefined) throw new Error(`${method} ${url} declares no policy`);
     const { policy } = config;
-    const pass = passageOf(policy.access, checksOf(policy, route, lifecycle), access);
+    const rate = policy.rate === 'none' ? undefined : rates?.gateOf(policy.rate);
+    const pass = passageOf(policy.access, checksOf(policy, route, lifecycle), access, rate);
     if (pass === undefined) return;
     if (route.onRequest !== undefined) throw new Error(`${method} ${url} has a guard of its own`);
     if (policy.body === 'ignored') guardHandler(route, pass);
@@ -92,20 +95,28 @@ function guardHandler(route: RouteOptions, pass: Passage): void {
   };
 }
 
-/** Who may not is refused before anything else is looked at; `undefined` = everything passes. */
+/** Who may not, or comes too often, is refused before anything else is looked at; `undefined` = everything passes. */
 function passageOf(
   access: Access,
   checks: readonly Check[],
   guard: AccessGuard,
+  rate: RateGate | undefined,
 ): Passage | undefined {
   const check = inTurn(checks);
   const checked: Passage = (request, reply, next) => {
     return check(request, reply) ? undefined : next();
   };
-  if (!guard.guards(access)) return checks.length === 0 ? undefined : checked;
-  return (request, reply, next) => {
-    return guard.pass(access, request, reply, () => checked(request, reply, next));
-  };
+  if (guard.guards(access)) {
+    return (request, reply, next) => {
+      return guard.pass(access, request, reply, rate, () => checked(request, reply, next));
+    };
+  }
+  if (rate !== undefined) {
+    return (request, reply, next) => {
+      return rate.refuses(request, reply) ? undefined : checked(request, reply, next);
+    };
+  }
+  return checks.length === 0 ? undefined : checked;
 }
 
 /** The checks of a policy, in the order in which they answer. */

@@ -14,9 +14,11 @@ import type { AckLevel } from '../../intake/event-intake.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { BatchAnswers, type BatchAsked } from '../answers/batch-answers.ts';
 import { EVENTS_PATH, isGone, sendProblem } from '../answers/respond.ts';
-import { sendClosed } from '../guards/phase-guard.ts';
+import { isStopping, sendClosed } from '../guards/phase-guard.ts';
+import type { RateGuard } from '../guards/rate-guard.ts';
 import { codingOf, isArrayBody } from '../requests/batch-media.ts';
 import { idempotencyKeyOf } from '../requests/idempotency-key.ts';
+import { MeteredSource } from '../requests/metered-source.ts';
 import { RunningKeys } from '../requests/running-keys.ts';
 import { Upload } from '../requests/upload.ts';
 import { batchAnswers, batchHeaders, batchQuery, parseBatchQuery } from '../schemas/batch.ts';
@@ -24,8 +26,8 @@ import { BATCH_TYPES, batchBody } from '../schemas/batch-body.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { BODY_PROBLEMS, problemResponses, WRITE_PROBLEMS } from '../schemas/problem.ts';
 import type { RawQuery } from '../schemas/query-reader.ts';
-import type { AppliedEvents } from '../seams/applied-events.ts';
 import type { Batches, BatchWork } from '../seams/batches.ts';
+import type { EventOutcomes } from '../seams/event-outcomes.ts';
 import type { FutureEvents } from '../writes/future-events.ts';
 
 /** What a repetition waits while the first request is still being taken. */
@@ -43,9 +45,10 @@ export interface BatchLimits {
 export interface BatchRouteDeps {
   readonly batches: Batches;
   readonly lifecycle: Lifecycle;
-  readonly applied: AppliedEvents;
+  readonly outcomes: EventOutcomes;
   readonly ackDefault: AckLevel;
   readonly limits: BatchLimits;
+  readonly rates: RateGuard;
   readonly future: FutureEvents;
   /** Sockets whose requests Node must not time as a whole. */
   readonly untimed: WeakSet<Socket>;
@@ -56,8 +59,8 @@ interface Asked extends BatchAsked {
 }
 
 export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
-  const { batches, lifecycle, applied, ackDefault, limits, untimed, future } = deps;
-  const answers = new BatchAnswers(applied, batches);
+  const { batches, lifecycle, outcomes, ackDefault, limits, rates, untimed, future } = deps;
+  const answers = new BatchAnswers(outcomes, batches);
   const running = new RunningKeys();
   // The handler reads the body itself.
   app.addContentTypeParser([...BATCH_TYPES], (_request, _body, done) => done(null));
@@ -153,7 +156,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
       untimed,
     });
     work.batch.onStop = () => upload.interrupt();
-    void take(asked, work, upload)
+    void importBatch(asked, work, upload)
       .catch((error: unknown) => {
         if (!isGone(reply)) reply.send(error);
       })
@@ -173,20 +176,40 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     }
   }
 
-  async function take(asked: Asked, work: BatchWork, upload: Upload): Promise<void> {
+  async function importBatch(asked: Asked, work: BatchWork, upload: Upload): Promise<void> {
     const { level } = asked;
-    const dead = level === 'applied' ? applied.searchDead() : undefined;
+    const dead = level === 'applied' ? outcomes.searchDead() : undefined;
     if (dead !== undefined) work.batch.onSeqs = (from, to) => dead.note(from, to);
-    const end = await work.run(upload).catch((error: unknown) => {
+    const metered = meteredSource(asked, work, upload);
+    const end = await work.run(metered ?? upload).catch((error: unknown) => {
       if (error instanceof BodyRefused) return error;
       throw error;
     });
+    metered?.settle();
     future.count(work.faults.clockEvents);
     const isQueued = end === 'queued';
     const isWaiting = !isQueued || level !== 'accepted';
     if (isWaiting) await batches.settle(work, isQueued);
     answers.send(asked, work, end, dead);
     if (!isWaiting) await batches.settle(work, isQueued);
+  }
+
+  /** Charges the events of `upload` to its client; `undefined` if events of batches are not limited. */
+  function meteredSource(
+    { request, reply, isStream }: Asked,
+    work: BatchWork,
+    upload: Upload,
+  ): MeteredSource | undefined {
+    const table = rates.bulk?.table;
+    if (table === undefined) return undefined;
+    return new MeteredSource({
+      source: upload,
+      meter: { table, key: rates.keyOf(request) },
+      isStream,
+      patienceMs: limits.requestTimeoutMs,
+      events: () => work.events,
+      isOver: () => isGone(reply) || work.batch.hasFailed || isStopping(lifecycle),
+    });
   }
 }
 

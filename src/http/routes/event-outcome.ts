@@ -11,10 +11,10 @@ import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import { jsonResponse } from '../schemas/response.ts';
 import { eventOutcome } from '../schemas/write-answer.ts';
-import type { AppliedEvents } from '../seams/applied-events.ts';
+import type { EventOutcomes } from '../seams/event-outcomes.ts';
 
 export interface EventOutcomeDeps {
-  readonly applied: Pick<AppliedEvents, 'outcomeOf'>;
+  readonly outcomes: Pick<EventOutcomes, 'outcomeOf'>;
 }
 
 const RECEIPT =
@@ -32,7 +32,7 @@ const POLICY: RoutePolicy = {
 const SEQ = /^[1-9]\d{0,15}$/;
 
 export function eventOutcomeRoute(app: FastifyInstance, deps: EventOutcomeDeps): void {
-  const { applied } = deps;
+  const { outcomes } = deps;
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
     method: 'GET',
@@ -64,7 +64,7 @@ export function eventOutcomeRoute(app: FastifyInstance, deps: EventOutcomeDeps):
     },
     handler: (request, reply) => {
       const seq = SEQ.test(request.params.seq) ? Number(request.params.seq) : 0;
-      const outcome = Number.isSafeInteger(seq) && seq > 0 ? applied.outcomeOf(seq) : 'unknown';
+      const outcome = Number.isSafeInteger(seq) && seq > 0 ? outcomes.outcomeOf(seq) : 'unknown';
       if (outcome === 'unknown') sendProblem(reply, 'event-not-found');
       else if (outcome === 'receipt') sendProblem(reply, 'event-not-found', { detail: RECEIPT });
       else if (outcome === 'expired') sendProblem(reply, 'outcome-expired');

@@ -97,7 +97,7 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
         const errors = withSourceFaults([], sourceFaults);
         return sendProblem(reply, 'invalid-event', { errors });
       }
-      offers.take(request, reply, event, request.query.ack, body.event_id);
+      offers.submit(request, reply, event, request.query.ack, body.event_id);
     },
   });
 }

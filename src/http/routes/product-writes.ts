@@ -111,7 +111,7 @@ export function productPatchRoute(
         const errors = withSourceFaults(faults, sourceFaults);
         return sendProblem(reply, 'invalid-event', { errors });
       }
-      offers.take(request, reply, validated.event, request.query.ack, validated.eventId);
+      offers.submit(request, reply, validated.event, request.query.ack, validated.eventId);
     },
   });
 }
@@ -165,7 +165,7 @@ export function productDelistRoute(app: FastifyInstance, deps: ProductWriteDeps)
         occurredAtMs = time;
       }
       const event = { productId: id, price: undefined, stock: undefined, occurredAtMs };
-      offers.take(request, reply, { ...event, isDelete: true }, query.ack, undefined);
+      offers.submit(request, reply, { ...event, isDelete: true }, query.ack, undefined);
     },
   });
 }

@@ -10,11 +10,23 @@ import {
   challengeHeader,
   eventHeaders,
   type ResponseHeaders,
+  rateLimitHeaders,
   retryAfterHeader,
 } from './response.ts';
 
 const count = (description: string) => Type.Optional(Type.Integer({ minimum: 0, description }));
 const seqOrNull = Type.Optional(Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]));
+
+/** One part of readiness, as `/readyz?verbose` shows it. */
+export const healthCheck = Type.Object(
+  {
+    name: Type.String({ enum: ['log', 'appliers', 'store', 'disk', 'replay', 'draining'] }),
+    ok: Type.Boolean({ description: 'False where it turns readiness red.' }),
+    state: Type.String(),
+    detail: Type.Optional(Type.String({ description: 'For people.' })),
+  },
+  { additionalProperties: false },
+);
 
 /** RFC 9457; registered with the app under its `$id`, and shared by every route. */
 export const problemSchema = Type.Object(
@@ -42,6 +54,9 @@ export const problemSchema = Type.Object(
           detail: Type.String(),
         }),
       ),
+    ),
+    checks: Type.Optional(
+      Type.Array(healthCheck, { description: 'Of `/readyz?verbose`: what readiness is made of.' }),
     ),
     accepted: count('Of a batch: events taken.'),
     rejected: count('Of a batch: events that have faults.'),
@@ -77,6 +92,7 @@ export const ACCESS_PROBLEMS = [
 export const READ_PROBLEMS = [
   ...ANY_PROBLEMS,
   ...ACCESS_PROBLEMS,
+  'rate-limited',
   'not-ready',
   'stopping',
 ] as const;
@@ -159,10 +175,13 @@ function problemResponse(
   ownHeaders: ResponseHeaders,
 ): ProblemResponse {
   const example = problemBody(codes[0], EXAMPLE_REQUEST_ID);
-  const saysWhen = PROBLEMS[codes[0]].status === 503 || codes.includes('idempotency-in-progress');
+  const isLimit = codes.includes('rate-limited');
+  const saysWhen =
+    PROBLEMS[codes[0]].status === 503 || isLimit || codes.includes('idempotency-in-progress');
   const challenges = codes.some((code) => CHALLENGING.has(code));
   const headers = {
     ...(saysWhen ? retryAfterHeader : {}),
+    ...(isLimit ? rateLimitHeaders : {}),
     ...(challenges ? challengeHeader : {}),
     ...ownHeaders,
   };

@@ -39,6 +39,17 @@ export const retryAfterHeader: ResponseHeaders = {
   }),
 };
 
+/** Every answer of a limited route has these; they are described with its 429. */
+export const rateLimitHeaders: ResponseHeaders = {
+  'ratelimit-policy': Type.String({
+    description:
+      'What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit.',
+  }),
+  ratelimit: Type.String({
+    description: 'What is left of it: `r` now, and in `t` seconds all of it, or one more.',
+  }),
+};
+
 /** RFC 6750, section 3. */
 export const challengeHeader: ResponseHeaders = {
   'www-authenticate': Type.String({

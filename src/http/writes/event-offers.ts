@@ -20,15 +20,15 @@ import {
   refusedCondition,
 } from '../requests/conditions.ts';
 import { idempotencyKeyOf, refusedIdempotencyKey } from '../requests/idempotency-key.ts';
-import type { AppliedEvents } from '../seams/applied-events.ts';
 import type { BatchKeysKnown } from '../seams/batches.ts';
+import type { EventOutcomes } from '../seams/event-outcomes.ts';
 
 export interface EventOfferDeps {
   readonly intake: EventIntake;
   /** The keys of batches, which no single event may come under. */
   readonly batches: BatchKeysKnown;
   readonly lifecycle: Lifecycle;
-  readonly applied: AppliedEvents;
+  readonly outcomes: EventOutcomes;
   /** What a write is answered with when the request does not ask. */
   readonly ackDefault: AckLevel;
 }
@@ -41,11 +41,11 @@ export class EventOffers {
   }
 
   /**
-   * Takes `event`, valid but for the headers of `request`, which may add a condition and a key.
+   * Submits `event`, valid but for the headers of `request`, which may add a condition and a key.
    * `eventId` is the event's own key; it takes the place of the header's. `ack` is the level that
    * the request asks for.
    */
-  take(
+  submit(
     request: FastifyRequest,
     reply: FastifyReply,
     event: ProductEvent,
@@ -117,9 +117,9 @@ export class EventOffers {
     event: ProductEvent,
     raisedBy: AckRaisedBy | undefined,
   ): EventWaiter | undefined {
-    const { intake, applied } = this.#deps;
+    const { intake, outcomes } = this.#deps;
     if (level === 'durable') return new PendingAck(reply, event.productId, intake, raisedBy);
-    if (level === 'applied') return new PendingApplied(reply, event, intake, applied);
+    if (level === 'applied') return new PendingApplied(reply, event, intake, outcomes);
     return undefined;
   }
 

@@ -5,12 +5,14 @@
 import { pino } from 'pino';
 import type { ProductEvent } from '../../../src/event/product-event.ts';
 import { type AppDeps, buildApp } from '../../../src/http/app.ts';
+import { createMetering } from '../../../src/http/metering/metering.ts';
 import type { Changes } from '../../../src/http/routes/changes.ts';
-import type { AppliedEvents, DeadEvents } from '../../../src/http/seams/applied-events.ts';
 import type { AppliedProgress, AppliedWaiter } from '../../../src/http/seams/applied-progress.ts';
 import type { Batches } from '../../../src/http/seams/batches.ts';
+import type { DeadEvents, EventOutcomes } from '../../../src/http/seams/event-outcomes.ts';
 import type { EventIntake, EventWaiter, Offer } from '../../../src/intake/event-intake.ts';
-import type { Phase } from '../../../src/lifecycle.ts';
+import type { HealthCheck, Phase } from '../../../src/lifecycle.ts';
+import { MetricsRegistry } from '../../../src/metrics/registry.ts';
 import type { EventOutcome } from '../../../src/outcome/outcome-window.ts';
 import type { ProductCatalogue } from '../../../src/store/product-catalogue.ts';
 import type {
@@ -92,6 +94,12 @@ export class FakeLifecycle {
   phase: Phase = 'ready';
   wasReady = true;
   storageAvailable = true;
+  stalled: string | undefined;
+  shown: HealthCheck[] = [{ name: 'log', ok: true, state: 'serving' }];
+
+  checks(): readonly HealthCheck[] {
+    return this.shown;
+  }
 }
 
 export const TEST_LIMITS = {
@@ -105,10 +113,10 @@ export const TEST_LIMITS = {
 } as const;
 
 /** Events are applied when the test says so, or at once. */
-export class FakeApplied implements AppliedEvents {
+export class FakeOutcomes implements EventOutcomes {
   autoApply = true;
   /** What became of events; `applied` where nothing is said. */
-  readonly outcomes = new Map<number, EventOutcome>();
+  readonly found = new Map<number, EventOutcome>();
   readonly waiting: { readonly seq: number; readonly onApplied: () => void }[] = [];
 
   whenApplied(seq: number, onApplied: () => void): void {
@@ -117,7 +125,7 @@ export class FakeApplied implements AppliedEvents {
   }
 
   outcomeOf(seq: number): EventOutcome {
-    return this.outcomes.get(seq) ?? 'applied';
+    return this.found.get(seq) ?? 'applied';
   }
 
   searchDead(): DeadEvents {
@@ -186,6 +194,7 @@ export const NO_BATCHES: Batches = {
   begin: () => 'closed',
   settle: async () => undefined,
   end: () => undefined,
+  refusedEvents: 0,
   retryAfterSeconds: () => 1,
 };
 
@@ -194,25 +203,28 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
   const intake = new FakeIntake();
   const products = new FakeProducts();
   const lifecycle = new FakeLifecycle();
-  const applied = new FakeApplied();
+  const outcomes = new FakeOutcomes();
   const watermark = new FakeWatermark();
   const logged: string[] = [];
   const logger = pino({ level }, { write: (line: string) => void logged.push(line) });
   const app = buildApp({
     intake,
     batches: NO_BATCHES,
-    applied,
+    outcomes,
     watermark,
     products,
     catalogue: NO_PRODUCTS,
     changes: NO_CHANGES,
     lifecycle,
     limits: TEST_LIMITS,
+    rateLimits: {},
+    trustedProxies: undefined,
     ackDefault: 'durable',
     identities: undefined,
     logger,
+    metering: createMetering(new MetricsRegistry(), NO_BATCHES),
     ...overrides,
   });
   watchApp(app);
-  return { app, intake, applied, watermark, products, lifecycle, logged };
+  return { app, intake, outcomes, watermark, products, lifecycle, logged };
 }

@@ -155,8 +155,7 @@ export class MemoryLog implements EventLog {
     this.#content.claim(commits.free() - foreign);
     const timeMs = this.#clock.now();
     this.#numberForeign(foreign);
-    const own = this.#content.number(this.#nextSeq + foreign);
-    this.#content.stampArrivals(timeMs);
+    const own = this.#content.number(this.#nextSeq + foreign, timeMs);
     this.#order(foreign, own, timeMs);
     const { slots, mask } = stream.foreign;
     commits.write(slots, mask, this.#foreignTail, foreign, timeMs);

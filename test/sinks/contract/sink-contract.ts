@@ -25,7 +25,11 @@ export interface SinkWorld {
   cutOff?(): Promise<void>;
 }
 
-export const OPTIONS: SinkOptions = { identity: 'a'.repeat(32), timeoutMs: 10_000 };
+export const OPTIONS: SinkOptions = {
+  identity: 'a'.repeat(32),
+  timeoutMs: 10_000,
+  connectionsMax: 10,
+};
 
 export function row(id: string, seq: number, more: Partial<ProductRow> = {}): ProductRow {
   return {
@@ -80,7 +84,8 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
       row('no-stock', 2, { stock: null, stockAtMs: null }),
       row('no-price', 3, { price: null, priceAtMs: null }),
       row('micros', 4, { priceAtMs: 1_753_000_000_123.456, stockAtMs: 1_753_000_000_000.001 }),
-      row('long ago', 5, { priceAtMs: -1, stockAtMs: 0 }),
+      row('long ago', 5, { priceAtMs: -62_167_219_200_000, stockAtMs: -1 }),
+      row('far ahead', 11, { priceAtMs: 253_402_300_799_999, stockAtMs: 0 }),
       row('cent', 6, { price: 49.99, stock: -3 }),
       row('digits', 7, { price: 0.1 + 0.2, stock: Number.MAX_SAFE_INTEGER }),
       row('large', 8, { price: 1e15, stock: 0 }),

@@ -2,7 +2,7 @@
 
 import type { EventOutcome } from '../../outcome/outcome-window.ts';
 
-export interface AppliedEvents {
+export interface EventOutcomes {
   /** Calls `onApplied` once the appliers are through with the durable event `seq`. */
   whenApplied(seq: number, onApplied: () => void): void;
   /** What became of the event with this number, a safe integer ≥ 1. */

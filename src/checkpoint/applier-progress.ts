@@ -19,7 +19,7 @@ export const waitForBell: WaitForAppliers = ({ cursors }, bell, ms) => {
   Atomics.wait(cursors, COMMIT_BELL_BACK, bell, ms);
 };
 
-export class AppliedEvents {
+export class ApplierProgress {
   readonly #progress: LogProgress;
   readonly #ring: CommitRing;
   readonly #wait: WaitForAppliers;

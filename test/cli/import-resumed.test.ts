@@ -4,11 +4,10 @@
  * the test wants it.
  */
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { polled } from '../helpers/bounded.ts';
+import { BatchProxy, type Fate } from '../helpers/clients/batch-proxy.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { runCommandLine, startCommand } from '../helpers/processes/command-line.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
@@ -18,69 +17,6 @@ const WAIT_MS_MAX = 60_000;
 /** Some four batches. */
 const ROWS = 150_000;
 const PRODUCTS = 5_000;
-
-/** What happens to the batch with this number, from 1: `pass`, an answer, nothing at all, or a cut after it was taken. */
-type Fate =
-  | 'pass'
-  | 'hold'
-  | 'lose-answer'
-  | { readonly status: number; readonly retryAfter?: string };
-
-class BatchProxy {
-  readonly keys: string[] = [];
-  readonly times: number[] = [];
-  fate: (batch: number) => Fate = () => 'pass';
-  #batches = 0;
-  #port = 0;
-
-  static async start(t: Test, port: number): Promise<BatchProxy> {
-    const proxy = new BatchProxy();
-    const server = createServer((incoming, response) => proxy.#handle(port, incoming, response));
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    proxy.#port = (server.address() as AddressInfo).port;
-    t.teardown(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    return proxy;
-  }
-
-  get port(): number {
-    return this.#port;
-  }
-
-  #handle(port: number, incoming: IncomingMessage, response: ServerResponse): void {
-    const isBatch = incoming.method === 'POST';
-    const fate = isBatch ? this.fate(++this.#batches) : 'pass';
-    if (isBatch) {
-      this.keys.push(String(incoming.headers['idempotency-key']));
-      this.times.push(performance.now());
-    }
-    if (fate === 'hold') {
-      incoming.resume();
-      return;
-    }
-    if (typeof fate === 'object') {
-      incoming.resume().on('end', () => {
-        const { status, retryAfter } = fate;
-        response.writeHead(status, retryAfter === undefined ? {} : { 'retry-after': retryAfter });
-        response.end();
-      });
-      return;
-    }
-    const { method, url: path, headers } = incoming;
-    const call = request({ port, host: '127.0.0.1', method, path, headers }, (answer) => {
-      if (fate === 'lose-answer') {
-        answer.resume().on('end', () => incoming.socket.destroy());
-        return;
-      }
-      response.writeHead(answer.statusCode ?? 0, answer.headers);
-      answer.pipe(response);
-    });
-    call.on('error', () => incoming.socket.destroy());
-    incoming.pipe(call);
-  }
-}
 
 /** A table of so many rows: each product several times, the last row counts. */
 function table(rows: number): string {

@@ -159,7 +159,9 @@ class Importer {
     const coding = source.coding === 'identity' ? '' : `, ${source.coding}`;
     this.#bar.say(`${source.name} is ${feed.what}${coding}${time}`);
     if (before !== undefined) {
-      this.#bar.say(`going on where the try of ${before.at} ended, ${before.batches} batches on`);
+      this.#bar.say(
+        `going on where the try of ${before.at} ended, ${before.batches} batch${before.batches === 1 ? '' : 'es'} on`,
+      );
     }
   }
 

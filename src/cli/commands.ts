@@ -274,6 +274,43 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
     load: () => import('./import/import.ts'),
   },
   {
+    name: 'top',
+    operands: '',
+    summary: 'watch rates, latencies, queues and lag of a running service',
+    options: [
+      { name: 'interval', value: 'DURATION', description: 'how often it looks (1s)' },
+      { name: 'count', short: 'n', value: 'N', description: 'end after so many looks' },
+      { name: 'json', description: 'one JSON object a look' },
+      ...SERVICE_OPTIONS,
+    ],
+    examples: [
+      { command: 'product-service top', what: 'q quits' },
+      { command: 'product-service top --count 1 --interval 10s', what: 'of the next ten seconds' },
+    ],
+    load: () => import('./top.ts'),
+  },
+  {
+    name: 'dead-letters',
+    operands: '[list|redrive|delete] [ID…]',
+    summary: 'what sinks and appliers could not take: list it, send it again, throw it away',
+    options: [
+      { name: 'source', value: 'NAME', description: 'only of this sink, or of applier' },
+      { name: 'product', value: 'ID', description: 'only of this product' },
+      { name: 'all', description: 'redrive or delete: all of them, one after the other' },
+      { name: 'json', description: 'list: one JSON object a line' },
+      ...SERVICE_OPTIONS,
+    ],
+    examples: [
+      { command: 'product-service dead-letters', what: 'all, the oldest first' },
+      {
+        command: 'product-service dead-letters redrive --all --source postgres',
+        what: 'when what was wrong is right again',
+      },
+    ],
+    exits: '3 = some of them are not settled',
+    load: () => import('./dead-letters.ts'),
+  },
+  {
     name: 'completion',
     operands: 'bash|zsh|fish',
     summary: "print the shell's completion of this command",

@@ -73,7 +73,8 @@ async function postgresTarget(version: string): Promise<Target> {
   return {
     kind: 'postgres',
     sink: `${server.url}?schema=bench`,
-    count: async () => Number((await server.query('SELECT count(*) FROM bench.products'))[0]?.count),
+    count: async () =>
+      Number((await server.query('SELECT count(*) FROM bench.products'))[0]?.count),
     empty: async () => void (await server.query('DROP SCHEMA IF EXISTS bench CASCADE')),
     stop: () => server.stop(),
   };
@@ -110,7 +111,8 @@ async function behind(url: string): Promise<number | undefined> {
 async function caughtUp(url: string): Promise<number> {
   const startMs = performance.now();
   while ((await behind(url)) !== 0) {
-    if (performance.now() - startMs > CAUGHT_UP_MS_MAX) throw new Error('the sink does not catch up');
+    if (performance.now() - startMs > CAUGHT_UP_MS_MAX)
+      throw new Error('the sink does not catch up');
     await setTimeout(POLL_MS);
   }
   return performance.now() - startMs;
@@ -136,7 +138,11 @@ interface HotRun {
   readonly postsPerSecond: number;
 }
 
-async function hotRun(folder: string, target: Target | undefined, size: BenchSize): Promise<HotRun> {
+async function hotRun(
+  folder: string,
+  target: Target | undefined,
+  size: BenchSize,
+): Promise<HotRun> {
   const { hot, events, seconds } = SIZES[size];
   const dataDir = join(folder, 'hot');
   await target?.empty();

@@ -54,14 +54,26 @@ export class PostgresProcess {
       join(programs, 'postgres'),
       [
         ...['-D', data, '-p', String(port)],
-        ...['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'max_wal_size=4GB'],
+        ...[
+          '-c',
+          'listen_addresses=127.0.0.1',
+          '-c',
+          'unix_socket_directories=',
+          '-c',
+          'max_wal_size=4GB',
+        ],
       ],
       { stdio: 'ignore', ...options },
     );
     process.once('exit', () => child.kill('SIGINT'));
     const server = new PostgresProcess(child, url, folder);
     const deadlineMs = performance.now() + START_MS_MAX;
-    while (!(await server.query('SELECT 1').then(() => true, () => false))) {
+    while (
+      !(await server.query('SELECT 1').then(
+        () => true,
+        () => false,
+      ))
+    ) {
       if (performance.now() > deadlineMs) throw new Error('PostgreSQL does not answer');
       await setTimeout(POLL_MS);
     }

@@ -7,7 +7,6 @@ import type { RefusedRows } from './batch-writer.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { ProductRow } from './sink.ts';
 
-
 export class RefusedLetters implements RefusedRows {
   readonly #letters: DeadLetters;
   readonly #source: string;

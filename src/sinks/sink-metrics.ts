@@ -20,9 +20,11 @@ export function sinkMetrics(
   desk: LetterDesk,
   appliedSeq: () => number,
 ): void {
-  const each = (stat: SinkStat, per = 1) => (put: (value: number, labels: Labels) => void) => {
-    for (const { name, stats } of sinks.all) put(stats.get(stat) / per, { sink: name });
-  };
+  const each =
+    (stat: SinkStat, per = 1) =>
+    (put: (value: number, labels: Labels) => void) => {
+      for (const { name, stats } of sinks.all) put(stats.get(stat) / per, { sink: name });
+    };
   metrics.gauge(
     {
       name: 'product_service_sink_lag_events',
@@ -98,12 +100,13 @@ export function sinkMetrics(
   metrics.gauge(
     {
       name: 'product_service_sink_breaker_state',
-      help: '1 for the state that the breaker of the sink is in, 0 for the others',
+      help: 'Whether the breaker of the sink is in this state',
       labels: ['sink', 'state'],
     },
     (put) => {
       for (const { name, stats } of sinks.all) {
-        for (const state of BREAKER_STATES) put(Number(stats.breaker === state), { sink: name, state });
+        for (const state of BREAKER_STATES)
+          put(Number(stats.breaker === state), { sink: name, state });
       }
     },
   );
@@ -118,7 +121,7 @@ export function sinkMetrics(
   metrics.gauge(
     {
       name: 'product_service_sink_state',
-      help: '1 for the state that the sink is in, 0 for the others',
+      help: 'Whether the sink is in this state',
       labels: ['sink', 'state'],
     },
     (put) => {

@@ -24,8 +24,8 @@ import {
   handleAll,
 } from 'cockatiel';
 import type { AppliedWaiter } from '../apply/applied-watermark.ts';
-import type { ChangedProductsSearch } from './changed-products.ts';
 import { BatchWriter, BlockedError, type RefusedRows } from './batch-writer.ts';
+import type { ChangedProductsSearch } from './changed-products.ts';
 import { backoffMs, nextTurn, pause } from './pauses.ts';
 import type { ProductRows } from './product-rows.ts';
 import { type Sink, SinkForeignError, SinkTakenError } from './sink.ts';

@@ -9,8 +9,8 @@ import { ApiClient } from '../helpers/clients/api-client.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { Random } from '../helpers/models/random.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
-import { msOf } from '../helpers/sinks/sqlite-rows.ts';
 import { type SinkTargetWorld, TARGETS } from '../helpers/sinks/sink-targets.ts';
+import { msOf } from '../helpers/sinks/sqlite-rows.ts';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
 const PRODUCTS = 2000;
@@ -32,7 +32,12 @@ const ENV = {
 };
 
 /** What is done to it in a round; the database's own only where it is a server. */
-const HARMS = ['kill service', 'kill database', 'database stands still', 'service stands still'] as const;
+const HARMS = [
+  'kill service',
+  'kill database',
+  'database stands still',
+  'service stands still',
+] as const;
 type Harm = (typeof HARMS)[number];
 
 class World {
@@ -143,7 +148,10 @@ class World {
     const { text } = await client.send('GET', '/api/v1/products?view=full', undefined, {
       accept: 'application/x-ndjson',
     });
-    const products = text.trimEnd().split('\n').map((line) => JSON.parse(line));
+    const products = text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
     return products
       .map((each) => ({
         id: each.id,

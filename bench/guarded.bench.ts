@@ -23,7 +23,7 @@ import { figure, median, quartiles, type Report, type Table } from './support/re
 import { type BenchSize, runBench } from './support/run-bench.ts';
 import { withScratchFolder } from './support/scratch-folder.ts';
 import { ServerProcess } from './support/server-process.ts';
-import { hasWrk, keepOnCore, sendWrkLoad, type WrkResult } from './support/wrk-products.ts';
+import { hasCores, hasWrk, keepOnCore, sendWrkLoad, type WrkResult } from './support/wrk.ts';
 
 const SIZES = {
   full: { lives: 3, warmUps: 2, rounds: 4, seconds: 1, products: 500 },
@@ -142,7 +142,7 @@ function table(all: readonly Server[], method: Method): Table {
 
 async function bench(size: BenchSize): Promise<Report> {
   const name = 'Metrics, tokens and rate limits, beside none';
-  if (!hasWrk()) {
+  if (!hasWrk() || !hasCores()) {
     return {
       name,
       conditions: ['not run: it takes wrk, taskset and two cores'],

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-const SCRIPT = fileURLToPath(new URL('wrk-products.lua', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('wrk-load.lua', import.meta.url));
 
 export interface WrkLoad {
   readonly url: string;
@@ -15,8 +15,8 @@ export interface WrkLoad {
   readonly token: string | undefined;
   readonly connections: number;
   readonly seconds: number;
-  /** The core that wrk runs on. */
-  readonly core: number;
+  /** The core that wrk is kept on; any without. */
+  readonly core?: number;
 }
 
 export interface WrkResult {
@@ -25,11 +25,18 @@ export interface WrkResult {
   readonly p99Ms: number;
 }
 
-/** Whether it is installed, and there are two cores to keep it apart from what it loads. */
+/** Whether it is installed. */
 export function hasWrk(): boolean {
-  const isThere = (program: string) =>
-    spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined;
-  return isThere('wrk') && isThere('taskset') && availableParallelism() > 1;
+  return isThere('wrk');
+}
+
+/** Whether wrk and what it loads can be kept apart. */
+export function hasCores(): boolean {
+  return isThere('taskset') && availableParallelism() > 1;
+}
+
+function isThere(program: string): boolean {
+  return spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined;
 }
 
 /** Keeps a server, with all threads that it has and will have, on one core. */
@@ -44,7 +51,8 @@ export async function sendWrkLoad(load: WrkLoad): Promise<WrkResult> {
   const options = ['--threads=1', `--connections=${connections}`, `--duration=${seconds}s`];
   const args = [method, String(products), String(edition), token];
   const command = ['wrk', ...options, `--script=${SCRIPT}`, url, '--', ...args];
-  const child = spawn('taskset', ['--cpu-list', String(core), ...command]);
+  const pinned = core === undefined ? command : ['taskset', '--cpu-list', String(core), ...command];
+  const child = spawn(pinned[0], pinned.slice(1));
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;

@@ -289,6 +289,14 @@ export const ConfigSchema = Type.Object({
     maximum: HOUR_MS,
     description: 'Time a client has to send a whole request',
   }),
+  answerTimeoutMs: duration({
+    env: 'ANSWER_TIMEOUT',
+    defaultText: '30s',
+    minimum: 100,
+    maximum: HOUR_MS,
+    description:
+      'How long a client may take nothing of an answer that waits for it; each kilobyte that it takes buys a second more, up to this',
+  }),
   // The side that closes an idle connection first must be the load balancer: if it is the service,
   // a request on its way meets a closed socket. Balancers commonly close after 60 s (nginx, AWS).
   keepAliveTimeoutMs: duration({

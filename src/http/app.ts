@@ -19,6 +19,7 @@ import { guardHost } from './connection/host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './connection/protocol-errors.ts';
 import { createRequestIds } from './connection/request-ids.ts';
 import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connection/server.ts';
+import { SlowReaders } from './connection/slow-readers.ts';
 import { docsRoutes } from './documentation/docs-routes.ts';
 import { AccessGuard, type Identities } from './guards/access-guard.ts';
 import { AppliedGate } from './guards/applied-gate.ts';
@@ -105,6 +106,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   });
   refuseExpectations(app.server, early);
   askForBodiesLate(app.server);
+  new SlowReaders(app.server, limits.answerTimeoutMs);
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 

@@ -14,6 +14,8 @@ export interface HttpLimits {
   readonly headersTimeoutMs: number;
   /** The same until the body is complete too. */
   readonly requestTimeoutMs: number;
+  /** How long a client may take nothing of an answer that waits for it; slow-readers.ts. */
+  readonly answerTimeoutMs: number;
   /** How long a connection may stay idle between two requests. */
   readonly keepAliveTimeoutMs: number;
   /** Connections above this are closed as they come. */

@@ -100,6 +100,7 @@ export const TEST_LIMITS = {
   batchBytesMax: 1024 * 1024,
   headersTimeoutMs: 60_000,
   requestTimeoutMs: 60_000,
+  answerTimeoutMs: 60_000,
   keepAliveTimeoutMs: 60_000,
   httpConnectionsMax: 1000,
 } as const;

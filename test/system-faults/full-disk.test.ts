@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { troubleShown } from '../helpers/api/troubleshooting.ts';
 import { polled } from '../helpers/bounded.ts';
 import { AckLedger } from '../helpers/clients/ack-ledger.ts';
 import { ApiClient } from '../helpers/clients/api-client.ts';
@@ -61,7 +62,8 @@ t.test('without a reserve, to the last byte', async (t) => {
     { STORAGE_TIMEOUT: '300ms', DISK_RESERVE: '0B' },
   );
   await readiness(client, 'red');
-  const { reason } = await service.logged('log: storage unavailable');
+  const { reason, msg } = await service.logged('log: storage unavailable');
+  t.match(msg, troubleShown('The disk is slow or fails'));
   t.match(reason, /ENOSPC/);
   await refusedWrites(t, client);
   t.equal((await client.get('/api/v1/products/lane%200%2F0')).status, 200, 'reads go on');
@@ -114,7 +116,8 @@ t.test('with a reserve, before the disk is full', async (t) => {
   );
   await polled(() => ledger.acknowledgements >= 100 || undefined, VERDICT_MS_MAX, 'some load');
   disk.leave(20 * MB);
-  await service.logged('disk: less room than DISK_RESERVE');
+  const { msg } = await service.logged('disk: less room than DISK_RESERVE');
+  t.match(msg, troubleShown('The disk is full'));
   await readiness(client, 'red');
   await refusedWrites(t, client);
   t.strictSame(await faultsOf(ledger, port), [], 'reads go on');

@@ -5,6 +5,7 @@
 import { chmodSync, chownSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { troubleShown } from '../helpers/api/troubleshooting.ts';
 import { BuiltData } from '../helpers/disks/built-data.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { Random } from '../helpers/models/random.ts';
@@ -63,6 +64,7 @@ for (const [name, close] of Object.entries(CLOSED)) {
       service.stderr,
       /^product-service: can't use DATA_DIR [^\n]*EACCES[^\n]*uid 0[^\n]*\n$/,
     );
+    t.match(service.stderr, troubleShown('Permission denied'));
     t.notOk(existsSync(join(data.root, 'lock')));
 
     const owner = ServiceProcess.spawn(t, { cwd, args: ['verify'], env: ENV });

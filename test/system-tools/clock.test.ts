@@ -5,6 +5,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { troubleShown } from '../helpers/api/troubleshooting.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
 import { FakedClock } from './faked-clock.ts';
@@ -104,6 +105,7 @@ t.test('a clock that is set back takes no update without a time of its own', asy
   states.push(await world.plain(3));
   const line = await world.service.logged('clock: it was set back by 3600 s');
   t.equal(line.level, 40);
+  t.match(line.msg, troubleShown('The clock is wrong'));
   states.push(await world.plain(4));
   t.equal((await world.service.stop()).code, 0);
   await world.start();

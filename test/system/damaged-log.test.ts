@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import t, { type Test } from 'tap';
+import { troubleShown } from '../helpers/api/troubleshooting.ts';
 import { ApiClient } from '../helpers/clients/api-client.ts';
 import { newestSegment, type SegmentFile } from '../helpers/disks/log-frames.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
@@ -107,6 +108,7 @@ for (const [name, damage] of Object.entries(DAMAGES)) {
     t.strictSame(await service.exit(), { code: 1, signal: null }, 'it does not start');
     t.match(service.stderr, /^product-service: [^\n]+\n$/, 'and says why in one line');
     t.match(service.stderr, `${path} is damaged at byte ${reported}:`);
+    t.match(service.stderr, troubleShown('The log is damaged'));
     t.ok(bytes.equals(readFileSync(path)), 'the file is left as it was');
   });
 }

@@ -252,4 +252,3 @@ export class ChangeHub {
 function message(change: Change): string {
   return `data: ${changeJson(change)}\nid: ${change.seq}\n\n`;
 }
-

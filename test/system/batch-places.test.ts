@@ -54,7 +54,9 @@ for (const query of ['', '?on_error=continue']) {
 }
 
 t.test('uploads that keep coming keep their places', async (t) => {
-  const busy = Array.from({ length: PLACES }, () => openBatch(port, { query: '?on_error=continue' }));
+  const busy = Array.from({ length: PLACES }, () =>
+    openBatch(port, { query: '?on_error=continue' }),
+  );
   t.teardown(() => {
     for (const { call } of busy) call.destroy();
   });

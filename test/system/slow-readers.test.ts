@@ -76,5 +76,8 @@ t.test('who pauses now and then, or is slow, has all of it', async (t) => {
   });
   await bounded(once(socket, 'whole'), WAIT_MS_MAX, 'the whole export');
   t.ok(bytes > 8_000_000, `${bytes} bytes`);
-  t.ok(products > PRODUCTS * 0.99, `${products} products, but for those on the border of two chunks`);
+  t.ok(
+    products > PRODUCTS * 0.99,
+    `${products} products, but for those on the border of two chunks`,
+  );
 });

@@ -11,6 +11,7 @@ import type { ChangeFeed } from './changes/change-feed.ts';
 import type { Checkpointer } from './checkpoint/checkpointer.ts';
 import { isAuthenticated } from './config/access.ts';
 import { parseNetworks } from './config/networks.ts';
+import { parseOrigins } from './config/origins.ts';
 import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
@@ -121,7 +122,7 @@ export class Service implements Lifecycle {
     const { config, logger } = this.#options;
     this.#authenticator = await openedAuthenticator(config, logger);
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
-    const { stockMin, batchBytesMax, trustProxy } = config;
+    const { stockMin, batchBytesMax, trustProxy, corsOrigins } = config;
     const batches = new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax });
     const { createMetering } = await import('./http/metering/metering.ts');
     return {
@@ -136,6 +137,7 @@ export class Service implements Lifecycle {
       limits: config,
       rateLimits: rateLimitsOf(config),
       trustedProxies: trustProxy === undefined ? undefined : parseNetworks(trustProxy),
+      corsOrigins: corsOrigins === undefined ? undefined : parseOrigins(corsOrigins),
       ackDefault: config.ackDefault,
       identities: this.#authenticator,
       logger,

@@ -17,6 +17,7 @@ export type VariableKind =
   | 'choice'
   | 'text'
   | 'networks'
+  | 'origins'
   | 'host';
 
 /** What is known of one variable apart from the range of its value. */
@@ -364,6 +365,14 @@ export const ConfigSchema = Type.Object({
       description: 'Proxies whose X-Forwarded-For says who the client is; nobody else is believed',
     }),
   ),
+  corsOrigins: Type.Optional(
+    origins({
+      env: 'CORS_ORIGINS',
+      defaultText: '',
+      allowedText: 'origins like https://shop.example, http://localhost:5173',
+      description: 'Origins whose pages may use the service from a browser (CORS)',
+    }),
+  ),
   dedupeEvents: integer({
     env: 'DEDUPE_WINDOW',
     defaultText: '1000000',
@@ -575,6 +584,10 @@ function text({ pattern, ...variable }: Omit<Variable, 'kind'> & { readonly patt
 
 function networks(variable: Omit<Variable, 'kind'>) {
   return Type.String({ variable: { ...variable, kind: 'networks' } });
+}
+
+function origins(variable: Omit<Variable, 'kind'>) {
+  return Type.String({ variable: { ...variable, kind: 'origins' } });
 }
 
 function host(variable: Omit<Variable, 'kind'>) {

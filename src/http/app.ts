@@ -14,6 +14,7 @@ import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
 import { logAccess } from './answers/access-log.ts';
 import { createErrorHandler } from './answers/error-handler.ts';
+import { allowOrigins } from './connection/cross-origin.ts';
 import { EarlyAnswers, type OnAnswer } from './connection/early-answers.ts';
 import { askForBodiesLate } from './connection/expect-continue.ts';
 import { guardHost } from './connection/host-guard.ts';
@@ -61,6 +62,8 @@ export interface AppDeps {
   readonly rateLimits: RateLimits;
   /** Whose X-Forwarded-For counts; `undefined`: nobody's. */
   readonly trustedProxies: BlockList | undefined;
+  /** Whose pages may use the service from a browser; `undefined`: none's. */
+  readonly corsOrigins: readonly string[] | undefined;
   /** What a 202 means when the request does not ask. */
   readonly ackDefault: AckLevel;
   /** Who requests are from; `undefined` without authentication. */
@@ -82,7 +85,7 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  */
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
   const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
-  const { lifecycle, limits, rateLimits, trustedProxies, ackDefault } = deps;
+  const { lifecycle, limits, rateLimits, trustedProxies, corsOrigins, ackDefault } = deps;
   const { identities, logger, metering } = deps;
   const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
@@ -108,7 +111,9 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
     // for a GET). What is worth a line, the error handler logs itself.
     serverFactory: (handler) => {
       const responses = metering && meteredResponses(metering.meter);
-      return createHttpServer(limits, guardHost(handler, early), responses);
+      const guarded = guardHost(handler, early);
+      const next = corsOrigins === undefined ? guarded : allowOrigins(guarded, corsOrigins);
+      return createHttpServer(limits, next, responses);
     },
     bodyLimit: limits.bodyBytesMax,
     genReqId: requestIds,

@@ -110,6 +110,7 @@ t.test('every variable reaches its own property', (t) => {
     RATE_LIMIT_WRITE: 'off',
     RATE_LIMIT_BULK: '10000000/9999h',
     TRUST_PROXY: '10.0.0.0/8,::1',
+    CORS_ORIGINS: 'https://a.example',
     DEDUPE_WINDOW: '2000',
     CHANGES_HEARTBEAT: '6s',
     CHANGES_FOLLOWERS_MAX: '8',
@@ -171,6 +172,7 @@ t.test('every variable reaches its own property', (t) => {
     writeRate: 'off',
     bulkRate: '10000000/9999h',
     trustProxy: '10.0.0.0/8,::1',
+    corsOrigins: 'https://a.example',
     dedupeEvents: 2_000,
     changesHeartbeatMs: 6000,
     changesFollowersMax: 8,
@@ -441,6 +443,18 @@ t.test('proxies are trusted by their networks, and never all there are', (t) => 
       fault,
       `TRUST_PROXY=${JSON.stringify(text)} must be networks like 10.0.0.0/8, fd00::/8, 192.0.2.7`,
     );
+    t.equal(others.length, 0);
+  }
+  t.end();
+});
+
+t.test('origins are exact', (t) => {
+  const good = ['https://a.example', 'http://localhost:5173, https://b.example:8443', 'http://[::1]:8080'];
+  for (const text of good) t.equal(loadConfig({ CORS_ORIGINS: text }).corsOrigins, text);
+  const bad = ['*', 'null', 'https://*.example', 'https://a.example/', 'https://a.example/x', 'https://A.example', 'https://a.example:443', 'a.example', 'file:///x', 'https://a.example,', 'https://u@a.example'];
+  for (const text of bad) {
+    const [fault = '', ...others] = faultsOf({ CORS_ORIGINS: text });
+    t.match(fault, `CORS_ORIGINS=${JSON.stringify(text)} must be origins like https://shop.example`);
     t.equal(others.length, 0);
   }
   t.end();

@@ -220,6 +220,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     limits: TEST_LIMITS,
     rateLimits: {},
     trustedProxies: undefined,
+    corsOrigins: undefined,
     ackDefault: 'durable',
     identities: undefined,
     logger,

@@ -22,6 +22,7 @@ const PACKAGES = {
   faketime: '/usr/bin/faketime',
   haproxy: '/usr/sbin/haproxy',
   'nginx-light': '/usr/sbin/nginx',
+  openssl: '/usr/bin/openssl',
   pigz: '/usr/bin/pigz',
   postgresql: '/usr/bin/pg_createcluster',
   'python3-httpx': '/usr/lib/python3/dist-packages/httpx/__init__.py',

@@ -111,6 +111,9 @@ function relationFaults(config: Config): string[] {
       `HEADERS_TIMEOUT=${formatDuration(config.headersTimeoutMs)} must be at most REQUEST_TIMEOUT=${formatDuration(config.requestTimeoutMs)}, since headers are a part of the request`,
     );
   }
+  if ((config.tlsCertPath === undefined) !== (config.tlsKeyPath === undefined)) {
+    faults.push('TLS_CERT and TLS_KEY go together: set both, or neither');
+  }
   if (config.drainDelayMs >= config.shutdownTimeoutMs) {
     faults.push(
       `DRAIN_DELAY=${formatDuration(config.drainDelayMs)} must be less than SHUTDOWN_TIMEOUT=${formatDuration(config.shutdownTimeoutMs)}, since it is a part of it`,

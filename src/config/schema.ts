@@ -373,6 +373,25 @@ export const ConfigSchema = Type.Object({
       description: 'Origins whose pages may use the service from a browser (CORS)',
     }),
   ),
+  tlsCertPath: Type.Optional(
+    text({
+      env: 'TLS_CERT',
+      defaultText: '',
+      pattern: '^[^\\u0000-\\u001f]{1,4096}$',
+      allowedText: 'the path of a PEM file',
+      description:
+        'Certificate, and those between it and the root; with it and TLS_KEY the service speaks TLS only. SIGHUP reads both anew',
+    }),
+  ),
+  tlsKeyPath: Type.Optional(
+    text({
+      env: 'TLS_KEY',
+      defaultText: '',
+      pattern: '^[^\\u0000-\\u001f]{1,4096}$',
+      allowedText: 'the path of a PEM file',
+      description: "The certificate's private key, without a passphrase",
+    }),
+  ),
   dedupeEvents: integer({
     env: 'DEDUPE_WINDOW',
     defaultText: '1000000',

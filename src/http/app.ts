@@ -22,6 +22,7 @@ import { createClientErrorHandler, refuseExpectations } from './connection/proto
 import { createRequestIds } from './connection/request-ids.ts';
 import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connection/server.ts';
 import { SlowReaders } from './connection/slow-readers.ts';
+import type { LoadedTls } from './connection/tls-files.ts';
 import { docsRoutes } from './documentation/docs-routes.ts';
 import { AccessGuard, type Identities } from './guards/access-guard.ts';
 import { AppliedGate } from './guards/applied-gate.ts';
@@ -69,6 +70,8 @@ export interface AppDeps {
   readonly rateLimits: RateLimits;
   /** Whose X-Forwarded-For counts; `undefined`: nobody's. */
   readonly trustedProxies: BlockList | undefined;
+  /** Certificate and key; `undefined`: plain HTTP. */
+  readonly tls: LoadedTls | undefined;
   /** Whose pages may use the service from a browser; `undefined`: none's. */
   readonly corsOrigins: readonly string[] | undefined;
   /** What a 202 means when the request does not ask. */
@@ -92,7 +95,7 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  */
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
   const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
-  const { history, lifecycle, limits, rateLimits, trustedProxies, corsOrigins } = deps;
+  const { history, lifecycle, limits, rateLimits, trustedProxies, corsOrigins, tls } = deps;
   const { ackDefault, identities, logger, metering } = deps;
   const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
@@ -121,7 +124,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
       const responses = metering && meteredResponses(metering.meter);
       const guarded = guardHost(handler, early);
       const next = corsOrigins === undefined ? guarded : allowOrigins(guarded, corsOrigins);
-      return createHttpServer(limits, next, responses);
+      return createHttpServer(limits, { handler: next, responses, tls });
     },
     bodyLimit: limits.bodyBytesMax,
     genReqId: requestIds,

@@ -111,6 +111,8 @@ t.test('every variable reaches its own property', (t) => {
     RATE_LIMIT_BULK: '10000000/9999h',
     TRUST_PROXY: '10.0.0.0/8,::1',
     CORS_ORIGINS: 'https://a.example',
+    TLS_CERT: '/c.pem',
+    TLS_KEY: '/k.pem',
     DEDUPE_WINDOW: '2000',
     CHANGES_HEARTBEAT: '6s',
     CHANGES_FOLLOWERS_MAX: '8',
@@ -173,6 +175,8 @@ t.test('every variable reaches its own property', (t) => {
     bulkRate: '10000000/9999h',
     trustProxy: '10.0.0.0/8,::1',
     corsOrigins: 'https://a.example',
+    tlsCertPath: '/c.pem',
+    tlsKeyPath: '/k.pem',
     dedupeEvents: 2_000,
     changesHeartbeatMs: 6000,
     changesFollowersMax: 8,
@@ -457,5 +461,12 @@ t.test('origins are exact', (t) => {
     t.match(fault, `CORS_ORIGINS=${JSON.stringify(text)} must be origins like https://shop.example`);
     t.equal(others.length, 0);
   }
+  t.end();
+});
+
+t.test('certificate and key go together', (t) => {
+  const fault = 'TLS_CERT and TLS_KEY go together: set both, or neither';
+  t.strictSame(faultsOf({ TLS_CERT: 'c.pem' }), [fault]);
+  t.strictSame(faultsOf({ TLS_KEY: 'k.pem' }), [fault]);
   t.end();
 });

@@ -12,6 +12,7 @@
  */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { connectionEvent } from './server.ts';
 
 /** The slowest that a client may take an answer, on average. */
 const BYTES_PER_SECOND_MIN = 1024;
@@ -41,7 +42,7 @@ export class SlowReaders {
   /** Watches `server` from now on, until it is closed; make it before the server listens. */
   constructor(server: Server, patienceMs: number) {
     this.#patienceMs = patienceMs;
-    server.on('connection', (socket: Socket) => {
+    server.on(connectionEvent(server), (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => {
         this.#sockets.delete(socket);

@@ -230,6 +230,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     rateLimits: {},
     trustedProxies: undefined,
     corsOrigins: undefined,
+    tls: undefined,
     ackDefault: 'durable',
     identities: undefined,
     logger,

@@ -28,6 +28,7 @@ const PACKAGES = {
   'python3-httpx': '/usr/lib/python3/dist-packages/httpx/__init__.py',
   'python3-requests': '/usr/lib/python3/dist-packages/requests/__init__.py',
   'redis-server': '/usr/bin/redis-server',
+  slowhttptest: '/usr/bin/slowhttptest',
   sqlite3: '/usr/bin/sqlite3',
   zstd: '/usr/bin/zstd',
 };

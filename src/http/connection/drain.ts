@@ -14,7 +14,7 @@
  */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, Socket } from 'node:net';
-import { connectionEvent } from './server.ts';
+import { connectionEvent } from './connection-event.ts';
 
 const NEWEST = Symbol('newest response');
 

@@ -70,11 +70,6 @@ export function createHttpServer(
   return server;
 }
 
-/** The event with each new socket on which requests will come. */
-export function connectionEvent(server: Server): 'connection' | 'secureConnection' {
-  return 'setSecureContext' in server ? 'secureConnection' : 'connection';
-}
-
 /**
  * The same over TLS, as far as this service has to do with it: all of `http.Server` that it uses is there. A
  * connection in its handshake is no request's yet and would hold up the end, so it ends with the others.

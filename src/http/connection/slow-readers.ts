@@ -12,7 +12,7 @@
  */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { connectionEvent } from './server.ts';
+import { connectionEvent } from './connection-event.ts';
 
 /** The slowest that a client may take an answer, on average. */
 const BYTES_PER_SECOND_MIN = 1024;

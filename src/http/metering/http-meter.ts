@@ -8,7 +8,7 @@ import type { Socket } from 'node:net';
 import type { ProblemCode } from '../../errors/problems.ts';
 import { Histogram } from '../../metrics/histogram.ts';
 import type { Labels } from '../../metrics/registry.ts';
-import { connectionEvent } from '../connection/server.ts';
+import { connectionEvent } from '../connection/connection-event.ts';
 
 /** Of requests that no route took. */
 export const UNROUTED = 0;

@@ -453,12 +453,31 @@ t.test('proxies are trusted by their networks, and never all there are', (t) => 
 });
 
 t.test('origins are exact', (t) => {
-  const good = ['https://a.example', 'http://localhost:5173, https://b.example:8443', 'http://[::1]:8080'];
+  const good = [
+    'https://a.example',
+    'http://localhost:5173, https://b.example:8443',
+    'http://[::1]:8080',
+  ];
   for (const text of good) t.equal(loadConfig({ CORS_ORIGINS: text }).corsOrigins, text);
-  const bad = ['*', 'null', 'https://*.example', 'https://a.example/', 'https://a.example/x', 'https://A.example', 'https://a.example:443', 'a.example', 'file:///x', 'https://a.example,', 'https://u@a.example'];
+  const bad = [
+    '*',
+    'null',
+    'https://*.example',
+    'https://a.example/',
+    'https://a.example/x',
+    'https://A.example',
+    'https://a.example:443',
+    'a.example',
+    'file:///x',
+    'https://a.example,',
+    'https://u@a.example',
+  ];
   for (const text of bad) {
     const [fault = '', ...others] = faultsOf({ CORS_ORIGINS: text });
-    t.match(fault, `CORS_ORIGINS=${JSON.stringify(text)} must be origins like https://shop.example`);
+    t.match(
+      fault,
+      `CORS_ORIGINS=${JSON.stringify(text)} must be origins like https://shop.example`,
+    );
     t.equal(others.length, 0);
   }
   t.end();

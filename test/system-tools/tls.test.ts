@@ -36,26 +36,32 @@ const certificateOf = (name: string) => new X509Certificate(readFileSync(fileOf(
 makePair('first');
 makePair('second');
 install('first');
-const env = { TLS_CERT: fileOf('tls.crt'), TLS_KEY: fileOf('tls.key'), HEADERS_TIMEOUT: '10m' };
+const env = {
+  TLS_CERT: fileOf('tls.crt'),
+  TLS_KEY: fileOf('tls.key'),
+  HEADERS_TIMEOUT: '10m',
+  REQUEST_TIMEOUT: '10m',
+};
 
 interface Answered {
   readonly status: number | undefined;
   readonly text: string;
   readonly socket: TLSSocket;
+  readonly protocol: string | null;
 }
 
 function ask(port: number, options: RequestOptions, body?: string): Promise<Answered> {
   const answered = new Promise<Answered>((resolve, reject) => {
     const call = request({ host: '127.0.0.1', servername: 'localhost', port, ...options });
     call.on('error', reject).on('response', (response) => {
+      // At the end it is the agent's again.
+      const socket = response.socket as TLSSocket;
+      const protocol = socket.getProtocol();
       let text = '';
       response.setEncoding('utf8').on('data', (piece: string) => {
         text += piece;
       });
-      response.on('end', () => {
-        const socket = response.socket as TLSSocket;
-        resolve({ status: response.statusCode, text, socket });
-      });
+      response.on('end', () => resolve({ status: response.statusCode, text, socket, protocol }));
     });
     call.end(body);
   });
@@ -64,7 +70,12 @@ function ask(port: number, options: RequestOptions, body?: string): Promise<Answ
 
 /** The subject of the certificate that a new connection is shown. */
 async function shown(t: Test, port: number): Promise<string> {
-  const socket = connect({ host: '127.0.0.1', port, servername: 'localhost', rejectUnauthorized: false });
+  const socket = connect({
+    host: '127.0.0.1',
+    port,
+    servername: 'localhost',
+    rejectUnauthorized: false,
+  });
   t.teardown(() => socket.destroy());
   const secured = new Promise((resolve, reject) => {
     socket.once('secureConnect', resolve).once('error', reject);
@@ -79,9 +90,13 @@ t.test('writes and reads, and nothing in plain text', async (t) => {
   t.match(service.stdout, /"ready on https:\/\//);
   const trusting = { ca: certificateOf('first').toString() };
   const body = '{"product_id":"a","price":1,"stock":2}';
-  const posted = await ask(port, { ...trusting, ...POST, path: '/api/v1/events?ack=applied' }, body);
+  const posted = await ask(
+    port,
+    { ...trusting, ...POST, path: '/api/v1/events?ack=applied' },
+    body,
+  );
   t.equal(posted.status, 200);
-  t.match(posted.socket.getProtocol(), /^TLSv1\.[23]$/);
+  t.match(posted.protocol, /^TLSv1\.[23]$/);
   const got = await ask(port, { ...trusting, path: '/api/v1/products/a' });
   t.match(got, { status: 200, text: '{"id":"a","price":1,"stock":2}' });
 
@@ -128,7 +143,10 @@ t.test('SIGHUP brings the new certificate to new connections, and the others go 
 
   const useless: readonly [reason: RegExp, break_: () => void][] = [
     [/TLS_CERT=\S+ has no certificate to use/, () => writeFileSync(fileOf('tls.crt'), '')],
-    [/TLS_KEY=\S+ is not the key of TLS_CERT=/, () => copyFileSync(fileOf('first.crt'), fileOf('tls.crt'))],
+    [
+      /TLS_KEY=\S+ is not the key of TLS_CERT=/,
+      () => copyFileSync(fileOf('first.crt'), fileOf('tls.crt')),
+    ],
     [/TLS_KEY=\S+ has no private key to use/, () => writeFileSync(fileOf('tls.key'), 'x')],
   ];
   for (const [reason, breakIt] of useless) {
@@ -143,7 +161,8 @@ t.test('SIGHUP brings the new certificate to new connections, and the others go 
     };
     await bounded(
       (async () => {
-        while ((await told()) === undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+        while ((await told()) === undefined)
+          await new Promise((resolve) => setTimeout(resolve, 20));
       })(),
       WAIT_MS_MAX,
       String(reason),

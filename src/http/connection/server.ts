@@ -63,7 +63,10 @@ export function createHttpServer(
   const server =
     tls === undefined
       ? createServer(options, handler)
-      : createTlsServer({ ...options, ...tls.options, handshakeTimeout: headersTimeoutMs }, handler);
+      : createTlsServer(
+          { ...options, ...tls.options, handshakeTimeout: headersTimeoutMs },
+          handler,
+        );
   // Silence in both directions: a client that sends but never reads its answers.
   server.timeout = requestTimeoutMs + keepAliveTimeoutMs;
   server.maxConnections = limits.httpConnectionsMax;

@@ -121,12 +121,13 @@ async function readAll(
   client: Client,
   ids: readonly string[],
   reads: number,
+  what = '/prior-price',
 ): Promise<Float64Array> {
   const times = new Float64Array(reads);
   for (let n = 0; n < reads; n++) {
     const id = encodeURIComponent(ids[(n * 7919) % ids.length]);
     const startMs = performance.now();
-    await client.get(`/api/v1/products/${id}/prior-price`);
+    await client.get(`/api/v1/products/${id}${what}`);
     times[n] = performance.now() - startMs;
   }
   return times.sort();
@@ -166,6 +167,7 @@ async function bench(size: BenchSize): Promise<Report> {
     const writer = fork(WRITER, [server.url, String(products), String(perSecond)]);
     await once(writer, 'message');
     const moving = await readAll(client, ids, reads);
+    const present = await readAll(client, ids, reads, '');
     const over = once(writer, 'message');
     writer.send('stop');
     const [written] = (await over) as [{ lastSeq: number; perSecond: number }];
@@ -185,6 +187,7 @@ async function bench(size: BenchSize): Promise<Report> {
           rows: [
             ['nothing', ...times(still)],
             [`${figure(written.perSecond)} events/s`, ...times(moving)],
+            ['the same, but a present state is read', ...times(present)],
           ],
         },
       ],

@@ -9,9 +9,9 @@ import { Random, testSeed } from '../helpers/models/random.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
 import { changesOf } from '../history/history-model.ts';
 
-const ROUNDS = 6;
+const ROUNDS = 4;
 const LANES = 16;
-const EVENTS_PER_ROUND_MAX = 4000;
+const EVENTS_PER_ROUND_MAX = 2500;
 const ENV = {
   HISTORY: 'forever',
   MAX_MEMORY_USAGE: '16MB',

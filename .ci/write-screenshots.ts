@@ -41,7 +41,10 @@ try {
   const url = `${ready()}/`;
   const browser = await TestBrowser.launch();
   const pages = await Promise.all(
-    Object.entries(SHOTS).map(async ([name, view]) => ({ name, page: await browser.open(url, view) })),
+    Object.entries(SHOTS).map(async ([name, view]) => ({
+      name,
+      page: await browser.open(url, view),
+    })),
   );
   await load(url);
   mkdirSync(IMAGES, { recursive: true });
@@ -49,7 +52,7 @@ try {
     await page.fill('#product-id', 'sku-7');
     await page.keyboard.press('Enter');
     await pause(500);
-    await page.evaluate(() => window.scrollTo(0, 0));
+    await page.evaluate('scrollTo(0, 0)');
     await page.screenshot({ path: join(IMAGES, `${name}.png`) });
   }
   await browser.close();

@@ -72,7 +72,12 @@ function filledStore(products: number): SharedProductStore {
 
 function appOn(store: SharedProductStore) {
   const app = Fastify({ schemaController: { compilersFactory } });
-  const lifecycle = { phase: 'ready', wasReady: true, storageAvailable: true } as const;
+  const lifecycle = {
+    phase: 'ready',
+    wasReady: true,
+    storageAvailable: true,
+    checks: () => [],
+  } as const;
   const watermark = { seq: 0, whenApplied: () => undefined, cancel: () => {} };
   const gate = new AppliedGate(watermark, lifecycle);
   catalogueRoutes(app, { products: store, catalogue: store, watermark, gate, lifecycle });

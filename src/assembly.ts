@@ -4,26 +4,37 @@
  */
 import type { Logger } from 'pino';
 import { ChangeFeed } from './changes/change-feed.ts';
+import { changeMetrics } from './changes/change-metrics.ts';
 import { changeHistory } from './changes/change-reader.ts';
 import { EventChanges } from './changes/event-changes.ts';
 import { RingHistory } from './changes/ring-history.ts';
+import { checkpointMetrics } from './checkpoint/checkpoint-metrics.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { readHashKey } from './checkpoint/part-files.ts';
 import { parseRetention } from './checkpoint/retention.ts';
 import type { Config } from './config/schema.ts';
 import { sinksOf } from './config/sinks.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
+import { ProgressWatch } from './health/progress-watch.ts';
+import { threadWork } from './health/thread-work.ts';
 import { inWords } from './log/access.ts';
 import type { DataDir } from './log/data-dir.ts';
+import { diskMetrics } from './log/disk-metrics.ts';
 import { DiskWatch } from './log/disk-watch.ts';
 import { HeldFiles } from './log/held-files.ts';
+import { EventLoopDelay } from './metrics/event-loop-delay.ts';
+import { processMetrics } from './metrics/process-metrics.ts';
+import { MetricsRegistry } from './metrics/registry.ts';
 import { Sinks } from './sinks/sinks.ts';
 import { planStore } from './store/sizing.ts';
+import { storeMetrics } from './store/store-metrics.ts';
 import type { SharedMemory } from './threads/shared-memory.ts';
 import { ClockWatch } from './time/clock-watch.ts';
 import { fileLog, type LogSource } from './write-path/log-source.ts';
 import { memoryOptionsOf } from './write-path/memory-options.ts';
+import { threadMetrics } from './write-path/thread-metrics.ts';
 import { WritePath } from './write-path/write-path.ts';
+import { writePathMetrics } from './write-path/write-path-metrics.ts';
 
 export interface ServiceOptions {
   readonly config: Config;
@@ -50,6 +61,8 @@ export interface AssemblyListener {
   readonly onReplayed: (percent: number) => void;
   /** One line: the service can't go on. */
   readonly onFatal: (reason: string) => void;
+  /** Whether the log is held up by its disk, or waits for files to be saved, as it said itself. */
+  readonly isLogExcused: () => boolean;
 }
 
 export interface Assembly {
@@ -59,6 +72,12 @@ export interface Assembly {
   readonly diskWatch: DiskWatch;
   readonly folderKeeper: FolderKeeper;
   readonly clockWatch: ClockWatch;
+  /** What `/metrics` tells; `undefined` with METRICS=false. */
+  readonly metrics: MetricsRegistry | undefined;
+  readonly loopDelay: EventLoopDelay | undefined;
+  readonly progressWatch: ProgressWatch;
+  /** Products that fit into the store. */
+  readonly productsMax: number;
   readonly sinks: Sinks;
 }
 
@@ -70,13 +89,13 @@ export function assemble(
 ): Assembly {
   const { config, logger, firstCursor, threads } = options;
   const { logFolder, held } = dataDir;
-  const { onStorage, onRemade, onWhole, onRoom, onReplayed, onFatal } = listener;
+  const { onStorage, onRemade, onWhole, onRoom, onReplayed, onFatal, isLogExcused } = listener;
   const plan = planStore(config.storeBytesMax, config.shards);
   logger.info(
     { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
     `store: room for ${plan.productsMax} products`,
   );
-  const { batchesMax, storageTimeoutMs } = config;
+  const { batchesMax, storageTimeoutMs, isMetered } = config;
   const log = options.log ?? fileLog(dataDir, config.segmentBytesMax, threads?.log);
   const path = new WritePath(
     {
@@ -87,6 +106,7 @@ export function assemble(
       batchesMax,
       storageTimeoutMs,
       log,
+      notesAges: isMetered,
       applierEntry: threads?.applier,
       logger,
     },
@@ -141,6 +161,17 @@ export function assemble(
     onWhole,
     onFatal,
   });
+  const metrics = isMetered ? new MetricsRegistry() : undefined;
+  const loopDelay = isMetered ? new EventLoopDelay() : undefined;
+  if (metrics !== undefined && loopDelay !== undefined) {
+    writePathMetrics(metrics, path, config);
+    threadMetrics(metrics, path);
+    storeMetrics(metrics, memory.shards, plan);
+    diskMetrics(metrics, dataDir);
+    checkpointMetrics(metrics, checkpoints);
+    changeMetrics(metrics, changes, watermark, config.changesFollowersMax);
+    processMetrics(metrics, loopDelay);
+  }
   return {
     path,
     changes,
@@ -148,6 +179,15 @@ export function assemble(
     diskWatch,
     folderKeeper,
     clockWatch: new ClockWatch(logger),
+    metrics,
+    loopDelay,
+    progressWatch: new ProgressWatch({
+      works: threadWork({ rings: path.rings, commits: path.commits, isLogExcused }),
+      limitMs: config.stallTimeoutMs,
+      onStall: (stall) => logger.error(stall, `watchdog: ${stall.name} makes no progress`),
+      onProgress: (name) => logger.info({ name }, `watchdog: ${name} goes on`),
+    }),
+    productsMax: plan.productsMax,
     sinks: makeSinks(config, memory, dataDir, logger),
   };
 }

@@ -4,6 +4,15 @@
  */
 export type Phase = 'starting' | 'ready' | 'draining' | 'stopping' | 'stopped';
 
+/** One part of readiness; `detail` is for people. */
+export interface HealthCheck {
+  readonly name: 'log' | 'appliers' | 'store' | 'disk' | 'replay' | 'draining';
+  /** False where it turns readiness red. */
+  readonly ok: boolean;
+  readonly state: string;
+  readonly detail?: string | undefined;
+}
+
 export interface Lifecycle {
   readonly phase: Phase;
   /** Whether it ever was ready. If not, the store is not whole, whatever the phase. */
@@ -12,4 +21,8 @@ export interface Lifecycle {
   readonly storageAvailable: boolean;
   /** How much of the log is replayed, in percent; `undefined` while that is not known. */
   readonly replayedPercent?: number | undefined;
+  /** One sentence on the threads that make no progress though there is work; `undefined` = none. */
+  readonly stalled?: string | undefined;
+  /** What readiness is made of. */
+  checks(): readonly HealthCheck[];
 }

@@ -12,13 +12,16 @@ import type { Checkpointer } from './checkpoint/checkpointer.ts';
 import { isAuthenticated } from './config/access.ts';
 import { parseNetworks } from './config/networks.ts';
 import type { Config } from './config/schema.ts';
+import { shownConfig } from './config/shown.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
+import { checksOf, stallText } from './health/checks.ts';
 import type { AppDeps } from './http/app.ts';
 import { HttpSide } from './http/http-side.ts';
-import type { Lifecycle, Phase } from './lifecycle.ts';
+import type { HealthCheck, Lifecycle, Phase } from './lifecycle.ts';
 import { rateLimitsOf } from './limits/rate-limits.ts';
 import { DataDir } from './log/data-dir.ts';
+import type { MetricsRegistry } from './metrics/registry.ts';
 import type { Sinks } from './sinks/sinks.ts';
 import type { WritePath } from './write-path/write-path.ts';
 
@@ -73,6 +76,7 @@ export class Service implements Lifecycle {
         this.#replayedPercent = percent;
       },
       onFatal: (reason) => this.#fail(reason),
+      isLogExcused: () => !this.#logAvailable || !this.#folderIsWhole,
     });
     this.#parts = parts;
     this.path = parts.path;
@@ -119,9 +123,11 @@ export class Service implements Lifecycle {
     this.#authenticator = await openedAuthenticator(config, logger);
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
     const { stockMin, batchBytesMax, trustProxy } = config;
+    const batches = new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax });
+    const { createMetering } = await import('./http/metering/metering.ts');
     return {
       intake,
-      batches: new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax }),
+      batches,
       outcomes: events,
       watermark,
       products: store,
@@ -134,6 +140,8 @@ export class Service implements Lifecycle {
       ackDefault: config.ackDefault,
       identities: this.#authenticator,
       logger,
+      configuration: shownConfig(config),
+      metering: this.metrics && createMetering(this.metrics, batches),
     };
   }
 
@@ -154,9 +162,32 @@ export class Service implements Lifecycle {
     return this.#replayedPercent;
   }
 
+  get stalled(): string | undefined {
+    return stallText(this.#parts.progressWatch.stalls);
+  }
+
+  checks(): HealthCheck[] {
+    return checksOf({
+      phase: this.#phase,
+      wasReady: this.#wasReady,
+      replayedPercent: this.#replayedPercent,
+      isLogAvailable: this.#logAvailable && !this.#isBroken,
+      diskHasRoom: this.#diskHasRoom,
+      isFolderWhole: this.#folderIsWhole,
+      stalls: this.#parts.progressWatch.stalls,
+      products: this.path.store.size,
+      productsMax: this.#parts.productsMax,
+    });
+  }
+
   get http(): HttpSide {
     assert.ok(this.#http !== undefined, 'a service is given away when it listens');
     return this.#http;
+  }
+
+  /** What `/metrics` tells; none with METRICS=false. */
+  get metrics(): MetricsRegistry | undefined {
+    return this.#parts.metrics;
   }
 
   get port(): number {
@@ -211,7 +242,7 @@ export class Service implements Lifecycle {
 
   async #stop(): Promise<boolean> {
     const { config, logger } = this.#options;
-    const { path, checkpoints, changes, diskWatch, clockWatch } = this.#parts;
+    const { path, checkpoints, changes, diskWatch, clockWatch, progressWatch } = this.#parts;
     const http = this.#http;
     const deadlineMs = performance.now() + config.shutdownTimeoutMs;
     const leftMs = (share: number) =>
@@ -227,6 +258,7 @@ export class Service implements Lifecycle {
     diskWatch.stop();
     await this.#parts.folderKeeper.stop(leftMs(CLOSING_SHARE));
     clockWatch.stop();
+    this.#parts.loopDelay?.stop();
     await checkpoints.stop();
     http?.beginDrain();
     changes.closeHeld();
@@ -259,6 +291,7 @@ export class Service implements Lifecycle {
 
     await this.sinks.terminate();
     await path.terminate();
+    progressWatch.stop();
     await http?.close();
     this.#authenticator?.close();
     this.#claim.release();

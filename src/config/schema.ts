@@ -237,6 +237,12 @@ export const ConfigSchema = Type.Object({
     defaultText: 'info',
     description: 'The least severe lines that are logged',
   }),
+  isMetered: boolean({
+    env: 'METRICS',
+    defaultText: 'true',
+    description:
+      'Whether requests and the ages of events are counted, and /metrics tells them and all else',
+  }),
   shutdownTimeoutMs: duration({
     env: 'SHUTDOWN_TIMEOUT',
     defaultText: '10s',
@@ -393,6 +399,14 @@ export const ConfigSchema = Type.Object({
     minimum: 10,
     maximum: HOUR_MS,
     description: 'How long a write waits for a failing disk before it is answered 503',
+  }),
+  stallTimeoutMs: duration({
+    env: 'STALL_TIMEOUT',
+    defaultText: '5s',
+    minimum: 100,
+    maximum: HOUR_MS,
+    description:
+      'How long the log thread or a worker may stand still with events waiting before /readyz turns red and says which',
   }),
   checkpointBytes: bytes({
     env: 'CHECKPOINT_EVERY',

@@ -178,6 +178,11 @@ export const PROBLEMS = {
     title: 'Storage unavailable',
     detail: 'Events cannot be made durable at the moment; reads go on.',
   },
+  stalled: {
+    status: 503,
+    title: 'Stalled',
+    detail: 'A thread makes no progress although events wait for it.',
+  },
   'not-ready': {
     status: 503,
     title: 'Not ready',
@@ -234,11 +239,20 @@ export interface BatchProgress {
   readonly last_seq: number | null;
 }
 
+/** One part of readiness. */
+export interface CheckResult {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly state: string;
+  readonly detail?: string | undefined;
+}
+
 /** What an occasion adds to the registry's entry. */
 export interface ProblemExtras extends Partial<BatchProgress> {
   readonly detail?: string;
   readonly errors?: readonly BodyFault[];
   readonly outcome?: Outcome;
+  readonly checks?: readonly CheckResult[];
 }
 
 export interface ProblemBody extends ProblemExtras {

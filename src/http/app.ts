@@ -12,8 +12,9 @@ import type { Lifecycle } from '../lifecycle.ts';
 import type { RateLimits } from '../limits/rate-limits.ts';
 import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
+import { logAccess } from './answers/access-log.ts';
 import { createErrorHandler } from './answers/error-handler.ts';
-import { EarlyAnswers } from './connection/early-answers.ts';
+import { EarlyAnswers, type OnAnswer } from './connection/early-answers.ts';
 import { askForBodiesLate } from './connection/expect-continue.ts';
 import { guardHost } from './connection/host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './connection/protocol-errors.ts';
@@ -25,6 +26,10 @@ import { AppliedGate } from './guards/applied-gate.ts';
 import { RateGuard } from './guards/rate-guard.ts';
 import { RouteGuard } from './guards/route-guard.ts';
 import { enforcePolicies } from './guards/route-policy.ts';
+import { meterRoutes } from './metering/meter-routes.ts';
+import { meteredResponses } from './metering/metered-response.ts';
+import type { Metering } from './metering/metering.ts';
+import { traceIdOf } from './requests/trace-parent.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { type Changes, changeRoutes } from './routes/changes.ts';
@@ -32,12 +37,16 @@ import { eventOutcomeRoute } from './routes/event-outcome.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
 import { livezRoute } from './routes/livez.ts';
+import { metricsRoute } from './routes/metrics.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
 import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
 import type { EventOutcomes } from './seams/event-outcomes.ts';
+import { statusRoutes } from './status/status-routes.ts';
+import { StatusSnapshot } from './status/status-snapshot.ts';
+import { StatusStream } from './status/status-stream.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
@@ -59,6 +68,10 @@ export interface AppDeps {
   /** Who requests are from; `undefined` without authentication. */
   readonly identities: Identities | undefined;
   readonly logger: Logger;
+  /** The configuration by its variables, secrets masked. */
+  readonly configuration: Readonly<Record<string, string>>;
+  /** Without it no request is counted, and there is neither `/metrics` nor a status page. */
+  readonly metering?: Metering | undefined;
 }
 
 /** What is on a listener: administration is on the service's own, or on one for nothing else. */
@@ -73,8 +86,9 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  */
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
   const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
-  const { lifecycle, limits, rateLimits, trustedProxies, ackDefault, identities, logger } = deps;
-  const nextRequestId = createRequestIds();
+  const { lifecycle, limits, rateLimits, trustedProxies, ackDefault } = deps;
+  const { identities, logger, metering } = deps;
+  const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
   const adminFrom = part === 'administration' ? 'anywhere' : 'this-machine';
   const access = new AccessGuard(identities, adminFrom);
@@ -85,34 +99,50 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   const guard = new RouteGuard(PARAM_LENGTH_MAX, access, rates.gateOf('read'));
   const handleError = createErrorHandler(logger, guard);
   const untimed = new WeakSet<Socket>();
-  const early = new EarlyAnswers(nextRequestId, (status, reason, reqId) =>
-    logger.debug({ status, reason, reqId }, 'answered before any route'),
-  );
+  const noteEarly: OnAnswer = (status, reason, reqId, request) => {
+    const traceId = request === undefined ? undefined : traceIdOf(request.headers);
+    logger.debug({ status, reason, reqId, trace_id: traceId }, 'answered before any route');
+    // Where a request was read, its response counts itself.
+    if (request === undefined) metering?.meter.refused(status, reason);
+  };
+  const early = new EarlyAnswers(requestIds, noteEarly);
 
   const app = Fastify({
     // No logger for Fastify: its child logger and listeners cost each request 2–3 µs of CPU (of 16
     // for a GET). What is worth a line, the error handler logs itself.
-    serverFactory: (handler) => createHttpServer(limits, guardHost(handler, early)),
+    serverFactory: (handler) => {
+      const responses = metering && meteredResponses(metering.meter);
+      return createHttpServer(limits, guardHost(handler, early), responses);
+    },
     bodyLimit: limits.bodyBytesMax,
-    genReqId: nextRequestId,
+    genReqId: requestIds,
     trustProxy: trustedProxies === undefined ? false : (address) => isIn(trustedProxies, address),
     // Requests that arrive while Fastify closes are for our own phases to answer.
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
     schemaController: { compilersFactory },
     clientErrorHandler: createClientErrorHandler(early, untimed),
-    frameworkErrors: handleError,
+    frameworkErrors: (error, request, reply) => {
+      handleError(error, request, reply);
+      // No hook is run for it.
+      noteEarly(reply.statusCode, 'bad-request', String(request.id), request.raw);
+    },
   });
   refuseExpectations(app.server, early);
   askForBodiesLate(app.server);
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
+  logAccess(app, logger);
   guard.watch(app);
   enforcePolicies(app, lifecycle, access, rates);
+  if (metering !== undefined) {
+    metering.meter.watch(app.server);
+    meterRoutes(app, metering.meter, guard.answer);
+  }
   if (part !== 'administration') {
     const { stockMin } = limits;
-    docsRoutes(app, { nextRequestId, handleError, stockMin });
+    docsRoutes(app, { requestIds, handleError, stockMin });
     const future = new FutureEvents(logger);
     const offers = new EventOffers({ intake, batches, lifecycle, outcomes, ackDefault });
     app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
@@ -134,9 +164,10 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   // Behind the scopes above, so that the document shows writes first. As a plugin like them: what is
   // thrown among these routes is thrown by `listen`.
   app.register(async () => {
+    // On either listener: the status page looks things up.
+    eventOutcomeRoute(app, { outcomes });
+    productRoutes(app, { products, gate });
     if (part !== 'administration') {
-      eventOutcomeRoute(app, { outcomes });
-      productRoutes(app, { products, gate });
       catalogueRoutes(app, { products, catalogue, watermark, gate, lifecycle });
       changeRoutes(app, { changes, lifecycle });
     }
@@ -150,4 +181,15 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
 }
 
 /** What only operators need: each with `access: 'admin'`. */
-function adminRoutes(_app: FastifyInstance, _deps: AppDeps): void {}
+function adminRoutes(app: FastifyInstance, deps: AppDeps): void {
+  const { metering, lifecycle, configuration, logger } = deps;
+  if (metering === undefined) return;
+  metricsRoute(app, metering.registry);
+  const snapshot = new StatusSnapshot(metering.registry, lifecycle);
+  const stream = new StatusStream(
+    () => snapshot.json(),
+    lifecycle,
+    (error) => logger.warn({ err: error }, 'status: its figures could not be read'),
+  );
+  statusRoutes(app, { stream, configuration });
+}

@@ -11,6 +11,7 @@ import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { hostInUrl } from '../config/host.ts';
 import type { Config } from '../config/schema.ts';
+import { changedConfig, secretsOf, shownConfig } from '../config/shown.ts';
 import { Service } from '../service.ts';
 import { fitOf } from './limits.ts';
 import { LogOutput } from './log-output.ts';
@@ -22,7 +23,7 @@ const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
 export async function runService(config: Config, signals: Signals): Promise<void> {
-  const output = new LogOutput();
+  const output = new LogOutput(secretsOf(config));
   const logger = output.logger(config.logLevel);
   endOnUncaught(logger, output);
   const { faults, warnings, httpConnectionsMax, memoryBytes } = fitOf(config, readMachine());
@@ -31,6 +32,11 @@ export async function runService(config: Config, signals: Signals): Promise<void
   logger.info(
     { version: VERSION, node: process.version, dataDir, formats: FORMATS, memoryBytes },
     `product-service ${VERSION} on Node ${process.version}, process ${process.pid}, data in ${dataDir}`,
+  );
+  const changed = changedConfig(config);
+  logger.info(
+    { config: shownConfig(config) },
+    `configuration: ${changed.length === 0 ? 'all as by default' : `${changed.join(' ')}, all else as by default`}`,
   );
   for (const warning of warnings) logger.warn(warning);
   await new ServiceProcess({ ...config, httpConnectionsMax }, logger, output).run(signals);

@@ -177,9 +177,29 @@ export interface paths {
         };
         /**
          * Whether to send traffic here
-         * @description Red until the log is replayed, while it can not be written, and from the stop on; reads go on meanwhile.
+         * @description Red until the log is replayed, while it can not be written, while a thread makes no progress although events wait for it, and from the stop on; reads go on meanwhile.
          */
         get: operations["getReadiness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Counters, gauges and histograms for Prometheus
+         * @description As Prometheus text, or as OpenMetrics if Accept prefers that. There is no such route with METRICS=false.
+         */
+        get: operations["getMetrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -260,7 +280,7 @@ export interface components {
             /** @description The id of the request. */
             instance: string;
             /** @enum {string} */
-            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
+            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "stalled" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
             /**
              * @description Of a write. `none`: it was not applied and will not be. `unknown`: it, or a part of it, had been handed to a disk that failed. `partial`: of a batch, what is counted was taken and the rest will not be.
              * @enum {string}
@@ -272,6 +292,16 @@ export interface components {
                 /** @description RFC 6901, into the body; empty for all of it. */
                 pointer: string;
                 detail: string;
+            }[];
+            /** @description Of `/readyz?verbose`: what readiness is made of. */
+            checks?: {
+                /** @enum {string} */
+                name: "log" | "appliers" | "store" | "disk" | "replay" | "draining";
+                /** @description False where it turns readiness red. */
+                ok: boolean;
+                state: string;
+                /** @description For people. */
+                detail?: string;
             }[];
             /** @description Of a batch: events taken. */
             accepted?: number;
@@ -348,7 +378,10 @@ export interface components {
     responses: never;
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description The id of the request: the one that it came with in this header, if that is 1 to 128 letters, digits or any of `.~_:@/+=-`, else one made here. Problems have it in `instance`, and the log has it. */
+        RequestId: string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -414,6 +447,7 @@ export interface operations {
                     "idempotency-replayed"?: "true";
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -443,6 +477,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -473,6 +508,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, but it has no body. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-event`: The event breaks the rules listed in errors; nothing of it was applied. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -497,6 +533,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -521,6 +558,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -547,6 +585,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -569,6 +608,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -595,6 +635,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -617,6 +658,7 @@ export interface operations {
             /** @description `body-too-large`: The body is larger than this service accepts. */
             413: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -639,6 +681,7 @@ export interface operations {
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
             415: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -661,6 +704,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -683,6 +727,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -711,6 +756,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -733,6 +779,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -759,6 +806,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -783,6 +831,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -805,6 +854,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -880,6 +930,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -904,6 +955,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -928,6 +980,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -954,6 +1007,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. `empty-body`: The request needs a JSON body, but it has no body. `invalid-encoding`: The body is not valid UTF-8. `invalid-json`: The body is not valid JSON. `invalid-batch`: Some events of the batch break the rules; nothing of it was applied. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -978,6 +1032,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1002,6 +1057,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1024,6 +1080,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1048,6 +1105,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1070,6 +1128,7 @@ export interface operations {
             /** @description `body-too-large`: The body is larger than this service accepts. */
             413: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1092,6 +1151,7 @@ export interface operations {
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
             415: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1114,6 +1174,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1136,6 +1197,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1164,6 +1226,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1186,6 +1249,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1208,6 +1272,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1232,6 +1297,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1254,6 +1320,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1307,6 +1374,7 @@ export interface operations {
                 headers: {
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1325,6 +1393,7 @@ export interface operations {
                 headers: {
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1332,6 +1401,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1356,6 +1426,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1380,6 +1451,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1402,6 +1474,7 @@ export interface operations {
             /** @description `product-not-found`: No event of this product has been applied, or it is delisted. */
             404: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1424,6 +1497,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1446,6 +1520,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1468,6 +1543,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1496,6 +1572,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1518,6 +1595,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1540,6 +1618,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1564,6 +1643,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1624,6 +1704,7 @@ export interface operations {
                     "idempotency-replayed"?: "true";
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1653,6 +1734,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1683,6 +1765,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1707,6 +1790,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1731,6 +1815,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1757,6 +1842,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1779,6 +1865,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1805,6 +1892,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1827,6 +1915,7 @@ export interface operations {
             /** @description `unsupported-media-type`: The body must be of a media type that this path takes, in UTF-8, without a coding. */
             415: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1849,6 +1938,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1871,6 +1961,7 @@ export interface operations {
             /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
             422: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1899,6 +1990,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1921,6 +2013,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1947,6 +2040,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1971,6 +2065,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1993,6 +2088,7 @@ export interface operations {
             /** @description `store-full`: The product is new and there is no room for it; known products go on. */
             507: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2118,6 +2214,7 @@ export interface operations {
                     "idempotency-replayed"?: "true";
                     /** @description The seq of the event that last changed the product. */
                     etag?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2147,6 +2244,7 @@ export interface operations {
                     location?: string;
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2178,6 +2276,7 @@ export interface operations {
             400: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2203,6 +2302,7 @@ export interface operations {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2228,6 +2328,7 @@ export interface operations {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2255,6 +2356,7 @@ export interface operations {
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2278,6 +2380,7 @@ export interface operations {
             408: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2305,6 +2408,7 @@ export interface operations {
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2328,6 +2432,7 @@ export interface operations {
             413: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2351,6 +2456,7 @@ export interface operations {
             415: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2374,6 +2480,7 @@ export interface operations {
             417: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2397,6 +2504,7 @@ export interface operations {
             422: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2426,6 +2534,7 @@ export interface operations {
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2449,6 +2558,7 @@ export interface operations {
             431: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2476,6 +2586,7 @@ export interface operations {
                     /** @description The answer is that of the first time; nothing was written again. */
                     "idempotency-replayed"?: "true";
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2501,6 +2612,7 @@ export interface operations {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2524,6 +2636,7 @@ export interface operations {
             507: {
                 headers: {
                     "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2563,6 +2676,7 @@ export interface operations {
             /** @description What became of it. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2583,6 +2697,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2607,6 +2722,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2631,6 +2747,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2653,6 +2770,7 @@ export interface operations {
             /** @description `event-not-found`: No event has this number. `outcome-expired`: The event is older than those whose outcome is kept. */
             404: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2675,6 +2793,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2697,6 +2816,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2719,6 +2839,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2747,6 +2868,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2769,6 +2891,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2791,6 +2914,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2815,6 +2939,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2865,6 +2990,7 @@ export interface operations {
                     "x-resume-seq"?: number;
                     /** @description Of a long answer, as Accept-Encoding takes it. */
                     "content-encoding"?: "zstd" | "br" | "gzip";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2900,6 +3026,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2924,6 +3051,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2948,6 +3076,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2970,6 +3099,7 @@ export interface operations {
             /** @description `not-acceptable`: This path has no representation that the Accept header takes. */
             406: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2992,6 +3122,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3014,6 +3145,7 @@ export interface operations {
             /** @description `cursor-expired`: The cursor is from before the last start of the service; begin at the first page. */
             410: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3036,6 +3168,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3058,6 +3191,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3086,6 +3220,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3108,6 +3243,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3130,6 +3266,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3154,6 +3291,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3201,6 +3339,7 @@ export interface operations {
                     "x-accel-buffering"?: "no";
                     /** @description Of a long answer, as Accept-Encoding takes it. */
                     "content-encoding"?: "zstd" | "br" | "gzip";
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3242,6 +3381,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3266,6 +3406,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3290,6 +3431,7 @@ export interface operations {
                 headers: {
                     /** @description What is wrong with the token, or that there is none. */
                     "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3312,6 +3454,7 @@ export interface operations {
             /** @description `not-acceptable`: This path has no representation that the Accept header takes. */
             406: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3334,6 +3477,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3356,6 +3500,7 @@ export interface operations {
             /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
             412: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3378,6 +3523,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3406,6 +3552,7 @@ export interface operations {
                     "ratelimit-policy"?: string;
                     /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
                     ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3428,6 +3575,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3450,6 +3598,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3474,6 +3623,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3507,6 +3657,7 @@ export interface operations {
             /** @description It answers. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3524,6 +3675,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3546,6 +3698,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3568,6 +3721,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3590,6 +3744,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3612,6 +3767,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3645,6 +3801,7 @@ export interface operations {
             /** @description It lives. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3662,6 +3819,7 @@ export interface operations {
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3684,6 +3842,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3706,6 +3865,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3728,6 +3888,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3750,6 +3911,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3773,7 +3935,10 @@ export interface operations {
     };
     getReadiness: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Each check with its state, whatever the value. */
+                verbose?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3783,6 +3948,7 @@ export interface operations {
             /** @description It is ready. */
             200: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3794,12 +3960,23 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         status: "ready";
+                        /** @description With `verbose`. */
+                        checks?: {
+                            /** @enum {string} */
+                            name: "log" | "appliers" | "store" | "disk" | "replay" | "draining";
+                            /** @description False where it turns readiness red. */
+                            ok: boolean;
+                            state: string;
+                            /** @description For people. */
+                            detail?: string;
+                        }[];
                     };
                 };
             };
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
             400: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3822,6 +3999,7 @@ export interface operations {
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3844,6 +4022,7 @@ export interface operations {
             /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
             417: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3866,6 +4045,7 @@ export interface operations {
             /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
             431: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3888,6 +4068,7 @@ export interface operations {
             /** @description `internal`: The service failed to answer; quote instance when you report this. */
             500: {
                 headers: {
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3907,11 +4088,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
+            /** @description `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. `stalled`: A thread makes no progress although events wait for it. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
                     "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3927,7 +4109,252 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "not-ready" | "stopping" | "storage-unavailable";
+                        code: "not-ready" | "stopping" | "storage-unavailable" | "stalled";
+                    };
+                };
+            };
+        };
+    };
+    getMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them, as of now. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example # HELP product_service_durable_seq Number of the last durable event
+                     *     # TYPE product_service_durable_seq gauge
+                     *     product_service_durable_seq 1042
+                     */
+                    "text/plain": string;
+                    /**
+                     * @example # HELP product_service_durable_seq Number of the last durable event
+                     *     # TYPE product_service_durable_seq gauge
+                     *     product_service_durable_seq 1042
+                     */
+                    "application/openmetrics-text": string;
+                };
+            };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
+            /** @description `route-not-found`: No such path exists here. */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:route-not-found",
+                     *       "title": "Route not found",
+                     *       "status": 404,
+                     *       "detail": "No such path exists here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "route-not-found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "route-not-found";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
+            417: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
+                };
+            };
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. */
+            503: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
+                     *       "status": 503,
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "issuer-unreachable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "issuer-unreachable";
                     };
                 };
             };

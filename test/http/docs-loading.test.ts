@@ -3,7 +3,7 @@ import Fastify from 'fastify';
 import t from 'tap';
 import { docsRoutes } from '../../src/http/documentation/docs-routes.ts';
 
-const DEPS = { stockMin: 0, nextRequestId: () => '1', handleError: () => undefined };
+const DEPS = { stockMin: 0, requestIds: () => '1', handleError: () => undefined };
 
 t.test('made once, for all who ask at once', async (t) => {
   let made = 0;

@@ -36,6 +36,7 @@ const OPERATIONS = [
   'get /api/v1/products/{id}',
   'get /health',
   'get /livez',
+  'get /metrics',
   'get /readyz',
   'patch /api/v1/products/{id}',
   'post /api/v1/events',

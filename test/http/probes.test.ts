@@ -92,3 +92,38 @@ t.test('readyz says how far a long start has come', async (t) => {
   t.equal(response.statusCode, 503);
   t.match(response.json(), { code: 'not-ready', detail: /45 % of the log/ });
 });
+
+t.test('readyz is red while a thread is stalled, and names it; livez stays green', async (t) => {
+  const { app, lifecycle } = fakeApp();
+  t.teardown(() => app.close());
+  lifecycle.stalled = 'No progress: applier 1 for 6 s, with 70 events waiting.';
+  const response = await app.inject('/readyz');
+  t.equal(response.statusCode, 503);
+  t.match(response.json(), { code: 'stalled', detail: lifecycle.stalled });
+  t.equal((await app.inject('/livez')).statusCode, 200);
+  lifecycle.storageAvailable = false;
+  t.equal(
+    (await app.inject('/readyz')).json().code,
+    'storage-unavailable',
+    'the cause comes first',
+  );
+});
+
+t.test('readyz shows each check if asked to be verbose, green or red', async (t) => {
+  const { app, lifecycle } = fakeApp();
+  t.teardown(() => app.close());
+  lifecycle.shown = [
+    { name: 'log', ok: true, state: 'serving' },
+    { name: 'disk', ok: false, state: 'full', detail: 'in words' },
+  ];
+  const checks = lifecycle.shown;
+  for (const url of ['/readyz?verbose', '/readyz?verbose=1', '/readyz?x=1&verbose=']) {
+    const green = await app.inject(url);
+    t.strictSame(green.json(), { status: 'ready', checks }, url);
+  }
+  lifecycle.storageAvailable = false;
+  const red = await app.inject('/readyz?verbose');
+  t.equal(red.statusCode, 503);
+  t.match(red.json(), { code: 'storage-unavailable', checks });
+  t.notOk('checks' in (await app.inject('/readyz')).json());
+});

@@ -31,11 +31,17 @@ const text = (page: Page, selector: string) => page.locator(selector).innerText(
 
 /** Value of the tile of that name. */
 const tile = (page: Page, name: string) =>
-  page.locator('#now > div', { has: page.locator('dt', { hasText: new RegExp(`^${name}$`) }) }).locator('dd').innerText();
+  page
+    .locator('#now > div', { has: page.locator('dt', { hasText: new RegExp(`^${name}$`) }) })
+    .locator('dd')
+    .innerText();
 
 /** What a chart says in words: its readings, by their names. */
 const readings = (page: Page, chart: string) =>
-  page.locator('figure', { has: page.locator('h3', { hasText: new RegExp(`^${chart}$`) }) }).locator('figcaption p').innerText();
+  page
+    .locator('figure', { has: page.locator('h3', { hasText: new RegExp(`^${chart}$`) }) })
+    .locator('figcaption p')
+    .innerText();
 
 const lines = (from: number, count: number) =>
   Array.from({ length: count }, (_, i) =>
@@ -63,8 +69,12 @@ t.test('during an import, and after the service has restarted', async (t) => {
   const importing = (async () => {
     for (; !isOver; sent += BATCH) await sendBatch(port, lines(sent, BATCH));
   })();
-  await until('a rate', async () => /in batches\s*[\d.]+[KM]?\/s/.test(await readings(page, 'Events')));
-  await until('a flush', async () => /half\s*[\d.]+ m?s/.test(await readings(page, 'One flush of the log')));
+  await until('a rate', async () =>
+    /in batches\s*[\d.]+[KM]?\/s/.test(await readings(page, 'Events')),
+  );
+  await until('a flush', async () =>
+    /half\s*[\d.]+ m?s/.test(await readings(page, 'One flush of the log')),
+  );
   isOver = true;
   await importing;
   const products = new Intl.NumberFormat('en').format(sent);
@@ -75,12 +85,16 @@ t.test('during an import, and after the service has restarted', async (t) => {
   await until('the product', async () => /price\s+8\s/.test(await text(page, '#product-answer')));
   await page.fill('#product-id', 'nowhere/else');
   await page.keyboard.press('Enter');
-  await until('that there is none', async () => /no event/i.test(await text(page, '#product-answer')));
+  await until('that there is none', async () =>
+    /no event/i.test(await text(page, '#product-answer')),
+  );
   await page.fill('#event-seq', '8');
   await page.keyboard.press('Enter');
   await until('its outcome', async () => /applied/.test(await text(page, '#event-answer')));
   await page.locator('summary').click();
-  await until('a variable', async () => /MAX_MEMORY_USAGE\s+64MB/.test(await text(page, '#configuration')));
+  await until('a variable', async () =>
+    /MAX_MEMORY_USAGE\s+64MB/.test(await text(page, '#configuration')),
+  );
   t.strictSame(
     complaints.filter((complaint) => !/404/.test(complaint)),
     [],
@@ -97,7 +111,10 @@ t.test('during an import, and after the service has restarted', async (t) => {
 });
 
 t.test('at phone width and on a screen, in light and dark, for everybody', async (t) => {
-  const service = await ServiceProcess.start(t, { cwd: tempDir(t), env: { MAX_MEMORY_USAGE: '16MB' } });
+  const service = await ServiceProcess.start(t, {
+    cwd: tempDir(t),
+    env: { MAX_MEMORY_USAGE: '16MB' },
+  });
   const port = await service.ready();
   await sendBatch(port, lines(0, 50));
   const browser = await TestBrowser.start(t);
@@ -109,19 +126,14 @@ t.test('at phone width and on a screen, in light and dark, for everybody', async
     await page.fill('#product-id', 'p7');
     await page.keyboard.press('Enter');
     await until('the product', async () => /price/.test(await text(page, '#product-answer')));
-    const [shown, wide] = await page.evaluate(() => [
-      document.documentElement.clientWidth,
-      document.documentElement.scrollWidth,
-    ]);
-    t.ok((wide ?? 0) <= (shown ?? 0), `${name}: nothing sticks out (${wide} of ${shown})`);
+    const [shown, wide] = await page.evaluate<[number, number]>(
+      '[document.documentElement.clientWidth, document.documentElement.scrollWidth]',
+    );
+    t.ok(wide <= shown, `${name}: nothing sticks out (${wide} of ${shown})`);
     await page.evaluate(AXE);
-    const found = await page.evaluate(async () => {
-      const { axe } = globalThis as unknown as {
-        axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-      };
-      const { violations } = await axe.run();
-      return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-    });
+    const found = await page.evaluate<string[]>(
+      'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + nodes.map(({ html }) => html)))',
+    );
     t.strictSame(found, [], `${name}: axe finds nothing`);
   }
 
@@ -130,13 +142,17 @@ t.test('at phone width and on a screen, in light and dark, for everybody', async
   const reached: string[] = [];
   for (let i = 0; i < 20; i++) {
     await page.keyboard.press('Tab');
-    const name = await page.evaluate(() => {
-      const { activeElement: at } = document;
-      return at?.id || at?.textContent?.trim() || at?.tagName || '';
-    });
+    const name = await page.evaluate<string>(
+      'document.activeElement.id || document.activeElement.textContent.trim()',
+    );
     reached.push(name);
   }
-  for (const stop of ['Skip to the content', 'product-id', 'event-seq', 'All variables as they count']) {
+  for (const stop of [
+    'Skip to the content',
+    'product-id',
+    'event-seq',
+    'All variables as they count',
+  ]) {
     t.ok(reached.includes(stop), `the keyboard reaches ${stop}`);
   }
 });
@@ -153,14 +169,16 @@ t.test('with authentication on, the token stays in memory', async (t) => {
   await until('a refusal', async () => (await text(page, '#connection')) === 'not signed in');
   await page.fill('#token', await secretToken(claims({ roles: ['reader'] })));
   await page.keyboard.press('Enter');
-  await until('what is missing', async () => /role admin/.test(await text(page, '#sign-in-reason')));
+  await until('what is missing', async () =>
+    /role admin/.test(await text(page, '#sign-in-reason')),
+  );
   const admin = await secretToken(claims({ roles: ['admin'] }));
   await page.fill('#token', admin);
   await page.keyboard.press('Enter');
   await until('it to be live', async () => (await text(page, '#connection')) === 'live, ready');
   t.notOk(await page.locator('#token').isVisible());
-  const kept = await page.evaluate(
-    () => JSON.stringify(localStorage) + JSON.stringify(sessionStorage) + document.cookie + location.href,
+  const kept = await page.evaluate<string>(
+    'JSON.stringify(localStorage) + JSON.stringify(sessionStorage) + document.cookie + location.href',
   );
   t.notOk(kept.includes(admin), 'it is nowhere that outlives the page');
   t.notOk((await page.content()).includes(admin), 'nor in the page');

@@ -71,18 +71,23 @@ async function run(t: Test, cwd: string, command: string, until: string): Promis
   return output.trimEnd();
 }
 
-t.test('docs/api.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
-  const { port } = await startReadyService(t, { DATA_DIR: tempDir(t) });
-  const address = `127.0.0.1:${port}`;
-  const examples = statusExamplesOf(commandsOf(exampleText('api.md')));
-  t.ok(examples.length >= 20);
-  for (const { command, status } of examples) {
-    const asked = command
-      .replaceAll('localhost:8080', address)
-      .replace(/^curl /, "curl -o /dev/null -w '%{http_code}' ");
-    t.equal(await run(t, tempDir(t), asked, ''), String(status), command);
-  }
-});
+for (const [page, examplesMin] of [
+  ['api.md', 20],
+  ['diagnosis.md', 1],
+] as const) {
+  t.test(`docs/${page}`, { skip: !hasCurl && 'curl is missing' }, async (t) => {
+    const { port } = await startReadyService(t, { DATA_DIR: tempDir(t) });
+    const address = `127.0.0.1:${port}`;
+    const examples = statusExamplesOf(commandsOf(exampleText(page)));
+    t.ok(examples.length >= examplesMin);
+    for (const { command, status } of examples) {
+      const asked = command
+        .replaceAll('localhost:8080', address)
+        .replace(/^curl /, "curl -o /dev/null -w '%{http_code}' ");
+      t.equal(await run(t, tempDir(t), asked, ''), String(status), command);
+    }
+  });
+}
 
 t.test('docs/batches.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
   const { cwd, examples, run } = await setup(t, 'batches.md');
@@ -137,6 +142,14 @@ t.test('docs/changes.md', { skip: !hasCurl && 'curl is missing' }, async (t) => 
   t.equal(`${await run(page.command)}\n`, page.shown);
 });
 
+t.test('docs/metrics.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
+  const { post, examples, run } = await setup(t, 'metrics.md');
+  t.equal(examples.length, 1);
+  await post('{"product_id":"A","price":9.5,"stock":3}\n');
+  const [{ command, shown }] = examples as [Example];
+  t.equal(`${await run(command)}\n`, shown);
+});
+
 t.test('docs/security.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
   const [block = ''] = [...exampleText('security.md').matchAll(EXAMPLES)].map(
     ([, script]) => script,
@@ -161,7 +174,9 @@ t.test('no other page has examples', (t) => {
     'api.md',
     'batches.md',
     'changes.md',
+    'diagnosis.md',
     'durability.md',
+    'metrics.md',
     'reading.md',
     'security.md',
   ]);

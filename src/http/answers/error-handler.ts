@@ -8,6 +8,7 @@ import { BodyRefused } from '../../errors/body-refused.ts';
 import type { ProblemCode } from '../../errors/problems.ts';
 import { isBodyUnasked } from '../connection/expect-continue.ts';
 import type { RouteGuard } from '../guards/route-guard.ts';
+import { requestFields } from './request-fields.ts';
 import { sendProblem } from './respond.ts';
 
 export type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void;
@@ -23,7 +24,8 @@ export function createErrorHandler(logger: Logger, guard: RouteGuard): ErrorHand
       return;
     }
     if (code === 'internal') {
-      logger.error({ err: error, reqId: request.id, method: request.method }, 'request failed');
+      const { method } = request;
+      logger.error({ err: error, ...requestFields(request), method }, 'request failed');
       sendProblem(reply, 'internal');
       return;
     }

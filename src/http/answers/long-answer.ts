@@ -6,6 +6,7 @@ import { Buffer } from 'node:buffer';
 import type { ServerResponse } from 'node:http';
 import { pipeline, type Writable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
+import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
 import { type Coding, compressors } from './compressors.ts';
 import { JSON_TYPE, sendJson } from './respond.ts';
 
@@ -37,6 +38,7 @@ export function sendLongJson(reply: FastifyReply, json: string, variesBy: Varies
         'content-type': JSON_TYPE,
         'content-encoding': coding,
         'content-length': bytes.length,
+        [REQUEST_ID_HEADER]: String(reply.request.id),
       };
       if (!reply.raw.destroyed) reply.raw.writeHead(200, headers).end(bytes);
     },

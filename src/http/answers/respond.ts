@@ -12,6 +12,8 @@ import {
   type ProblemExtras,
   problemBody,
 } from '../../errors/problems.ts';
+import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
+import { noteProblem } from '../metering/metered-response.ts';
 
 export const JSON_TYPE = 'application/json; charset=utf-8';
 export const PROBLEM_TYPE = 'application/problem+json';
@@ -25,10 +27,12 @@ export const EVENTS_PATH = '/api/v1/events/';
 export function sendJson(reply: FastifyReply, status: number, json: string, etag?: string): void {
   reply.hijack();
   const length = Buffer.byteLength(json);
+  // Here and not by setHeader, which makes writeHead go through all headers once more.
+  const id = String(reply.request.id);
   const headers: OutgoingHttpHeaders =
     etag === undefined
-      ? { 'content-type': JSON_TYPE, 'content-length': length }
-      : { etag, 'content-type': JSON_TYPE, 'content-length': length };
+      ? { 'content-type': JSON_TYPE, 'content-length': length, [REQUEST_ID_HEADER]: id }
+      : { etag, 'content-type': JSON_TYPE, 'content-length': length, [REQUEST_ID_HEADER]: id };
   reply.raw.writeHead(status, headers).end(json);
 }
 
@@ -49,10 +53,18 @@ export function sendAck(
     location: `${EVENTS_PATH}${seq}`,
     'content-type': JSON_TYPE,
     'content-length': Buffer.byteLength(json),
+    [REQUEST_ID_HEADER]: String(reply.request.id),
   };
   if (isReplayed) headers['idempotency-replayed'] = 'true';
   if (etag !== undefined) headers.etag = etag;
   reply.raw.writeHead(status, headers).end(json);
+}
+
+/** Sends `text`, whole, as `type`. Writes past Fastify as `sendJson` does. */
+export function sendText(reply: FastifyReply, type: string, text: string): void {
+  reply.hijack();
+  const headers = { 'content-type': type, 'content-length': Buffer.byteLength(text) };
+  reply.raw.writeHead(200, headers).end(text);
 }
 
 /** Adds to a problem that is about to be sent what `sendAck` adds to an answer. */
@@ -69,11 +81,14 @@ export function sendProblem(
   retryAfterSeconds?: number,
 ): void {
   if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
-  const body = problemBody(code, String(reply.request.id), extras);
+  const id = String(reply.request.id);
+  const body = problemBody(code, id, extras);
+  noteProblem(reply.raw, code);
   // A Buffer, because to a string of a JSON type Fastify adds a charset, which RFC 9457 has not.
   reply
     .code(PROBLEMS[code].status)
     .type(PROBLEM_TYPE)
+    .header(REQUEST_ID_HEADER, id)
     .send(Buffer.from(JSON.stringify(body)));
 }
 

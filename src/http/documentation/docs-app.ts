@@ -7,6 +7,7 @@ import Fastify, { type FastifyInstance, type RouteOptions } from 'fastify';
 import { compilersFactory } from '../../event/ajv.ts';
 import type { ErrorHandler } from '../answers/error-handler.ts';
 import { sendProblem } from '../answers/respond.ts';
+import { REQUEST_ID_HEADER, type RequestIds } from '../connection/request-ids.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { compressFile } from './compressed-files.ts';
 import { docsPage } from './docs-page.ts';
@@ -15,7 +16,7 @@ import { describeApi, openapiRoute, securityOf } from './openapi.ts';
 export interface DocsAppDeps {
   /** All routes of the API, in the order of the document. */
   readonly routes: readonly RouteOptions[];
-  readonly nextRequestId: () => string;
+  readonly requestIds: RequestIds;
   readonly handleError: ErrorHandler;
   /** The least stock that an event may set. */
   readonly stockMin: number;
@@ -23,10 +24,14 @@ export interface DocsAppDeps {
 
 /** Builds it and waits until it is ready; hand requests to its `routing`. */
 export async function buildDocsApp(deps: DocsAppDeps): Promise<FastifyInstance> {
-  const { routes, nextRequestId, handleError, stockMin } = deps;
-  const app = Fastify({ genReqId: nextRequestId, schemaController: { compilersFactory } });
+  const { routes, requestIds, handleError, stockMin } = deps;
+  const app = Fastify({ genReqId: requestIds, schemaController: { compilersFactory } });
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, 'route-not-found'));
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header(REQUEST_ID_HEADER, String(request.id));
+    done();
+  });
   app.addHook('onSend', compressFile);
   await describeApi(app, stockMin);
   for (const { method, url, schema, config } of routes) {

@@ -4,6 +4,7 @@
  * for the first of them: few ask, and what makes the document took a fifth of a start. Main thread.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
 import { OPEN_POLICY } from '../guards/route-policy.ts';
 import type { DocsAppDeps } from './docs-app.ts';
 
@@ -43,10 +44,11 @@ export function docsRoutes(
     );
   });
 
-  const handOn = async ({ raw }: FastifyRequest, reply: FastifyReply) => {
+  const handOn = async ({ raw, id }: FastifyRequest, reply: FastifyReply) => {
     made ??= make();
     const docs = await made;
     reply.hijack();
+    raw.headers[REQUEST_ID_HEADER] = String(id); // the same in both apps
     docs.routing(raw, reply.raw);
   };
   for (const url of [DOCUMENT_URL, '/docs', '/docs/*']) app.get(url, HIDDEN, handOn);

@@ -7,6 +7,7 @@ import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
 import { batchEventSchema } from '../../event/batch-event.ts';
 import { sendLongJson } from '../answers/long-answer.ts';
+import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
 import type { RoutePolicy } from '../guards/route-policy.ts';
 import { batchResultSchema } from '../schemas/batch.ts';
 import { changeSchema } from '../schemas/changes.ts';
@@ -21,8 +22,16 @@ const TAGS = [
   { name: 'Products', description: 'The current state, and changes of one product.' },
   { name: 'Changes', description: 'Following what changes.' },
   { name: 'Probes', description: 'For orchestrators.' },
+  { name: 'Administration', description: 'For operators.' },
 ] as const;
 
+const REQUEST_ID_REF = { $ref: '#/components/headers/RequestId' };
+const REQUEST_ID = {
+  description:
+    'The id of the request: the one that it came with in this header, if that is 1 to 128 letters, ' +
+    'digits or any of `.~_:@/+=-`, else one made here. Problems have it in `instance`, and the log has it.',
+  schema: { type: 'string', pattern: '^[A-Za-z0-9_.~:@/+=-]{1,128}$' },
+};
 const SCHEME = 'bearer';
 const BEARER = {
   type: 'http',
@@ -65,10 +74,32 @@ export async function describeApi(app: FastifyInstance, stockMin: number): Promi
       tags: [...TAGS],
       components: { securitySchemes: { [SCHEME]: BEARER } },
     },
+    transformObject: (document) => withRequestIds(document as { openapiObject: Document }),
     refResolver: {
       buildLocalReference: (json, _base, _fragment, index) => String(json.$id ?? `def-${index}`),
     },
   });
+}
+
+interface Document {
+  readonly paths?: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components?: object;
+}
+interface Operation {
+  readonly responses: Readonly<Record<string, { headers?: object }>>;
+}
+
+/** Says in one place what every answer carries. */
+function withRequestIds({ openapiObject }: { openapiObject: Document }) {
+  const { components, paths = {} } = openapiObject;
+  for (const methods of Object.values(paths)) {
+    for (const { responses } of Object.values(methods)) {
+      for (const response of Object.values(responses)) {
+        response.headers = { ...response.headers, [REQUEST_ID_HEADER]: REQUEST_ID_REF };
+      }
+    }
+  }
+  return { ...openapiObject, components: { ...components, headers: { RequestId: REQUEST_ID } } };
 }
 
 export function openapiRoute(app: FastifyInstance): void {

@@ -15,6 +15,7 @@ import { sendLongJson, streamBody, streamCoding } from '../answers/long-answer.t
 import { ProductSelection } from '../answers/product-selection.ts';
 import { isGone, sendProblem } from '../answers/respond.ts';
 import { SliceQueue } from '../answers/slice-queue.ts';
+import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
 import type { AppliedGate } from '../guards/applied-gate.ts';
 import { refusedWait } from '../guards/phase-guard.ts';
 import type { RoutePolicy } from '../guards/route-policy.ts';
@@ -179,7 +180,11 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
       const response = reply.raw;
       const coding = streamCoding(reply, 'accept');
       // Taken before the first entry is read: what is applied later, the change feed has.
-      const headers = { 'content-type': form, 'x-resume-seq': String(watermark.seq) };
+      const headers = {
+        'content-type': form,
+        'x-resume-seq': String(watermark.seq),
+        [REQUEST_ID_HEADER]: String(reply.request.id),
+      };
       response.writeHead(200, headers);
       if (reply.request.method === 'HEAD') {
         response.end();

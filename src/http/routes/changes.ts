@@ -18,6 +18,7 @@ import type { ProblemCode } from '../../errors/problems.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { sendLongJson } from '../answers/long-answer.ts';
 import { isGone, sendProblem } from '../answers/respond.ts';
+import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
 import { isStopping, refusedWait } from '../guards/phase-guard.ts';
 import type { RoutePolicy } from '../guards/route-policy.ts';
 import { namesType, preferredType } from '../requests/accept.ts';
@@ -202,7 +203,8 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
 
 function streamHead(reply: FastifyReply): ServerResponse {
   reply.hijack();
-  return reply.raw.writeHead(200, STREAM_HEADERS);
+  const id = String(reply.request.id);
+  return reply.raw.writeHead(200, { ...STREAM_HEADERS, [REQUEST_ID_HEADER]: id });
 }
 
 function pageJson(changes: readonly string[], { nextSince, isReset }: PageEnd): string {

@@ -9,6 +9,7 @@ import { retryOnLaterTurns } from '../../later-turns.ts';
 import { isListed, type ProductRepository } from '../../store/product-repository.ts';
 import { productJson } from '../answers/product-json.ts';
 import { isGone, sendJson, sendProblem } from '../answers/respond.ts';
+import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
 import type { AppliedGate } from '../guards/applied-gate.ts';
 import type { RoutePolicy } from '../guards/route-policy.ts';
 import { matchesEtag } from '../requests/etag.ts';
@@ -118,7 +119,8 @@ export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): voi
     if (ifMatch !== undefined && !matchesEtag(ifMatch, etag)) {
       sendProblem(reply, 'precondition-failed', { detail: NOT_THIS_VERSION });
     } else if (ifNoneMatch !== undefined && matchesEtag(ifNoneMatch, etag)) {
-      reply.code(304).header('etag', etag).send();
+      const headers = { etag, [REQUEST_ID_HEADER]: String(request.id) };
+      reply.code(304).headers(headers).send();
     } else {
       sendJson(reply, 200, productJson(id, state, isFull), etag);
     }

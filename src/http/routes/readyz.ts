@@ -1,51 +1,75 @@
 /**
- * `GET /readyz`: whether to send traffic here. Green only once replay is done, before any stop, and
- * while the log can be written. Main thread.
+ * `GET /readyz`: whether to send traffic here. Green only once replay is done, before any stop, while
+ * the log can be written and as long as every thread that has work makes progress. `?verbose` shows
+ * each of these. Main thread.
  */
 import { Type } from '@sinclair/typebox';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ProblemCode, ProblemExtras } from '../../errors/problems.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { sendJson, sendProblem } from '../answers/respond.ts';
 import { PROBE_POLICY } from '../guards/route-policy.ts';
-import { ANY_PROBLEMS, problemResponses } from '../schemas/problem.ts';
+import { describedOnly } from '../schemas/described-only.ts';
+import { ANY_PROBLEMS, healthCheck, problemResponses } from '../schemas/problem.ts';
 import { jsonResponse } from '../schemas/response.ts';
 
+const readySchema = Type.Object({
+  status: Type.Literal('ready'),
+  checks: Type.Optional(Type.Array(healthCheck, { description: 'With `verbose`.' })),
+});
+
 export function readyzRoute(app: FastifyInstance, lifecycle: Lifecycle): void {
-  app.get(
-    '/readyz',
-    {
-      config: { policy: PROBE_POLICY },
-      schema: {
-        operationId: 'getReadiness',
-        summary: 'Whether to send traffic here',
-        description:
-          'Red until the log is replayed, while it can not be written, and from the stop on; reads go on meanwhile.',
-        tags: ['Probes'],
-        response: {
-          200: jsonResponse('It is ready.', Type.Object({ status: Type.Literal('ready') }), {
-            status: 'ready',
-          }),
-          ...problemResponses(...ANY_PROBLEMS, 'not-ready', 'stopping', 'storage-unavailable'),
-        },
+  app.route<{ Querystring: Readonly<Record<string, unknown>> }>({
+    method: 'GET',
+    url: '/readyz',
+    config: { policy: PROBE_POLICY },
+    ...describedOnly,
+    schema: {
+      operationId: 'getReadiness',
+      summary: 'Whether to send traffic here',
+      description:
+        'Red until the log is replayed, while it can not be written, while a thread makes no progress ' +
+        'although events wait for it, and from the stop on; reads go on meanwhile.',
+      tags: ['Probes'],
+      querystring: Type.Object({
+        verbose: Type.Optional(
+          Type.String({ description: 'Each check with its state, whatever the value.' }),
+        ),
+      }),
+      response: {
+        200: jsonResponse('It is ready.', readySchema, { status: 'ready' }),
+        ...problemResponses(
+          ...ANY_PROBLEMS,
+          'not-ready',
+          'stopping',
+          'storage-unavailable',
+          'stalled',
+        ),
       },
     },
-    (_request, reply) => {
-      const obstacle = obstacleOf(lifecycle);
-      if (obstacle === undefined) sendJson(reply, 200, '{"status":"ready"}');
-      else sendProblem(reply, obstacle, progressOf(lifecycle));
+    handler: (request, reply) => {
+      answer(reply, lifecycle, request.query.verbose !== undefined);
     },
-  );
+  });
 }
 
-function obstacleOf({ phase, storageAvailable }: Lifecycle): ProblemCode | undefined {
+function answer(reply: FastifyReply, lifecycle: Lifecycle, isVerbose: boolean): void {
+  const obstacle = obstacleOf(lifecycle);
+  const shown = isVerbose ? { checks: lifecycle.checks() } : {};
+  if (obstacle === undefined) sendJson(reply, 200, JSON.stringify({ status: 'ready', ...shown }));
+  else sendProblem(reply, obstacle, { ...detailOf(lifecycle, obstacle), ...shown });
+}
+
+function obstacleOf({ phase, storageAvailable, stalled }: Lifecycle): ProblemCode | undefined {
   if (phase === 'starting') return 'not-ready';
   if (phase !== 'ready') return 'stopping';
-  return storageAvailable ? undefined : 'storage-unavailable';
+  if (!storageAvailable) return 'storage-unavailable';
+  return stalled === undefined ? undefined : 'stalled';
 }
 
-/** Says how far a long start has come. */
-function progressOf({ phase, replayedPercent }: Lifecycle): ProblemExtras | undefined {
-  if (phase !== 'starting' || replayedPercent === undefined) return undefined;
+/** Says how far a long start has come, or who is stalled. */
+function detailOf({ replayedPercent, stalled }: Lifecycle, obstacle: ProblemCode): ProblemExtras {
+  if (obstacle === 'stalled' && stalled !== undefined) return { detail: stalled };
+  if (obstacle !== 'not-ready' || replayedPercent === undefined) return {};
   return { detail: `The service is starting: ${replayedPercent} % of the log is replayed.` };
 }

@@ -17,6 +17,17 @@ import {
 const count = (description: string) => Type.Optional(Type.Integer({ minimum: 0, description }));
 const seqOrNull = Type.Optional(Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]));
 
+/** One part of readiness, as `/readyz?verbose` shows it. */
+export const healthCheck = Type.Object(
+  {
+    name: Type.String({ enum: ['log', 'appliers', 'store', 'disk', 'replay', 'draining'] }),
+    ok: Type.Boolean({ description: 'False where it turns readiness red.' }),
+    state: Type.String(),
+    detail: Type.Optional(Type.String({ description: 'For people.' })),
+  },
+  { additionalProperties: false },
+);
+
 /** RFC 9457; registered with the app under its `$id`, and shared by every route. */
 export const problemSchema = Type.Object(
   {
@@ -43,6 +54,9 @@ export const problemSchema = Type.Object(
           detail: Type.String(),
         }),
       ),
+    ),
+    checks: Type.Optional(
+      Type.Array(healthCheck, { description: 'Of `/readyz?verbose`: what readiness is made of.' }),
     ),
     accepted: count('Of a batch: events taken.'),
     rejected: count('Of a batch: events that have faults.'),

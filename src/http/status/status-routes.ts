@@ -89,7 +89,8 @@ function streamRoute(app: FastifyInstance, stream: StatusStream): void {
             content: {
               'text/event-stream': {
                 schema: Type.String(),
-                example: 'data: {"at":1767225600000,"phase":"ready","values":{},"histograms":{}}\n\n',
+                example:
+                  'data: {"at":1767225600000,"phase":"ready","values":{},"histograms":{}}\n\n',
               },
             },
           },

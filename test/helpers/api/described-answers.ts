@@ -53,6 +53,8 @@ const COMMON_HEADERS = new Set([
   'vary',
   'x-content-type-options',
 ]);
+/** Every answer has it. */
+const REQUEST_ID = /^[\w.~:@/+=-]{1,128}$/;
 
 /** Read when it is first needed: the document is made by an app that is watched, too. */
 function contract() {
@@ -93,6 +95,7 @@ export function checkAnswer(seen: Seen): void {
 }
 
 function faultsOf(seen: Seen): string[] {
+  if (!REQUEST_ID.test(String(seen.headers['x-request-id']))) return ['it has no x-request-id'];
   const [path] = seen.url.split('?');
   const { paths } = contract();
   const known =
@@ -125,7 +128,7 @@ function undescribedFaults(seen: Seen): string[] {
 function headerFaults(seen: Seen, described: DescribedAnswer, pointer: string): string[] {
   return Object.entries(seen.headers).flatMap(([header, value]) => {
     const name = header.toLowerCase();
-    if (COMMON_HEADERS.has(name)) return [];
+    if (COMMON_HEADERS.has(name) || name === 'x-request-id') return [];
     const schema = described.headers?.[name]?.schema as { type?: string } | undefined;
     if (schema === undefined) return [`the header ${name} is not described`];
     const typed = schema.type === 'integer' ? Number(value) : String(value);
@@ -140,7 +143,8 @@ function bodyFaults(seen: Seen, { content }: DescribedAnswer, pointer: string): 
   if (media === undefined) return [`the content type ${type} is not described`];
   const at = `${pointer}/content/${escaped(type)}/schema`;
   if (media.schema['x-item-schema'] === undefined) {
-    return seen.isWhole ? faultsBy(at, JSON.parse(seen.text)) : [];
+    const isJson = /[/+]json$/.test(type);
+    return seen.isWhole ? faultsBy(at, isJson ? JSON.parse(seen.text) : seen.text) : [];
   }
   return itemsOf(seen, type).flatMap((item) => faultsBy(`${at}/x-item-schema`, JSON.parse(item)));
 }

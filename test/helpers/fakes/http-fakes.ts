@@ -5,12 +5,14 @@
 import { pino } from 'pino';
 import type { ProductEvent } from '../../../src/event/product-event.ts';
 import { type AppDeps, buildApp } from '../../../src/http/app.ts';
+import { createMetering } from '../../../src/http/metering/metering.ts';
 import type { Changes } from '../../../src/http/routes/changes.ts';
 import type { AppliedProgress, AppliedWaiter } from '../../../src/http/seams/applied-progress.ts';
 import type { Batches } from '../../../src/http/seams/batches.ts';
 import type { DeadEvents, EventOutcomes } from '../../../src/http/seams/event-outcomes.ts';
 import type { EventIntake, EventWaiter, Offer } from '../../../src/intake/event-intake.ts';
-import type { Phase } from '../../../src/lifecycle.ts';
+import type { HealthCheck, Phase } from '../../../src/lifecycle.ts';
+import { MetricsRegistry } from '../../../src/metrics/registry.ts';
 import type { EventOutcome } from '../../../src/outcome/outcome-window.ts';
 import type { ProductCatalogue } from '../../../src/store/product-catalogue.ts';
 import type {
@@ -92,6 +94,12 @@ export class FakeLifecycle {
   phase: Phase = 'ready';
   wasReady = true;
   storageAvailable = true;
+  stalled: string | undefined;
+  shown: HealthCheck[] = [{ name: 'log', ok: true, state: 'serving' }];
+
+  checks(): readonly HealthCheck[] {
+    return this.shown;
+  }
 }
 
 export const TEST_LIMITS = {
@@ -186,6 +194,7 @@ export const NO_BATCHES: Batches = {
   begin: () => 'closed',
   settle: async () => undefined,
   end: () => undefined,
+  refusedEvents: 0,
   retryAfterSeconds: () => 1,
 };
 
@@ -213,6 +222,8 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     ackDefault: 'durable',
     identities: undefined,
     logger,
+    configuration: {},
+    metering: createMetering(new MetricsRegistry(), NO_BATCHES),
     ...overrides,
   });
   watchApp(app);

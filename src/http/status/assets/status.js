@@ -253,6 +253,7 @@ function fillTable(table, head, lines) {
 
 function list(pairs) {
   const terms = document.createElement('dl');
+  terms.className = 'facts';
   for (const [name, value] of pairs) {
     const term = document.createElement('dt');
     term.textContent = name;
@@ -474,7 +475,10 @@ function historyOf(history) {
       legend: { show: false },
       cursor: { show: false },
       axes: [axis, axis],
-      series: [{}, { stroke: colour('--series-1'), width: 2, paths: uPlot.paths.stepped({ align: 1 }) }],
+      series: [
+        {},
+        { stroke: colour('--series-1'), width: 2, paths: uPlot.paths.stepped({ align: 1 }) },
+      ],
     },
     [points.map(([at]) => at), points.map(([, price]) => price)],
     place,

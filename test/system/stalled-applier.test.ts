@@ -1,0 +1,51 @@
+/** An applier's thread that stands still in the middle of an event: readiness turns red, names it, and recovers. */
+import t from 'tap';
+import { polled } from '../helpers/bounded.ts';
+import { ApiClient, codeOf } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import { GATED_APPLIER, GATED_PRICE, installApplierGate } from '../helpers/threads/applier-gate.ts';
+
+const WAIT_MS_MAX = 60_000;
+
+t.test('an applier that stands still', async (t) => {
+  const gate = installApplierGate();
+  t.teardown(() => gate.open());
+  const env = { DATA_DIR: tempDir(t), STALL_TIMEOUT: '200ms' };
+  const { port, logged } = await startReadyService(t, env, { threads: { applier: GATED_APPLIER } });
+  const client = new ApiClient(port);
+  t.teardown(() => client.close());
+  const answering = async (wanted: number) => {
+    const isSo = async () => {
+      const answer = await client.get('/readyz?verbose');
+      return answer.status === wanted ? answer : undefined;
+    };
+    return polled(isSo, WAIT_MS_MAX, `/readyz to answer ${wanted}`);
+  };
+
+  gate.close();
+  const price = GATED_PRICE;
+  t.equal((await client.post({ product_id: 'p', price, stock: 1 })).status, 202, 'durable it is');
+  await gate.arrival();
+  const red = await answering(503);
+  t.equal(codeOf(red), 'stalled');
+  const { detail, checks } = JSON.parse(red.text);
+  t.match(detail, /^No progress: applier [01] for [\d.]+ s, with 1 events waiting\.$/);
+  const states = checks.map(({ name, ok }: { name: string; ok: boolean }) => `${name} ${ok}`);
+  t.strictSame(states, [
+    'log true',
+    'appliers false',
+    'store true',
+    'disk true',
+    'replay true',
+    'draining true',
+  ]);
+  t.equal((await client.get('/livez')).status, 200);
+
+  gate.open();
+  const green = await answering(200);
+  t.match(JSON.parse(green.text), { status: 'ready', checks: { length: 6 } });
+  await client.visible('p', price);
+  const said = logged.filter(({ msg }) => msg.startsWith('watchdog')).map(({ msg }) => msg);
+  t.match(said, [/^watchdog: applier [01] makes no progress$/, /^watchdog: applier [01] goes on$/]);
+});

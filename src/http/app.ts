@@ -47,13 +47,10 @@ import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
 import type { DeadLetterBox } from './seams/dead-letters.ts';
 import type { EventOutcomes } from './seams/event-outcomes.ts';
-<<<<<<< HEAD
+import type { History } from './seams/history.ts';
 import { statusRoutes } from './status/status-routes.ts';
 import { StatusSnapshot } from './status/status-snapshot.ts';
 import { StatusStream } from './status/status-stream.ts';
-=======
-import type { History } from './seams/history.ts';
->>>>>>> main
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
@@ -177,17 +174,11 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   app.register(async () => {
     // On either listener: the status page looks things up.
     eventOutcomeRoute(app, { outcomes });
-    productRoutes(app, { products, gate });
+    productRoutes(app, { products, gate, history, historyGate });
+    historyRoutes(app, { products, history, historyGate });
     if (part !== 'administration') {
-<<<<<<< HEAD
-      catalogueRoutes(app, { products, catalogue, watermark, gate, lifecycle });
-=======
-      eventOutcomeRoute(app, { outcomes });
-      productRoutes(app, { products, gate, history, historyGate });
-      historyRoutes(app, { products, history, historyGate });
       const ofHistory = { history, historyGate };
       catalogueRoutes(app, { products, catalogue, watermark, gate, ...ofHistory, lifecycle });
->>>>>>> main
       changeRoutes(app, { changes, lifecycle });
     }
     healthRoute(app);
@@ -200,9 +191,9 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
 }
 
 /** What only operators need: each with `access: 'admin'`. */
-<<<<<<< HEAD
 function adminRoutes(app: FastifyInstance, deps: AppDeps): void {
-  const { metering, lifecycle, configuration, logger } = deps;
+  const { deadLetters, metering, lifecycle, configuration, logger } = deps;
+  deadLetterRoutes(app, { deadLetters });
   if (metering === undefined) return;
   metricsRoute(app, metering.registry);
   const snapshot = new StatusSnapshot(metering.registry, lifecycle);
@@ -212,9 +203,4 @@ function adminRoutes(app: FastifyInstance, deps: AppDeps): void {
     (error) => logger.warn({ err: error }, 'status: its figures could not be read'),
   );
   statusRoutes(app, { stream, configuration });
-=======
-function adminRoutes(app: FastifyInstance, { deadLetters, metering }: AppDeps): void {
-  deadLetterRoutes(app, { deadLetters });
-  if (metering !== undefined) metricsRoute(app, metering.registry);
->>>>>>> main
 }

@@ -405,8 +405,7 @@ async function showDeadLetters() {
   const answer = await ask('api/v1/dead-letters?limit=20');
   byId('dead-letters').hidden = !answer.ok;
   if (!answer.ok) return;
-  const page = await answer.json();
-  const letters = page.dead_letters ?? page.items ?? [];
+  const { letters } = await answer.json();
   const members = [...new Set(letters.flatMap((letter) => Object.keys(letter)))];
   fillTable(
     byId('dead-letters').querySelector('table'),
@@ -457,10 +456,8 @@ function heading(text) {
 
 /** Prices over time, as a chart with the same in words beside it. */
 function historyOf(history) {
-  const values = history.values ?? history.history ?? [];
-  const points = values
-    .map((one) => [Date.parse(one.at ?? one.occurred_at) / 1000, one.value ?? one.price ?? null])
-    .filter(([at]) => Number.isFinite(at))
+  const points = history.entries
+    .map(({ at, value }) => [Date.parse(at) / 1000, value])
     .sort(([a], [b]) => a - b);
   if (points.length === 0) return [];
   const place = document.createElement('div');

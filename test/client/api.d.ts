@@ -6548,6 +6548,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "variables": [
+                     *         {
+                     *           "name": "PORT",
+                     *           "value": "8080"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         variables: {
                             /** @description Of the variable. */

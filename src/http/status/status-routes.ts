@@ -145,7 +145,10 @@ function configurationRoute(
                 }),
               ),
             },
-            { description: 'All variables.' },
+            {
+              description: 'All variables.',
+              examples: [{ variables: [{ name: 'PORT', value: '8080' }] }],
+            },
           ),
           ...problemResponses(...ANY_PROBLEMS, ...ACCESS_PROBLEMS, 'route-not-found'),
         },

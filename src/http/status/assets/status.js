@@ -96,8 +96,13 @@ const TILES = [
   ['Running since', (s) => since(s.value('process_start_time_seconds'))],
 ];
 
+/** Time of day, of seconds since the epoch. */
+function clock(at) {
+  return new Date(at * 1000).toLocaleTimeString('en-GB');
+}
+
 function since(start) {
-  return start === null ? '–' : new Date(start * 1000).toLocaleString();
+  return start === null ? '–' : new Date(start * 1000).toISOString().replace('T', ' ').slice(0, 16);
 }
 
 /** One snapshot beside the one before it: values, and what came between the two. */
@@ -195,7 +200,7 @@ class Chart {
         cursor: { show: false },
         scales: { y: { range: (_, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
         axes: [
-          { ...axis },
+          { ...axis, values: (_, ticks) => ticks.map(clock) },
           { ...axis, size: 70, values: (_, ticks) => ticks.map((tick) => this.format(tick)) },
         ],
         series: [

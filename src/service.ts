@@ -22,6 +22,7 @@ import type { HealthCheck, Lifecycle, Phase } from './lifecycle.ts';
 import { rateLimitsOf } from './limits/rate-limits.ts';
 import { DataDir } from './log/data-dir.ts';
 import type { MetricsRegistry } from './metrics/registry.ts';
+import { sinkChecks } from './sinks/sink-health.ts';
 import type { Sinks } from './sinks/sinks.ts';
 import type { WritePath } from './write-path/write-path.ts';
 
@@ -170,7 +171,7 @@ export class Service implements Lifecycle {
   }
 
   checks(): HealthCheck[] {
-    return checksOf({
+    const own = checksOf({
       phase: this.#phase,
       wasReady: this.#wasReady,
       replayedPercent: this.#replayedPercent,
@@ -181,6 +182,7 @@ export class Service implements Lifecycle {
       products: this.path.store.size,
       productsMax: this.#parts.productsMax,
     });
+    return [...own, ...sinkChecks(this.sinks.all, this.path.watermark.seq)];
   }
 
   get http(): HttpSide {

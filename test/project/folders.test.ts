@@ -77,6 +77,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   sinks: [
     'config',
     'deadline.ts',
+    'lifecycle.ts',
+    'metrics',
     'ring',
     'sqlite',
     'threads',

@@ -86,6 +86,10 @@ function streamRoute(app: FastifyInstance, stream: StatusStream): void {
         response: {
           200: {
             description: 'The stream; it ends when the service stops.',
+            headers: {
+              'cache-control': Type.Literal('no-store, no-transform'),
+              'x-accel-buffering': Type.Literal('no'),
+            },
             content: {
               'text/event-stream': {
                 schema: Type.String(),

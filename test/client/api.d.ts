@@ -6309,6 +6309,8 @@ export interface operations {
             /** @description The stream; it ends when the service stops. */
             200: {
                 headers: {
+                    "cache-control"?: "no-store, no-transform";
+                    "x-accel-buffering"?: "no";
                     "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };

@@ -9,13 +9,7 @@ import { fakeApp } from '../helpers/fakes/http-fakes.ts';
 import { claims, SECRET, secretToken } from '../helpers/tokens.ts';
 
 const RULES = { issuer: undefined, audience: undefined, rolesClaim: 'roles', clockSkewMs: 0 };
-const UNKNOWN_PATHS = [
-  '/api',
-  '/api/v1/orders',
-  '/api/v1/products/',
-  '/metrics/x',
-  '/%2e%2e/x',
-];
+const UNKNOWN_PATHS = ['/api', '/api/v1/orders', '/api/v1/products/', '/metrics/x', '/%2e%2e/x'];
 const ROW = /^\| `([A-Z]+ \S+)` \|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|$/gm;
 
 /** `undefined`: no token at all. */

@@ -11,16 +11,19 @@ import type { ChangeFeed } from './changes/change-feed.ts';
 import type { Checkpointer } from './checkpoint/checkpointer.ts';
 import { isAuthenticated } from './config/access.ts';
 import { parseNetworks } from './config/networks.ts';
+import { parseOrigins } from './config/origins.ts';
 import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
 import { checksOf, stallText } from './health/checks.ts';
 import type { AppDeps } from './http/app.ts';
+import type { LoadedTls } from './http/connection/tls-files.ts';
 import { HttpSide } from './http/http-side.ts';
 import type { HealthCheck, Lifecycle, Phase } from './lifecycle.ts';
 import { rateLimitsOf } from './limits/rate-limits.ts';
 import { DataDir } from './log/data-dir.ts';
 import type { MetricsRegistry } from './metrics/registry.ts';
+import { sinkChecks } from './sinks/sink-health.ts';
 import type { Sinks } from './sinks/sinks.ts';
 import type { WritePath } from './write-path/write-path.ts';
 
@@ -121,7 +124,8 @@ export class Service implements Lifecycle {
     const { config, logger } = this.#options;
     this.#authenticator = await openedAuthenticator(config, logger);
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
-    const { stockMin, batchBytesMax, trustProxy } = config;
+    const { history } = this.#parts;
+    const { stockMin, batchBytesMax, trustProxy, corsOrigins } = config;
     const batches = new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax });
     const { createMetering } = await import('./http/metering/metering.ts');
     return {
@@ -132,16 +136,29 @@ export class Service implements Lifecycle {
       products: store,
       catalogue: store,
       changes: this.changes,
+      history,
       deadLetters: this.#parts.deadLetters,
       lifecycle: this,
       limits: config,
       rateLimits: rateLimitsOf(config),
       trustedProxies: trustProxy === undefined ? undefined : parseNetworks(trustProxy),
+      tls: await loadedTls(config),
+      corsOrigins: corsOrigins === undefined ? undefined : parseOrigins(corsOrigins),
       ackDefault: config.ackDefault,
       identities: this.#authenticator,
       logger,
       metering: this.metrics && createMetering(this.metrics, batches),
     };
+  }
+
+  /**
+   * Reads TLS_CERT and TLS_KEY again, for the connections to come. Resolves to until when the new certificate
+   * is valid, or to nothing where there is no TLS; rejects, with one line, and keeps the old one if they can't be used.
+   */
+  async reloadTls(): Promise<string | undefined> {
+    const loaded = await loadedTls(this.#options.config);
+    if (loaded !== undefined) this.http.useTls(loaded);
+    return loaded?.validTo;
   }
 
   get phase(): Phase {
@@ -166,7 +183,7 @@ export class Service implements Lifecycle {
   }
 
   checks(): HealthCheck[] {
-    return checksOf({
+    const own = checksOf({
       phase: this.#phase,
       wasReady: this.#wasReady,
       replayedPercent: this.#replayedPercent,
@@ -177,6 +194,7 @@ export class Service implements Lifecycle {
       products: this.path.store.size,
       productsMax: this.#parts.productsMax,
     });
+    return [...own, ...sinkChecks(this.sinks.all, this.path.watermark.seq)];
   }
 
   get http(): HttpSide {
@@ -208,6 +226,7 @@ export class Service implements Lifecycle {
     this.#phase = 'ready';
     this.#wasReady = true;
     this.changes.open();
+    this.#parts.history?.start();
     this.path.open();
     this.checkpoints.start(this.path.log.replayedFrom, this.path.log.isConverted);
     this.#parts.folderKeeper.start();
@@ -272,6 +291,8 @@ export class Service implements Lifecycle {
     const haveEnded = await http?.endConnections(leftMs(CLOSING_SHARE / 2));
     if (haveEnded === false) logger.warn('stop: connections left open are closed');
     const isClean = (await within(leftMs(CLOSING_SHARE / 2), clean)) ?? false;
+    // What it can't write in this time it writes after the next start.
+    await this.#parts.history?.stop(leftMs(CLOSING_SHARE / 3));
     // It spares the next start the replay; nothing is lost without it.
     const drained = isClean ? this.sinks.drain() : undefined;
     if (isClean && this.#wasReady) {
@@ -319,4 +340,11 @@ async function openedAuthenticator(
   if (!isAuthenticated(config)) return undefined;
   const { openAuthenticator } = await import('./auth/open-authenticator.ts');
   return openAuthenticator(config, logger);
+}
+
+/** Loaded only where there is TLS. */
+async function loadedTls({ tlsCertPath, tlsKeyPath }: Config): Promise<LoadedTls | undefined> {
+  if (tlsCertPath === undefined || tlsKeyPath === undefined) return undefined;
+  const { loadTls } = await import('./http/connection/tls-files.ts');
+  return loadTls({ certPath: tlsCertPath, keyPath: tlsKeyPath });
 }

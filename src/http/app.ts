@@ -14,12 +14,15 @@ import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
 import { logAccess } from './answers/access-log.ts';
 import { createErrorHandler } from './answers/error-handler.ts';
+import { allowOrigins } from './connection/cross-origin.ts';
 import { EarlyAnswers, type OnAnswer } from './connection/early-answers.ts';
 import { askForBodiesLate } from './connection/expect-continue.ts';
 import { guardHost } from './connection/host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './connection/protocol-errors.ts';
 import { createRequestIds } from './connection/request-ids.ts';
 import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connection/server.ts';
+import { SlowReaders } from './connection/slow-readers.ts';
+import type { LoadedTls } from './connection/tls-files.ts';
 import { docsRoutes } from './documentation/docs-routes.ts';
 import { AccessGuard, type Identities } from './guards/access-guard.ts';
 import { AppliedGate } from './guards/applied-gate.ts';
@@ -37,6 +40,7 @@ import { deadLetterRoutes } from './routes/dead-letters.ts';
 import { eventOutcomeRoute } from './routes/event-outcome.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
+import { historyRoutes } from './routes/history.ts';
 import { livezRoute } from './routes/livez.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
@@ -46,6 +50,7 @@ import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
 import type { DeadLetterBox } from './seams/dead-letters.ts';
 import type { EventOutcomes } from './seams/event-outcomes.ts';
+import type { History } from './seams/history.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
@@ -57,12 +62,18 @@ export interface AppDeps {
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
   readonly changes: Changes;
+  /** `undefined` = HISTORY is off. */
+  readonly history?: History | undefined;
   readonly deadLetters: DeadLetterBox;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits & BatchLimits;
   readonly rateLimits: RateLimits;
   /** Whose X-Forwarded-For counts; `undefined`: nobody's. */
   readonly trustedProxies: BlockList | undefined;
+  /** Certificate and key; `undefined`: plain HTTP. */
+  readonly tls: LoadedTls | undefined;
+  /** Whose pages may use the service from a browser; `undefined`: none's. */
+  readonly corsOrigins: readonly string[] | undefined;
   /** What a 202 means when the request does not ask. */
   readonly ackDefault: AckLevel;
   /** Who requests are from; `undefined` without authentication. */
@@ -84,10 +95,11 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  */
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
   const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
-  const { lifecycle, limits, rateLimits, trustedProxies, ackDefault } = deps;
-  const { identities, logger, metering } = deps;
+  const { history, lifecycle, limits, rateLimits, trustedProxies, corsOrigins, tls } = deps;
+  const { ackDefault, identities, logger, metering } = deps;
   const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
+  const historyGate = history && new AppliedGate(history.progress, lifecycle);
   const adminFrom = part === 'administration' ? 'anywhere' : 'this-machine';
   const access = new AccessGuard(identities, adminFrom);
   const rates = new RateGuard({
@@ -110,7 +122,9 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
     // for a GET). What is worth a line, the error handler logs itself.
     serverFactory: (handler) => {
       const responses = metering && meteredResponses(metering.meter);
-      return createHttpServer(limits, guardHost(handler, early), responses);
+      const guarded = guardHost(handler, early);
+      const next = corsOrigins === undefined ? guarded : allowOrigins(guarded, corsOrigins);
+      return createHttpServer(limits, { handler: next, responses, tls });
     },
     bodyLimit: limits.bodyBytesMax,
     genReqId: requestIds,
@@ -128,6 +142,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   });
   refuseExpectations(app.server, early);
   askForBodiesLate(app.server);
+  new SlowReaders(app.server, limits.answerTimeoutMs);
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
@@ -164,8 +179,10 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   app.register(async () => {
     if (part !== 'administration') {
       eventOutcomeRoute(app, { outcomes });
-      productRoutes(app, { products, gate });
-      catalogueRoutes(app, { products, catalogue, watermark, gate, lifecycle });
+      productRoutes(app, { products, gate, history, historyGate });
+      historyRoutes(app, { products, history, historyGate });
+      const ofHistory = { history, historyGate };
+      catalogueRoutes(app, { products, catalogue, watermark, gate, ...ofHistory, lifecycle });
       changeRoutes(app, { changes, lifecycle });
     }
     healthRoute(app);

@@ -20,6 +20,7 @@ import { HttpSide } from './http/http-side.ts';
 import type { HealthCheck, Lifecycle, Phase } from './lifecycle.ts';
 import { rateLimitsOf } from './limits/rate-limits.ts';
 import { DataDir } from './log/data-dir.ts';
+import { ThreadProfiler } from './profiles/thread-profiler.ts';
 import type { Sinks } from './sinks/sinks.ts';
 import type { WritePath } from './write-path/write-path.ts';
 
@@ -36,6 +37,7 @@ export class Service implements Lifecycle {
   readonly #claim: FolderClaim;
   readonly #parts: Assembly;
   readonly #failed = Promise.withResolvers<string>();
+  readonly #profiler = new ThreadProfiler(() => this.path.threads);
   #phase: Phase = 'starting';
   #wasReady = false;
   #logAvailable = true;
@@ -129,6 +131,7 @@ export class Service implements Lifecycle {
       products: store,
       catalogue: store,
       changes: this.changes,
+      profiles: this.#profiler,
       lifecycle: this,
       limits: config,
       rateLimits: rateLimitsOf(config),
@@ -247,6 +250,7 @@ export class Service implements Lifecycle {
     diskWatch.stop();
     await this.#parts.folderKeeper.stop(leftMs(CLOSING_SHARE));
     clockWatch.stop();
+    this.#profiler.endEarly();
     await checkpoints.stop();
     http?.beginDrain();
     changes.closeHeld();

@@ -8,6 +8,7 @@
  * admission's bound, and is dead when that is used up. While the log is replayed the start is refused
  * instead: MAX_MEMORY_USAGE is too small, and nothing of the log may be left out.
  */
+import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { Piscina } from 'piscina';
 import type { HeldFolder } from '../log/held-files.ts';
@@ -122,6 +123,11 @@ export class ApplierPool {
   /** Applier threads replaced since the start. */
   get restarts(): number {
     return this.#restarts;
+  }
+
+  /** Its threads, in no order. */
+  get threads(): readonly Worker[] {
+    return this.#pool?.threads ?? [];
   }
 
   /** Ends the threads wherever they are, and the pool. */

@@ -20,6 +20,7 @@ import {
   CommitRing,
   commitCursor,
 } from '../ring/commit-ring.ts';
+import { sleepUntilRung } from '../ring/sleep.ts';
 import { SLOT_DOUBLES, SLOT_SEQ } from '../ring/slot.ts';
 import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard, shardOfRoute } from '../store/shard.ts';
@@ -95,7 +96,7 @@ export function runApplier(
     const head = Atomics.load(cursors, COMMIT_HEAD);
     if (cursor === head) {
       if (closed) return 'closed';
-      Atomics.wait(cursors, COMMIT_DOORBELL, bell);
+      sleepUntilRung(cursors, COMMIT_DOORBELL, bell);
       continue;
     }
     while (cursor !== head) {

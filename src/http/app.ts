@@ -36,10 +36,12 @@ import { healthRoute } from './routes/health.ts';
 import { livezRoute } from './routes/livez.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
+import { profileRoutes } from './routes/profiles.ts';
 import { readyzRoute } from './routes/readyz.ts';
 import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
 import type { EventOutcomes } from './seams/event-outcomes.ts';
+import type { Profiles } from './seams/profiles.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
@@ -51,6 +53,7 @@ export interface AppDeps {
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
   readonly changes: Changes;
+  readonly profiles: Profiles;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits & BatchLimits;
   readonly rateLimits: RateLimits;
@@ -159,4 +162,6 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
 }
 
 /** What only operators need: each with `access: 'admin'`. */
-function adminRoutes(_app: FastifyInstance, _deps: AppDeps): void {}
+function adminRoutes(app: FastifyInstance, { profiles }: AppDeps): void {
+  profileRoutes(app, profiles);
+}

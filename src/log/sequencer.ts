@@ -26,6 +26,7 @@ import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { INTAKE_DOORBELL, INTAKE_STOP, type IntakeRings } from '../ring/intake-ring.ts';
 import { type LogProgress, OWN_DOUBLES } from '../ring/progress.ts';
+import { sleepUntilRung } from '../ring/sleep.ts';
 import {
   FLAG_RESERVED,
   SLOT_BYTES,
@@ -156,7 +157,7 @@ export class Sequencer implements EventLog {
       if (!this.#content.isPending) {
         if (stop) break;
         if (!this.idle()) continue;
-        Atomics.wait(cursors, INTAKE_DOORBELL, bell);
+        sleepUntilRung(cursors, INTAKE_DOORBELL, bell);
         continue;
       }
       if (!this.commitPending()) {
@@ -363,7 +364,7 @@ export class Sequencer implements EventLog {
       if (Atomics.load(cursors, INTAKE_STOP) === 1) return false;
       const leftMs = until - performance.now();
       if (leftMs <= 0) return true;
-      Atomics.wait(cursors, INTAKE_DOORBELL, bell, leftMs);
+      sleepUntilRung(cursors, INTAKE_DOORBELL, bell, leftMs);
     }
   }
 

@@ -59,6 +59,11 @@ export class LogSupervisor {
     return this.#replayedFrom;
   }
 
+  /** The thread, while there is one. */
+  get worker(): Worker | undefined {
+    return this.#worker;
+  }
+
   /** Whether some products came from checkpoints of another form, key or number of shards. */
   get isConverted(): boolean {
     return this.#isConverted;

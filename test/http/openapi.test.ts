@@ -34,6 +34,8 @@ const OPERATIONS = [
   'get /api/v1/events/{seq}',
   'get /api/v1/products',
   'get /api/v1/products/{id}',
+  'get /debug/pprof/heap',
+  'get /debug/pprof/profile',
   'get /health',
   'get /livez',
   'get /readyz',

@@ -17,6 +17,8 @@ const DECLARED: Readonly<Record<string, string>> = {
   'GET /api/v1/products/:id': 'reads · ignored · own · ignored · reader · read',
   'GET /api/v1/products': 'reads · ignored · untagged · ignored · reader · read',
   'GET /api/v1/changes': 'by-form · ignored · own · ignored · reader · read',
+  'GET /debug/pprof/profile': 'always · ignored · ignored · ignored · admin · read',
+  'GET /debug/pprof/heap': 'always · ignored · ignored · ignored · admin · read',
   'GET /health': 'always · ignored · ignored · ignored · anyone · none',
   'GET /livez': 'always · ignored · ignored · ignored · anyone · none',
   'GET /readyz': 'always · ignored · ignored · ignored · anyone · none',

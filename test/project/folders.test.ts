@@ -16,6 +16,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'later-turns.ts': [],
   'lifecycle.ts': [],
   ring: [],
+  profiles: ['deadline.ts'],
   sqlite: [],
   threads: [],
   time: [],
@@ -104,6 +105,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'http',
     'write-path',
     'assembly.ts',
+    'profiles',
   ],
   process: [
     'auth',

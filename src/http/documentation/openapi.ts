@@ -22,6 +22,7 @@ const TAGS = [
   { name: 'Products', description: 'The current state, and changes of one product.' },
   { name: 'Changes', description: 'Following what changes.' },
   { name: 'Probes', description: 'For orchestrators.' },
+  { name: 'Administration', description: 'For operators.' },
 ] as const;
 
 const REQUEST_ID_REF = { $ref: '#/components/headers/RequestId' };

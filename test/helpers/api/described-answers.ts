@@ -143,7 +143,8 @@ function bodyFaults(seen: Seen, { content }: DescribedAnswer, pointer: string): 
   if (media === undefined) return [`the content type ${type} is not described`];
   const at = `${pointer}/content/${escaped(type)}/schema`;
   if (media.schema['x-item-schema'] === undefined) {
-    return seen.isWhole ? faultsBy(at, JSON.parse(seen.text)) : [];
+    const isJson = /[/+]json$/.test(type);
+    return seen.isWhole && isJson ? faultsBy(at, JSON.parse(seen.text)) : [];
   }
   return itemsOf(seen, type).flatMap((item) => faultsBy(`${at}/x-item-schema`, JSON.parse(item)));
 }

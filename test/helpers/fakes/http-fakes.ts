@@ -9,6 +9,7 @@ import type { Changes } from '../../../src/http/routes/changes.ts';
 import type { AppliedProgress, AppliedWaiter } from '../../../src/http/seams/applied-progress.ts';
 import type { Batches } from '../../../src/http/seams/batches.ts';
 import type { DeadEvents, EventOutcomes } from '../../../src/http/seams/event-outcomes.ts';
+import type { Profiles } from '../../../src/http/seams/profiles.ts';
 import type { EventIntake, EventWaiter, Offer } from '../../../src/intake/event-intake.ts';
 import type { HealthCheck, Phase } from '../../../src/lifecycle.ts';
 import type { EventOutcome } from '../../../src/outcome/outcome-window.ts';
@@ -185,6 +186,12 @@ const NO_PRODUCTS: ProductCatalogue = {
   walkFrom: () => undefined,
 };
 
+/** Profiles are tested on the whole service; here each is empty. */
+export const NO_PROFILES: Profiles = {
+  cpu: async () => new Uint8Array(),
+  heap: async () => new Uint8Array(),
+};
+
 /** Batches are tested on the whole service; here they are refused. */
 export const NO_BATCHES: Batches = {
   hasKey: () => false,
@@ -212,6 +219,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     products,
     catalogue: NO_PRODUCTS,
     changes: NO_CHANGES,
+    profiles: NO_PROFILES,
     lifecycle,
     limits: TEST_LIMITS,
     rateLimits: {},

@@ -4,9 +4,11 @@
  */
 import type { Logger } from 'pino';
 import { ChangeFeed } from './changes/change-feed.ts';
+import { changeMetrics } from './changes/change-metrics.ts';
 import { changeHistory } from './changes/change-reader.ts';
 import { EventChanges } from './changes/event-changes.ts';
 import { RingHistory } from './changes/ring-history.ts';
+import { checkpointMetrics } from './checkpoint/checkpoint-metrics.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { readHashKey } from './checkpoint/part-files.ts';
 import { parseRetention } from './checkpoint/retention.ts';
@@ -17,15 +19,22 @@ import { ProgressWatch } from './health/progress-watch.ts';
 import { threadWork } from './health/thread-work.ts';
 import { inWords } from './log/access.ts';
 import type { DataDir } from './log/data-dir.ts';
+import { diskMetrics } from './log/disk-metrics.ts';
 import { DiskWatch } from './log/disk-watch.ts';
 import { HeldFiles } from './log/held-files.ts';
+import { EventLoopDelay } from './metrics/event-loop-delay.ts';
+import { processMetrics } from './metrics/process-metrics.ts';
+import { MetricsRegistry } from './metrics/registry.ts';
 import { Sinks } from './sinks/sinks.ts';
 import { planStore } from './store/sizing.ts';
+import { storeMetrics } from './store/store-metrics.ts';
 import type { SharedMemory } from './threads/shared-memory.ts';
 import { ClockWatch } from './time/clock-watch.ts';
 import { fileLog, type LogSource } from './write-path/log-source.ts';
 import { memoryOptionsOf } from './write-path/memory-options.ts';
+import { threadMetrics } from './write-path/thread-metrics.ts';
 import { WritePath } from './write-path/write-path.ts';
+import { writePathMetrics } from './write-path/write-path-metrics.ts';
 
 export interface ServiceOptions {
   readonly config: Config;
@@ -63,6 +72,9 @@ export interface Assembly {
   readonly diskWatch: DiskWatch;
   readonly folderKeeper: FolderKeeper;
   readonly clockWatch: ClockWatch;
+  /** What `/metrics` tells; `undefined` with METRICS=false. */
+  readonly metrics: MetricsRegistry | undefined;
+  readonly loopDelay: EventLoopDelay | undefined;
   readonly progressWatch: ProgressWatch;
   /** Products that fit into the store. */
   readonly productsMax: number;
@@ -83,7 +95,7 @@ export function assemble(
     { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
     `store: room for ${plan.productsMax} products`,
   );
-  const { batchesMax, storageTimeoutMs } = config;
+  const { batchesMax, storageTimeoutMs, isMetered } = config;
   const log = options.log ?? fileLog(dataDir, config.segmentBytesMax, threads?.log);
   const path = new WritePath(
     {
@@ -94,6 +106,7 @@ export function assemble(
       batchesMax,
       storageTimeoutMs,
       log,
+      notesAges: isMetered,
       applierEntry: threads?.applier,
       logger,
     },
@@ -148,6 +161,17 @@ export function assemble(
     onWhole,
     onFatal,
   });
+  const metrics = isMetered ? new MetricsRegistry() : undefined;
+  const loopDelay = isMetered ? new EventLoopDelay() : undefined;
+  if (metrics !== undefined && loopDelay !== undefined) {
+    writePathMetrics(metrics, path, config);
+    threadMetrics(metrics, path);
+    storeMetrics(metrics, memory.shards, plan);
+    diskMetrics(metrics, dataDir);
+    checkpointMetrics(metrics, checkpoints);
+    changeMetrics(metrics, changes, watermark, config.changesFollowersMax);
+    processMetrics(metrics, loopDelay);
+  }
   return {
     path,
     changes,
@@ -155,6 +179,8 @@ export function assemble(
     diskWatch,
     folderKeeper,
     clockWatch: new ClockWatch(logger),
+    metrics,
+    loopDelay,
     progressWatch: new ProgressWatch({
       works: threadWork({ rings: path.rings, commits: path.commits, isLogExcused }),
       limitMs: config.stallTimeoutMs,

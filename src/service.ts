@@ -20,6 +20,7 @@ import { HttpSide } from './http/http-side.ts';
 import type { HealthCheck, Lifecycle, Phase } from './lifecycle.ts';
 import { rateLimitsOf } from './limits/rate-limits.ts';
 import { DataDir } from './log/data-dir.ts';
+import type { MetricsRegistry } from './metrics/registry.ts';
 import { ThreadProfiler } from './profiles/thread-profiler.ts';
 import type { Sinks } from './sinks/sinks.ts';
 import type { WritePath } from './write-path/write-path.ts';
@@ -123,9 +124,11 @@ export class Service implements Lifecycle {
     this.#authenticator = await openedAuthenticator(config, logger);
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
     const { stockMin, batchBytesMax, trustProxy } = config;
+    const batches = new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax });
+    const { createMetering } = await import('./http/metering/metering.ts');
     return {
       intake,
-      batches: new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax }),
+      batches,
       outcomes: events,
       watermark,
       products: store,
@@ -139,6 +142,7 @@ export class Service implements Lifecycle {
       ackDefault: config.ackDefault,
       identities: this.#authenticator,
       logger,
+      metering: this.metrics && createMetering(this.metrics, batches),
     };
   }
 
@@ -180,6 +184,11 @@ export class Service implements Lifecycle {
   get http(): HttpSide {
     assert.ok(this.#http !== undefined, 'a service is given away when it listens');
     return this.#http;
+  }
+
+  /** What `/metrics` tells; none with METRICS=false. */
+  get metrics(): MetricsRegistry | undefined {
+    return this.#parts.metrics;
   }
 
   get port(): number {
@@ -251,6 +260,7 @@ export class Service implements Lifecycle {
     await this.#parts.folderKeeper.stop(leftMs(CLOSING_SHARE));
     clockWatch.stop();
     this.#profiler.endEarly();
+    this.#parts.loopDelay?.stop();
     await checkpoints.stop();
     http?.beginDrain();
     changes.closeHeld();

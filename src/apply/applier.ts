@@ -3,6 +3,7 @@
  * its cursor. It is the only writer of its shards. Runs in a thread of the Piscina pool.
  */
 
+import { ApplierCounters, OUTCOMES_COUNTED } from '../metrics/thread-counters.ts';
 import {
   OUTCOME_APPLIED,
   OUTCOME_DEAD,
@@ -59,6 +60,11 @@ export function runApplier(
   const writer = new ShardWriter(shards, ring.slots, control.undo);
   const apply = wrap((cursor, slot, time) => writer.apply(cursor, slot, time), ring);
 
+  const counters = new ApplierCounters(memory.counters, index);
+  counters.takeOver();
+  /** Of the slots at hand. */
+  const outcomeCounts = new Int32Array(OUTCOMES_COUNTED);
+
   const { cursors, mask, commitTimes, routes } = ring;
   const { doubles } = ring.slots;
   const outcomes = new OutcomeWindow(memory.outcomes);
@@ -96,7 +102,9 @@ export function runApplier(
     const head = Atomics.load(cursors, COMMIT_HEAD);
     if (cursor === head) {
       if (closed) return 'closed';
+      counters.beginWait();
       sleepUntilRung(cursors, COMMIT_DOORBELL, bell);
+      counters.endWait();
       continue;
     }
     while (cursor !== head) {
@@ -123,6 +131,9 @@ export function runApplier(
         }
         // Before the cursor: whoever sees the event under the watermark sees its outcome.
         outcomes.store(doubles[slot * SLOT_DOUBLES + SLOT_SEQ], outcome);
+        outcomeCounts[outcome]++;
+        // Before the last of them is published: who sees all of them applied sees them counted.
+        if (i === count - 1) counters.addOutcomes(outcomeCounts);
         // Pairs with the log thread's Atomics.load in backlog(): the slot may now be overwritten.
         publish((cursor + 1) | 0);
         // Not before: a successor that found no order would apply the event.

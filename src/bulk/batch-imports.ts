@@ -44,6 +44,7 @@ export interface BatchRecord {
 export class BatchImports {
   readonly #options: BatchImportsOptions;
   readonly #events: BatchEvents;
+  #refusedEvents = 0;
 
   constructor(options: BatchImportsOptions) {
     this.#options = options;
@@ -102,7 +103,13 @@ export class BatchImports {
 
   /** Nothing more comes of it; what is in flight is not waited for. */
   end(work: BatchImport): void {
+    this.#refusedEvents += work.faults.events;
     this.#options.intake.end(work.batch);
+  }
+
+  /** Events that had faults, in all batches that have ended. */
+  get refusedEvents(): number {
+    return this.#refusedEvents;
   }
 
   /** Whole seconds (≥ 1) after which a batch that was refused is worth another try. */

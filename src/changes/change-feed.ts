@@ -58,6 +58,11 @@ export class ChangeFeed {
     return this.#hub.size;
   }
 
+  /** What is told of them: changes-metrics.ts. */
+  get hub(): Pick<ChangeHub, 'dropped' | 'outstandingBytes' | 'leastPlace'> {
+    return this.#hub;
+  }
+
   /** Whether one more may follow. */
   get hasRoom(): boolean {
     return this.#connections < this.#options.limits.changesFollowersMax;

@@ -49,6 +49,7 @@ export class ChangeHub {
   #waiter: AppliedWaiter | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #isClosing = false;
+  #dropped = 0;
 
   constructor(options: ChangeHubOptions) {
     this.#options = options;
@@ -57,6 +58,25 @@ export class ChangeHub {
   /** Followers, those on their way out not counted. */
   get size(): number {
     return this.#all.size;
+  }
+
+  /** Followers that were ended because they read too slowly. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Bytes that followers were given and have not taken; what they have in common counts for each. */
+  get outstandingBytes(): number {
+    let bytes = 0;
+    for (const follower of this.#all) bytes += follower.outstandingBytes;
+    return bytes;
+  }
+
+  /** The least place of all followers; the present one if there are none. */
+  get leastPlace(): number {
+    let least = this.#options.watermark.seq;
+    for (const { place } of this.#all) least = Math.min(least, place);
+    return least;
   }
 
   /** Where a follower begins that wants no history. */
@@ -81,7 +101,7 @@ export class ChangeHub {
 
   /** The follower ended or went. */
   remove(follower: Follower): void {
-    this.#all.delete(follower);
+    if (this.#all.delete(follower) && follower.wasDropped) this.#dropped++;
     this.#live.delete(follower);
     if (this.#live.size === 0) this.#closeReader();
     if (this.#all.size > 0) return;

@@ -54,6 +54,7 @@ export class Follower {
   #isOpen = false;
   #hasBegun = false;
   #isEnded = false;
+  #wasDropped = false;
   #isQuiet = false;
   #stuckBeats = 0;
   #onRoom: (() => void) | undefined;
@@ -82,6 +83,16 @@ export class Follower {
 
   get isEnded(): boolean {
     return this.#isEnded;
+  }
+
+  /** Whether it was ended because it read too slowly. */
+  get wasDropped(): boolean {
+    return this.#wasDropped;
+  }
+
+  /** Bytes that it was given and has not taken. */
+  get outstandingBytes(): number {
+    return this.#options.response.writableLength;
   }
 
   /** Writes events up to `place`; `''` if none of them changed anything. Waiting for room is the caller's. */
@@ -137,6 +148,7 @@ export class Follower {
   /** Ends it with a final event; the client resumes at its last id. */
   end(event: FinalEvent): void {
     if (this.#isEnded) return;
+    this.#wasDropped = event === 'dropped';
     const { response } = this.#options;
     const cutOff = setTimeout(() => response.destroy(), GOODBYE_MS_MAX);
     response.once('close', () => clearTimeout(cutOff));

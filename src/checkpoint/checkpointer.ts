@@ -51,6 +51,15 @@ export interface CheckpointerOptions {
 
 const ENTRY = new URL('../../workers/checkpoint.ts', import.meta.url);
 
+/** A round, as it ended. */
+export interface FinishedRound {
+  /** Ms since the epoch. */
+  readonly atMs: number;
+  /** Written. */
+  readonly bytes: number;
+  readonly durationMs: number;
+}
+
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
   readonly #progress: LogProgress;
@@ -67,6 +76,8 @@ export class Checkpointer {
   /** Of the last round, while it worked. */
   #bytesPerSecond: number | undefined;
   #rounds = 0;
+  #failed = 0;
+  #last: FinishedRound | undefined;
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
@@ -76,6 +87,16 @@ export class Checkpointer {
   /** Rounds finished since the start. */
   get rounds(): number {
     return this.#rounds;
+  }
+
+  /** Rounds that failed; those given up are none. */
+  get failed(): number {
+    return this.#failed;
+  }
+
+  /** The last round that was finished. */
+  get last(): FinishedRound | undefined {
+    return this.#last;
   }
 
   /** Events that a start would have to replay now. */
@@ -204,6 +225,8 @@ export class Checkpointer {
       this.#isConverting = false;
       this.#bytesPerSecond = message.bytesPerSecond;
       this.#rounds++;
+      const { bytes, durationMs } = message;
+      this.#last = { atMs: Date.now(), bytes, durationMs };
       logger.info(
         done,
         `checkpoint: ${message.entries} products in ${message.parts} parts, replay from ${message.replayFrom}`,
@@ -219,6 +242,7 @@ export class Checkpointer {
       return true;
     }
     if (message.type === 'failed') {
+      this.#failed++;
       this.#notBeforeMs = performance.now() + RETRY_AFTER_MS;
       logger.error({ reason: message.reason }, 'checkpoint failed; the log still has everything');
     }

@@ -237,6 +237,12 @@ export const ConfigSchema = Type.Object({
     defaultText: 'info',
     description: 'The least severe lines that are logged',
   }),
+  isMetered: boolean({
+    env: 'METRICS',
+    defaultText: 'true',
+    description:
+      'Whether requests and the ages of events are counted, and /metrics tells them and all else',
+  }),
   shutdownTimeoutMs: duration({
     env: 'SHUTDOWN_TIMEOUT',
     defaultText: '10s',

@@ -26,6 +26,9 @@ import { AppliedGate } from './guards/applied-gate.ts';
 import { RateGuard } from './guards/rate-guard.ts';
 import { RouteGuard } from './guards/route-guard.ts';
 import { enforcePolicies } from './guards/route-policy.ts';
+import { meterRoutes } from './metering/meter-routes.ts';
+import { meteredResponses } from './metering/metered-response.ts';
+import type { Metering } from './metering/metering.ts';
 import { traceIdOf } from './requests/trace-parent.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
@@ -34,6 +37,7 @@ import { eventOutcomeRoute } from './routes/event-outcome.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
 import { livezRoute } from './routes/livez.ts';
+import { metricsRoute } from './routes/metrics.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
 import { profileRoutes } from './routes/profiles.ts';
@@ -64,6 +68,8 @@ export interface AppDeps {
   /** Who requests are from; `undefined` without authentication. */
   readonly identities: Identities | undefined;
   readonly logger: Logger;
+  /** Without it no request is counted, and there is no `/metrics`. */
+  readonly metering?: Metering | undefined;
 }
 
 /** What is on a listener: administration is on the service's own, or on one for nothing else. */
@@ -78,7 +84,8 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  */
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
   const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
-  const { lifecycle, limits, rateLimits, trustedProxies, ackDefault, identities, logger } = deps;
+  const { lifecycle, limits, rateLimits, trustedProxies, ackDefault } = deps;
+  const { identities, logger, metering } = deps;
   const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
   const adminFrom = part === 'administration' ? 'anywhere' : 'this-machine';
@@ -93,13 +100,18 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   const noteEarly: OnAnswer = (status, reason, reqId, request) => {
     const traceId = request === undefined ? undefined : traceIdOf(request.headers);
     logger.debug({ status, reason, reqId, trace_id: traceId }, 'answered before any route');
+    // Where a request was read, its response counts itself.
+    if (request === undefined) metering?.meter.refused(status, reason);
   };
   const early = new EarlyAnswers(requestIds, noteEarly);
 
   const app = Fastify({
     // No logger for Fastify: its child logger and listeners cost each request 2–3 µs of CPU (of 16
     // for a GET). What is worth a line, the error handler logs itself.
-    serverFactory: (handler) => createHttpServer(limits, guardHost(handler, early)),
+    serverFactory: (handler) => {
+      const responses = metering && meteredResponses(metering.meter);
+      return createHttpServer(limits, guardHost(handler, early), responses);
+    },
     bodyLimit: limits.bodyBytesMax,
     genReqId: requestIds,
     trustProxy: trustedProxies === undefined ? false : (address) => isIn(trustedProxies, address),
@@ -122,6 +134,10 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   logAccess(app, logger);
   guard.watch(app);
   enforcePolicies(app, lifecycle, access, rates);
+  if (metering !== undefined) {
+    metering.meter.watch(app.server);
+    meterRoutes(app, metering.meter, guard.answer);
+  }
   if (part !== 'administration') {
     const { stockMin } = limits;
     docsRoutes(app, { requestIds, handleError, stockMin });
@@ -162,6 +178,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
 }
 
 /** What only operators need: each with `access: 'admin'`. */
-function adminRoutes(app: FastifyInstance, { profiles }: AppDeps): void {
+function adminRoutes(app: FastifyInstance, { metering, profiles }: AppDeps): void {
+  if (metering !== undefined) metricsRoute(app, metering.registry);
   profileRoutes(app, profiles);
 }

@@ -24,6 +24,7 @@ import {
 import { copySlots, type SlotViews } from '../ring/slot.ts';
 import { Batch } from './batch.ts';
 import { DrainRate } from './drain-rate.ts';
+import type { DurableAges } from './durable-ages.ts';
 import { FairTurns } from './fair-turns.ts';
 import type { SlotAdmission } from './slot-admission.ts';
 import { type NewRun, SlotRuns } from './slot-runs.ts';
@@ -37,6 +38,8 @@ export interface BulkIntakeOptions {
   readonly admission: SlotAdmission;
   /** How long an event, or a batch that has none on its way, waits for the log at the most. */
   readonly storageTimeoutMs: number;
+  /** Hears how long events took; nobody does, unless given. */
+  readonly ages?: DurableAges | undefined;
 }
 
 /** Why no batch is begun: the same words as for a single event. */
@@ -91,7 +94,7 @@ export class BulkIntake {
     this.#claimed = Atomics.load(this.#ring.cursors, INTAKE_HEAD);
     this.#published = this.#claimed;
     this.#settled = this.#claimed;
-    this.#runs = new SlotRuns(this.#ring, options.admission);
+    this.#runs = new SlotRuns(this.#ring, options.admission, options.ages);
     this.#limit = options.queueSize;
     this.#liveHead = Atomics.load(options.rings.live.cursors, INTAKE_HEAD);
     const sweepMs = Math.max(10, Math.min(250, options.storageTimeoutMs / 4));
@@ -280,8 +283,9 @@ export class BulkIntake {
     const tail = Atomics.load(this.#ring.cursors, INTAKE_TAIL);
     const count = (tail - this.#settled) | 0;
     if (count <= 0) return;
-    this.#rate.settled(count, performance.now());
-    this.#runs.settle(this.#settled, tail);
+    const nowMs = performance.now();
+    this.#rate.settled(count, nowMs);
+    this.#runs.settle(this.#settled, tail, nowMs);
     this.#settled = tail;
     this.#wakeDue();
     this.#afterEnd();

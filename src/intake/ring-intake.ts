@@ -33,6 +33,7 @@ import {
   SLOT_WORDS,
 } from '../ring/slot.ts';
 import { DrainRate } from './drain-rate.ts';
+import type { DurableAges } from './durable-ages.ts';
 import type { EventIntake, EventWaiter, Offer } from './event-intake.ts';
 import type { SlotAdmission } from './slot-admission.ts';
 
@@ -48,6 +49,8 @@ export interface RingIntakeOptions {
   readonly admission: SlotAdmission;
   /** How long a waiter waits at the most before it is notified that the outcome is unknown. */
   readonly storageTimeoutMs: number;
+  /** Hears how long events took; nobody does, unless given. */
+  readonly ages?: DurableAges | undefined;
   /** How long events are held back at the most while turn after turn brings more. For tests. */
   readonly gatherMs?: number;
 }
@@ -206,7 +209,9 @@ export class RingIntake implements EventIntake {
     if (count <= 0) return;
     const { slots, mask } = this.#ring;
     const { doubles, words } = slots;
-    this.#rate.settled(count, performance.now());
+    const nowMs = performance.now();
+    this.#rate.settled(count, nowMs);
+    this.#noteAges(tail, nowMs);
     for (let c = this.#settled; c !== tail; c = (c + 1) | 0) {
       const index = c & mask;
       const waiter = this.#waiters[index];
@@ -222,6 +227,21 @@ export class RingIntake implements EventIntake {
       else waiter.durable(doubles[index * SLOT_DOUBLES + SLOT_SEQ], isDropped);
     }
     this.#afterSettling();
+  }
+
+  /** Before the waiters are told: they may take in more. */
+  #noteAges(tail: number, nowMs: number): void {
+    const { ages } = this.#options;
+    if (ages === undefined) return;
+    const { slots, mask } = this.#ring;
+    const claimedAtMs = this.#claimedAtMs;
+    for (let c = this.#settled; c !== tail; c = (c + 1) | 0) {
+      ages.durable.observe(nowMs - claimedAtMs[c & mask]);
+    }
+    const last = (tail - 1) & mask;
+    // A repetition has the seq of the first, which is applied long since; a conflict has none.
+    if (this.#isKeyed[last] === 1) return;
+    ages.note(slots.doubles[last * SLOT_DOUBLES + SLOT_SEQ], claimedAtMs[last], nowMs);
   }
 
   #afterSettling(): void {

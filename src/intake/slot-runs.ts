@@ -18,6 +18,7 @@ import {
   SLOT_WORDS,
 } from '../ring/slot.ts';
 import type { Batch } from './batch.ts';
+import type { DurableAges } from './durable-ages.ts';
 import type { SlotAdmission } from './slot-admission.ts';
 
 /** Events of one batch, queued one behind the other, whose numbers follow one another. */
@@ -44,13 +45,15 @@ const SETTLED_RUNS_MAX = 1024;
 export class SlotRuns {
   readonly #ring: IntakeRing;
   readonly #admission: SlotAdmission;
+  readonly #ages: DurableAges | undefined;
   /** Oldest first; what was settled stays until the array is cut, at `#first`. */
   #runs: Run[] = [];
   #first = 0;
 
-  constructor(ring: IntakeRing, admission: SlotAdmission) {
+  constructor(ring: IntakeRing, admission: SlotAdmission, ages?: DurableAges) {
     this.#ring = ring;
     this.#admission = admission;
+    this.#ages = ages;
   }
 
   /**
@@ -88,14 +91,15 @@ export class SlotRuns {
 
   /**
    * Counts, batch by batch, the slots from the cursor `from`, up to which all are settled, to `to`:
-   * the log thread has dealt with them.
+   * the log thread has dealt with them by `nowMs`.
    */
-  settle(from: number, to: number): void {
+  settle(from: number, to: number, nowMs: number): void {
     let at = from;
     while (at !== to) {
       const run = this.#runs[this.#first];
       const count = Math.min((to - at) | 0, run.count);
       this.#settleRun(run, at, count);
+      if (!run.isReceipts) this.#noteAges(run, (at + count - 1) | 0, count, nowMs);
       at = (at + count) | 0;
       if (run.count === 0) this.#first++;
     }
@@ -135,6 +139,14 @@ export class SlotRuns {
       ? this.#settleKeyed(batch, number, from, count)
       : this.#settlePlain(batch, from, count);
     batch.inFlight -= count;
+  }
+
+  /** All of the run have the age of its first, though the last may have come a turn later. */
+  #noteAges({ queuedAtMs, isKeyed }: Run, last: number, count: number, nowMs: number): void {
+    const ages = this.#ages;
+    if (ages === undefined) return;
+    ages.durable.observe(nowMs - queuedAtMs, count);
+    if (!isKeyed) ages.note(this.#seqAt(last), queuedAtMs, nowMs);
   }
 
   /**

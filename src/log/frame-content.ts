@@ -24,6 +24,7 @@ import {
   UNCOMMITTED_MAX,
 } from '../dedupe/dedupe-window.ts';
 import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
+import type { LogCounters } from '../metrics/thread-counters.ts';
 import {
   INTAKE_HEAD,
   INTAKE_TAIL,
@@ -144,6 +145,19 @@ export class FrameContent {
     for (const i of receipts) window.put(ring.slots, (tail - claimed + i) & ring.mask);
   }
 
+  /** Counts what was claimed, once it is settled. */
+  count(counters: LogCounters): void {
+    const live = this.#live;
+    const bulk = this.#bulk;
+    const kept = live.kept + bulk.kept;
+    if (kept > 0) counters.frameEvents.observe(kept);
+    counters.add('singleAccepted', live.kept - live.receipts.length);
+    counters.add('batchAccepted', bulk.kept - bulk.receipts.length);
+    counters.add('singleDuplicates', live.drops - live.conflicts);
+    counters.add('batchDuplicates', bulk.drops - bulk.conflicts);
+    counters.add('batchConflicts', bulk.conflicts);
+  }
+
   /** Settles the slots claimed for the main thread. */
   settle(): void {
     for (const { ring, tail, claimed } of [this.#live, this.#bulk]) {
@@ -165,12 +179,20 @@ class IntakeEnd {
   readonly receipts: number[] = [];
   /** Slots claimed and not kept, counted from the tail, in order. */
   readonly #dropped: Int32Array;
-  #drops = 0;
+  /** How many there are. */
+  drops = 0;
+  /** Of these, events whose key stands for another one. */
+  conflicts = 0;
 
   constructor(ring: IntakeRing) {
     this.ring = ring;
     this.tail = Atomics.load(ring.cursors, INTAKE_TAIL);
     this.#dropped = new Int32Array(Math.min(ring.capacity, FRAME_SLOTS_MAX));
+  }
+
+  /** Slots claimed that are in the frame. */
+  get kept(): number {
+    return this.claimed - this.drops;
   }
 
   pending(): number {
@@ -182,7 +204,8 @@ class IntakeEnd {
     const { slots, mask } = this.ring;
     const { words, doubles } = slots;
     const { tail, claimed } = this;
-    this.#drops = 0;
+    this.drops = 0;
+    this.conflicts = 0;
     this.receipts.length = 0;
     let seq = nextSeq;
     for (let i = 0; i < claimed; i++) {
@@ -191,7 +214,8 @@ class IntakeEnd {
       if (isKeyed(words, index)) {
         if (isReceipt(words, index)) this.receipts.push(i);
         else if (!isNew(slots, index, seq, window)) {
-          this.#dropped[this.#drops++] = i;
+          this.#dropped[this.drops++] = i;
+          if ((words[index * SLOT_WORDS + SLOT_META] & FLAG_CONFLICT) !== 0) this.conflicts++;
           continue;
         }
       }
@@ -208,8 +232,8 @@ class IntakeEnd {
   /** Calls `visit` with the cursor and length of each run of slots kept, in order. */
   eachRun(visit: (cursor: number, count: number) => void): void {
     let from = 0;
-    for (let n = 0; n <= this.#drops; n++) {
-      const to = n < this.#drops ? this.#dropped[n] : this.claimed;
+    for (let n = 0; n <= this.drops; n++) {
+      const to = n < this.drops ? this.#dropped[n] : this.claimed;
       if (to > from) visit((this.tail + from) | 0, to - from);
       from = to + 1;
     }

@@ -24,6 +24,7 @@
 import assert from 'node:assert/strict';
 import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
+import { createThreadCounters, LogCounters } from '../metrics/thread-counters.ts';
 import { INTAKE_DOORBELL, INTAKE_STOP, type IntakeRings } from '../ring/intake-ring.ts';
 import { type LogProgress, OWN_DOUBLES } from '../ring/progress.ts';
 import { sleepUntilRung } from '../ring/sleep.ts';
@@ -39,7 +40,7 @@ import type { CommitPublisher } from './commit-publisher.ts';
 import type { EventLog } from './event-log.ts';
 import type { FileSystem } from './file-system.ts';
 import { FolderGuard } from './folder-guard.ts';
-import { FRAME_HEADER_BYTES, type SegmentEnd } from './format.ts';
+import { FRAME_HEADER_BYTES, frameBytes, type SegmentEnd } from './format.ts';
 import { FrameContent } from './frame-content.ts';
 import { LogClock } from './log-clock.ts';
 import { packSegmentEnds } from './segment-ends.ts';
@@ -69,6 +70,8 @@ export interface SequencerOptions {
   readonly onStorage: (available: boolean, reason: string) => void;
   /** Whether the files that were written to are still there; tests without a folder have none. */
   readonly guard?: FolderGuard;
+  /** Where this thread counts; tests that don't look there have none. */
+  readonly counters?: LogCounters;
   /** Tests on a simulated disk need no pauses. */
   readonly retry?: RetryPauses;
 }
@@ -94,6 +97,7 @@ export class Sequencer implements EventLog {
   readonly #retry: RetryPauses;
   readonly #guard: FolderGuard;
   readonly #clock: LogClock;
+  readonly #counters: LogCounters;
   #nextSeq: number;
   /** The open segment; `undefined` while the last one failed and no fresh one could be made. */
   #writer: SegmentWriter | undefined;
@@ -113,6 +117,7 @@ export class Sequencer implements EventLog {
     this.#retry = options.retry ?? RETRY_DEFAULT;
     this.#guard = options.guard ?? new FolderGuard(FolderGuard.create());
     this.#clock = new LogClock(options.nowMs, tail.lastTimeMs);
+    this.#counters = options.counters ?? new LogCounters(createThreadCounters(0));
     assert.ok(options.commits.capacity > options.intakes.live.capacity, 'there is room for bulk');
     this.#content = new FrameContent(options.intakes, options.dedupe);
     const { slotsMax } = this.#content;
@@ -157,7 +162,9 @@ export class Sequencer implements EventLog {
       if (!this.#content.isPending) {
         if (stop) break;
         if (!this.idle()) continue;
+        this.#counters.beginWait();
         sleepUntilRung(cursors, INTAKE_DOORBELL, bell);
+        this.#counters.endWait();
         continue;
       }
       if (!this.commitPending()) {
@@ -191,6 +198,8 @@ export class Sequencer implements EventLog {
     // would take the cores from the main thread.
     this.#settle();
     if (count > 0) commits.publish();
+    // Last: nobody waits for it.
+    this.#content.count(this.#counters);
     return true;
   }
 
@@ -229,7 +238,10 @@ export class Sequencer implements EventLog {
       if (this.#guard.isLost && !this.#waitUntilSaved()) return false;
       try {
         const writer = this.#writerFor(count);
+        const startMs = performance.now();
         writer.append(this.#frame, this.#nextSeq, count, commitTimeMs);
+        this.#counters.flushNs.observe((performance.now() - startMs) * 1e6);
+        this.#counters.add('writtenBytes', frameBytes(count));
         // Pairs with lose(), after which nothing from the old segment may be acknowledged.
         if (this.#guard.isLost) throw new Error('files of the data folder were deleted');
         this.#segment = writer.end;
@@ -277,6 +289,7 @@ export class Sequencer implements EventLog {
     this.#previous = previous;
     this.#segment = writer.end;
     this.#writer = writer;
+    this.#counters.add('segments', 1);
     this.#storeProgress();
     return writer;
   }
@@ -318,6 +331,7 @@ export class Sequencer implements EventLog {
   }
 
   #failed(error: unknown): void {
+    this.#counters.add('failures', 1);
     this.#writer?.abandon();
     this.#writer = undefined;
     if (this.#failing) return;

@@ -56,8 +56,8 @@ export class ThreadProfiler {
         const handle = startCpuProfile();
         return async () => handle.stop();
       },
-      async ({ startCpuProfile: start }, worker) => {
-        const handle = await start.call(worker);
+      async (worker) => {
+        const handle = await worker.startCpuProfile();
         return () => handle.stop();
       },
       { sampleTypes: CPU_TYPES, period: { type: ['cpu', 'nanoseconds'], value: CPU_PERIOD_NS } },
@@ -71,8 +71,8 @@ export class ThreadProfiler {
       ms,
       signal,
       startOwnHeapProfile,
-      async ({ startHeapProfile: start }, worker) => {
-        const handle = await start.call(worker);
+      async (worker) => {
+        const handle = await worker.startHeapProfile();
         return () => handle.stop();
       },
       { sampleTypes: HEAP_TYPES, period: { type: ['space', 'bytes'], value: HEAP_PERIOD_BYTES } },
@@ -89,7 +89,7 @@ export class ThreadProfiler {
     ms: number,
     signal: AbortSignal,
     startMain: () => Promise<() => Promise<string>>,
-    startWorker: (worker: Worker, self: Worker) => Promise<() => Promise<string>>,
+    startWorker: (worker: Worker) => Promise<() => Promise<string>>,
     options: Pick<ProfileOptions, 'sampleTypes' | 'period'>,
     add: (builder: PprofBuilder, name: string, text: string) => void,
   ): Promise<Uint8Array | 'busy'> {
@@ -111,7 +111,7 @@ export class ThreadProfiler {
       };
       const begun = await Promise.all(
         this.#threads().map(async ({ name, worker }): Promise<Running[]> => {
-          const stop = await answered(name, startWorker(worker, worker));
+          const stop = await answered(name, startWorker(worker));
           return stop === undefined ? [] : [{ name, stop }];
         }),
       );

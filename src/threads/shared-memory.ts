@@ -41,6 +41,8 @@ export interface SharedMemory {
   readonly restored: SharedArrayBuffer;
   /** store/restore-board.ts */
   readonly board: SharedArrayBuffer;
+  /** metrics/thread-counters.ts */
+  readonly counters: SharedArrayBuffer;
   /** Random for each data folder, whose checkpoint keeps it. */
   readonly hashKey: HashKey;
 }

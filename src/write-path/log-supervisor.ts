@@ -27,6 +27,9 @@ export interface LogSupervisorOptions {
   readonly onFatal: (reason: string) => void;
 }
 
+/** What a start brought back, and how long that took. */
+export type Replayed = Omit<Extract<LogThreadMessage, { type: 'replayed' }>, 'type'>;
+
 export class LogSupervisor {
   readonly #options: LogSupervisorOptions;
   readonly #intake: IntakeRing;
@@ -37,6 +40,8 @@ export class LogSupervisor {
   #done = false;
   #served = false;
   #isAvailable = true;
+  #restarts = 0;
+  #replayed: Replayed | undefined;
   #deaths = 0;
   #deathSeq = 0;
   #replayedFrom = 1;
@@ -57,6 +62,16 @@ export class LogSupervisor {
   /** Seq from which the log was replayed: the restored checkpoint's, or 1. */
   get replayedFrom(): number {
     return this.#replayedFrom;
+  }
+
+  /** Threads replaced since the start. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** What the start brought back; `undefined` until it has. */
+  get replayed(): Replayed | undefined {
+    return this.#replayed;
   }
 
   /** The thread, while there is one. */
@@ -135,6 +150,7 @@ export class LogSupervisor {
       }
       case 'replayed': {
         const { type: _, ...replay } = message;
+        this.#replayed = replay;
         this.#replayedFrom = replay.replayFrom;
         this.#isConverted = replay.converted > 0;
         logger.info(
@@ -178,7 +194,10 @@ export class LogSupervisor {
     if (!this.#served) this.#end(`the log thread died at start: ${reason}`);
     else if (this.#deaths >= DEATHS_MAX)
       this.#end(`the log thread dies again and again: ${reason}`);
-    else this.#worker = this.#spawn();
+    else {
+      this.#restarts++;
+      this.#worker = this.#spawn();
+    }
   }
 
   #end(reason: string): void {

@@ -12,6 +12,7 @@ import { LogDamagedError } from '../log/log-damaged-error.ts';
 import { unpackSegmentEnds } from '../log/segment-ends.ts';
 import { type LogTail, Sequencer } from '../log/sequencer.ts';
 import { type LeftBehind, resumeCommitted } from '../log/take-over.ts';
+import { LogCounters } from '../metrics/thread-counters.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { recover } from '../recovery/recovery.ts';
 import { Replay, StopRequested } from '../recovery/replay.ts';
@@ -39,6 +40,8 @@ export function runLogThread(
   const receipts = new ReceiptWindow(memory.receipts, memory.hashKey);
   const commits = new CommitPublisher(new CommitRing(memory.commit, memory.appliers.length));
   const progress = new LogProgress(memory.progress);
+  const counters = new LogCounters(memory.counters);
+  counters.takeOver();
   let sequencer: Sequencer;
   try {
     const died = progress.load();
@@ -70,6 +73,7 @@ export function runLogThread(
         folder,
         segmentBytesMax,
         nowMs: Date.now,
+        counters,
         ...(data.held === undefined ? {} : { guard: new FolderGuard(data.held.guard) }),
         onStorage: (available, reason) => report({ type: 'storage', available, reason }),
       },

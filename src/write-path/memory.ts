@@ -6,6 +6,7 @@ import { APPLIER_CONTROL_BYTES } from '../apply/applier-control.ts';
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { LogHolds } from '../log/log-holds.ts';
+import { createThreadCounters, threadCountersBytes } from '../metrics/thread-counters.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, nextPowerOfTwo } from '../ring/intake-ring.ts';
@@ -57,7 +58,8 @@ export function sharedMemoryBytes(options: MemoryOptions): number {
     PROGRESS_BYTES +
     LogHolds.bytes +
     RestoredBefore.bytes(store.shards) +
-    RestoreBoard.bytes(store.shards)
+    RestoreBoard.bytes(store.shards) +
+    threadCountersBytes(appliers)
   );
 }
 
@@ -79,6 +81,7 @@ export function createSharedMemory(options: MemoryOptions): SharedMemory {
     holds: LogHolds.create(),
     restored: RestoredBefore.create(store.shards),
     board: RestoreBoard.create(store.shards),
+    counters: createThreadCounters(appliers),
     hashKey: options.hashKey ?? newHashKey(),
   };
 }

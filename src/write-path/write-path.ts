@@ -8,16 +8,19 @@
  */
 import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
+import { AppliedAges } from '../apply/applied-ages.ts';
 import { AppliedWatermark } from '../apply/applied-watermark.ts';
 import { ApplierPool } from '../apply/applier-pool.ts';
 import { EventOutcomes } from '../apply/event-outcomes.ts';
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { BulkIntake } from '../intake/bulk-intake.ts';
+import type { DurableAges } from '../intake/durable-ages.ts';
 import { RingIntake } from '../intake/ring-intake.ts';
 import { SlotAdmission } from '../intake/slot-admission.ts';
 import type { LogHistory } from '../log/event-log.ts';
 import { LogHolds } from '../log/log-holds.ts';
+import { Histogram } from '../metrics/histogram.ts';
 import { OutcomeReader, OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, type IntakeRings } from '../ring/intake-ring.ts';
@@ -29,6 +32,7 @@ import type { SharedMemory } from '../threads/shared-memory.ts';
 import type { LogSource } from './log-source.ts';
 import { LogSupervisor } from './log-supervisor.ts';
 import { createSharedMemory, type MemoryOptions } from './memory.ts';
+import { WritePathCounters } from './write-path-counters.ts';
 
 const APPLIER_ENTRY = new URL('../../workers/applier.ts', import.meta.url);
 const BATCHES_MAX_DEFAULT = 1;
@@ -42,6 +46,8 @@ export interface WritePathOptions extends MemoryOptions {
   readonly logger: Logger;
   /** Allocated for these options already; tests add what only their threads know. */
   readonly memory?: SharedMemory;
+  /** Whether it notes how old events are when they are durable and applied. */
+  readonly notesAges?: boolean;
   /** Module of an applier's thread; workers/applier.ts but in tests. */
   readonly applierEntry?: URL | undefined;
 }
@@ -56,6 +62,13 @@ export interface WritePathListener {
   readonly onDamagedCheckpoint?: (name: string) => void;
   /** One line: the write path can't go on. */
   readonly onFatal: (reason: string) => void;
+}
+
+/** How old events were, in ms, by the door they came through. */
+export interface WritePathAges {
+  readonly single: DurableAges;
+  readonly batch: DurableAges;
+  readonly applied: Histogram;
 }
 
 export class WritePath {
@@ -81,6 +94,10 @@ export class WritePath {
   readonly history: LogHistory;
   /** From where on somebody still needs the log. */
   readonly holds: LogHolds;
+  /** What its threads count. */
+  readonly counters: WritePathCounters;
+  /** How old events were when they were durable and applied, if that is noted. */
+  readonly ages: WritePathAges | undefined;
   #abandoned = 0;
   /** Whether the appliers are started, or never will be. */
   #appliersStarted: Promise<void> = Promise.resolve();
@@ -103,18 +120,27 @@ export class WritePath {
       shards: shards.length,
       hashKey,
     });
-    this.intake = new RingIntake({ ring: this.rings.live, queueSize, storageTimeoutMs, admission });
+    this.progress = new LogProgress(memory.progress);
+    this.watermark = new AppliedWatermark(this.commits, this.progress);
+    this.ages = options.notesAges === true ? createAges(this.watermark) : undefined;
+    this.counters = new WritePathCounters(memory.counters, appliers);
+    this.intake = new RingIntake({
+      ring: this.rings.live,
+      queueSize,
+      storageTimeoutMs,
+      admission,
+      ages: this.ages?.single,
+    });
     this.bulk = new BulkIntake({
       rings: this.rings,
       queueSize: bulkQueueSize,
       batchesMax,
       admission,
       storageTimeoutMs,
+      ages: this.ages?.batch,
     });
     this.known = new DedupeWindow(memory.dedupe, hashKey);
     this.receipts = new ReceiptWindow(memory.receipts, hashKey);
-    this.progress = new LogProgress(memory.progress);
-    this.watermark = new AppliedWatermark(this.commits, this.progress);
     this.outcomes = new OutcomeReader({
       window: new OutcomeWindow(memory.outcomes),
       events: outcomeEvents,
@@ -162,6 +188,7 @@ export class WritePath {
   /** Takes events from now on. Once it is ready. */
   open(): void {
     this.events.replayedSeq = this.progress.loadNextSeq() - 1;
+    this.counters.begin();
     this.intake.open();
     this.bulk.open();
   }
@@ -228,4 +255,14 @@ export class WritePath {
     await this.terminate();
     return isClean;
   }
+}
+
+function createAges(watermark: AppliedWatermark): WritePathAges {
+  const ages = new AppliedAges(watermark);
+  const note: DurableAges['note'] = (seq, acceptedMs, nowMs) => ages.note(seq, acceptedMs, nowMs);
+  return {
+    single: { durable: new Histogram(), note },
+    batch: { durable: new Histogram(), note },
+    applied: ages.sampled,
+  };
 }

@@ -14,6 +14,7 @@ import type { FileSystem } from '../../src/log/file-system.ts';
 import type { CheckedFrame } from '../../src/log/format.ts';
 import { LogHolds } from '../../src/log/log-holds.ts';
 import type { LogTail } from '../../src/log/sequencer.ts';
+import { createThreadCounters } from '../../src/metrics/thread-counters.ts';
 import { OUTCOME_UNKNOWN, OutcomeWindow } from '../../src/outcome/outcome-window.ts';
 import { type RecoverySink, recover } from '../../src/recovery/recovery.ts';
 import { Replay } from '../../src/recovery/replay.ts';
@@ -98,6 +99,7 @@ export class RecoveredState implements RecoverySink {
       holds: LogHolds.create(),
       restored: RestoredBefore.create(size.shards),
       board: RestoreBoard.create(size.shards),
+      counters: createThreadCounters(1),
       hashKey,
     };
     this.dedupe = new DedupeWindow(this.memory.dedupe, hashKey);

@@ -38,6 +38,7 @@ const OPERATIONS = [
   'get /debug/pprof/profile',
   'get /health',
   'get /livez',
+  'get /metrics',
   'get /readyz',
   'patch /api/v1/products/{id}',
   'post /api/v1/events',

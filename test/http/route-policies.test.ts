@@ -22,6 +22,7 @@ const DECLARED: Readonly<Record<string, string>> = {
   'GET /health': 'always · ignored · ignored · ignored · anyone · none',
   'GET /livez': 'always · ignored · ignored · ignored · anyone · none',
   'GET /readyz': 'always · ignored · ignored · ignored · anyone · none',
+  'GET /metrics': 'always · ignored · ignored · ignored · admin · none',
 };
 
 function bodyText(body: RoutePolicy['body']): string {

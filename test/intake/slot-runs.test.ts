@@ -108,7 +108,7 @@ t.test(`every slot counts for its batch (SEED=${random.seed})`, async (t) => {
       if (fate === 'repeated') expected.duplicates++;
     }
     const to = (settled + count) | 0;
-    runs.settle(settled, to);
+    runs.settle(settled, to, 0);
     settled = to;
   };
 
@@ -130,7 +130,7 @@ t.test('lets go the batches whose slots wait too long, and those only', async (t
   runs.addRun({ batch: early, isKeyed: false, number: 1 }, 2);
   const betweenMs = nextMoment();
   runs.add(late, 1, false, true);
-  runs.settle(FIRST_CURSOR | 0, (FIRST_CURSOR + 1) | 0);
+  runs.settle(FIRST_CURSOR | 0, (FIRST_CURSOR + 1) | 0, 0);
   runs.failQueuedBefore(betweenMs);
   t.strictSame([early.hasFailed, late.hasFailed], [true, false], 'one slot of it is left');
   t.equal(early.inFlight, 1, 'which stays in flight');

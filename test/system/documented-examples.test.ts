@@ -142,6 +142,14 @@ t.test('docs/changes.md', { skip: !hasCurl && 'curl is missing' }, async (t) => 
   t.equal(`${await run(page.command)}\n`, page.shown);
 });
 
+t.test('docs/metrics.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
+  const { post, examples, run } = await setup(t, 'metrics.md');
+  t.equal(examples.length, 1);
+  await post('{"product_id":"A","price":9.5,"stock":3}\n');
+  const [{ command, shown }] = examples as [Example];
+  t.equal(`${await run(command)}\n`, shown);
+});
+
 t.test('docs/security.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
   const [block = ''] = [...exampleText('security.md').matchAll(EXAMPLES)].map(
     ([, script]) => script,
@@ -168,6 +176,7 @@ t.test('no other page has examples', (t) => {
     'changes.md',
     'diagnosis.md',
     'durability.md',
+    'metrics.md',
     'reading.md',
     'security.md',
   ]);

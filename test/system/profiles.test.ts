@@ -68,38 +68,31 @@ t.test('one at a time; who goes away ends his own; a stop ends it too', async (t
     t.equal(codeOf(refused), 'invalid-parameter', seconds);
   }
   const url = `http://127.0.0.1:${port}/debug/pprof/profile?seconds=300`;
-  const leaving = new AbortController();
-  const left = fetch(url, { signal: leaving.signal }).then(
-    () => 'answered',
-    () => 'gone',
-  );
-  const busy = await polled(
-    async () => {
-      const answer = await client.get('/debug/pprof/heap?seconds=1');
-      return answer.status === 409 ? answer : undefined;
-    },
-    WAIT_MS_MAX,
-    'the first profile to be under way',
-  );
-  t.equal(codeOf(busy), 'profile-in-progress');
-  leaving.abort();
-  t.equal(await left, 'gone');
-  await polled(
-    async () =>
-      (await client.get('/debug/pprof/heap?seconds=1')).status === 200 ? true : undefined,
-    WAIT_MS_MAX,
-    'the next one to be taken',
-  );
+  /** Of two that ask at once one is refused, and the other is under way. */
+  const begun = async () => {
+    const [one, two] = [new AbortController(), new AbortController()];
+    const ask = (own: AbortController, other: AbortController) => {
+      const answer = fetch(url, { signal: own.signal });
+      answer.catch(() => undefined);
+      return { answer, refused: answer.then((refusal) => ({ refusal, other })) };
+    };
+    const [first, second] = [ask(one, two), ask(two, one)];
+    for (const { refused } of [first, second]) refused.catch(() => undefined);
+    const { refusal, other } = await Promise.race([first.refused, second.refused]);
+    t.equal(refusal.status, 409);
+    t.equal((await refusal.json()).code, 'profile-in-progress');
+    return { answer: other === one ? first.answer : second.answer, leave: () => other.abort() };
+  };
+  const left = await begun();
+  left.leave();
+  await t.rejects(left.answer);
+  const isFree = async () =>
+    (await client.get('/debug/pprof/heap?seconds=1')).status === 200 || undefined;
+  await polled(isFree, WAIT_MS_MAX, 'the next one to be taken');
 
-  const last = fetch(url);
-  await polled(
-    async () =>
-      (await client.get('/debug/pprof/heap?seconds=1')).status === 409 ? true : undefined,
-    WAIT_MS_MAX,
-    'the last one to be under way',
-  );
+  const last = await begun();
   t.equal(await service.stop(), true);
-  const ended = await last;
+  const ended = await last.answer;
   t.equal(ended.status, 200, 'it is answered with what it has');
   readPprof(new Uint8Array(await ended.arrayBuffer()));
 });

@@ -13,6 +13,7 @@ import {
   problemBody,
 } from '../../errors/problems.ts';
 import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
+import { noteProblem } from '../metering/metered-response.ts';
 
 export const JSON_TYPE = 'application/json; charset=utf-8';
 export const PROBLEM_TYPE = 'application/problem+json';
@@ -59,6 +60,13 @@ export function sendAck(
   reply.raw.writeHead(status, headers).end(json);
 }
 
+/** Sends `text`, whole, as `type`. Writes past Fastify as `sendJson` does. */
+export function sendText(reply: FastifyReply, type: string, text: string): void {
+  reply.hijack();
+  const headers = { 'content-type': type, 'content-length': Buffer.byteLength(text) };
+  reply.raw.writeHead(200, headers).end(text);
+}
+
 /** Adds to a problem that is about to be sent what `sendAck` adds to an answer. */
 export function noteEvent(reply: FastifyReply, seq: number, isReplayed: boolean): void {
   reply.header('location', `${EVENTS_PATH}${seq}`);
@@ -75,6 +83,7 @@ export function sendProblem(
   if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
   const id = String(reply.request.id);
   const body = problemBody(code, id, extras);
+  noteProblem(reply.raw, code);
   // A Buffer, because to a string of a JSON type Fastify adds a charset, which RFC 9457 has not.
   reply
     .code(PROBLEMS[code].status)

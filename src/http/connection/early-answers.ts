@@ -13,6 +13,7 @@ import {
   problemBody,
 } from '../../errors/problems.ts';
 import { PROBLEM_TYPE } from '../answers/respond.ts';
+import { noteProblem } from '../metering/metered-response.ts';
 import { STATUS_CODES } from './node-http.ts';
 import { REQUEST_ID_HEADER, type RequestIds } from './request-ids.ts';
 import { COMMON_HEADERS } from './service-response.ts';
@@ -42,6 +43,7 @@ export class EarlyAnswers {
     const id = this.#requestIds(response.req);
     const body = bodyOf(code, id, extras);
     this.#onAnswer(PROBLEMS[code].status, code, id, response.req);
+    noteProblem(response, code);
     response
       .writeHead(PROBLEMS[code].status, {
         'content-type': PROBLEM_TYPE,

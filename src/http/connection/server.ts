@@ -29,10 +29,15 @@ export const HEADER_BYTES_MAX = 96 * 1024;
 /** Node closes late requests only when it looks; its default of 30 s would add to every limit. */
 const CHECKING_INTERVAL_MS_MAX = 1000;
 
-export function createHttpServer(limits: HttpLimits, handler: RequestListener): Server {
+/** `responses`: the class of its responses. */
+export function createHttpServer(
+  limits: HttpLimits,
+  handler: RequestListener,
+  responses: typeof ServiceResponse = ServiceResponse,
+): Server {
   const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = limits;
   const options: ServerOptions = {
-    ServerResponse: ServiceResponse,
+    ServerResponse: responses,
     maxHeaderSize: HEADER_BYTES_MAX,
     headersTimeout: headersTimeoutMs,
     requestTimeout: requestTimeoutMs,

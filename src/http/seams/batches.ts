@@ -23,6 +23,8 @@ export interface Batches extends BatchKeysKnown {
   /** Resolves when everything that it has queued is settled, and how it ended is on record. */
   settle(work: BatchWork, isQueued: boolean): Promise<void>;
   end(work: BatchWork): void;
+  /** Events that had faults, in all batches that have ended. */
+  readonly refusedEvents: number;
   /** Whole seconds (≥ 1) after which a batch that was refused is worth another try. */
   retryAfterSeconds(): number;
 }

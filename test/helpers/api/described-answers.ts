@@ -144,7 +144,7 @@ function bodyFaults(seen: Seen, { content }: DescribedAnswer, pointer: string): 
   const at = `${pointer}/content/${escaped(type)}/schema`;
   if (media.schema['x-item-schema'] === undefined) {
     const isJson = /[/+]json$/.test(type);
-    return seen.isWhole && isJson ? faultsBy(at, JSON.parse(seen.text)) : [];
+    return seen.isWhole ? faultsBy(at, isJson ? JSON.parse(seen.text) : seen.text) : [];
   }
   return itemsOf(seen, type).flatMap((item) => faultsBy(`${at}/x-item-schema`, JSON.parse(item)));
 }

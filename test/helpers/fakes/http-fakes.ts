@@ -5,6 +5,7 @@
 import { pino } from 'pino';
 import type { ProductEvent } from '../../../src/event/product-event.ts';
 import { type AppDeps, buildApp } from '../../../src/http/app.ts';
+import { createMetering } from '../../../src/http/metering/metering.ts';
 import type { Changes } from '../../../src/http/routes/changes.ts';
 import type { AppliedProgress, AppliedWaiter } from '../../../src/http/seams/applied-progress.ts';
 import type { Batches } from '../../../src/http/seams/batches.ts';
@@ -12,6 +13,7 @@ import type { DeadEvents, EventOutcomes } from '../../../src/http/seams/event-ou
 import type { Profiles } from '../../../src/http/seams/profiles.ts';
 import type { EventIntake, EventWaiter, Offer } from '../../../src/intake/event-intake.ts';
 import type { HealthCheck, Phase } from '../../../src/lifecycle.ts';
+import { MetricsRegistry } from '../../../src/metrics/registry.ts';
 import type { EventOutcome } from '../../../src/outcome/outcome-window.ts';
 import type { ProductCatalogue } from '../../../src/store/product-catalogue.ts';
 import type {
@@ -199,6 +201,7 @@ export const NO_BATCHES: Batches = {
   begin: () => 'closed',
   settle: async () => undefined,
   end: () => undefined,
+  refusedEvents: 0,
   retryAfterSeconds: () => 1,
 };
 
@@ -227,6 +230,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     ackDefault: 'durable',
     identities: undefined,
     logger,
+    metering: createMetering(new MetricsRegistry(), NO_BATCHES),
     ...overrides,
   });
   watchApp(app);

@@ -1,0 +1,92 @@
+/**
+ * What the process takes, under the names that Prometheus's clients use in all languages, and what Node
+ * tells of its main thread. Where the system does not tell something (/proc, outside of Linux), it is
+ * left out. Main thread.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import type { EventLoopDelay } from './event-loop-delay.ts';
+import type { MetricsRegistry } from './registry.ts';
+
+const US_PER_SECOND = 1e6;
+const MS_PER_SECOND = 1000;
+
+export function processMetrics(metrics: MetricsRegistry, delay: EventLoopDelay): void {
+  metrics.counter(
+    { name: 'process_cpu_user_seconds_total', help: 'CPU time of the process in user mode' },
+    (put) => put(process.cpuUsage().user / US_PER_SECOND),
+  );
+  metrics.counter(
+    { name: 'process_cpu_system_seconds_total', help: 'CPU time of the process in the kernel' },
+    (put) => put(process.cpuUsage().system / US_PER_SECOND),
+  );
+  metrics.counter({ name: 'process_cpu_seconds_total', help: 'CPU time of the process' }, (put) => {
+    const { user, system } = process.cpuUsage();
+    put((user + system) / US_PER_SECOND);
+  });
+  metrics.gauge(
+    { name: 'process_start_time_seconds', help: 'When the process started, since the epoch' },
+    (put) => put(performance.timeOrigin / MS_PER_SECOND),
+  );
+  metrics.gauge(
+    { name: 'process_resident_memory_bytes', help: 'Memory of the process that is in use' },
+    (put) => put(process.memoryUsage.rss()),
+  );
+  metrics.gauge(
+    { name: 'process_open_fds', help: 'Open descriptors; only where /proc tells' },
+    async (put) => {
+      const open = await readdir('/proc/self/fd').catch(() => undefined);
+      if (open !== undefined) put(open.length);
+    },
+  );
+  metrics.gauge(
+    { name: 'process_max_fds', help: 'Descriptors that may be open; only where /proc tells' },
+    async (put) => {
+      const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '');
+      const [, most] = /^Max open files\s+(\d+)/m.exec(limits) ?? [];
+      if (most !== undefined) put(Number(most));
+    },
+  );
+  nodeMetrics(metrics, delay);
+}
+
+function nodeMetrics(metrics: MetricsRegistry, delay: EventLoopDelay): void {
+  metrics.info(
+    { name: 'nodejs_version_info', help: 'The Node that runs it' },
+    { version: process.version },
+  );
+  metrics.gauge({ name: 'nodejs_heap_size_total_bytes', help: 'Heap of the main thread' }, (put) =>
+    put(process.memoryUsage().heapTotal),
+  );
+  metrics.gauge({ name: 'nodejs_heap_size_used_bytes', help: 'Of that what is used' }, (put) =>
+    put(process.memoryUsage().heapUsed),
+  );
+  metrics.gauge(
+    {
+      name: 'nodejs_external_memory_bytes',
+      help: 'Memory outside of the heap that its objects hold; shared memory is not in it',
+    },
+    (put) => put(process.memoryUsage().external),
+  );
+  metrics.counter(
+    {
+      name: 'nodejs_eventloop_active_seconds_total',
+      help: 'Time in which the event loop of the main thread was busy',
+    },
+    (put) => put(performance.eventLoopUtilization().active / MS_PER_SECOND),
+  );
+  metrics.counter(
+    {
+      name: 'nodejs_eventloop_idle_seconds_total',
+      help: 'Time in which the event loop of the main thread had nothing to do',
+    },
+    (put) => put(performance.eventLoopUtilization().idle / MS_PER_SECOND),
+  );
+  metrics.histogram(
+    {
+      name: 'nodejs_eventloop_delay_seconds',
+      help: 'How late the event loop of the main thread came to what was due, every 20 ms',
+      perUnit: MS_PER_SECOND,
+    },
+    (put) => put(delay.delays),
+  );
+}

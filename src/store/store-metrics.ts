@@ -1,0 +1,43 @@
+/** What the store tells of itself. Main thread. */
+import type { MetricsRegistry } from '../metrics/registry.ts';
+import { SHARD_USED, Shard } from './shard.ts';
+import type { StorePlan } from './sizing.ts';
+
+export function storeMetrics(
+  metrics: MetricsRegistry,
+  buffers: readonly SharedArrayBuffer[],
+  plan: StorePlan,
+): void {
+  const shards = buffers.map((buffer) => new Shard(buffer));
+  const used = () => shards.map(({ words }) => Atomics.load(words, SHARD_USED));
+  const sum = (counts: readonly number[]) => counts.reduce((all, count) => all + count, 0);
+  metrics.gauge(
+    {
+      name: 'product_service_store_products',
+      help: 'Products in the store, those that are not listed any more included',
+    },
+    (put) => put(sum(used())),
+  );
+  metrics.gauge(
+    {
+      name: 'product_service_store_capacity_products',
+      help: 'Products that the store takes, by MAX_MEMORY_USAGE',
+    },
+    (put) => put(plan.productsMax),
+  );
+  metrics.gauge(
+    {
+      name: 'product_service_store_fill_ratio',
+      help: 'How full the store is, or the fullest of its shards if that is more; at 1 new products are refused',
+    },
+    (put) => {
+      const counts = used();
+      const fills = counts.map((count, i) => count / shards[i].entries);
+      put(Math.max(sum(counts) / plan.productsMax, ...fills));
+    },
+  );
+  metrics.gauge(
+    { name: 'product_service_store_bytes', help: 'Memory of the store, which never changes' },
+    (put) => put(sum(buffers.map(({ byteLength }) => byteLength))),
+  );
+}

@@ -25,7 +25,10 @@ import { HeldFiles } from './log/held-files.ts';
 import { EventLoopDelay } from './metrics/event-loop-delay.ts';
 import { processMetrics } from './metrics/process-metrics.ts';
 import { MetricsRegistry } from './metrics/registry.ts';
-import { Sinks } from './sinks/sinks.ts';
+import type { SlotContent } from './ring/slot.ts';
+import { DeadLetterOffice } from './sinks/dead-letter-office.ts';
+import { LetterDesk } from './sinks/letter-desk.ts';
+import { lettersPath, Sinks } from './sinks/sinks.ts';
 import { planStore } from './store/sizing.ts';
 import { storeMetrics } from './store/store-metrics.ts';
 import type { SharedMemory } from './threads/shared-memory.ts';
@@ -79,6 +82,8 @@ export interface Assembly {
   /** Products that fit into the store. */
   readonly productsMax: number;
   readonly sinks: Sinks;
+  readonly letterDesk: LetterDesk;
+  readonly deadLetters: DeadLetterOffice;
 }
 
 /** Assembles a service on the folder that `dataDir` holds; it takes nothing in yet. */
@@ -111,6 +116,7 @@ export function assemble(
       logger,
     },
     {
+      onDead: (content, reason) => void keepDead(content, reason),
       onStorage,
       onProgress: (done, total) => onReplayed(Math.floor((done / Math.max(total, 1)) * 100)),
       onDamagedCheckpoint: (name) => checkpoints.noteDamaged(name),
@@ -161,6 +167,20 @@ export function assemble(
     onWhole,
     onFatal,
   });
+  const sinks = makeSinks(config, memory, dataDir, logger);
+  const letterDesk = new LetterDesk({
+    path: lettersPath(dataDir.root),
+    lettersMax: config.deadLettersMax,
+  });
+  const deadLetters = new DeadLetterOffice({ desk: letterDesk, sinks, intake: path.intake });
+  const keepDead = async (content: SlotContent, reason: string) => {
+    try {
+      if (await deadLetters.keepEvent(content, reason)) return;
+      logger.error({ event: content }, 'dead letters: no room for a dead event (DEAD_LETTERS_MAX)');
+    } catch (error) {
+      logger.error({ err: error, event: content }, 'dead letters: a dead event could not be kept');
+    }
+  };
   const metrics = isMetered ? new MetricsRegistry() : undefined;
   const loopDelay = isMetered ? new EventLoopDelay() : undefined;
   if (metrics !== undefined && loopDelay !== undefined) {
@@ -188,7 +208,9 @@ export function assemble(
       onProgress: (name) => logger.info({ name }, `watchdog: ${name} goes on`),
     }),
     productsMax: plan.productsMax,
-    sinks: makeSinks(config, memory, dataDir, logger),
+    sinks,
+    letterDesk,
+    deadLetters,
   };
 }
 

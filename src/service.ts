@@ -135,6 +135,7 @@ export class Service implements Lifecycle {
       catalogue: store,
       changes: this.changes,
       profiles: this.#profiler,
+      deadLetters: this.#parts.deadLetters,
       lifecycle: this,
       limits: config,
       rateLimits: rateLimitsOf(config),
@@ -292,6 +293,7 @@ export class Service implements Lifecycle {
     }
 
     await this.sinks.terminate();
+    await this.#parts.letterDesk.terminate();
     await path.terminate();
     progressWatch.stop();
     await http?.close();

@@ -437,7 +437,8 @@ export const ConfigSchema = Type.Object({
       env: 'SINKS',
       defaultText: '',
       pattern: '^[^\\u0000-\\u001f]{1,8192}$',
-      allowedText: 'any of sqlite:PATH, postgres://… (with ?schema=NAME, or public)',
+      allowedText:
+        'any of sqlite:PATH, postgres://… (with ?schema=NAME, or public), redis://… (with ?prefix=TEXT, or product:)',
       description:
         'Databases that the present state of all products is kept in, each in a thread of its own; several are separated by commas',
       secret: true,

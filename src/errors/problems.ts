@@ -87,6 +87,11 @@ export const PROBLEMS = {
     title: 'Outcome expired',
     detail: 'The event is older than those whose outcome is kept.',
   },
+  'dead-letter-not-found': {
+    status: 404,
+    title: 'Dead letter not found',
+    detail: 'There is no such dead letter, or no longer.',
+  },
   'method-not-allowed': {
     status: 405,
     title: 'Method not allowed',
@@ -122,6 +127,11 @@ export const PROBLEMS = {
     status: 409,
     title: 'Profile in progress',
     detail: 'Another profile is being taken; retry when it is over.',
+  },
+  'sink-not-configured': {
+    status: 409,
+    title: 'Sink not configured',
+    detail: 'The letter is of a sink that SINKS does not name.',
   },
   'cursor-expired': {
     status: 410,

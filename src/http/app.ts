@@ -33,6 +33,7 @@ import { traceIdOf } from './requests/trace-parent.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { type Changes, changeRoutes } from './routes/changes.ts';
+import { deadLetterRoutes } from './routes/dead-letters.ts';
 import { eventOutcomeRoute } from './routes/event-outcome.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
@@ -44,6 +45,7 @@ import { profileRoutes } from './routes/profiles.ts';
 import { readyzRoute } from './routes/readyz.ts';
 import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
+import type { DeadLetterBox } from './seams/dead-letters.ts';
 import type { EventOutcomes } from './seams/event-outcomes.ts';
 import type { Profiles } from './seams/profiles.ts';
 import { EventOffers } from './writes/event-offers.ts';
@@ -58,6 +60,7 @@ export interface AppDeps {
   readonly catalogue: ProductCatalogue;
   readonly changes: Changes;
   readonly profiles: Profiles;
+  readonly deadLetters: DeadLetterBox;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits & BatchLimits;
   readonly rateLimits: RateLimits;
@@ -178,7 +181,9 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
 }
 
 /** What only operators need: each with `access: 'admin'`. */
-function adminRoutes(app: FastifyInstance, { metering, profiles }: AppDeps): void {
+function adminRoutes(app: FastifyInstance, deps: AppDeps): void {
+  const { deadLetters, metering, profiles } = deps;
+  deadLetterRoutes(app, { deadLetters });
   if (metering !== undefined) metricsRoute(app, metering.registry);
   profileRoutes(app, profiles);
 }

@@ -169,7 +169,8 @@ t.test('docs/security.md', { skip: !hasCurl && 'curl is missing' }, async (t) =>
 
 t.test('no other page has examples', (t) => {
   const pages = readdirSync(DOCS).filter((name) => commandsOf(exampleText(name)).length > 0);
-  // Those of durability.md are run by test/maintenance/durability-page.test.ts.
+  // Those of durability.md are run by test/maintenance/durability-page.test.ts, those of sinks.md by
+  // test/system-tools/sinks-page.test.ts.
   t.strictSame(pages.sort(), [
     'api.md',
     'batches.md',
@@ -179,6 +180,7 @@ t.test('no other page has examples', (t) => {
     'metrics.md',
     'reading.md',
     'security.md',
+    'sinks.md',
   ]);
   t.end();
 });

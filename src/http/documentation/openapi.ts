@@ -21,6 +21,7 @@ const TAGS = [
   { name: 'Events', description: 'Sending updates, one by one or many at once.' },
   { name: 'Products', description: 'The current state, and changes of one product.' },
   { name: 'Changes', description: 'Following what changes.' },
+  { name: 'Administration', description: 'For operators: the role admin, or this machine.' },
   { name: 'Probes', description: 'For orchestrators.' },
   { name: 'Administration', description: 'For operators.' },
 ] as const;

@@ -2,6 +2,7 @@
  * What a service is made of, put together: the write path and what stands around it. No thread runs
  * yet. Main thread. When it starts, opens, stops and ends is service.ts's.
  */
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { ChangeFeed } from './changes/change-feed.ts';
 import { changeMetrics } from './changes/change-metrics.ts';
@@ -17,6 +18,9 @@ import { sinksOf } from './config/sinks.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
 import { ProgressWatch } from './health/progress-watch.ts';
 import { threadWork } from './health/thread-work.ts';
+import { HISTORY_FILE } from './history/history-schema.ts';
+import { parseHistory } from './history/keeping.ts';
+import { ProductHistory } from './history/product-history.ts';
 import { inWords } from './log/access.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { diskMetrics } from './log/disk-metrics.ts';
@@ -72,6 +76,8 @@ export interface Assembly {
   readonly path: WritePath;
   readonly changes: ChangeFeed;
   readonly checkpoints: Checkpointer;
+  /** `undefined` = HISTORY is off. */
+  readonly history: ProductHistory | undefined;
   readonly diskWatch: DiskWatch;
   readonly folderKeeper: FolderKeeper;
   readonly clockWatch: ClockWatch;
@@ -146,6 +152,19 @@ export function assemble(
     retention: parseRetention(config.logRetention),
     logger,
   });
+  const keeping = parseHistory(config.history);
+  const history =
+    keeping &&
+    new ProductHistory({
+      memory,
+      path: join(dataDir.root, HISTORY_FILE),
+      logFolder,
+      held,
+      holds: path.holds,
+      outcomeEvents: config.outcomeEvents,
+      keepMs: keeping.keepMs,
+      logger,
+    });
   const diskWatch = new DiskWatch({
     folder: logFolder,
     reserveBytes: config.diskReserveBytes,
@@ -196,6 +215,7 @@ export function assemble(
     path,
     changes,
     checkpoints,
+    history,
     diskWatch,
     folderKeeper,
     clockWatch: new ClockWatch(logger),

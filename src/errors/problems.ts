@@ -77,6 +77,11 @@ export const PROBLEMS = {
     title: 'Product not found',
     detail: 'No event of this product has been applied, or it is delisted.',
   },
+  'history-off': {
+    status: 404,
+    title: 'History off',
+    detail: 'This service keeps no history: HISTORY is off.',
+  },
   'event-not-found': {
     status: 404,
     title: 'Event not found',
@@ -212,6 +217,11 @@ export const PROBLEMS = {
     status: 503,
     title: 'Not yet applied',
     detail: 'The event that min_seq names was not applied in the time allowed; retry.',
+  },
+  'history-unavailable': {
+    status: 503,
+    title: 'History unavailable',
+    detail: 'The history can not be read at the moment; all else goes on.',
   },
   'too-many-followers': {
     status: 503,

@@ -37,6 +37,7 @@ import { deadLetterRoutes } from './routes/dead-letters.ts';
 import { eventOutcomeRoute } from './routes/event-outcome.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
+import { historyRoutes } from './routes/history.ts';
 import { livezRoute } from './routes/livez.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
@@ -48,6 +49,7 @@ import type { Batches } from './seams/batches.ts';
 import type { DeadLetterBox } from './seams/dead-letters.ts';
 import type { EventOutcomes } from './seams/event-outcomes.ts';
 import type { Profiles } from './seams/profiles.ts';
+import type { History } from './seams/history.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
@@ -60,6 +62,8 @@ export interface AppDeps {
   readonly catalogue: ProductCatalogue;
   readonly changes: Changes;
   readonly profiles: Profiles;
+  /** `undefined` = HISTORY is off. */
+  readonly history?: History | undefined;
   readonly deadLetters: DeadLetterBox;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits & BatchLimits;
@@ -87,10 +91,11 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  */
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
   const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
-  const { lifecycle, limits, rateLimits, trustedProxies, ackDefault } = deps;
-  const { identities, logger, metering } = deps;
+  const { history, lifecycle, limits, rateLimits, trustedProxies } = deps;
+  const { ackDefault, identities, logger, metering } = deps;
   const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
+  const historyGate = history && new AppliedGate(history.progress, lifecycle);
   const adminFrom = part === 'administration' ? 'anywhere' : 'this-machine';
   const access = new AccessGuard(identities, adminFrom);
   const rates = new RateGuard({
@@ -167,8 +172,10 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   app.register(async () => {
     if (part !== 'administration') {
       eventOutcomeRoute(app, { outcomes });
-      productRoutes(app, { products, gate });
-      catalogueRoutes(app, { products, catalogue, watermark, gate, lifecycle });
+      productRoutes(app, { products, gate, history, historyGate });
+      historyRoutes(app, { products, history, historyGate });
+      const ofHistory = { history, historyGate };
+      catalogueRoutes(app, { products, catalogue, watermark, gate, ...ofHistory, lifecycle });
       changeRoutes(app, { changes, lifecycle });
     }
     healthRoute(app);

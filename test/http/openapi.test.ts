@@ -38,6 +38,8 @@ const OPERATIONS = [
   'get /api/v1/products/{id}',
   'get /debug/pprof/heap',
   'get /debug/pprof/profile',
+  'get /api/v1/products/{id}/history',
+  'get /api/v1/products/{id}/prior-price',
   'get /health',
   'get /livez',
   'get /metrics',

@@ -15,6 +15,8 @@ const DECLARED: Readonly<Record<string, string>> = {
   'DELETE /api/v1/products/:id': 'writes · refused · own · own · writer · write',
   'GET /api/v1/events/:seq': 'reads · ignored · untagged · ignored · reader · read',
   'GET /api/v1/products/:id': 'reads · ignored · own · ignored · reader · read',
+  'GET /api/v1/products/:id/history': 'reads · ignored · untagged · ignored · reader · read',
+  'GET /api/v1/products/:id/prior-price': 'reads · ignored · untagged · ignored · reader · read',
   'GET /api/v1/products': 'reads · ignored · untagged · ignored · reader · read',
   'GET /api/v1/changes': 'by-form · ignored · own · ignored · reader · read',
   'GET /debug/pprof/profile': 'always · ignored · ignored · ignored · admin · read',

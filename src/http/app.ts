@@ -48,8 +48,8 @@ import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
 import type { DeadLetterBox } from './seams/dead-letters.ts';
 import type { EventOutcomes } from './seams/event-outcomes.ts';
-import type { Profiles } from './seams/profiles.ts';
 import type { History } from './seams/history.ts';
+import type { Profiles } from './seams/profiles.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 

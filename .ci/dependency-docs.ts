@@ -14,12 +14,14 @@ const PURPOSES: Readonly<Record<string, string>> = {
   ajv: 'checks events against their schema',
   'ajv-formats': 'formats that schemas name',
   cockatiel: 'circuit breaker of sinks',
+  'eventsource-parser': 'reads the change feed, for `product-service tail`',
   fastify: 'HTTP: routing, bodies, hooks',
   'find-my-way': 'whose path a request has that no route took',
   jose: 'JSON Web Tokens, loaded with authentication',
   pg: 'the sink to PostgreSQL, loaded where it is set',
   pino: 'log lines',
   piscina: 'the pool of appliers',
+  saxes: 'reads XML, for imports of BMEcat',
 };
 
 export interface Manifest {

@@ -3,7 +3,7 @@
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
  *                │          checkpoint · recovery · meanwhile · large · export · http ·
- *                │          changes · parser · bulk · fairness · guarded ──IPC──▶ reports
+ *                │          changes · parser · bulk · import · fairness · guarded ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is held to its aim. Exit code 1
@@ -37,6 +37,7 @@ const BENCHES = [
   'changes.bench.ts',
   'parser.bench.ts',
   'bulk.bench.ts',
+  'import.bench.ts',
   'fairness.bench.ts',
   'guarded.bench.ts',
 ];

@@ -163,7 +163,9 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'maintenance',
     'service.ts',
   ],
-  'main.ts': ['process'],
+  feeds: ['bulk'],
+  cli: ['config', 'errors', 'ring', 'event', 'bulk', 'feeds', 'http', 'process'],
+  'main.ts': ['process', 'cli'],
 };
 
 /** The folder of a source file, or its own name if it stands beside them. */

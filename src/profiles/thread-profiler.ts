@@ -29,12 +29,19 @@ const HEAP_PERIOD_BYTES = 32_768;
 const ANSWER_MS_MAX = 5_000;
 const MAIN = 'main';
 /** ring/sleep.ts: in there a thread waits for another one. */
+const STARTERS = new Set(['startCpuProfile', 'stopCpuProfile']);
 const SLEEPER = { name: 'sleepUntilRung', file: /[/\\]ring[/\\]sleep\.ts$/ };
 
 /** A profile under way in one thread: ends it, and gives what V8 says. */
 interface Running {
   readonly name: string;
-  readonly stop: () => Promise<string>;
+  readonly stop: () => Promise<Taken>;
+}
+
+/** What V8 says of one thread, as JSON, and how much CPU time the kernel says that it used meanwhile. */
+interface Taken {
+  readonly text: string;
+  readonly usedUs: number;
 }
 
 export class ThreadProfiler {
@@ -54,14 +61,23 @@ export class ThreadProfiler {
       signal,
       async () => {
         const handle = startCpuProfile();
-        return async () => handle.stop();
+        const before = process.threadCpuUsage();
+        return async () => {
+          const usedUs = microseconds(process.threadCpuUsage(before));
+          return { text: handle.stop(), usedUs };
+        };
       },
       async (worker) => {
         const handle = await worker.startCpuProfile();
-        return () => handle.stop();
+        const before = await worker.cpuUsage();
+        return async () => {
+          const usedUs = microseconds(await worker.cpuUsage(before));
+          return { text: await handle.stop(), usedUs };
+        };
       },
       { sampleTypes: CPU_TYPES, period: { type: ['cpu', 'nanoseconds'], value: CPU_PERIOD_NS } },
-      (builder, name, text) => addCpuProfile(builder, name, JSON.parse(text), isAsleep),
+      (builder, name, { text, usedUs }) =>
+        addCpuProfile(builder, name, JSON.parse(text), usedUs, isLeftOut),
     );
   }
 
@@ -73,10 +89,10 @@ export class ThreadProfiler {
       startOwnHeapProfile,
       async (worker) => {
         const handle = await worker.startHeapProfile();
-        return () => handle.stop();
+        return async () => ({ text: await handle.stop(), usedUs: 0 });
       },
       { sampleTypes: HEAP_TYPES, period: { type: ['space', 'bytes'], value: HEAP_PERIOD_BYTES } },
-      (builder, name, text) => addHeapProfile(builder, name, JSON.parse(text) as HeapProfile),
+      (builder, name, { text }) => addHeapProfile(builder, name, JSON.parse(text) as HeapProfile),
     );
   }
 
@@ -88,10 +104,10 @@ export class ThreadProfiler {
   async #run(
     ms: number,
     signal: AbortSignal,
-    startMain: () => Promise<() => Promise<string>>,
-    startWorker: (worker: Worker) => Promise<() => Promise<string>>,
+    startMain: () => Promise<() => Promise<Taken>>,
+    startWorker: (worker: Worker) => Promise<() => Promise<Taken>>,
     options: Pick<ProfileOptions, 'sampleTypes' | 'period'>,
-    add: (builder: PprofBuilder, name: string, text: string) => void,
+    add: (builder: PprofBuilder, name: string, taken: Taken) => void,
   ): Promise<Uint8Array | 'busy'> {
     if (this.#isBusy) return 'busy';
     this.#isBusy = true;
@@ -118,15 +134,15 @@ export class ThreadProfiler {
       // Last and first, so that what this costs is not in it.
       const running = [...begun.flat(), { name: MAIN, stop: await startMain() }];
       await this.#wait(ms, signal);
-      const texts = await Promise.all(
+      const taken = await Promise.all(
         running
           .toReversed()
-          .map(async ({ name, stop }) => ({ name, text: await answered(name, stop()) })),
+          .map(async ({ name, stop }) => ({ name, of: await answered(name, stop()) })),
       );
       const comments = missing.map((name) => `no answer from ${name}: left out`);
       const durationMs = performance.now() - beganMs;
       const builder = new PprofBuilder({ ...options, startMs, durationMs, comments });
-      for (const { name, text } of texts) if (text !== undefined) add(builder, name, text);
+      for (const { name, of } of taken) if (of !== undefined) add(builder, name, of);
       return builder.gzipped();
     } finally {
       this.#isBusy = false;
@@ -146,12 +162,23 @@ export class ThreadProfiler {
   }
 }
 
-function isAsleep({ name, file }: Frame): boolean {
-  return name === SLEEPER.name && SLEEPER.file.test(file);
+/** Sleep, and what taking the profile costs itself. */
+function isLeftOut({ name, file }: Frame): boolean {
+  return (name === SLEEPER.name && SLEEPER.file.test(file)) || STARTERS.has(name);
+}
+
+function microseconds({
+  user,
+  system,
+}: {
+  readonly user: number;
+  readonly system: number;
+}): number {
+  return user + system;
 }
 
 /** Of this thread, which Node offers by the inspector only; nobody can connect to that. */
-async function startOwnHeapProfile(): Promise<() => Promise<string>> {
+async function startOwnHeapProfile(): Promise<() => Promise<Taken>> {
   const { Session } = await import('node:inspector/promises');
   const session = new Session();
   session.connect();
@@ -159,6 +186,6 @@ async function startOwnHeapProfile(): Promise<() => Promise<string>> {
   return async () => {
     const { profile } = await session.post('HeapProfiler.stopSampling');
     session.disconnect();
-    return JSON.stringify(profile);
+    return { text: JSON.stringify(profile), usedUs: 0 };
   };
 }

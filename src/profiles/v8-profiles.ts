@@ -54,36 +54,49 @@ const IDLE = '(idle)';
 const NS_PER_US = 1000;
 
 /**
- * Adds the samples of one thread, but those in which it slept: V8 counts them like any other. `isAsleep`
- * tells a function in which threads wait for each other.
+ * Adds the samples of one thread, but those of functions that are left out. V8 samples a thread that
+ * sleeps like one that works, and in optimized code it can't always tell in which function: so the time
+ * of all of them together is brought down to `usedUs`, what the kernel counted. Never up: other work of the
+ * thread, such as compiling, V8 doesn't sample.
  */
 export function addCpuProfile(
   builder: PprofBuilder,
   thread: string,
   { nodes, samples, timeDeltas }: CpuProfile,
-  isAsleep: (frame: Frame) => boolean,
+  usedUs: number,
+  isLeftOut: (frame: Frame) => boolean,
 ): void {
   const parents = new Map<number, CpuNode>();
   for (const node of nodes) for (const child of node.children ?? []) parents.set(child, node);
-  const counts = new Map<number, { count: number; us: number }>();
+  const sums = new Map<number, { count: number; us: number }>();
   samples.forEach((id, i) => {
-    const sum = counts.get(id) ?? { count: 0, us: 0 };
+    const sum = sums.get(id) ?? { count: 0, us: 0 };
     sum.count++;
     // The clock of a virtual machine may go back a little.
     sum.us += Math.max(0, timeDeltas[i]);
-    counts.set(id, sum);
+    sums.set(id, sum);
   });
-  for (const node of nodes) {
-    const sum = counts.get(node.id);
+  const shown = nodes.flatMap((node) => {
+    const sum = sums.get(node.id);
     const { functionName } = node.callFrame;
-    if (sum === undefined || functionName === IDLE || functionName === ROOT) continue;
-    const stack: Frame[] = [];
-    for (let at: CpuNode | undefined = node; at !== undefined; at = parents.get(at.id)) {
-      if (at.callFrame.functionName !== ROOT) stack.push(frameOf(at.callFrame));
-    }
-    if (isAsleep(stack[0])) continue;
-    builder.add(thread, stack, [sum.count, Math.round(sum.us) * NS_PER_US]);
+    if (sum === undefined || functionName === IDLE || functionName === ROOT) return [];
+    const stack = stackOf(node, parents);
+    return isLeftOut(stack[0]) ? [] : [{ stack, ...sum }];
+  });
+  const sampledUs = shown.reduce((total, { us }) => total + us, 0);
+  const scale = sampledUs > usedUs ? usedUs / sampledUs : 1;
+  for (const { stack, count, us } of shown) {
+    builder.add(thread, stack, [count, Math.round(us * scale * NS_PER_US)]);
   }
+}
+
+/** The leaf first, without V8's root. */
+function stackOf(node: CpuNode, parents: ReadonlyMap<number, CpuNode>): Frame[] {
+  const stack: Frame[] = [];
+  for (let at: CpuNode | undefined = node; at !== undefined; at = parents.get(at.id)) {
+    if (at.callFrame.functionName !== ROOT) stack.push(frameOf(at.callFrame));
+  }
+  return stack;
 }
 
 /** Adds what one thread has allocated since sampling began and still holds. */

@@ -71,6 +71,7 @@ t.test("V8's samples, but those of nothing and of sleep", (t) => {
       samples: [2, 3, 3, 4, 5, 6, 2],
       timeDeltas: [10, 20, 30, 40, 50, 60, -5],
     },
+    1_000_000,
     ({ name }) => name === 'sleep',
   );
   const { samples } = readPprof(profile.gzipped());
@@ -85,6 +86,29 @@ t.test("V8's samples, but those of nothing and of sleep", (t) => {
         values: [2, 50_000],
       },
       { stack: ['(garbage collector)'], files: [''], lines: [0], values: [1, 60_000] },
+    ],
+  );
+  t.end();
+});
+
+t.test('no thread has more time than the kernel gave it, and each function its share', (t) => {
+  const profile = builder();
+  const nodes = [
+    { id: 1, callFrame: at('(root)'), children: [2, 3] },
+    { id: 2, callFrame: at('work') },
+    { id: 3, callFrame: at('inlined sleep') },
+  ];
+  const taken = { nodes, samples: [2, 3, 3, 3], timeDeltas: [1000, 1000, 1000, 1000] };
+  addCpuProfile(profile, 'log', taken, 400, () => false);
+  addCpuProfile(profile, 'main', taken, 0, () => false);
+  const { samples } = readPprof(profile.gzipped());
+  t.strictSame(
+    samples.map(({ labels, stack, values }) => [labels.thread, stack[0], values]),
+    [
+      ['log', 'work', [1, 100_000]],
+      ['log', 'inlined sleep', [3, 300_000]],
+      ['main', 'work', [1, 0]],
+      ['main', 'inlined sleep', [3, 0]],
     ],
   );
   t.end();

@@ -117,7 +117,7 @@ function profileRoute(app: FastifyInstance, profiles: Profiles, route: ProfileRo
 
 function sendProfile(reply: FastifyReply, kind: string, taken: TakenProfile): void {
   if (taken === 'busy') {
-    sendProblem(reply, 'profile-in-progress', undefined, 1);
+    sendProblem(reply, 'profile-in-progress');
     return;
   }
   reply.hijack();

@@ -3,7 +3,7 @@
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
  *                │          checkpoint · recovery · meanwhile · large · export · http ·
- *                │          changes · parser · bulk · import · fairness · guarded ──IPC──▶ reports
+ *                │          changes · parser · bulk · import · fairness · guarded · sinks ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is held to its aim. Exit code 1
@@ -40,6 +40,7 @@ const BENCHES = [
   'import.bench.ts',
   'fairness.bench.ts',
   'guarded.bench.ts',
+  'sinks.bench.ts',
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];
 const BENCH_MS_MAX = 40 * 60_000;

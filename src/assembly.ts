@@ -32,6 +32,7 @@ import { MetricsRegistry } from './metrics/registry.ts';
 import type { SlotContent } from './ring/slot.ts';
 import { DeadLetterOffice } from './sinks/dead-letter-office.ts';
 import { LetterDesk } from './sinks/letter-desk.ts';
+import { sinkMetrics } from './sinks/sink-metrics.ts';
 import { lettersPath, Sinks } from './sinks/sinks.ts';
 import { planStore } from './store/sizing.ts';
 import { storeMetrics } from './store/store-metrics.ts';
@@ -209,6 +210,7 @@ export function assemble(
     diskMetrics(metrics, dataDir);
     checkpointMetrics(metrics, checkpoints);
     changeMetrics(metrics, changes, watermark, config.changesFollowersMax);
+    sinkMetrics(metrics, sinks, letterDesk, () => watermark.seq);
     processMetrics(metrics, loopDelay);
   }
   return {

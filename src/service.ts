@@ -22,6 +22,7 @@ import { rateLimitsOf } from './limits/rate-limits.ts';
 import { DataDir } from './log/data-dir.ts';
 import type { MetricsRegistry } from './metrics/registry.ts';
 import { ThreadProfiler } from './profiles/thread-profiler.ts';
+import { sinkChecks } from './sinks/sink-health.ts';
 import type { Sinks } from './sinks/sinks.ts';
 import type { WritePath } from './write-path/write-path.ts';
 
@@ -171,7 +172,7 @@ export class Service implements Lifecycle {
   }
 
   checks(): HealthCheck[] {
-    return checksOf({
+    const own = checksOf({
       phase: this.#phase,
       wasReady: this.#wasReady,
       replayedPercent: this.#replayedPercent,
@@ -182,6 +183,7 @@ export class Service implements Lifecycle {
       products: this.path.store.size,
       productsMax: this.#parts.productsMax,
     });
+    return [...own, ...sinkChecks(this.sinks.all, this.path.watermark.seq)];
   }
 
   get http(): HttpSide {

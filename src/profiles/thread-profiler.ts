@@ -47,6 +47,7 @@ interface Taken {
 export class ThreadProfiler {
   readonly #threads: () => readonly ProfiledThread[];
   #isBusy = false;
+  #isOver = false;
   /** Ends the wait of the profile under way. */
   #end: () => void = () => undefined;
 
@@ -96,8 +97,9 @@ export class ThreadProfiler {
     );
   }
 
-  /** Ends the profile under way early, if there is one: it is answered with what it has. */
+  /** From now on a profile ends as soon as it has begun; the one under way, too, with what it has. */
   endEarly(): void {
+    this.#isOver = true;
     this.#end();
   }
 
@@ -156,7 +158,7 @@ export class ThreadProfiler {
         clearTimeout(timer);
         resolve();
       };
-      if (signal.aborted) this.#end();
+      if (signal.aborted || this.#isOver) this.#end();
       signal.addEventListener('abort', () => this.#end(), { once: true });
     });
   }

@@ -78,6 +78,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   sinks: [
     'config',
     'deadline.ts',
+    'lifecycle.ts',
+    'metrics',
     'ring',
     'sqlite',
     'threads',

@@ -24,6 +24,7 @@ import type { MetricsRegistry } from './metrics/registry.ts';
 import { ThreadProfiler } from './profiles/thread-profiler.ts';
 import { sinkChecks } from './sinks/sink-health.ts';
 import type { Sinks } from './sinks/sinks.ts';
+import type { Tracing } from './tracing/tracing.ts';
 import type { WritePath } from './write-path/write-path.ts';
 
 /** What is left of SHUTDOWN_TIMEOUT for threads and files after the connections had their turn. */
@@ -39,6 +40,8 @@ export class Service implements Lifecycle {
   readonly #claim: FolderClaim;
   readonly #parts: Assembly;
   readonly #failed = Promise.withResolvers<string>();
+  /** None while `start` loads it, and for good where tracing is off. */
+  #tracing: Tracing | undefined;
   readonly #profiler = new ThreadProfiler(() => this.path.threads);
   #phase: Phase = 'starting';
   #wasReady = false;
@@ -121,6 +124,7 @@ export class Service implements Lifecycle {
   async #httpDeps(): Promise<AppDeps> {
     // Not at the start of the process: what batches are made of takes its time to load.
     const { BatchImports } = await import('./bulk/batch-imports.ts');
+    this.#tracing = await this.#options.tracing?.(this);
     const { config, logger } = this.#options;
     this.#authenticator = await openedAuthenticator(config, logger);
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
@@ -137,6 +141,7 @@ export class Service implements Lifecycle {
       catalogue: store,
       changes: this.changes,
       profiles: this.#profiler,
+      traces: this.#tracing,
       history,
       deadLetters: this.#parts.deadLetters,
       lifecycle: this,
@@ -305,6 +310,8 @@ export class Service implements Lifecycle {
     progressWatch.stop();
     await http?.close();
     this.#authenticator?.close();
+    // What was answered last is in it.
+    await within(leftMs(0), this.#tracing?.shutdown() ?? Promise.resolve());
     this.#claim.release();
     this.#dataDir.close();
     this.#phase = 'stopped';

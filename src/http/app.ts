@@ -29,6 +29,7 @@ import { enforcePolicies } from './guards/route-policy.ts';
 import { meterRoutes } from './metering/meter-routes.ts';
 import { meteredResponses } from './metering/metered-response.ts';
 import type { Metering } from './metering/metering.ts';
+import { traceRequests } from './requests/request-tracing.ts';
 import { traceIdOf } from './requests/trace-parent.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
@@ -50,6 +51,7 @@ import type { DeadLetterBox } from './seams/dead-letters.ts';
 import type { EventOutcomes } from './seams/event-outcomes.ts';
 import type { History } from './seams/history.ts';
 import type { Profiles } from './seams/profiles.ts';
+import type { RequestTraces } from './seams/request-traces.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
@@ -62,6 +64,8 @@ export interface AppDeps {
   readonly catalogue: ProductCatalogue;
   readonly changes: Changes;
   readonly profiles: Profiles;
+  /** None while tracing is off. */
+  readonly traces: RequestTraces | undefined;
   /** `undefined` = HISTORY is off. */
   readonly history?: History | undefined;
   readonly deadLetters: DeadLetterBox;
@@ -92,7 +96,7 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
   const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
   const { history, lifecycle, limits, rateLimits, trustedProxies } = deps;
-  const { ackDefault, identities, logger, metering } = deps;
+  const { ackDefault, identities, logger, traces, metering } = deps;
   const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
   const historyGate = history && new AppliedGate(history.progress, lifecycle);
@@ -139,6 +143,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
+  traceRequests(app, traces);
   logAccess(app, logger);
   guard.watch(app);
   enforcePolicies(app, lifecycle, access, rates);

@@ -3,6 +3,7 @@
  * writes it, so that tests see what a tool would see.
  */
 import { gunzipSync } from 'node:zlib';
+import { bytesIn, type Fields, fieldsOf, numberIn, packedIn } from './protobuf.ts';
 
 export interface ReadSample {
   /** Names of functions, the leaf first. */
@@ -22,9 +23,6 @@ export interface ReadProfile {
   readonly comments: readonly string[];
   readonly samples: readonly ReadSample[];
 }
-
-/** Values of one message by field: numbers, or bytes of texts, packed numbers and messages. */
-type Fields = Map<number, (number | Buffer)[]>;
 
 export function readPprof(file: Uint8Array): ReadProfile {
   const profile = fieldsOf(gunzipSync(file));
@@ -83,59 +81,4 @@ export function readPprof(file: Uint8Array): ReadProfile {
 function must<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new Error(`${what} is missing`);
   return value;
-}
-
-function bytesIn(fields: Fields, field: number): Buffer[] {
-  return (fields.get(field) ?? []).map((value) => {
-    if (typeof value === 'number') throw new Error(`field ${field} is a number`);
-    return value;
-  });
-}
-
-function numberIn(fields: Fields, field: number): number {
-  const value = fields.get(field)?.at(-1) ?? 0;
-  if (typeof value !== 'number') throw new Error(`field ${field} is no number`);
-  return value;
-}
-
-/** Packed or not, as a reader must take both. */
-function packedIn(fields: Fields, field: number): number[] {
-  return (fields.get(field) ?? []).flatMap((value) => {
-    if (typeof value === 'number') return [value];
-    const numbers: number[] = [];
-    for (let at = 0; at < value.length; ) {
-      const [number, next] = varintAt(value, at);
-      numbers.push(number);
-      at = next;
-    }
-    return numbers;
-  });
-}
-
-function fieldsOf(bytes: Buffer): Fields {
-  const fields: Fields = new Map();
-  for (let at = 0; at < bytes.length; ) {
-    const [tag, after] = varintAt(bytes, at);
-    const field = Math.floor(tag / 8);
-    const [first, behind] = varintAt(bytes, after);
-    let value: number | Buffer = first;
-    at = behind;
-    if (tag % 8 === 2) {
-      value = bytes.subarray(behind, behind + first);
-      if (value.length < first) throw new Error('a field is cut');
-      at = behind + first;
-    } else if (tag % 8 !== 0) throw new Error(`wire type ${tag % 8}`);
-    fields.set(field, [...(fields.get(field) ?? []), value]);
-  }
-  return fields;
-}
-
-function varintAt(bytes: Buffer, from: number): [value: number, next: number] {
-  let value = 0;
-  for (let at = from, factor = 1; at < bytes.length; at++, factor *= 128) {
-    const byte = bytes[at] ?? 0;
-    value += (byte % 128) * factor;
-    if (byte < 128) return [value, at + 1];
-  }
-  throw new Error('a number is cut');
 }

@@ -18,6 +18,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   metrics: [],
   ring: [],
   profiles: ['deadline.ts'],
+  tracing: [],
   sqlite: [],
   threads: [],
   time: [],
@@ -119,6 +120,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'health',
     'sinks',
     'write-path',
+    'tracing',
   ],
   maintenance: [
     'config',
@@ -152,6 +154,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'write-path',
     'assembly.ts',
     'profiles',
+    'tracing',
   ],
   process: [
     'auth',
@@ -164,6 +167,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'write-path',
     'maintenance',
     'service.ts',
+    'tracing',
   ],
   feeds: ['bulk'],
   cli: ['config', 'errors', 'ring', 'event', 'bulk', 'feeds', 'http', 'process'],

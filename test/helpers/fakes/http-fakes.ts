@@ -231,6 +231,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     catalogue: NO_PRODUCTS,
     changes: NO_CHANGES,
     profiles: NO_PROFILES,
+    traces: undefined,
     deadLetters: NO_LETTERS,
     lifecycle,
     limits: TEST_LIMITS,

@@ -19,14 +19,17 @@ const REPOSITORY = fileURLToPath(new URL('../', import.meta.url));
 const PACKAGES = {
   bsdutils: '/usr/bin/script',
   brotli: '/usr/bin/brotli',
+  chromium: '/usr/bin/chromium',
   faketime: '/usr/bin/faketime',
   haproxy: '/usr/sbin/haproxy',
   'nginx-light': '/usr/sbin/nginx',
+  openssl: '/usr/bin/openssl',
   pigz: '/usr/bin/pigz',
   postgresql: '/usr/bin/pg_createcluster',
   'python3-httpx': '/usr/lib/python3/dist-packages/httpx/__init__.py',
   'python3-requests': '/usr/lib/python3/dist-packages/requests/__init__.py',
   'redis-server': '/usr/bin/redis-server',
+  slowhttptest: '/usr/bin/slowhttptest',
   sqlite3: '/usr/bin/sqlite3',
   zstd: '/usr/bin/zstd',
 };

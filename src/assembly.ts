@@ -18,6 +18,7 @@ import { sinksOf } from './config/sinks.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
 import { ProgressWatch } from './health/progress-watch.ts';
 import { threadWork } from './health/thread-work.ts';
+import { historyMetrics } from './history/history-metrics.ts';
 import { HISTORY_FILE } from './history/history-schema.ts';
 import { parseHistory } from './history/keeping.ts';
 import { ProductHistory } from './history/product-history.ts';
@@ -210,6 +211,7 @@ export function assemble(
     diskMetrics(metrics, dataDir);
     checkpointMetrics(metrics, checkpoints);
     changeMetrics(metrics, changes, watermark, config.changesFollowersMax);
+    historyMetrics(metrics, history, watermark);
     sinkMetrics(metrics, sinks, letterDesk, () => watermark.seq);
     processMetrics(metrics, loopDelay);
   }

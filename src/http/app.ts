@@ -14,12 +14,15 @@ import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
 import { logAccess } from './answers/access-log.ts';
 import { createErrorHandler } from './answers/error-handler.ts';
+import { allowOrigins } from './connection/cross-origin.ts';
 import { EarlyAnswers, type OnAnswer } from './connection/early-answers.ts';
 import { askForBodiesLate } from './connection/expect-continue.ts';
 import { guardHost } from './connection/host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './connection/protocol-errors.ts';
 import { createRequestIds } from './connection/request-ids.ts';
 import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connection/server.ts';
+import { SlowReaders } from './connection/slow-readers.ts';
+import type { LoadedTls } from './connection/tls-files.ts';
 import { docsRoutes } from './documentation/docs-routes.ts';
 import { AccessGuard, type Identities } from './guards/access-guard.ts';
 import { AppliedGate } from './guards/applied-gate.ts';
@@ -48,6 +51,9 @@ import type { Batches } from './seams/batches.ts';
 import type { DeadLetterBox } from './seams/dead-letters.ts';
 import type { EventOutcomes } from './seams/event-outcomes.ts';
 import type { History } from './seams/history.ts';
+import { statusRoutes } from './status/status-routes.ts';
+import { StatusSnapshot } from './status/status-snapshot.ts';
+import { StatusStream } from './status/status-stream.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
@@ -67,12 +73,18 @@ export interface AppDeps {
   readonly rateLimits: RateLimits;
   /** Whose X-Forwarded-For counts; `undefined`: nobody's. */
   readonly trustedProxies: BlockList | undefined;
+  /** Certificate and key; `undefined`: plain HTTP. */
+  readonly tls: LoadedTls | undefined;
+  /** Whose pages may use the service from a browser; `undefined`: none's. */
+  readonly corsOrigins: readonly string[] | undefined;
   /** What a 202 means when the request does not ask. */
   readonly ackDefault: AckLevel;
   /** Who requests are from; `undefined` without authentication. */
   readonly identities: Identities | undefined;
   readonly logger: Logger;
-  /** Without it no request is counted, and there is no `/metrics`. */
+  /** The configuration by its variables, secrets masked. */
+  readonly configuration: Readonly<Record<string, string>>;
+  /** Without it no request is counted, and there is neither `/metrics` nor a status page. */
   readonly metering?: Metering | undefined;
 }
 
@@ -88,7 +100,7 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  */
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
   const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
-  const { history, lifecycle, limits, rateLimits, trustedProxies } = deps;
+  const { history, lifecycle, limits, rateLimits, trustedProxies, corsOrigins, tls } = deps;
   const { ackDefault, identities, logger, metering } = deps;
   const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
@@ -115,7 +127,9 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
     // for a GET). What is worth a line, the error handler logs itself.
     serverFactory: (handler) => {
       const responses = metering && meteredResponses(metering.meter);
-      return createHttpServer(limits, guardHost(handler, early), responses);
+      const guarded = guardHost(handler, early);
+      const next = corsOrigins === undefined ? guarded : allowOrigins(guarded, corsOrigins);
+      return createHttpServer(limits, { handler: next, responses, tls });
     },
     bodyLimit: limits.bodyBytesMax,
     genReqId: requestIds,
@@ -133,6 +147,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   });
   refuseExpectations(app.server, early);
   askForBodiesLate(app.server);
+  new SlowReaders(app.server, limits.answerTimeoutMs);
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
@@ -167,10 +182,11 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   // Behind the scopes above, so that the document shows writes first. As a plugin like them: what is
   // thrown among these routes is thrown by `listen`.
   app.register(async () => {
+    // On either listener: the status page looks things up.
+    eventOutcomeRoute(app, { outcomes });
+    productRoutes(app, { products, gate, history, historyGate });
+    historyRoutes(app, { products, history, historyGate });
     if (part !== 'administration') {
-      eventOutcomeRoute(app, { outcomes });
-      productRoutes(app, { products, gate, history, historyGate });
-      historyRoutes(app, { products, history, historyGate });
       const ofHistory = { history, historyGate };
       catalogueRoutes(app, { products, catalogue, watermark, gate, ...ofHistory, lifecycle });
       changeRoutes(app, { changes, lifecycle });
@@ -185,7 +201,16 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
 }
 
 /** What only operators need: each with `access: 'admin'`. */
-function adminRoutes(app: FastifyInstance, { deadLetters, metering }: AppDeps): void {
+function adminRoutes(app: FastifyInstance, deps: AppDeps): void {
+  const { deadLetters, metering, lifecycle, configuration, logger } = deps;
   deadLetterRoutes(app, { deadLetters });
-  if (metering !== undefined) metricsRoute(app, metering.registry);
+  if (metering === undefined) return;
+  metricsRoute(app, metering.registry);
+  const snapshot = new StatusSnapshot(metering.registry, lifecycle);
+  const stream = new StatusStream(
+    () => snapshot.json(),
+    lifecycle,
+    (error) => logger.warn({ err: error }, 'status: its figures could not be read'),
+  );
+  statusRoutes(app, { stream, configuration });
 }

@@ -45,6 +45,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   history: [
     'config',
     'deadline.ts',
+    'metrics',
     'ring',
     'threads',
     'outcome',

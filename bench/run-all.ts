@@ -3,7 +3,7 @@
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
  *                │          checkpoint · recovery · meanwhile · large · export · http ·
- *                │          changes · parser · bulk · fairness ──IPC──▶ reports
+ *                │          changes · parser · bulk · fairness · metrics ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is held to its aim. Exit code 1
@@ -38,6 +38,7 @@ const BENCHES = [
   'parser.bench.ts',
   'bulk.bench.ts',
   'fairness.bench.ts',
+  'metrics.bench.ts',
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];
 const BENCH_MS_MAX = 40 * 60_000;

@@ -15,6 +15,7 @@ import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
 import { checksOf, stallText } from './health/checks.ts';
+import { healthMetrics } from './health/health-metrics.ts';
 import type { AppDeps } from './http/app.ts';
 import { HttpSide } from './http/http-side.ts';
 import type { HealthCheck, Lifecycle, Phase } from './lifecycle.ts';
@@ -78,6 +79,7 @@ export class Service implements Lifecycle {
       isLogExcused: () => !this.#logAvailable || !this.#folderIsWhole,
     });
     this.#parts = parts;
+    if (parts.metrics !== undefined) healthMetrics(parts.metrics, this);
     this.path = parts.path;
     this.checkpoints = parts.checkpoints;
     this.changes = parts.changes;

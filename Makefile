@@ -7,8 +7,8 @@ IMAGE ?= product-service
 # npm writes this file last, so it is there only after a whole install.
 INSTALLED := node_modules/.package-lock.json
 
-.PHONY: help deps build run dev test test-race test-durability test-kill test-coverage benchmark fmt lint \
-	clean load-test perf-test install-tools docker-build docker-run docker-up docker-down docker-logs
+.PHONY: help deps build run dev test test-race test-durability test-kill test-fuzz test-coverage benchmark fmt lint \
+	clean sbom load-test perf-test install-tools docker-build docker-run docker-up docker-down docker-logs
 
 help: ## List the targets (this text)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,9 @@ test-durability: $(INSTALLED) ## Run SEEDS=2000 histories on the simulated disk 
 test-kill: $(INSTALLED) ## Kill the service under load ROUNDS times (default 500) and look for what is lost
 	npm run test:kill
 
+test-fuzz: $(INSTALLED) ## Send REQUESTS=20000 random requests of SEED to a service and look at every answer
+	npm run test:fuzz
+
 test-coverage: $(INSTALLED) ## Run all tests and show which lines they reach
 	npm run test:coverage
 
@@ -54,6 +57,9 @@ lint: $(INSTALLED) ## Check format and lint rules; a warning is an error
 
 clean: ## Remove what tests and profilers left behind; never touches ./data
 	npm run clean
+
+sbom: $(INSTALLED) ## Write what the service is made of to sbom.json (CycloneDX)
+	npm run --silent sbom > sbom.json
 
 load-test: $(INSTALLED) ## Send 1,000 events to the running service and say what came back
 	npm run load-test

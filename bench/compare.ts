@@ -31,7 +31,7 @@ function benchIn(tree: string, name: string): string {
   throw new Error(`${tree} has no bench ${name}`);
 }
 
-async function run(tree: string, name: string, args: readonly string[]): Promise<Figures> {
+async function run(tree: string, name: string, args: readonly string[]) {
   const env = { ...START_ENV, ...process.env };
   const child = fork(benchIn(tree, name), args, { cwd: tree, env, silent: true });
   const kill = () => void child.kill('SIGTERM');
@@ -45,7 +45,7 @@ async function run(tree: string, name: string, args: readonly string[]): Promise
   const [code, signal] = await once(child, 'exit');
   process.off('exit', kill);
   if (code !== 0 || report === undefined) throw new Error(`${tree} ended with ${code ?? signal}`);
-  return figuresOf(report);
+  return { figures: figuresOf(report), aims: report.aims };
 }
 
 /** The aims, and every cell of a table that is a number; of rounds the median. */
@@ -86,7 +86,10 @@ async function compare(other: string, name: string, turns: number, args: readonl
   return formatTable({ title: '', columns, rows });
 
   async function one(tree: string, to: Figures[]): Promise<void> {
-    to.push(await run(tree, name, args));
+    const { figures, aims } = await run(tree, name, args);
+    to.push(figures);
+    const all = aims.map(({ what, measured }) => `${what}: ${figure(measured)}`);
+    console.error(`${basename(tree)} ${to.length}: ${all.join('; ')}`);
   }
 }
 

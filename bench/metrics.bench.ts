@@ -18,7 +18,8 @@ import { figure, median, quartiles, type Report, type Table } from './support/re
 import { type BenchSize, runBench } from './support/run-bench.ts';
 import { withScratchFolder } from './support/scratch-folder.ts';
 import { ServerProcess } from './support/server-process.ts';
-import { getProducts, postEvents, runWrk, type WrkResult } from './support/wrk.ts';
+import { processCpuMs } from './support/thread-times.ts';
+import { hasWrk, sendWrkLoad, type WrkResult } from './support/wrk.ts';
 
 const RATIO_WANTED = 0.98;
 const SCRAPED_P99_WANTED = 1.1;
@@ -26,61 +27,63 @@ const SERVER_CORE = 0;
 const CLIENT_CORE = 1;
 const CONNECTIONS = 64;
 const SCRAPE_EVERY_MS = 1000;
+/** The first ones load and compile what the others use. */
+const FIRST_SCRAPES = 20;
 const SIZES = {
-  full: {
-    lives: 3,
-    warmUps: 1,
-    rounds: 4,
-    seconds: 2,
-    scrapeRounds: 3,
-    scrapeSeconds: 4,
-    products: 10_000,
-  },
-  smoke: {
-    lives: 1,
-    warmUps: 0,
-    rounds: 1,
-    seconds: 1,
-    scrapeRounds: 1,
-    scrapeSeconds: 1,
-    products: 100,
-  },
+  full: { lives: 2, warmUps: 3, rounds: 12, scrapeRounds: 5, scrapeSeconds: 4, products: 2_000 },
+  smoke: { lives: 1, warmUps: 0, rounds: 1, scrapeRounds: 1, scrapeSeconds: 1, products: 100 },
 } as const;
 
 const LOADS = ['POST', 'GET'] as const;
 type Load = (typeof LOADS)[number];
 
+interface Round extends WrkResult {
+  /** CPU of the server, all threads, for each request. */
+  readonly cpuUs: number;
+}
 interface Pair {
-  readonly on: WrkResult;
-  readonly off: WrkResult;
+  readonly on: Round;
+  readonly off: Round;
+}
+interface Running {
+  readonly server: ServerProcess;
+  readonly products: number;
+}
+
+/** Puts all threads of a process on one core. */
+function pin(pid: number, core: number): void {
+  const pinned = spawnSync('taskset', ['-a', '-p', '-c', `${core}`, `${pid}`]);
+  if (pinned.status !== 0) throw new Error(`taskset: ${pinned.stderr}`);
 }
 
 /** Starts it on its core, with all products in it. */
-async function start(
-  folder: string,
-  life: number,
-  isMetered: boolean,
-  products: number,
-): Promise<ServerProcess> {
+async function start(folder: string, isMetered: boolean, products: number): Promise<Running> {
   const server = await ServerProcess.start('src/main.ts', {
     PORT: '0',
     METRICS: String(isMetered),
-    DATA_DIR: join(folder, `${isMetered}-${life}`),
+    DATA_DIR: join(folder, String(isMetered)),
   });
-  // All threads that it has, and those that it will have.
-  const pinned = spawnSync('taskset', ['-a', '-p', '-c', `${SERVER_CORE}`, `${server.pid}`]);
-  if (pinned.status !== 0) throw new Error(`taskset: ${pinned.stderr}`);
-  const lines = Array.from(
-    { length: products },
-    (_, i) => `{"product_id":"p${i}","price":1,"stock":1}\n`,
-  );
-  const answer = await fetch(`${server.url}/api/v1/events/batch?ack=applied`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/x-ndjson' },
-    body: lines.join(''),
+  pin(server.pid, SERVER_CORE);
+  const running = { server, products };
+  await run(running, 'POST', 1);
+  return running;
+}
+
+async function run({ server, products }: Running, method: Load, seconds: number): Promise<Round> {
+  const { url, pid } = server;
+  const cpuMs = processCpuMs(pid);
+  const result = await sendWrkLoad({
+    url,
+    method,
+    products,
+    edition: 0,
+    token: undefined,
+    connections: CONNECTIONS,
+    seconds,
+    core: CLIENT_CORE,
   });
-  if (answer.status !== 200) throw new Error(`batch: ${await answer.text()}`);
-  return server;
+  const requests = result.requestsPerSecond * seconds;
+  return { ...result, cpuUs: ((processCpuMs(pid) - cpuMs) * 1000) / requests };
 }
 
 /** Asks for the metrics until stopped; returns how long each took. */
@@ -103,39 +106,25 @@ async function counted(url: string, name: string): Promise<number> {
   return Number(new RegExp(`^${name.replace(/[{}]/g, '\\$&')} (\\S+)$`, 'm').exec(text)?.[1] ?? 0);
 }
 
-/** What both were at in one round each of a load. */
+/** What both were at, round by round. */
 async function rounds(
   folder: string,
-  { lives, warmUps, rounds, seconds, products }: (typeof SIZES)[BenchSize],
+  { lives, warmUps, rounds, products }: (typeof SIZES)[BenchSize],
 ): Promise<Record<Load, Pair[]>> {
-  const scripts = { POST: postEvents(folder, products), GET: getProducts(folder, products) };
   const results: Record<Load, Pair[]> = { POST: [], GET: [] };
   for (let life = 0; life < lives; life++) {
-    const on = await start(folder, life, true, products);
-    const off = await start(folder, life, false, products);
-    const run = ({ url }: ServerProcess, load: Load) =>
-      runWrk({
-        url,
-        connections: CONNECTIONS,
-        seconds,
-        script: scripts[load],
-        core: CLIENT_CORE,
-      });
-    for (let warmUp = 0; warmUp < warmUps; warmUp++) {
-      for (const load of LOADS) for (const server of [on, off]) await run(server, load);
-    }
-    for (let round = 0; round < rounds; round++) {
+    const on = await start(join(folder, String(life)), true, products);
+    const off = await start(join(folder, String(life)), false, products);
+    for (let round = 1 - warmUps; round <= rounds; round++) {
       for (const load of LOADS) {
-        if (round % 2 === 0) {
-          results[load].push({ on: await run(on, load), off: await run(off, load) });
-        } else {
-          const last = await run(off, load);
-          results[load].push({ on: await run(on, load), off: last });
-        }
+        const first = await run(round % 2 === 0 ? on : off, load, 1);
+        const second = await run(round % 2 === 0 ? off : on, load, 1);
+        const pair = round % 2 === 0 ? { on: first, off: second } : { on: second, off: first };
+        if (round > 0) results[load].push(pair);
       }
     }
-    await on.stop();
-    await off.stop();
+    await on.server.stop();
+    await off.server.stop();
   }
   return results;
 }
@@ -150,34 +139,32 @@ async function scraped(
   folder: string,
   { scrapeRounds, scrapeSeconds, products }: (typeof SIZES)[BenchSize],
 ): Promise<Scraped> {
-  const server = await start(folder, -1, true, products);
-  const script = postEvents(folder, products);
-  const run = () =>
-    runWrk({
-      url: server.url,
-      connections: CONNECTIONS,
-      seconds: scrapeSeconds,
-      script,
-      core: CLIENT_CORE,
-    });
-  await run();
+  const running = await start(join(folder, 'scraped'), true, products);
+  const { url } = running.server;
+  for (let i = 0; i < FIRST_SCRAPES; i++) await (await fetch(`${url}/metrics`)).text();
+  await run(running, 'POST', scrapeSeconds);
   const p99Ratios: number[] = [];
   const scrapeMs: number[] = [];
-  const withScraper = async () => {
+  const quietP99 = async () => (await run(running, 'POST', scrapeSeconds)).p99Ms;
+  const scrapedP99 = async () => {
     const stop = new AbortController();
-    const scraping = scrapeUntil(server.url, stop.signal);
-    const { p99Ms } = await run();
+    const scraping = scrapeUntil(url, stop.signal);
+    const { p99Ms } = await run(running, 'POST', scrapeSeconds);
     stop.abort();
     scrapeMs.push(...(await scraping));
     return p99Ms;
   };
   for (let round = 0; round < scrapeRounds; round++) {
-    const quietFirst = round % 2 === 0 ? (await run()).p99Ms : undefined;
-    const busy = await withScraper();
-    p99Ratios.push(busy / (quietFirst ?? (await run()).p99Ms));
+    if (round % 2 === 0) {
+      const quiet = await quietP99();
+      p99Ratios.push((await scrapedP99()) / quiet);
+    } else {
+      const busy = await scrapedP99();
+      p99Ratios.push(busy / (await quietP99()));
+    }
   }
-  await verify(server.url);
-  await server.stop();
+  await verify(url);
+  await running.server.stop();
   return { p99Ratios, scrapeMs };
 }
 
@@ -197,35 +184,50 @@ async function verify(url: string): Promise<void> {
 }
 
 function table(load: Load, pairs: readonly Pair[]): Table {
-  const of = (pick: (pair: Pair) => number) => figure(median(pairs.map(pick)));
-  const row = (name: string, key: keyof Pair) => [
+  const row = (name: string, key: keyof Pair, pick: (ratio: Pair) => number) => [
     name,
-    of((pair) => pair[key].requestsPerSecond),
-    of((pair) => pair[key].p50Ms),
-    of((pair) => pair[key].p99Ms),
+    ...(['requestsPerSecond', 'cpuUs', 'p50Ms', 'p99Ms'] as const).map((figureOf) =>
+      figure(median(pairs.map((pair) => pair[key][figureOf]))),
+    ),
+    quartiles(pairs.map(pick))
+      .map((ratio) => ratio.toFixed(3))
+      .join('–'),
   ];
-  const [low, high] = quartiles(ratiosOf(pairs));
   return {
-    title: `${load}: with metrics ${median(ratiosOf(pairs)).toFixed(3)} of without (quartiles ${low.toFixed(3)}–${high.toFixed(3)})`,
-    columns: ['server', 'requests/s', 'p50 ms', 'p99 ms'],
-    rows: [row('METRICS=true', 'on'), row('METRICS=false', 'off')],
+    title: load,
+    columns: [
+      'server',
+      'requests/s',
+      'CPU µs per request',
+      'p50 ms',
+      'p99 ms',
+      'quartiles of ratios',
+    ],
+    rows: [
+      row('METRICS=true', 'on', ({ on, off }) => on.requestsPerSecond / off.requestsPerSecond),
+      row('METRICS=false', 'off', ({ on, off }) => off.cpuUs / on.cpuUs),
+    ],
   };
 }
 
-function ratiosOf(pairs: readonly Pair[]): number[] {
-  return pairs.map(({ on, off }) => on.requestsPerSecond / off.requestsPerSecond);
-}
-
 async function bench(size: BenchSize): Promise<Report> {
+  const name = 'What metrics cost';
+  if (!hasWrk()) {
+    return { name, conditions: ['not run: wrk is missing'], tables: [], aims: [], notes: [] };
+  }
   const options = SIZES[size];
+  // Its own work, scrapes among it, is not to be in the server's way.
+  pin(process.pid, CLIENT_CORE);
   return withScratchFolder(async (folder) => {
     const results = await rounds(folder, options);
     const { p99Ratios, scrapeMs } = await scraped(folder, options);
+    const ratio = (load: Load, of: (pair: Pair) => number) => median(results[load].map(of));
     return {
-      name: 'What metrics cost',
+      name,
       conditions: [
-        `${options.lives} lives of both servers, ${options.rounds} rounds of ${options.seconds} s in each after ${options.warmUps} to warm up, both servers in each round`,
-        `wrk with ${CONNECTIONS} connections on core ${CLIENT_CORE}, the server with all its threads on core ${SERVER_CORE}`,
+        `${options.lives} lives of both servers, ${options.rounds} rounds of 1 s in each after ${options.warmUps} to warm up, both servers in each round, in the opposite order of the round before`,
+        `wrk with ${CONNECTIONS} connections on core ${CLIENT_CORE}, the server with all its threads on core ${SERVER_CORE}; ${figure(options.products)} products`,
+        `behind METRICS=true the ratios of requests/s, behind METRICS=false those of CPU, without to with`,
       ],
       tables: [
         ...LOADS.map((load) => table(load, results[load])),
@@ -236,7 +238,7 @@ async function bench(size: BenchSize): Promise<Report> {
             [
               figure(median(p99Ratios)),
               quartiles(p99Ratios)
-                .map((ratio) => figure(ratio))
+                .map((one) => figure(one))
                 .join('–'),
               figure(median(scrapeMs)),
             ],
@@ -244,13 +246,22 @@ async function bench(size: BenchSize): Promise<Report> {
         },
       ],
       aims: [
-        ...LOADS.map((load) => ({
-          what: `${load} with metrics, of without`,
-          measured: median(ratiosOf(results[load])),
-          wanted: RATIO_WANTED,
-          better: 'higher' as const,
-          unit: '',
-        })),
+        ...LOADS.flatMap((load) => [
+          {
+            what: `${load}/s with metrics, of without`,
+            measured: ratio(load, ({ on, off }) => on.requestsPerSecond / off.requestsPerSecond),
+            wanted: RATIO_WANTED,
+            better: 'higher' as const,
+            unit: '',
+          },
+          {
+            what: `CPU of a ${load} without metrics, of with`,
+            measured: ratio(load, ({ on, off }) => off.cpuUs / on.cpuUs),
+            wanted: RATIO_WANTED,
+            better: 'higher' as const,
+            unit: '',
+          },
+        ]),
         {
           what: 'p99 of POST while scraped, of not',
           measured: median(p99Ratios),

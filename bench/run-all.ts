@@ -3,7 +3,8 @@
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
  *                │          checkpoint · recovery · meanwhile · large · export · http ·
- *                │          changes · parser · bulk · fairness · metrics ──IPC──▶ reports
+ *                │          changes · parser · bulk · import · fairness · guarded · metrics ──IPC──▶
+ *                │          reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is held to its aim. Exit code 1
@@ -37,8 +38,10 @@ const BENCHES = [
   'changes.bench.ts',
   'parser.bench.ts',
   'bulk.bench.ts',
+  'import.bench.ts',
   'fairness.bench.ts',
   'metrics.bench.ts',
+  'guarded.bench.ts',
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];
 const BENCH_MS_MAX = 40 * 60_000;

@@ -2,6 +2,7 @@
  * What a service is made of, put together: the write path and what stands around it. No thread runs
  * yet. Main thread. When it starts, opens, stops and ends is service.ts's.
  */
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { ChangeFeed } from './changes/change-feed.ts';
 import { changeMetrics } from './changes/change-metrics.ts';
@@ -17,6 +18,9 @@ import { sinksOf } from './config/sinks.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
 import { ProgressWatch } from './health/progress-watch.ts';
 import { threadWork } from './health/thread-work.ts';
+import { HISTORY_FILE } from './history/history-schema.ts';
+import { parseHistory } from './history/keeping.ts';
+import { ProductHistory } from './history/product-history.ts';
 import { inWords } from './log/access.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { diskMetrics } from './log/disk-metrics.ts';
@@ -25,7 +29,10 @@ import { HeldFiles } from './log/held-files.ts';
 import { EventLoopDelay } from './metrics/event-loop-delay.ts';
 import { processMetrics } from './metrics/process-metrics.ts';
 import { MetricsRegistry } from './metrics/registry.ts';
-import { Sinks } from './sinks/sinks.ts';
+import type { SlotContent } from './ring/slot.ts';
+import { DeadLetterOffice } from './sinks/dead-letter-office.ts';
+import { LetterDesk } from './sinks/letter-desk.ts';
+import { lettersPath, Sinks } from './sinks/sinks.ts';
 import { planStore } from './store/sizing.ts';
 import { storeMetrics } from './store/store-metrics.ts';
 import type { SharedMemory } from './threads/shared-memory.ts';
@@ -69,6 +76,8 @@ export interface Assembly {
   readonly path: WritePath;
   readonly changes: ChangeFeed;
   readonly checkpoints: Checkpointer;
+  /** `undefined` = HISTORY is off. */
+  readonly history: ProductHistory | undefined;
   readonly diskWatch: DiskWatch;
   readonly folderKeeper: FolderKeeper;
   readonly clockWatch: ClockWatch;
@@ -79,6 +88,8 @@ export interface Assembly {
   /** Products that fit into the store. */
   readonly productsMax: number;
   readonly sinks: Sinks;
+  readonly letterDesk: LetterDesk;
+  readonly deadLetters: DeadLetterOffice;
 }
 
 /** Assembles a service on the folder that `dataDir` holds; it takes nothing in yet. */
@@ -111,6 +122,7 @@ export function assemble(
       logger,
     },
     {
+      onDead: (content, reason) => void keepDead(content, reason),
       onStorage,
       onProgress: (done, total) => onReplayed(Math.floor((done / Math.max(total, 1)) * 100)),
       onDamagedCheckpoint: (name) => checkpoints.noteDamaged(name),
@@ -140,6 +152,19 @@ export function assemble(
     retention: parseRetention(config.logRetention),
     logger,
   });
+  const keeping = parseHistory(config.history);
+  const history =
+    keeping &&
+    new ProductHistory({
+      memory,
+      path: join(dataDir.root, HISTORY_FILE),
+      logFolder,
+      held,
+      holds: path.holds,
+      outcomeEvents: config.outcomeEvents,
+      keepMs: keeping.keepMs,
+      logger,
+    });
   const diskWatch = new DiskWatch({
     folder: logFolder,
     reserveBytes: config.diskReserveBytes,
@@ -161,6 +186,20 @@ export function assemble(
     onWhole,
     onFatal,
   });
+  const sinks = makeSinks(config, memory, dataDir, logger);
+  const letterDesk = new LetterDesk({
+    path: lettersPath(dataDir.root),
+    lettersMax: config.deadLettersMax,
+  });
+  const deadLetters = new DeadLetterOffice({ desk: letterDesk, sinks, intake: path.intake });
+  const keepDead = async (content: SlotContent, reason: string) => {
+    try {
+      if (await deadLetters.keepEvent(content, reason)) return;
+      logger.error({ event: content }, 'dead letters: no room for a dead event (DEAD_LETTERS_MAX)');
+    } catch (error) {
+      logger.error({ err: error, event: content }, 'dead letters: a dead event could not be kept');
+    }
+  };
   const metrics = isMetered ? new MetricsRegistry() : undefined;
   const loopDelay = isMetered ? new EventLoopDelay() : undefined;
   if (metrics !== undefined && loopDelay !== undefined) {
@@ -176,6 +215,7 @@ export function assemble(
     path,
     changes,
     checkpoints,
+    history,
     diskWatch,
     folderKeeper,
     clockWatch: new ClockWatch(logger),
@@ -188,7 +228,9 @@ export function assemble(
       onProgress: (name) => logger.info({ name }, `watchdog: ${name} goes on`),
     }),
     productsMax: plan.productsMax,
-    sinks: makeSinks(config, memory, dataDir, logger),
+    sinks,
+    letterDesk,
+    deadLetters,
   };
 }
 

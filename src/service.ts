@@ -123,6 +123,7 @@ export class Service implements Lifecycle {
     const { config, logger } = this.#options;
     this.#authenticator = await openedAuthenticator(config, logger);
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
+    const { history } = this.#parts;
     const { stockMin, batchBytesMax, trustProxy } = config;
     const batches = new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax });
     const { createMetering } = await import('./http/metering/metering.ts');
@@ -134,6 +135,8 @@ export class Service implements Lifecycle {
       products: store,
       catalogue: store,
       changes: this.changes,
+      history,
+      deadLetters: this.#parts.deadLetters,
       lifecycle: this,
       limits: config,
       rateLimits: rateLimitsOf(config),
@@ -209,6 +212,7 @@ export class Service implements Lifecycle {
     this.#phase = 'ready';
     this.#wasReady = true;
     this.changes.open();
+    this.#parts.history?.start();
     this.path.open();
     this.checkpoints.start(this.path.log.replayedFrom, this.path.log.isConverted);
     this.#parts.folderKeeper.start();
@@ -273,6 +277,8 @@ export class Service implements Lifecycle {
     const haveEnded = await http?.endConnections(leftMs(CLOSING_SHARE / 2));
     if (haveEnded === false) logger.warn('stop: connections left open are closed');
     const isClean = (await within(leftMs(CLOSING_SHARE / 2), clean)) ?? false;
+    // What it can't write in this time it writes after the next start.
+    await this.#parts.history?.stop(leftMs(CLOSING_SHARE / 3));
     // It spares the next start the replay; nothing is lost without it.
     const drained = isClean ? this.sinks.drain() : undefined;
     if (isClean && this.#wasReady) {
@@ -290,6 +296,7 @@ export class Service implements Lifecycle {
     }
 
     await this.sinks.terminate();
+    await this.#parts.letterDesk.terminate();
     await path.terminate();
     progressWatch.stop();
     await http?.close();

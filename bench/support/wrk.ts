@@ -1,22 +1,21 @@
-/**
- * HTTP load with wrk (Debian's package), which costs the machine far less for each request than a client
- * in Node, so that one core can load a server on another. Runs in the bench's process.
- */
-import { execFile } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
+/** HTTP load with wrk (Debian's), which costs less CPU than any client in Node. Runs in the bench's process. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 
-const WRK = '/usr/bin/wrk';
+const SCRIPT = fileURLToPath(new URL('wrk-load.lua', import.meta.url));
 
 export interface WrkLoad {
   readonly url: string;
+  readonly method: 'POST' | 'GET';
+  readonly products: number;
+  /** Which values are written: see `productValue`. */
+  readonly edition: number;
+  readonly token: string | undefined;
   readonly connections: number;
   readonly seconds: number;
-  /** Lua that says what is sent: `postEvents` or `getProducts`. */
-  readonly script: string;
-  /** The core that wrk runs on. */
-  readonly core: number;
+  /** The core that wrk stays on; any, unless given. */
+  readonly core?: number;
 }
 
 export interface WrkResult {
@@ -25,55 +24,30 @@ export interface WrkResult {
   readonly p99Ms: number;
 }
 
-/** Each connection in turn posts an event for one of `products` products. Returns the script's path. */
-export function postEvents(folder: string, products: number): string {
-  return script(
-    folder,
-    'post.lua',
-    `local n = 0
-     request = function()
-       n = n + 1
-       local body = string.format('{"product_id":"p%d","price":%d.25,"stock":%d}', n % ${products}, n % 1000, n % 977)
-       return wrk.format("POST", "/api/v1/events", { ["content-type"] = "application/json" }, body)
-     end`,
-  );
+/** Whether it is installed. */
+export function hasWrk(): boolean {
+  return spawnSync('wrk', ['--version'], { stdio: 'ignore' }).error === undefined;
 }
 
-/** The same reads one of them. */
-export function getProducts(folder: string, products: number): string {
-  return script(
-    folder,
-    'get.lua',
-    `local n = 0
-     request = function()
-       n = n + 1
-       return wrk.format("GET", string.format("/api/v1/products/p%d", n % ${products}))
-     end`,
-  );
-}
-
-/** Sends the load; throws unless every answer is a 2xx. */
-export async function runWrk(load: WrkLoad): Promise<WrkResult> {
-  if (!existsSync(WRK)) throw new Error('wrk is missing: apt-get install wrk');
-  const { url, connections, seconds, script, core } = load;
-  const args = ['-c', `${core}`, WRK, '-t1', `-c${connections}`, `-d${seconds}s`, '--latency'];
-  const { stdout } = await promisify(execFile)('taskset', [...args, '-s', script, url]);
-  const fault = /Non-2xx[^\n]*|Socket errors[^\n]*/.exec(stdout);
-  if (fault !== null) throw new Error(`${url}, ${script}: ${fault[0]}`);
-  return {
-    requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]),
-    p50Ms: milliseconds(/50%\s+([\d.]+)(us|ms|s)/.exec(stdout)),
-    p99Ms: milliseconds(/99%\s+([\d.]+)(us|ms|s)/.exec(stdout)),
-  };
-}
-
-function script(folder: string, name: string, text: string): string {
-  const path = join(folder, name);
-  writeFileSync(path, text);
-  return path;
-}
-
-function milliseconds(match: RegExpExecArray | null): number {
-  const perUnit: Record<string, number> = { us: 1e-3, ms: 1, s: 1e3 };
-  return Number(match?.[1]) * (perUnit[match?.[2] ?? ''] ?? Number.NaN);
+/** Sends the load; throws unless every answer was a 2xx, and every product was sent for once. */
+export async function sendWrkLoad(load: WrkLoad): Promise<WrkResult> {
+  const { url, method, products, edition, token = '', connections, seconds, core } = load;
+  const options = ['--threads=1', `--connections=${connections}`, `--duration=${seconds}s`];
+  const args = [method, String(products), String(edition), token];
+  const command = ['wrk', ...options, `--script=${SCRIPT}`, url, '--', ...args];
+  const [program = '', ...rest] =
+    core === undefined ? command : ['taskset', '-c', `${core}`, ...command];
+  const child = spawn(program, rest);
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  await once(child, 'close');
+  const line = /^RESULT (.*)$/m.exec(output)?.[1];
+  if (line === undefined) throw new Error(`wrk said nothing of a result: ${output}`);
+  const { requests, refused, broken, p50Ms, p99Ms, seconds: took } = JSON.parse(line);
+  if (refused > 0 || broken > 0 || requests < products + connections) {
+    throw new Error(`${url}: of ${requests} requests ${refused} were not 2xx, ${broken} broke`);
+  }
+  return { requestsPerSecond: requests / took, p50Ms, p99Ms };
 }

@@ -35,6 +35,8 @@ export interface ApplierPoolOptions {
   readonly checkpoints?: string;
   /** The data folder that it lies in. */
   readonly held?: HeldFolder;
+  /** An event is dead: its applier's successor skips it. */
+  readonly onDead?: ((content: SlotContent, reason: string) => void) | undefined;
   /** An applier can't go on: the process must stop. Called at most once. */
   readonly onFatal: (reason: string) => void;
 }
@@ -224,6 +226,7 @@ export class ApplierPool {
       }
     }
     logger.error({ applier: index, event: content }, `event dead: ${reason}`);
+    this.#options.onDead?.(content, reason);
   }
 
   #stopProcess(reason: string): void {

@@ -76,13 +76,14 @@ export abstract class BatchReader {
   readonly #hot = new HotParser();
   readonly #validator: EventValidator;
   #options: ParseOptions;
+  #nowMs = 0;
   #order = 0;
   #digest: BodyDigest | undefined;
   #longWays = 0;
 
   constructor(spansLines: boolean, events: BatchEvents) {
     this.#validator = new EventValidator(events);
-    this.#options = { spansLines, stockMin: events.stockMin, nowMs: 0, latestMs: 0 };
+    this.#options = { spansLines, stockMin: events.stockMin, latestMs: 0 };
   }
 
   /** Events seen so far, faulty ones included. */
@@ -130,7 +131,8 @@ export abstract class BatchReader {
 
   /** Reads on, as far as bytes and sink allow, for a bounded time. `nowMs` is the wall clock. */
   read(sink: EventSink, nowMs: number, latestMs: number): ReadState {
-    this.#options = { ...this.#options, nowMs, latestMs };
+    this.#options = { ...this.#options, latestMs };
+    this.#nowMs = nowMs;
     this.#longWays = 0;
     return this.readOn(sink);
   }
@@ -158,8 +160,7 @@ export abstract class BatchReader {
     }
     if (++this.#longWays > LONG_WAYS_MAX) return 'more';
     const validator = this.#validator;
-    const { nowMs } = this.#options;
-    const faults = validator.validate(this.bytes, at, end, sink.slots, index, nowMs);
+    const faults = validator.validate(this.bytes, at, end, sink.slots, index, this.#nowMs);
     if (faults === undefined) return this.#accept(sink, validator.eventId) ? 'settled' : 'blocked';
     this.#refuse(sink, faults);
     return 'settled';

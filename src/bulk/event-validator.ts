@@ -51,7 +51,7 @@ export class EventValidator {
     if ('faults' in validated) return withSourceFaults(validated.faults, source);
     if (source !== undefined) return withSourceFaults([], source);
     const { event, eventId } = validated;
-    encodeEvent(event, slots, index, event.occurredAtMs ?? nowMs);
+    encodeEvent(event, slots, index);
     this.eventId = eventId;
     return undefined;
   }

@@ -29,6 +29,7 @@ import {
   SLOT_STOCK,
   SLOT_WORDS,
   type SlotViews,
+  TIME_OF_THE_LOG,
 } from '../ring/slot.ts';
 import { SECONDS_END, SECONDS_MIN } from '../time/epoch-unit.ts';
 import { HotTime } from './hot-time.ts';
@@ -77,8 +78,6 @@ export interface ParseOptions {
   readonly spansLines: boolean;
   /** The least stock, 0 or less. */
   readonly stockMin: number;
-  /** What the slot gets where the event has no time: now. */
-  readonly nowMs: number;
   /** An event with a later time is not hot. */
   readonly latestMs: number;
 }
@@ -101,12 +100,12 @@ export class HotParser {
     at: number,
     slots: SlotViews,
     index: number,
-    { spansLines, stockMin, nowMs, latestMs }: ParseOptions,
+    { spansLines, stockMin, latestMs }: ParseOptions,
   ): number {
     const newline = spansLines ? NEWLINE : SPACE;
     let price = Number.NaN;
     let stock = Number.NaN;
-    let occurredAtMs = nowMs;
+    let occurredAtMs = TIME_OF_THE_LOG;
     let idBytes = 0;
     let isPartial = false;
     let seen = 0;

@@ -38,9 +38,9 @@ export function helpText(commands: readonly CommandUsage[] = []): string {
   });
   return [
     'Usage: product-service [--help | --version | --check-config | COMMAND]',
-    '       (in a clone: node src/main.ts, or npm run COMMAND -- ARGUMENTS)',
+    '       (in a clone: npx product-service, or node src/main.ts)',
     '',
-    '  --help          print this text',
+    '  --help          print this text; behind a COMMAND, what that takes, with examples',
     "  --version       print the version, Node's and those of the data formats",
     '  --check-config  check the configuration, and that it fits this machine, and exit',
     '',
@@ -48,7 +48,7 @@ export function helpText(commands: readonly CommandUsage[] = []): string {
       `  ${usage}`,
       ...wrap(description, 88).map((line) => `      ${line}`),
     ]),
-    ...(commands.length === 0 ? [] : ['      (docs/durability.md)', '']),
+    ...(commands.length === 0 ? [] : ['      (docs/cli.md, docs/durability.md)', '']),
     ...wrap(PRECEDENCE, 94),
     ...wrap(UNITS, 94),
     '',

@@ -424,6 +424,14 @@ export const ConfigSchema = Type.Object({
     description:
       'How much log is kept that the last two states of each part of the checkpoint do not need',
   }),
+  history: text({
+    env: 'HISTORY',
+    defaultText: 'off',
+    pattern: '^(off|forever|[1-9][0-9]{0,5}(s|m|h|d))$',
+    allowedText: 'off, forever, or an age like 90d or 12h',
+    description:
+      'How long every value that price and stock ever had is kept, by event time, in history.sqlite in DATA_DIR; off keeps none',
+  }),
   diskReserveBytes: bytes({
     env: 'DISK_RESERVE',
     defaultText: '64MB',
@@ -437,7 +445,8 @@ export const ConfigSchema = Type.Object({
       env: 'SINKS',
       defaultText: '',
       pattern: '^[^\\u0000-\\u001f]{1,8192}$',
-      allowedText: 'any of sqlite:PATH, postgres://… (with ?schema=NAME, or public)',
+      allowedText:
+        'any of sqlite:PATH, postgres://… (with ?schema=NAME, or public), redis://… (with ?prefix=TEXT, or product:)',
       description:
         'Databases that the present state of all products is kept in, each in a thread of its own; several are separated by commas',
       secret: true,

@@ -14,7 +14,9 @@ const SCHEMA_BYTES_MAX = 63;
 export type SinkTarget =
   | { readonly kind: 'sqlite'; readonly path: string }
   /** `url` without the parameter `schema`. */
-  | { readonly kind: 'postgres'; readonly url: string; readonly schema: string };
+  | { readonly kind: 'postgres'; readonly url: string; readonly schema: string }
+  /** `url` without the parameter `prefix`. */
+  | { readonly kind: 'redis'; readonly url: string; readonly prefix: string };
 
 /** A database, and what it is called in logs, metrics and dead letters: its kind, numbered from the second on. */
 export interface NamedSink {
@@ -66,8 +68,11 @@ function targetOf(part: string): SinkTarget | string {
     case 'postgres':
     case 'postgresql':
       return postgresTarget(part);
+    case 'redis':
+    case 'rediss':
+      return redisTarget(part);
     default:
-      return 'has an entry that is neither sqlite:PATH nor postgres://…';
+      return 'has an entry that is none of sqlite:PATH, postgres://…, redis://…';
   }
 }
 
@@ -81,4 +86,14 @@ function postgresTarget(part: string): SinkTarget | string {
   }
   url.searchParams.delete('schema');
   return { kind: 'postgres', url: url.href, schema };
+}
+
+function redisTarget(part: string): SinkTarget | string {
+  if (!URL.canParse(part)) return 'has a redis: that is no URL';
+  const url = new URL(part);
+  const prefix = url.searchParams.get('prefix') ?? 'product:';
+  if (prefix === '')
+    return 'has an empty prefix: the service keeps keys of its own beside the products';
+  url.searchParams.delete('prefix');
+  return { kind: 'redis', url: url.href, prefix };
 }

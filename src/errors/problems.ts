@@ -77,6 +77,11 @@ export const PROBLEMS = {
     title: 'Product not found',
     detail: 'No event of this product has been applied, or it is delisted.',
   },
+  'history-off': {
+    status: 404,
+    title: 'History off',
+    detail: 'This service keeps no history: HISTORY is off.',
+  },
   'event-not-found': {
     status: 404,
     title: 'Event not found',
@@ -86,6 +91,11 @@ export const PROBLEMS = {
     status: 404,
     title: 'Outcome expired',
     detail: 'The event is older than those whose outcome is kept.',
+  },
+  'dead-letter-not-found': {
+    status: 404,
+    title: 'Dead letter not found',
+    detail: 'There is no such dead letter, or no longer.',
   },
   'method-not-allowed': {
     status: 405,
@@ -117,6 +127,11 @@ export const PROBLEMS = {
     title: 'Idempotency expired',
     detail:
       'The batch under this Idempotency-Key was not finished, and which of its events were taken is no longer known. Compare, and send what is missing under a new key.',
+  },
+  'sink-not-configured': {
+    status: 409,
+    title: 'Sink not configured',
+    detail: 'The letter is of a sink that SINKS does not name.',
   },
   'cursor-expired': {
     status: 410,
@@ -197,6 +212,11 @@ export const PROBLEMS = {
     status: 503,
     title: 'Not yet applied',
     detail: 'The event that min_seq names was not applied in the time allowed; retry.',
+  },
+  'history-unavailable': {
+    status: 503,
+    title: 'History unavailable',
+    detail: 'The history can not be read at the moment; all else goes on.',
   },
   'too-many-followers': {
     status: 503,

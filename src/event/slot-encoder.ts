@@ -23,21 +23,16 @@ import {
   SLOT_STOCK,
   SLOT_WORDS,
   type SlotViews,
+  TIME_OF_THE_LOG,
 } from '../ring/slot.ts';
 import { putFingerprint } from './fingerprint.ts';
 import type { ProductEvent } from './product-event.ts';
 
 /**
  * Writes `event` to slot `index` of `slots`, whole but for the hash, which the admission writes.
- * `timeMs` is its own time; where it has none, anything: the log thread puts the log's there. Throws
- * where a validated event can not be: what gets into a slot is on disk for good.
+ * Throws where a validated event can not be: what gets into a slot is on disk for good.
  */
-export function encodeEvent(
-  event: ProductEvent,
-  slots: SlotViews,
-  index: number,
-  timeMs: number,
-): void {
+export function encodeEvent(event: ProductEvent, slots: SlotViews, index: number): void {
   const { words, doubles } = slots;
   const w = index * SLOT_WORDS;
   const d = index * SLOT_DOUBLES;
@@ -63,7 +58,7 @@ export function encodeEvent(
   if (occurredAtMs === undefined) flags |= FLAG_ARRIVAL_TIME;
   if (expectedSeq === EXPECTED_UNLISTED) flags |= FLAG_IF_UNLISTED;
   doubles[d + SLOT_SEQ] = 0;
-  doubles[d + SLOT_OCCURRED_AT] = timeMs;
+  doubles[d + SLOT_OCCURRED_AT] = occurredAtMs ?? TIME_OF_THE_LOG;
   // −0 and 0 are one price; the sum makes them one bit pattern.
   doubles[d + SLOT_PRICE] = price === undefined ? Number.NaN : price + 0;
   doubles[d + SLOT_STOCK] = stock === undefined ? Number.NaN : stock + 0;

@@ -33,9 +33,11 @@ import { traceIdOf } from './requests/trace-parent.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { type Changes, changeRoutes } from './routes/changes.ts';
+import { deadLetterRoutes } from './routes/dead-letters.ts';
 import { eventOutcomeRoute } from './routes/event-outcome.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
+import { historyRoutes } from './routes/history.ts';
 import { livezRoute } from './routes/livez.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
@@ -43,7 +45,9 @@ import { productRoutes } from './routes/products.ts';
 import { readyzRoute } from './routes/readyz.ts';
 import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
+import type { DeadLetterBox } from './seams/dead-letters.ts';
 import type { EventOutcomes } from './seams/event-outcomes.ts';
+import type { History } from './seams/history.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
@@ -55,6 +59,9 @@ export interface AppDeps {
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
   readonly changes: Changes;
+  /** `undefined` = HISTORY is off. */
+  readonly history?: History | undefined;
+  readonly deadLetters: DeadLetterBox;
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits & BatchLimits;
   readonly rateLimits: RateLimits;
@@ -81,10 +88,11 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  */
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
   const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
-  const { lifecycle, limits, rateLimits, trustedProxies, ackDefault } = deps;
-  const { identities, logger, metering } = deps;
+  const { history, lifecycle, limits, rateLimits, trustedProxies } = deps;
+  const { ackDefault, identities, logger, metering } = deps;
   const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
+  const historyGate = history && new AppliedGate(history.progress, lifecycle);
   const adminFrom = part === 'administration' ? 'anywhere' : 'this-machine';
   const access = new AccessGuard(identities, adminFrom);
   const rates = new RateGuard({
@@ -161,8 +169,10 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   app.register(async () => {
     if (part !== 'administration') {
       eventOutcomeRoute(app, { outcomes });
-      productRoutes(app, { products, gate });
-      catalogueRoutes(app, { products, catalogue, watermark, gate, lifecycle });
+      productRoutes(app, { products, gate, history, historyGate });
+      historyRoutes(app, { products, history, historyGate });
+      const ofHistory = { history, historyGate };
+      catalogueRoutes(app, { products, catalogue, watermark, gate, ...ofHistory, lifecycle });
       changeRoutes(app, { changes, lifecycle });
     }
     healthRoute(app);
@@ -175,6 +185,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
 }
 
 /** What only operators need: each with `access: 'admin'`. */
-function adminRoutes(app: FastifyInstance, { metering }: AppDeps): void {
+function adminRoutes(app: FastifyInstance, { deadLetters, metering }: AppDeps): void {
+  deadLetterRoutes(app, { deadLetters });
   if (metering !== undefined) metricsRoute(app, metering.registry);
 }

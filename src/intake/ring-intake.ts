@@ -39,9 +39,6 @@ import type { SlotAdmission } from './slot-admission.ts';
 
 const GATHER_MS_DEFAULT = 1;
 
-/** Stands where an event has no time, until the log thread puts its own there. */
-const TIME_OF_THE_LOG = 0;
-
 export interface RingIntakeOptions {
   readonly ring: IntakeRing;
   /** Events in flight at the most; ≤ the ring's capacity. */
@@ -166,7 +163,7 @@ export class RingIntake implements EventIntake {
     const { admission } = this.#options;
     const { slots, mask } = this.#ring;
     const index = this.#claimed & mask;
-    encodeEvent(event, slots, index, event.occurredAtMs ?? TIME_OF_THE_LOG);
+    encodeEvent(event, slots, index);
     const reservation = admission.admit(slots, index);
     if (reservation === 'reserved') return undefined;
     return reservation === 'full' ? 'store-full' : 'undecided';

@@ -3,6 +3,7 @@
  * it proved whole. Holds nothing up: no lock, no pause. Main thread of a tool.
  *
  * Why the copy has everything that was acknowledged before it began:
+ *  0. The history, which holds nothing that the log of the copy doesn't have, is copied first.
  *  1. All files are opened within one moment, checkpoints before segments (pinned-folder.ts).
  *  2. All segments but the last are never written again; what lies behind their end counts for
  *     nothing, as the next one's header says.
@@ -26,6 +27,7 @@ import {
 } from '../log/file-system.ts';
 import { segmentName } from '../log/format.ts';
 import { writeNewest } from '../log/newest-file.ts';
+import { copyHistory } from './history-copy.ts';
 import { PartialFolder } from './partial-folder.ts';
 import { type PinnedFolder, pinFolder } from './pinned-folder.ts';
 import { ReadOnlyFiles } from './read-only-files.ts';
@@ -71,6 +73,7 @@ function copyWhole(source: FileSystem, root: string, partial: PartialFolder): Ve
   let reason = '';
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     partial.empty();
+    copyHistoryOf(root, to);
     const pinned = pinIfStill(source, root);
     if (pinned === undefined) continue;
     try {
@@ -91,6 +94,17 @@ function copyWhole(source: FileSystem, root: string, partial: PartialFolder): Ve
       ? `the files of ${root} changed ${TRIES_MAX} times while they were opened`
       : `the copy is not whole, so there is none: ${reason.replaceAll(to, root)}; see verify`,
   );
+}
+
+function copyHistoryOf(root: string, to: string): void {
+  try {
+    copyHistory(root, to, new NodeFileSystem());
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    throw new BackupError(
+      `the history can't be copied (${text}); with history.sqlite moved away there is a copy without it`,
+    );
+  }
 }
 
 function pinIfStill(source: FileSystem, root: string): PinnedFolder | undefined {

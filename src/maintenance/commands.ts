@@ -1,6 +1,7 @@
 /**
- * The tools as the command line calls them: name, arguments, what they print, how they end.
- * Knows nothing of the process: main.ts parses, prints and exits. Main thread.
+ * The tools as the command line calls them: name, arguments, what they print, how they end. What the help
+ * says of them stands in cli/commands.ts.
+ * Knows nothing of the process: process/program.ts parses, prints and exits. Main thread.
  */
 import { existsSync } from 'node:fs';
 import { resolve, sep } from 'node:path';
@@ -45,33 +46,14 @@ export class UsageError extends Error {
 
 export interface Command {
   readonly name: string;
-  readonly usage: string;
-  readonly description: string;
   /** `readConfig` is called only by what needs it. Throws UsageError. */
   readonly run: (args: Arguments, readConfig: () => Config) => Outcome;
 }
 
 export const COMMANDS: readonly Command[] = Object.freeze([
-  {
-    name: 'verify',
-    usage: 'verify [DATA_DIR] [--json]',
-    description: 'check every byte of the data without starting or writing; 0 = whole, 1 = damaged',
-    run: runVerify,
-  },
-  {
-    name: 'repair',
-    usage: 'repair [DATA_DIR] [--to DIR]',
-    description:
-      'write what is provably good of damaged data to a new folder, and a report; never changes DATA_DIR; 0 = nothing lost, 3 = something was lost, 1 = impossible',
-    run: runRepair,
-  },
-  {
-    name: 'backup',
-    usage: 'backup [DATA_DIR] --to DIR',
-    description:
-      'copy the data to a new folder, also while the service runs, and verify the copy; 0 = it is whole and has all that was acknowledged before, 1 = there is no copy',
-    run: runBackup,
-  },
+  { name: 'verify', run: runVerify },
+  { name: 'repair', run: runRepair },
+  { name: 'backup', run: runBackup },
 ]);
 
 function runVerify(args: Arguments, readConfig: () => Config): Outcome {

@@ -1,14 +1,13 @@
 /**
- * What the command line asks for: the service, a command on a data folder, the help, a check. Main
- * thread; with run-service.ts the only place that reads the environment and ends the process.
- * Exit codes: 0 stopped cleanly (or helped, or checked), 1 failed, 2 wrong usage or configuration;
+ * What the process itself does: the service, a command on a data folder, a check. Main
+ * thread; with run-service.ts and src/cli the only place that reads the environment and ends the process.
+ * Exit codes: 0 stopped cleanly (or checked), 1 failed, 2 wrong usage or configuration;
  * a command's own stand in maintenance/commands.ts.
  */
 import { parseArgs } from 'node:util';
 import { configuredKeys } from '../auth/configured-keys.ts';
 import { readDotEnv } from '../config/dot-env.ts';
 import { loadConfig } from '../config/load.ts';
-import { helpText } from '../config/reference.ts';
 import type { Config } from '../config/schema.ts';
 import type { Arguments, Command } from '../maintenance/commands.ts';
 import type { Signals } from './signals.ts';
@@ -16,22 +15,20 @@ import type { Signals } from './signals.ts';
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
-/** Loaded for a command or the help only: a start needs nothing of it. */
+/** Loaded for a command only: a start needs nothing of it. */
 const commandTable = () => import('../maintenance/commands.ts');
 
 interface CommandLine extends Arguments {
-  readonly help: boolean;
   readonly version: boolean;
   readonly checkConfig: boolean;
   /** `undefined` = run the service. */
   readonly command: Command | undefined;
 }
 
-export async function runProgram(signals: Signals): Promise<void> {
-  const { help, version, checkConfig, command, ...rest } = await readArguments();
-  if (help) {
-    process.stdout.write(helpText((await commandTable()).COMMANDS));
-  } else if (version) {
+/** Does what `args` ask for, without the program's name; the help is src/cli's. */
+export async function runProgram(signals: Signals, args: readonly string[]): Promise<void> {
+  const { version, checkConfig, command, ...rest } = await readArguments(args);
+  if (version) {
     process.stdout.write((await import('./version.ts')).versionText());
   } else if (command !== undefined && !checkConfig) {
     signals.release();
@@ -45,12 +42,12 @@ export async function runProgram(signals: Signals): Promise<void> {
   }
 }
 
-async function readArguments(): Promise<CommandLine> {
+async function readArguments(args: readonly string[]): Promise<CommandLine> {
   try {
     const { values, positionals } = parseArgs({
+      args: [...args],
       allowPositionals: true,
       options: {
-        help: { type: 'boolean', short: 'h', default: false },
         version: { type: 'boolean', short: 'v', default: false },
         'check-config': { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
@@ -58,12 +55,12 @@ async function readArguments(): Promise<CommandLine> {
       },
     });
     const [name, ...folders] = positionals;
-    const { help, version, json, to, 'check-config': checkConfig } = values;
+    const { version, json, to, 'check-config': checkConfig } = values;
     const command = name === undefined ? undefined : await commandOf(name);
     if (command === undefined && (json || to !== undefined)) {
       throw new Error('--json and --to belong to commands');
     }
-    return { help, version, checkConfig, command, folders, json, to };
+    return { version, checkConfig, command, folders, json, to };
   } catch (error) {
     return quit(EXIT_USAGE, `${message(error)}; see --help`);
   }

@@ -58,6 +58,9 @@ export const KIND_DELETE = 3;
 /** No event: how far a batch with an Idempotency-Key came. Changes nothing and has no product. */
 export const KIND_BATCH_RECEIPT = 4;
 
+/** Stands where an event came without a time, until the log thread puts its own there. */
+export const TIME_OF_THE_LOG = 0;
+
 /** Of the expected seq: the product must be listed, whatever its seq. */
 export const EXPECTED_ANY = -1;
 /** Of the expected seq: the product must not be listed. */

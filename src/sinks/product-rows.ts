@@ -2,23 +2,31 @@
  * Reads products as rows for a sink, from where they stand in the store. The sink's thread; any row is one
  * committed state.
  */
+import { encodeProductIdWords } from '../ring/id-bytes.ts';
+import { ID_WORDS } from '../ring/slot.ts';
 import { EntryReader } from '../store/entry-reader.ts';
+import { hashId } from '../store/id-hash.ts';
 import {
   ENTRY_ID,
   ENTRY_ID_LENGTH_SHIFT,
   ENTRY_META,
   ENTRY_WORDS,
   type Shard,
+  shardOf,
 } from '../store/shard.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
 import type { ProductRow } from './sink.ts';
 
 export class ProductRows {
   readonly #shards: readonly Shard[];
+  readonly #hashKey: HashKey;
   readonly #bytes: readonly Buffer[];
   readonly #reader = new EntryReader();
 
-  constructor(shards: readonly Shard[]) {
+  /** `hashKey` is that of the ids in the store. */
+  constructor(shards: readonly Shard[], hashKey: HashKey) {
     this.#shards = shards;
+    this.#hashKey = hashKey;
     this.#bytes = shards.map(({ buffer }) => Buffer.from(buffer));
   }
 
@@ -39,6 +47,19 @@ export class ProductRows {
       seq: reader.seq,
       updatedAtMs: reader.updatedAtMs,
     };
+  }
+
+  /** The product with this id; `undefined` if no event of it was applied. */
+  readId(productId: string): ProductRow | 'busy' | undefined {
+    const words = new Int32Array(ID_WORDS);
+    const memory = { words, bytes: new Uint8Array(words.buffer) };
+    const idBytes = encodeProductIdWords(productId, memory, 0);
+    if (idBytes < 0) return undefined;
+    const hash = hashId(this.#hashKey, words, 0, idBytes);
+    const index = shardOf(hash, this.#shards.length);
+    const shard = this.#shards[index];
+    const at = shard.find(words, 0, idBytes, hash);
+    return at < 0 ? undefined : this.read(index, (at - shard.entriesAt) / ENTRY_WORDS);
   }
 }
 

@@ -2,6 +2,7 @@
  * The rows that one sink's database refuses, in the dead letters. The sink's own thread. Keeps in memory whose
  * products they are, so that a batch without any of them costs a look into an empty set.
  */
+import { timeText } from '../time/microseconds.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { ProductRow } from './sink.ts';
 import type { RefusedRows } from './sink-runner.ts';
@@ -26,12 +27,16 @@ export class RefusedLetters implements RefusedRows {
       source: this.#source,
       productId: row.id,
       seq: row.seq,
-      content: JSON.stringify(row),
+      content: JSON.stringify(contentOf(row)),
       code: String(code),
       reason: message,
     });
     if (isKept) this.#products.add(row.id);
     return isKept;
+  }
+
+  isRefused(productId: string): boolean {
+    return this.#products.has(productId);
   }
 
   settle(rows: readonly ProductRow[]): void {
@@ -42,4 +47,15 @@ export class RefusedLetters implements RefusedRows {
       this.#products.delete(id);
     }
   }
+}
+
+/** As the API names it. */
+function contentOf({ price, stock, priceAtMs, stockAtMs, updatedAtMs }: ProductRow): object {
+  return {
+    price,
+    stock,
+    price_at: priceAtMs === null ? null : timeText(priceAtMs),
+    stock_at: stockAtMs === null ? null : timeText(stockAtMs),
+    updated_at: timeText(updatedAtMs),
+  };
 }

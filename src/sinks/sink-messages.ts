@@ -15,12 +15,20 @@ export interface SinkThreadData {
   readonly stats: SharedArrayBuffer;
 }
 
-/** To the sink's thread. `drain`: write what is left and end; `stop`: end. */
-export type SinkOrder = { readonly type: 'drain' } | { readonly type: 'stop' };
+/** What became of a product's present state when it was written again. */
+export type RowRedrive = 'written' | 'refused';
 
-/** From it: one line for the log. */
-export interface SinkReport {
-  readonly type: 'report';
-  readonly level: 'info' | 'warn' | 'error';
-  readonly text: string;
-}
+/** To the sink's thread. `drain`: write what is left and end; `stop`: end; `redrive`: write a product again. */
+export type SinkOrder =
+  | { readonly type: 'drain' }
+  | { readonly type: 'stop' }
+  | { readonly type: 'redrive'; readonly id: number; readonly productId: string };
+
+/** From it: a line for the log, or the answer to a redrive. */
+export type SinkReport =
+  | {
+      readonly type: 'report';
+      readonly level: 'info' | 'warn' | 'error';
+      readonly text: string;
+    }
+  | { readonly type: 'redriven'; readonly id: number; readonly status: RowRedrive };

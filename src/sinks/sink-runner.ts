@@ -28,6 +28,7 @@ import type { ChangedProductsSearch } from './changed-products.ts';
 import { backoffMs, pause } from './pauses.ts';
 import type { ProductRows } from './product-rows.ts';
 import { type ProductRow, type Sink, SinkForeignError, SinkTakenError } from './sink.ts';
+import type { RowRedrive } from './sink-messages.ts';
 import type { SinkStats } from './sink-stats.ts';
 
 /** How often a sink without anything to write is asked whether it is still there. */
@@ -53,6 +54,8 @@ export interface RefusedRows {
   refuse(row: ProductRow, error: unknown): boolean;
   /** These rows were written: what is kept of these products is settled. */
   settle(rows: readonly ProductRow[]): void;
+  /** Whether what is kept of this product is not settled. */
+  isRefused(productId: string): boolean;
 }
 
 /** How far events are applied; apply/applied-watermark.ts. */
@@ -91,6 +94,11 @@ export class SinkRunner {
   #failures = 0;
   #openedMs = 0;
   #lastText = '';
+  /** Products that are to be written again, and whoever waits for that. */
+  readonly #redrives: {
+    readonly productId: string;
+    readonly done: (status: RowRedrive) => void;
+  }[] = [];
 
   constructor(options: SinkRunnerOptions) {
     this.#options = options;
@@ -129,6 +137,14 @@ export class SinkRunner {
     this.#wake.abort();
   }
 
+  /** Writes the present state of a product again; resolves when the database has said what it thinks of it. */
+  redrive(productId: string): Promise<RowRedrive> {
+    return new Promise((done) => {
+      this.#redrives.push({ productId, done });
+      this.#wake.abort();
+    });
+  }
+
   /** Ends as soon as the call that is under way returns. */
   stop(): void {
     this.#stop.abort();
@@ -138,6 +154,8 @@ export class SinkRunner {
   /** A pause that the stop ends. */
   async #pause(ms: number): Promise<void> {
     if (this.#isDraining || this.#stop.signal.aborted) return;
+    // Whoever woke it before did not mean this pause.
+    if (this.#wake.signal.aborted) this.#wake = new AbortController();
     await pause(ms, this.#wake.signal);
   }
 
@@ -145,6 +163,7 @@ export class SinkRunner {
   async #awaitChanges(position: number): Promise<boolean> {
     const { applied, limits } = this.#options;
     if (this.#isDraining) return applied.seq > position;
+    if (this.#redrives.length > 0) return true;
     if (applied.seq <= position) {
       const wake = this.#wake;
       const waiter = applied.whenApplied(position + 1, () => wake.abort());
@@ -154,6 +173,7 @@ export class SinkRunner {
       this.#wake = new AbortController();
       if (applied.seq <= position) return true;
     }
+    if (this.#wake.signal.aborted) this.#wake = new AbortController();
     const untilMs = performance.now() + limits.flushIntervalMs;
     const lookMs = Math.min(LOOK_MS_MAX, limits.flushIntervalMs);
     while (applied.seq - position < limits.batchSize && performance.now() < untilMs) {
@@ -229,6 +249,7 @@ export class SinkRunner {
     const { sink, applied } = this.#options;
     try {
       const position = this.#position ?? (await this.#open());
+      await this.#redriveAll(position);
       const until = applied.seq;
       if (until > position) await this.#writeWindow(position, until);
       else await sink.beat();
@@ -306,6 +327,20 @@ export class SinkRunner {
     // So that what is hot gathers meanwhile, and a core stays half free.
     const rest = Math.min(performance.now() - startMs, limits.flushIntervalMs);
     await this.#pause(rest);
+  }
+
+  async #redriveAll(position: number): Promise<void> {
+    const { rows, refused } = this.#options;
+    for (let redrive = this.#redrives[0]; redrive !== undefined; redrive = this.#redrives[0]) {
+      const row = rows.readId(redrive.productId);
+      if (row === 'busy') {
+        await nextTurn();
+        continue;
+      }
+      if (row !== undefined) await this.#write([row], position, position);
+      this.#redrives.shift();
+      redrive.done(row !== undefined && refused.isRefused(row.id) ? 'refused' : 'written');
+    }
   }
 
   async #read(

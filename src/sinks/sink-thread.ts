@@ -32,16 +32,22 @@ export async function runSink(data: SinkThreadData, port: SinkPort): Promise<voi
   const runner = new SinkRunner({
     sink: await loadSink(target, options),
     search: new ChangedProductsSearch({ shards, ring: new RingHistory(ring, progress) }),
-    rows: new ProductRows(shards),
+    rows: new ProductRows(shards, memory.hashKey),
     applied,
     stats: new SinkStats(stats),
     limits,
     refused: new RefusedLetters(letters, name),
     report: (level, text) => port.postMessage({ type: 'report', level, text }),
   });
-  port.on('message', ({ type }) => {
-    if (type === 'drain') runner.drain();
-    else runner.stop();
+  port.on('message', (order) => {
+    if (order.type === 'drain') runner.drain();
+    else if (order.type === 'stop') runner.stop();
+    else {
+      const { id, productId } = order;
+      void runner
+        .redrive(productId)
+        .then((status) => port.postMessage({ type: 'redriven', id, status }));
+    }
   });
   try {
     await runner.run();
@@ -62,6 +68,10 @@ async function loadSink(target: SinkTarget, options: SinkOptions): Promise<Sink>
     case 'postgres': {
       const { PostgresSink } = await import('./postgres/postgres-sink.ts');
       return new PostgresSink(target, options);
+    }
+    case 'redis': {
+      const { RedisSink } = await import('./redis/redis-sink.ts');
+      return new RedisSink(target, options);
     }
   }
 }

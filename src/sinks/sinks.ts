@@ -10,7 +10,7 @@ import { SINKS_FOLDER } from '../log/data-dir.ts';
 import { NodeFileSystem } from '../log/file-system.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 import { dataFolderIdentity, writeIdentity } from './identity.ts';
-import type { SinkOrder, SinkReport, SinkThreadData } from './sink-messages.ts';
+import type { RowRedrive, SinkOrder, SinkReport, SinkThreadData } from './sink-messages.ts';
 import type { SinkLimits } from './sink-runner.ts';
 import { SinkStats } from './sink-stats.ts';
 
@@ -18,6 +18,11 @@ const ENTRY = new URL('../../workers/sink.ts', import.meta.url);
 /** A thread that died is replaced after this time. */
 const RESTART_MS = 1_000;
 const LETTERS_NAME = 'dead-letters.db';
+
+/** Where the dead letters of the data folder `root` are. */
+export function lettersPath(root: string): string {
+  return join(root, SINKS_FOLDER, LETTERS_NAME);
+}
 
 export interface SinksOptions {
   readonly sinks: readonly NamedSink[];
@@ -36,9 +41,16 @@ export interface RunningSink {
   readonly stats: SinkStats;
 }
 
+interface Redrive {
+  readonly productId: string;
+  readonly done: (status: RowRedrive) => void;
+}
+
 interface Thread extends RunningSink {
   readonly sink: NamedSink;
   readonly buffer: SharedArrayBuffer;
+  /** What it was asked and has not answered. */
+  readonly redrives: Map<number, Redrive>;
   worker: Worker | undefined;
   ended: Promise<void>;
 }
@@ -49,13 +61,22 @@ export class Sinks {
   readonly #threads: readonly Thread[];
   #identity: string | undefined;
   #isStopping = false;
+  #redrives = 0;
 
   constructor(options: SinksOptions) {
     this.#options = options;
     this.#threads = options.sinks.map((sink) => {
       const buffer = SinkStats.create();
       const stats = new SinkStats(buffer);
-      return { name: sink.name, sink, buffer, stats, worker: undefined, ended: Promise.resolve() };
+      return {
+        name: sink.name,
+        sink,
+        buffer,
+        stats,
+        redrives: new Map(),
+        worker: undefined,
+        ended: Promise.resolve(),
+      };
     });
   }
 
@@ -74,6 +95,17 @@ export class Sinks {
     if (this.#threads.length === 0) return;
     this.#identity = dataFolderIdentity(this.#files, this.#options.root);
     for (const thread of this.#threads) thread.ended = this.#supervise(thread);
+  }
+
+  /** Writes the present state of a product to a sink again; `undefined` if there is none of that name. */
+  redrive(sink: string, productId: string): Promise<RowRedrive> | undefined {
+    const thread = this.#threads.find(({ name }) => name === sink);
+    if (thread === undefined) return undefined;
+    return new Promise((done) => {
+      const id = ++this.#redrives;
+      thread.redrives.set(id, { productId, done });
+      thread.worker?.postMessage({ type: 'redrive', id, productId } satisfies SinkOrder);
+    });
   }
 
   /** The data folder was made anew: what is in it of the sinks' is written again. */
@@ -124,16 +156,25 @@ export class Sinks {
       target: sink.target,
       options: { identity: this.#identity ?? '', timeoutMs, connectionsMax },
       limits,
-      deadLetters: { path: join(root, SINKS_FOLDER, LETTERS_NAME), lettersMax },
+      deadLetters: { path: lettersPath(root), lettersMax },
       stats: buffer,
     };
     return new Promise((resolve) => {
       const worker = new Worker(ENTRY, { workerData, name: `sink ${name}` });
       thread.worker = worker;
       let reason = '';
-      worker.on('message', ({ level, text }: SinkReport) => {
-        logger[level]({ sink: name }, `sink ${name}: ${text}`);
+      worker.on('message', (report: SinkReport) => {
+        if (report.type === 'report') {
+          logger[report.level]({ sink: name }, `sink ${name}: ${report.text}`);
+          return;
+        }
+        thread.redrives.get(report.id)?.done(report.status);
+        thread.redrives.delete(report.id);
       });
+      // What a thread before was asked and did not answer.
+      for (const [id, { productId }] of thread.redrives) {
+        worker.postMessage({ type: 'redrive', id, productId } satisfies SinkOrder);
+      }
       worker.once('error', (error) => {
         reason = String(error);
       });

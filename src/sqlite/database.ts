@@ -5,7 +5,7 @@
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 
-export type SqlValue = string | number | null;
+export type SqlValue = string | number | Uint8Array | null;
 export type SqlRow = Readonly<Record<string, unknown>>;
 
 export interface DatabaseOptions {
@@ -16,6 +16,10 @@ export interface DatabaseOptions {
    * power, never some without the others.
    */
   readonly flush: 'full' | 'normal';
+  /** Opens what is there, and writes nothing. */
+  readonly isReadOnly?: boolean;
+  /** The write-ahead log is written into the file by `checkpoint` alone. */
+  readonly checkpoints?: 'own';
 }
 
 /** A statement whose arguments are checked: node:sqlite lets a Date shift the others, and NaN be NULL. */
@@ -53,9 +57,9 @@ export class Statement {
       );
     }
     for (const value of values) {
-      if (value === null || typeof value === 'string') continue;
+      if (value === null || typeof value === 'string' || value instanceof Uint8Array) continue;
       if (typeof value !== 'number' || Number.isNaN(value)) {
-        throw new TypeError(`expected text, a number or null, found ${value}: ${this.#sql}`);
+        throw new TypeError(`expected text, a number, bytes or null, found ${value}: ${this.#sql}`);
       }
     }
   }
@@ -68,11 +72,13 @@ export class Database {
   readonly #database: DatabaseSync;
 
   /** Opens the file, or makes it; throws what SQLite says. */
-  constructor({ path, busyMs, flush }: DatabaseOptions) {
-    this.#database = new DatabaseSync(path, { timeout: busyMs });
+  constructor({ path, busyMs, flush, isReadOnly = false, checkpoints }: DatabaseOptions) {
+    this.#database = new DatabaseSync(path, { timeout: busyMs, readOnly: isReadOnly });
+    if (isReadOnly) return;
     try {
       this.#database.exec('PRAGMA journal_mode = WAL');
       this.#database.exec(`PRAGMA synchronous = ${flush === 'full' ? 'FULL' : 'NORMAL'}`);
+      if (checkpoints === 'own') this.#database.exec('PRAGMA wal_autocheckpoint = 0');
     } catch (error) {
       this.#database.close();
       throw error;
@@ -118,6 +124,29 @@ export class Database {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;
     }
+  }
+
+  /** Runs `work`, which only reads, on one state of the file. */
+  snapshot<T>(work: () => T): T {
+    this.#database.exec('BEGIN');
+    try {
+      return work();
+    } finally {
+      if (this.#database.isTransaction) this.#database.exec('COMMIT');
+    }
+  }
+
+  /**
+   * Flushes the write-ahead log and writes it into the file, as far as no reader needs what stood there.
+   * False if somebody else is at it: then nothing is said about what is flushed.
+   */
+  checkpoint(): boolean {
+    return this.prepare('PRAGMA wal_checkpoint(PASSIVE)').get()?.busy === 0;
+  }
+
+  /** Writes a whole copy of it, as it is now, to the new file `path`. Not flushed. */
+  copyTo(path: string): void {
+    this.prepare('VACUUM INTO ?').run(path);
   }
 
   close(): void {

@@ -24,6 +24,7 @@ import { OutcomeReader, OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, type IntakeRings } from '../ring/intake-ring.ts';
 import { LogProgress } from '../ring/progress.ts';
+import type { SlotContent } from '../ring/slot.ts';
 import { Admission } from '../store/admission.ts';
 import { Shard } from '../store/shard.ts';
 import { SharedProductStore } from '../store/shared-product-store.ts';
@@ -59,6 +60,8 @@ export interface WritePathListener {
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
   /** A part of a checkpoint was found damaged and passed over. */
   readonly onDamagedCheckpoint?: (name: string) => void;
+  /** An event is dead: it is skipped from now on. */
+  readonly onDead?: (content: SlotContent, reason: string) => void;
   /** One line: the write path can't go on. */
   readonly onFatal: (reason: string) => void;
 }
@@ -148,9 +151,16 @@ export class WritePath {
     });
     this.history = options.log.history(this.progress);
     this.holds = new LogHolds(memory.holds);
-    const { onFatal, onStorage, onProgress, onDamagedCheckpoint } = listener;
+    const { onFatal, onStorage, onProgress, onDamagedCheckpoint, onDead } = listener;
     const entry = options.applierEntry ?? APPLIER_ENTRY;
-    this.appliers = new ApplierPool({ memory, entry, ...options.log.restoring, logger, onFatal });
+    this.appliers = new ApplierPool({
+      memory,
+      entry,
+      ...options.log.restoring,
+      logger,
+      onDead,
+      onFatal,
+    });
     this.events = new EventOutcomes({
       watermark: this.watermark,
       outcomes: this.outcomes,

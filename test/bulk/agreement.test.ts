@@ -30,7 +30,7 @@ function bothWays(line: Buffer, stockMin: StockMin = 0) {
   const hot = new HotParser();
   const validator = new EventValidator(EVENTS.get(stockMin) as BatchEvents);
   const bytes = Buffer.concat([line, Buffer.of(0)]);
-  const options = { spansLines: false, stockMin, nowMs: NOW_MS, latestMs: LATEST_MS };
+  const options = { spansLines: false, stockMin, latestMs: LATEST_MS };
   const end = hot.parse(bytes, 0, slots, HOT, options);
   const rest = end < 0 ? '' : line.toString('latin1', end);
   const isHot = end >= 0 && /^[ \t\r]*$/.test(rest);

@@ -49,7 +49,7 @@ export interface paths {
         };
         /**
          * The current state of one product
-         * @description One committed state, never a mix of two. `ETag` is its version (the seq of the event that last changed it), for `If-None-Match` and `If-Match` here and `If-Match` on writes.
+         * @description One committed state, never a mix of two. `ETag` is its version (the seq of the event that last changed it), for `If-None-Match` and `If-Match` here and `If-Match` on writes. With `at`, as it was then by event time, which has no tag; it needs `HISTORY`.
          */
         get: operations["getProduct"];
         put?: never;
@@ -88,6 +88,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/products/{id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every value that a field of a product had
+         * @description By event time: an event that came late stands where it belongs, and any order of delivery gives the same history. Needs `HISTORY`.
+         */
+        get: operations["getProductHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/products/{id}/prior-price": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The price to show beside a reduced one
+         * @description The lowest price applied in the days before the reduction (Directive 98/6/EC, Article 6a), from the history by event time. Of many products at once: getProducts with `view=prior-price`. Needs `HISTORY`.
+         */
+        get: operations["getPriorPrice"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/products": {
         parameters: {
             query?: never;
@@ -97,7 +137,7 @@ export interface paths {
         };
         /**
          * Products by id, page by page, or all in one stream
-         * @description With `id`, those products. Otherwise a page: every product that was there when the first page was read is on exactly one page, whatever is written meanwhile. With `Accept: application/x-ndjson` (or application/ndjson), all products in one stream, one JSON object a line; `x-resume-seq` names the seq from which the change feed goes on without a gap.
+         * @description With `id`, those products. Otherwise a page: every product that was there when the first page was read is on exactly one page, whatever is written meanwhile. With `Accept: application/x-ndjson` (or application/ndjson), all products in one stream, one JSON object a line; `x-resume-seq` names the seq from which the change feed goes on without a gap. With `view=prior-price`, PriorPrice in place of Product.
          */
         get: operations["getProducts"];
         put?: never;
@@ -188,6 +228,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What could not be delivered, and why
+         * @description Rows that a sink refuses for their data, and events that were set aside because they killed their applier; oldest first.
+         */
+        get: operations["listDeadLetters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dead-letters/{id}/redrive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send it again
+         * @description Of a sink's letter, the product's present state is written; of an applier's, the event is applied again as a new one.
+         */
+        post: operations["redriveDeadLetter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dead-letters/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Throw it away
+         * @description The product is written again when it changes; a dead event is gone for good.
+         */
+        delete: operations["deleteDeadLetter"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/metrics": {
         parameters: {
             query?: never;
@@ -230,6 +330,73 @@ export interface components {
              * @description When the event that last changed the product was made durable. With view=full.
              */
             updated_at?: string;
+        };
+        /** @description One value of a field. */
+        HistoryEntry: {
+            /**
+             * Format: date-time
+             * @description Since when, by event time.
+             */
+            at: string;
+            /** @description null: deleted. */
+            value: number | null;
+            /** @description The event that said so. */
+            seq: number;
+        };
+        /** @description A product as it once was. */
+        PastProduct: {
+            id: string;
+            /**
+             * Format: date-time
+             * @description As of when.
+             */
+            at: string;
+            /** @description null while absent. */
+            price: number | null;
+            /** @description null while absent. */
+            stock: number | null;
+            /** @description The event time of the last event up to then that said the price. */
+            price_at: string | null;
+            /** @description The same of the stock. */
+            stock_at: string | null;
+            /** @description Since when nothing is missing, because older values are not kept or HISTORY was off; null = since ever. */
+            whole_from: string | null;
+            /** @description False where the history does not reach back far enough, or has not yet come to the present state. */
+            complete: boolean;
+            /** @description The history has everything up to this event. min_seq waits for one. */
+            history_seq: number;
+        };
+        /** @description The prior price of a reduction (Directive 98/6/EC, Article 6a). */
+        PriorPrice: {
+            id: string;
+            /** @description The present price; null while absent. */
+            price: number | null;
+            /** @description The present price is below the one before it. */
+            reduced: boolean;
+            /** @description When the reduction began. This and what follows is null without one. */
+            reduced_at: string | null;
+            /** @description The lowest price in the window: what Article 6a asks to be shown. */
+            prior_price: number | null;
+            /** @description Since when that was the price. */
+            prior_price_at: string | null;
+            window: {
+                /**
+                 * Format: date-time
+                 * @description days before the reduction.
+                 */
+                from: string;
+                /**
+                 * Format: date-time
+                 * @description When the reduction began.
+                 */
+                to: string;
+            } | null;
+            /** @description The product had no price before the window: see Article 6a(4). */
+            younger: boolean;
+            /** @description False where the history does not reach back far enough, or has not yet come to the present state. */
+            complete: boolean;
+            /** @description The history has everything up to this event. min_seq waits for one. */
+            history_seq: number;
         };
         /** @description What became of a batch. */
         BatchResult: {
@@ -280,7 +447,7 @@ export interface components {
             /** @description The id of the request. */
             instance: string;
             /** @enum {string} */
-            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "event-not-found" | "outcome-expired" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "stalled" | "not-ready" | "stopping" | "not-yet-applied" | "too-many-followers" | "read-contention" | "store-full";
+            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "history-off" | "event-not-found" | "outcome-expired" | "dead-letter-not-found" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "sink-not-configured" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "stalled" | "not-ready" | "stopping" | "not-yet-applied" | "history-unavailable" | "too-many-followers" | "read-contention" | "store-full";
             /**
              * @description Of a write. `none`: it was not applied and will not be. `unknown`: it, or a part of it, had been handed to a disk that failed. `partial`: of a batch, what is counted was taken and the rest will not be.
              * @enum {string}
@@ -1347,6 +1514,8 @@ export interface operations {
             query?: {
                 /** @description Adds seq, price_at, stock_at and updated_at. */
                 view?: "full";
+                /** @description The product as it was then, by event time, from its history. */
+                at?: string;
                 /** @description Read your writes: waits until the event with this seq, and all before it, are applied. */
                 min_seq?: number;
                 /** @description How long min_seq may wait, up to 30s; then the answer is 503. */
@@ -1369,7 +1538,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Its state; more of it with view=full. */
+            /** @description Its state; more of it with view=full, as PastProduct with at. */
             200: {
                 headers: {
                     /** @description The seq of the event that last changed the product. */
@@ -1385,7 +1554,7 @@ export interface operations {
                      *       "stock": 100
                      *     }
                      */
-                    "application/json": components["schemas"]["Product"];
+                    "application/json": components["schemas"]["Product"] | components["schemas"]["PastProduct"];
                 };
             };
             /** @description If-None-Match has its version. */
@@ -1471,7 +1640,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `product-not-found`: No event of this product has been applied, or it is delisted. */
+            /** @description `product-not-found`: No event of this product has been applied, or it is delisted. `history-off`: This service keeps no history: HISTORY is off. */
             404: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -1490,7 +1659,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "product-not-found";
+                        code: "product-not-found" | "history-off";
                     };
                 };
             };
@@ -1638,7 +1807,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. */
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. `history-unavailable`: The history can not be read at the moment; all else goes on. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
@@ -1659,7 +1828,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "issuer-unreachable" | "not-ready" | "stopping" | "not-yet-applied" | "read-contention";
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "not-yet-applied" | "read-contention" | "history-unavailable";
                     };
                 };
             };
@@ -2961,6 +3130,697 @@ export interface operations {
             };
         };
     };
+    getProductHistory: {
+        parameters: {
+            query?: {
+                /** @description Whose history. */
+                field?: "price" | "stock";
+                /** @description Begins with the value that was in force then; with the first of all without it. */
+                from?: string;
+                /** @description Ends before this time. */
+                to?: string;
+                /** @description Entries at the most. */
+                limit?: number;
+                /** @description The next of the page before, in place of from. */
+                cursor?: string;
+                /** @description Read your writes: waits until the event with this seq, and all before it, are applied. */
+                min_seq?: number;
+                /** @description How long min_seq may wait, up to 30s; then the answer is 503. */
+                wait?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Any id that can be posted, percent-encoded.
+                 * @example abc123
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of it, oldest first. */
+            200: {
+                headers: {
+                    /** @description Of a page that is not the last; not with JSON. */
+                    "x-next-cursor"?: string;
+                    /** @description As whole_from; not with JSON. */
+                    "x-whole-from"?: string;
+                    /** @description As history_seq; not with JSON. */
+                    "x-history-seq"?: number;
+                    /** @description Of a long answer, as Accept-Encoding takes it. */
+                    "content-encoding"?: "zstd" | "br" | "gzip";
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "abc123",
+                     *       "field": "price",
+                     *       "entries": [
+                     *         {
+                     *           "at": "2026-11-20T00:00:00.000Z",
+                     *           "value": 79.99,
+                     *           "seq": 4711
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "whole_from": null,
+                     *       "history_seq": 4711
+                     *     }
+                     */
+                    "application/json": {
+                        id: string;
+                        /** @enum {string} */
+                        field: "price" | "stock";
+                        /** @description Oldest first; a value that was said again is one entry. */
+                        entries: components["schemas"]["HistoryEntry"][];
+                        /** @description The cursor of the next page; null after the last. */
+                        next: string | null;
+                        /** @description Since when nothing is missing, because older values are not kept or HISTORY was off; null = since ever. */
+                        whole_from: string | null;
+                        /** @description The history has everything up to this event. min_seq waits for one. */
+                        history_seq: number;
+                    };
+                    /** @example {"at":"2026-11-20T00:00:00.000Z","value":79.99,"seq":4711} */
+                    "application/x-ndjson": string;
+                    /**
+                     * @example at,value,seq
+                     *     2026-11-20T00:00:00.000Z,79.99,4711
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request" | "invalid-parameter";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
+            /** @description `product-not-found`: No event of this product has been applied, or it is delisted. `history-off`: This service keeps no history: HISTORY is off. */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:product-not-found",
+                     *       "title": "Product not found",
+                     *       "status": 404,
+                     *       "detail": "No event of this product has been applied, or it is delisted.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "product-not-found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "product-not-found" | "history-off";
+                    };
+                };
+            };
+            /** @description `not-acceptable`: This path has no representation that the Accept header takes. */
+            406: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:not-acceptable",
+                     *       "title": "Not acceptable",
+                     *       "status": 406,
+                     *       "detail": "This path has no representation that the Accept header takes.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "not-acceptable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "not-acceptable";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
+            412: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "The product does not meet the condition in If-Match or If-None-Match.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "precondition-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "precondition-failed";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
+            417: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
+                };
+            };
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `history-unavailable`: The history can not be read at the moment; all else goes on. */
+            503: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
+                     *       "status": 503,
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "issuer-unreachable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "not-yet-applied" | "history-unavailable";
+                    };
+                };
+            };
+        };
+    };
+    getPriorPrice: {
+        parameters: {
+            query?: {
+                /** @description How many days before the reduction count (of 24 hours each); Article 6a asks for 30 at least. */
+                days?: number;
+                /** @description Reductions that follow each other without a rise count as one, from the first: the prior price is the one in force just before that, where a member state allows it (Article 6a(5)). */
+                gradual?: "first";
+                /** @description Read your writes: waits until the event with this seq, and all before it, are applied. */
+                min_seq?: number;
+                /** @description How long min_seq may wait, up to 30s; then the answer is 503. */
+                wait?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Any id that can be posted, percent-encoded.
+                 * @example abc123
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is known of it. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "abc123",
+                     *       "price": 79.99,
+                     *       "reduced": true,
+                     *       "reduced_at": "2026-11-20T00:00:00.000Z",
+                     *       "prior_price": 94.99,
+                     *       "prior_price_at": "2026-11-02T08:00:00.000Z",
+                     *       "window": {
+                     *         "from": "2026-10-21T00:00:00.000Z",
+                     *         "to": "2026-11-20T00:00:00.000Z"
+                     *       },
+                     *       "younger": false,
+                     *       "complete": true,
+                     *       "history_seq": 4711
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PriorPrice"];
+                };
+            };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request" | "invalid-parameter";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
+            /** @description `product-not-found`: No event of this product has been applied, or it is delisted. `history-off`: This service keeps no history: HISTORY is off. */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:product-not-found",
+                     *       "title": "Product not found",
+                     *       "status": 404,
+                     *       "detail": "No event of this product has been applied, or it is delisted.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "product-not-found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "product-not-found" | "history-off";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
+            412: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "The product does not meet the condition in If-Match or If-None-Match.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "precondition-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "precondition-failed";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
+            417: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
+                };
+            };
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. `history-unavailable`: The history can not be read at the moment; all else goes on. */
+            503: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
+                     *       "status": 503,
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "issuer-unreachable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "not-yet-applied" | "read-contention" | "history-unavailable";
+                    };
+                };
+            };
+        };
+    };
     getProducts: {
         parameters: {
             query?: {
@@ -2970,8 +3830,12 @@ export interface operations {
                 limit?: number;
                 /** @description The next of the page before; without it, the first page. */
                 cursor?: string;
-                /** @description Adds seq, price_at, stock_at and updated_at. */
-                view?: "full";
+                /** @description full: Adds seq, price_at, stock_at and updated_at. prior-price: PriorPrice in place of Product, from the history. */
+                view?: "full" | "prior-price";
+                /** @description How many days before the reduction count (of 24 hours each); Article 6a asks for 30 at least. */
+                days?: number;
+                /** @description Reductions that follow each other without a rise count as one, from the first: the prior price is the one in force just before that, where a member state allows it (Article 6a(5)). */
+                gradual?: "first";
                 /** @description Read your writes: waits until the event with this seq, and all before it, are applied. */
                 min_seq?: number;
                 /** @description How long min_seq may wait, up to 30s; then the answer is 503. */
@@ -3014,6 +3878,16 @@ export interface operations {
                     } | {
                         /** @description In the order asked for, each once. */
                         products: components["schemas"]["Product"][];
+                        /** @description Ids that are not listed, each once. */
+                        missing: string[];
+                    } | {
+                        /** @description May be fewer than limit on any page. */
+                        products: components["schemas"]["PriorPrice"][];
+                        /** @description The cursor of the next page; null after the last. */
+                        next: string | null;
+                    } | {
+                        /** @description In the order asked for, each once. */
+                        products: components["schemas"]["PriorPrice"][];
                         /** @description Ids that are not listed, each once. */
                         missing: string[];
                     };
@@ -3093,6 +3967,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "forbidden";
+                    };
+                };
+            };
+            /** @description `history-off`: This service keeps no history: HISTORY is off. */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:history-off",
+                     *       "title": "History off",
+                     *       "status": 404,
+                     *       "detail": "This service keeps no history: HISTORY is off.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "history-off"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "history-off";
                     };
                 };
             };
@@ -3286,7 +4183,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. */
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `not-yet-applied`: The event that min_seq names was not applied in the time allowed; retry. `read-contention`: The product was being written during every try to read it; retry. `history-unavailable`: The history can not be read at the moment; all else goes on. */
             503: {
                 headers: {
                     /** @description Seconds after which a retry is worth it, where that is known. */
@@ -3307,7 +4204,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
-                        code: "issuer-unreachable" | "not-ready" | "stopping" | "not-yet-applied" | "read-contention";
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "not-yet-applied" | "read-contention" | "history-unavailable";
                     };
                 };
             };
@@ -4110,6 +5007,1006 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "not-ready" | "stopping" | "storage-unavailable" | "stalled";
+                    };
+                };
+            };
+        };
+    };
+    listDeadLetters: {
+        parameters: {
+            query?: {
+                /** @description Letters on a page at the most. */
+                limit?: number;
+                /** @description The next of the page before. */
+                cursor?: string;
+                /** @description Only of this sink, or of `applier`. */
+                source?: string;
+                /** @description Only of this product. */
+                product_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of letters. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "letters": [
+                     *         {
+                     *           "id": 17,
+                     *           "source": "postgres",
+                     *           "product_id": "abc123",
+                     *           "seq": 4711,
+                     *           "content": {
+                     *             "price": 49.99,
+                     *             "stock": 70000
+                     *           },
+                     *           "code": "22003",
+                     *           "reason": "smallint out of range",
+                     *           "first_at": "2026-01-31T12:00:00.000Z",
+                     *           "last_at": "2026-01-31T12:00:00.000Z",
+                     *           "times": 1
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
+                    "application/json": {
+                        letters: {
+                            /** @description Of this letter. */
+                            id: number;
+                            /** @description The sink that refused a row (`sqlite`, `postgres-2` …), or `applier`: an event that was set aside. */
+                            source: string;
+                            product_id: string;
+                            /** @description Of the state that was refused, or of the event. */
+                            seq: number;
+                            /** @description The row, or the event. */
+                            content: {
+                                [key: string]: unknown;
+                            };
+                            /** @description The database's own code, or `dead-event`. */
+                            code: string;
+                            /** @description In its own words. */
+                            reason: string;
+                            /**
+                             * Format: date-time
+                             * @description When it was refused first.
+                             */
+                            first_at: string;
+                            /**
+                             * Format: date-time
+                             * @description When it was refused last.
+                             */
+                            last_at: string;
+                            /** @description How often it was refused. */
+                            times: number;
+                        }[];
+                        /** @description The cursor of the next page; null on the last one. */
+                        next: string | null;
+                    };
+                };
+            };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request" | "invalid-parameter";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `precondition-failed`: The product does not meet the condition in If-Match or If-None-Match. */
+            412: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "The product does not meet the condition in If-Match or If-None-Match.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "precondition-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "precondition-failed";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
+            417: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
+                };
+            };
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. */
+            503: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
+                     *       "status": 503,
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "issuer-unreachable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "issuer-unreachable" | "not-ready" | "stopping";
+                    };
+                };
+            };
+        };
+    };
+    redriveDeadLetter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Of the letter.
+                 * @example 17
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What became of it. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "written"
+                     *     }
+                     */
+                    "application/json": {
+                        /**
+                         * @description `written`: the sink has the present state, and the letter is settled. `refused`: it refuses it still. `queued`: the sink can not be reached; it is written when it can. `sent`: the event was sent again, and the letter is gone.
+                         * @enum {string}
+                         */
+                        status: "written" | "refused" | "queued" | "sent";
+                        /** @description Of an event that was sent again. */
+                        seq?: number;
+                    };
+                };
+            };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request" | "invalid-parameter" | "invalid-header";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
+            /** @description `dead-letter-not-found`: There is no such dead letter, or no longer. */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:dead-letter-not-found",
+                     *       "title": "Dead letter not found",
+                     *       "status": 404,
+                     *       "detail": "There is no such dead letter, or no longer.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "dead-letter-not-found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "dead-letter-not-found";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `sink-not-configured`: The letter is of a sink that SINKS does not name. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:sink-not-configured",
+                     *       "title": "Sink not configured",
+                     *       "status": 409,
+                     *       "detail": "The letter is of a sink that SINKS does not name.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "sink-not-configured"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "sink-not-configured";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
+            417: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
+            422: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:idempotency-conflict",
+                     *       "title": "Idempotency conflict",
+                     *       "status": 422,
+                     *       "detail": "Another event came earlier with this key; a key belongs to one content only.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "idempotency-conflict"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "idempotency-conflict";
+                    };
+                };
+            };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
+                };
+            };
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
+            503: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
+                     *       "status": 503,
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "issuer-unreachable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
+                    };
+                };
+            };
+            /** @description `store-full`: The product is new and there is no room for it; known products go on. */
+            507: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:store-full",
+                     *       "title": "Store full",
+                     *       "status": 507,
+                     *       "detail": "The product is new and there is no room for it; known products go on.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "store-full"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "store-full";
+                    };
+                };
+            };
+        };
+    };
+    deleteDeadLetter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Of the letter.
+                 * @example 17
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "deleted"
+                     *     }
+                     */
+                    "application/json": {
+                        /** @enum {string} */
+                        status: "deleted";
+                    };
+                };
+            };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. `invalid-header`: A header of the request has a value that is not allowed. */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request" | "invalid-parameter" | "invalid-header";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
+            /** @description `dead-letter-not-found`: There is no such dead letter, or no longer. */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:dead-letter-not-found",
+                     *       "title": "Dead letter not found",
+                     *       "status": 404,
+                     *       "detail": "There is no such dead letter, or no longer.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "dead-letter-not-found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "dead-letter-not-found";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
+            417: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `idempotency-conflict`: Another event came earlier with this key; a key belongs to one content only. */
+            422: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:idempotency-conflict",
+                     *       "title": "Idempotency conflict",
+                     *       "status": 422,
+                     *       "detail": "Another event came earlier with this key; a key belongs to one content only.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "idempotency-conflict"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "idempotency-conflict";
+                    };
+                };
+            };
+            /** @description `rate-limited`: The client has had what it may have in this time; retry after the time given. */
+            429: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    /** @description What a client may have: `q` requests (or events of batches) in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11). Every answer has it where there is a limit. */
+                    "ratelimit-policy"?: string;
+                    /** @description What is left of it: `r` now, and in `t` seconds all of it, or one more. */
+                    ratelimit?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:rate-limited",
+                     *       "title": "Rate limited",
+                     *       "status": 429,
+                     *       "detail": "The client has had what it may have in this time; retry after the time given.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "rate-limited"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "rate-limited";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
+                };
+            };
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `not-ready`: The service is starting; retry after the time given. `stopping`: The service is stopping and takes no more work. `queue-full`: As many events as the service holds are in flight; retry after the time given. `storage-unavailable`: Events cannot be made durable at the moment; reads go on. */
+            503: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
+                     *       "status": 503,
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "issuer-unreachable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "issuer-unreachable" | "not-ready" | "stopping" | "queue-full" | "storage-unavailable";
+                    };
+                };
+            };
+            /** @description `store-full`: The product is new and there is no room for it; known products go on. */
+            507: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:store-full",
+                     *       "title": "Store full",
+                     *       "status": 507,
+                     *       "detail": "The product is new and there is no room for it; known products go on.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "store-full"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "store-full";
                     };
                 };
             };

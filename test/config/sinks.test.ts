@@ -24,6 +24,11 @@ t.test('a schema is taken out of the URL', (t) => {
   ]);
   t.match(parseSinks('postgresql://h/db'), [{ target: { schema: 'public' } }]);
   t.match(parseSinks(`postgres://h/db?schema=${'x'.repeat(64)}`), /schema/);
+  t.strictSame(parseSinks('rediss://h:1/2?prefix=shop%3A redis://h'), [
+    { name: 'redis', target: { kind: 'redis', url: 'rediss://h:1/2', prefix: 'shop:' } },
+    { name: 'redis-2', target: { kind: 'redis', url: 'redis://h', prefix: 'product:' } },
+  ]);
+  t.match(parseSinks('redis://h?prefix='), /prefix/);
   t.end();
 });
 

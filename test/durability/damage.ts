@@ -15,13 +15,21 @@ import type { SimulatedDisk } from './simulated-disk.ts';
 /** How the recovery took it. */
 export type Damage = 'refused' | 'harmless' | 'told, state right' | 'last frame cut' | 'no files';
 
-/** Damages `disk` once at random and recovers from it. Throws if the recovery believes it. */
-export function damageDisk(disk: SimulatedDisk, expected: ExpectedLog, random: Random): Damage {
+/**
+ * Damages `disk` once at random and recovers from it. Throws if the recovery believes it. `mayForget`: it
+ * has lost a file of checkpoints before.
+ */
+export function damageDisk(
+  disk: SimulatedDisk,
+  expected: ExpectedLog,
+  random: Random,
+  mayForget: boolean,
+): Damage {
   const found = disk.files('/data').filter(({ path }) => !path.endsWith('.tmp'));
   if (found.length === 0) return 'no files';
   const { what, path, isTwofold = false } = injectDamage(disk, found, random);
   try {
-    const damage = recoverDamaged(disk, expected, isTwofold);
+    const damage = recoverDamaged(disk, expected, isTwofold || mayForget);
     const isCheckpoint = path?.startsWith(CHECKPOINT_FOLDER) === true;
     assert.ok(!isCheckpoint || damage !== 'refused', 'there is another checkpoint, or all the log');
     return damage;
@@ -67,7 +75,7 @@ function injectDamage(
 
 /**
  * Recovers from a disk that may be damaged: refused, right, or the last frame cut and told. Each outcome
- * is in two files of checkpoints: if two are damaged it may be forgotten, but never wrong.
+ * is in two files of checkpoints: if two are damaged or lost it may be forgotten, but never wrong.
  */
 export function recoverDamaged(
   disk: SimulatedDisk,

@@ -49,6 +49,8 @@ export class FaultyProcess {
   #faults: { readonly fault: Fault; left: number }[] = [];
   /** Calls so far, of all threads. */
   operations = 0;
+  /** Folders of which a flush failed: names in them may be gone after a power loss. */
+  readonly failedFolders = new Set<string>();
   ended = false;
   /** Called where the process ends, or a thread of it, so that loops that retry end too. */
   onEnd: () => void = () => undefined;
@@ -196,7 +198,12 @@ export class FaultyFiles implements FileSystem {
     this.#call('change', 'rmdir', path, () => this.#disk.removeFolder(path));
   }
   syncFolder(folder: string): void {
-    this.#call('change', 'fsync', folder, () => this.#disk.syncFolder(folder));
+    try {
+      this.#call('change', 'fsync', folder, () => this.#disk.syncFolder(folder));
+    } catch (error) {
+      this.#process.failedFolders.add(folder);
+      throw error;
+    }
   }
 
   get #disk(): SimulatedDisk {

@@ -29,16 +29,21 @@ interface Answer {
 
 /** All that a client can call, probes included; generated refusals of other methods not. */
 const OPERATIONS = [
+  'delete /api/v1/dead-letters/{id}',
   'delete /api/v1/products/{id}',
   'get /api/v1/changes',
+  'get /api/v1/dead-letters',
   'get /api/v1/events/{seq}',
   'get /api/v1/products',
   'get /api/v1/products/{id}',
+  'get /api/v1/products/{id}/history',
+  'get /api/v1/products/{id}/prior-price',
   'get /health',
   'get /livez',
   'get /metrics',
   'get /readyz',
   'patch /api/v1/products/{id}',
+  'post /api/v1/dead-letters/{id}/redrive',
   'post /api/v1/events',
   'post /api/v1/events/batch',
 ];

@@ -25,10 +25,7 @@ function build(cwd: string, name: string): BuiltData {
 t.test('--help lists every command', async (t) => {
   const { code, stdout } = await run(t, { cwd: tempDir(t), args: ['--help'] });
   t.equal(code, 0);
-  for (const { usage, description } of COMMANDS) {
-    t.match(stdout, `  ${usage}\n`);
-    t.match(stdout.replaceAll(/\s+/g, ' '), description);
-  }
+  for (const { name } of COMMANDS) t.match(stdout, `\n  ${name} [DATA_DIR] [OPTION…]\n      `);
   t.end();
 });
 
@@ -98,7 +95,7 @@ for (const source of ['log', 'checkpoint'] as const) {
 
 t.test('package.json names the program and a script for each command', (t) => {
   const { bin, scripts } = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8'));
-  t.strictSame(bin, { 'product-service': 'src/main.ts' });
+  t.strictSame(bin, { 'product-service': 'bin/product-service.js' });
   const main = join(REPOSITORY, 'src/main.ts');
   t.ok(readFileSync(main, 'utf8').startsWith('#!/usr/bin/env -S node --disable-sigusr1\n'));
   t.ok(statSync(main).mode & 0o100, 'executable');

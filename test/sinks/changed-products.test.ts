@@ -9,7 +9,7 @@ import { ProductRows } from '../../src/sinks/product-rows.ts';
 import { Shard } from '../../src/store/shard.ts';
 import { polled } from '../helpers/bounded.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
-import { names, OwnedStore } from '../helpers/models/owned-store.ts';
+import { KEY, names, OwnedStore } from '../helpers/models/owned-store.ts';
 import { Random } from '../helpers/models/random.ts';
 import { Pipeline } from '../helpers/threads/pipeline.ts';
 
@@ -23,7 +23,7 @@ class PlainSink {
   readonly #rows: ProductRows;
 
   constructor(shards: readonly Shard[]) {
-    this.#rows = new ProductRows(shards);
+    this.#rows = new ProductRows(shards, KEY);
   }
 
   take(found: ChangedProducts, meanwhile: () => void = () => undefined): void {

@@ -1,5 +1,7 @@
 /** Each error code has one class, docs/sinks.md tells the classes, and the sinks classify by the tables. */
 import { readFileSync } from 'node:fs';
+import * as redis from '@redis/client';
+import { ClientClosedError } from '@redis/client';
 import t from 'tap';
 import { classOfNetworkError, NETWORK_ERRORS } from '../../src/sinks/network-errors.ts';
 import {
@@ -8,6 +10,11 @@ import {
   SQLSTATES,
 } from '../../src/sinks/postgres/postgres-errors.ts';
 import { PostgresSink } from '../../src/sinks/postgres/postgres-sink.ts';
+import {
+  classOfRedisError,
+  REDIS_CLIENT_ERRORS,
+  REDIS_ERRORS,
+} from '../../src/sinks/redis/redis-errors.ts';
 import { SinkTimeoutError } from '../../src/sinks/sink.ts';
 import { classOfSqliteCode, SQLITE_ERRORS } from '../../src/sinks/sqlite/sqlite-errors.ts';
 import { SqliteSink } from '../../src/sinks/sqlite/sqlite-sink.ts';
@@ -28,6 +35,8 @@ t.test("the page's table has every code of every client, with its class, and no 
     ...Object.values(SQLITE_ERRORS).map((each) => [each.name, each.class] as const),
     ...Object.entries(SQLSTATES).map(([code, each]) => [code, each.class] as const),
     ...Object.entries(SQLSTATE_CLASSES).map(([code, each]) => [`${code}*`, each.class] as const),
+    ...Object.entries(REDIS_ERRORS),
+    ...Object.entries(REDIS_CLIENT_ERRORS),
     ...Object.entries(NETWORK_ERRORS),
   ]);
   t.strictSame([...told].sort(), [...known].sort());
@@ -52,6 +61,30 @@ t.test('extended codes of SQLite are of the class of their primary code', (t) =>
   t.equal(classOfSqliteCode(1811), 'validation'); // SQLITE_CONSTRAINT_TRIGGER
   t.equal(classOfSqliteCode(778), 'system'); // SQLITE_IOERR_WRITE
   t.equal(classOfSqliteCode(12), 'not-retryable');
+  t.end();
+});
+
+t.test("Redis: the reply's first word, or the client's own error", (t) => {
+  t.equal(
+    classOfRedisError(new Error('LOADING Redis is loading the dataset in memory')),
+    'retryable',
+  );
+  t.equal(classOfRedisError(new Error('ERR Function not found')), 'retryable');
+  t.equal(classOfRedisError(new Error('ERR max number of clients reached')), 'retryable');
+  t.equal(classOfRedisError(new Error('OOM command not allowed')), 'system');
+  t.equal(classOfRedisError(new Error('WRONGTYPE Operation against a key')), 'validation');
+  t.equal(classOfRedisError(new ClientClosedError()), 'retryable');
+  t.equal(classOfRedisError(new Error('what is it')), 'not-retryable');
+  t.equal(classOfRedisError('text'), 'not-retryable');
+  t.end();
+});
+
+t.test("the client's errors are those that it has", (t) => {
+  const names = Object.keys(REDIS_CLIENT_ERRORS);
+  t.strictSame(
+    names.filter((name) => !(name in redis)),
+    [],
+  );
   t.end();
 });
 

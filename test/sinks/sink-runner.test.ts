@@ -9,7 +9,7 @@ import type { ProductRow } from '../../src/sinks/sink.ts';
 import { type SinkLimits, SinkRunner } from '../../src/sinks/sink-runner.ts';
 import { SinkStats } from '../../src/sinks/sink-stats.ts';
 import { bounded, polled } from '../helpers/bounded.ts';
-import { names, OwnedStore } from '../helpers/models/owned-store.ts';
+import { KEY, names, OwnedStore } from '../helpers/models/owned-store.ts';
 import { ScriptedSink } from './scripted-sink.ts';
 
 const WAIT_MS_MAX = 20_000;
@@ -44,7 +44,7 @@ class World {
     this.runner = new SinkRunner({
       sink: this.sink,
       search: new ChangedProductsSearch({ shards, ring: { copy: () => 0 } }),
-      rows: new ProductRows(shards),
+      rows: new ProductRows(shards, KEY),
       applied: {
         get seq() {
           return store.seq;
@@ -61,6 +61,7 @@ class World {
           this.letters.set(row.id, row);
           return true;
         },
+        isRefused: (id) => this.letters.has(id),
         settle: (rows) => {
           for (const { id } of rows) this.letters.delete(id);
         },
@@ -240,6 +241,23 @@ t.test(
     await world.drained();
   },
 );
+
+t.test('a product is written again when somebody asks, and refused again if it is', async (t) => {
+  const world = new World(t, { batchSize: 100 });
+  world.put('a', 'b');
+  world.sink.refused.add('b');
+  world.start();
+  await world.caughtUp();
+  t.equal(await bounded(world.runner.redrive('b'), WAIT_MS_MAX, 'b'), 'refused');
+  world.sink.refused.clear();
+  t.equal(await bounded(world.runner.redrive('b'), WAIT_MS_MAX, 'b again'), 'written');
+  t.strictSame(world.seqs, { a: 1, b: 2 });
+  t.equal(world.letters.size, 0);
+  world.sink.writing = ['retryable'];
+  t.equal(await bounded(world.runner.redrive('a'), WAIT_MS_MAX, 'a'), 'written', 'over a failure');
+  t.equal(await bounded(world.runner.redrive('never'), WAIT_MS_MAX, 'never'), 'written');
+  await world.drained();
+});
 
 t.test('a stop writes what is left, unless the database fails', async (t) => {
   const world = new World(t, { flushIntervalMs: 3_600_000 });

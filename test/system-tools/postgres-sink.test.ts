@@ -21,7 +21,7 @@ async function postgresWorld(_t: Test): Promise<SinkWorld & { readonly schema: s
     make: (options) => new PostgresSink({ url: server.url, schema }, options),
     rows: () => postgresRows(server, schema),
     position: () => postgresPosition(server, schema),
-    refuseHighPrices: async () => {
+    refuseHighPrice: async () => {
       await server.query(`ALTER TABLE ${schema}.products ALTER price TYPE numeric(6,2)`);
       await server.query(`ALTER TABLE ${schema}.products ADD CHECK (price <= 1000)`);
     },

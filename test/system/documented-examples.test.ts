@@ -44,9 +44,9 @@ function examplesOf(page: string): Example[] {
 
 const exampleText = (name: string) => readFileSync(new URL(name, DOCS), 'utf8');
 
-async function setup(t: Test, page: string) {
+async function setup(t: Test, page: string, env: Record<string, string> = {}) {
   const cwd = tempDir(t);
-  const { port } = await startReadyService(t, { DATA_DIR: join(cwd, 'data') });
+  const { port } = await startReadyService(t, { DATA_DIR: join(cwd, 'data'), ...env });
   const examples = examplesOf(exampleText(page)).map(({ command, shown }) => ({
     command: command.replaceAll(/\b(localhost|127\.0\.0\.1):8080\b/g, `127.0.0.1:${port}`),
     shown,
@@ -142,6 +142,21 @@ t.test('docs/changes.md', { skip: !hasCurl && 'curl is missing' }, async (t) => 
   t.equal(`${await run(page.command)}\n`, page.shown);
 });
 
+t.test('docs/history.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
+  const { post, examples, run } = await setup(t, 'history.md', { HISTORY: 'forever' });
+  t.equal(examples.length, 1);
+  const [prior] = examples as [Example];
+  const prices = [
+    [89.99, '2025-12-01T08:00:00Z'],
+    [99.99, '2026-01-10T08:00:00Z'],
+    [94.99, '2026-02-02T08:00:00Z'],
+    [79.99, '2026-02-20T00:00:00Z'],
+  ].map(([price, at]) => ({ product_id: 'abc123', price, stock: 1, occurred_at: at }));
+  await post(prices.map((event) => JSON.stringify(event)).join('\n'));
+  const waiting = prior.command.concat("?min_seq=4'").replace('curl ', "curl '");
+  t.equal(`${await run(waiting)}\n`, prior.shown);
+});
+
 t.test('docs/metrics.md', { skip: !hasCurl && 'curl is missing' }, async (t) => {
   const { post, examples, run } = await setup(t, 'metrics.md');
   t.equal(examples.length, 1);
@@ -169,16 +184,20 @@ t.test('docs/security.md', { skip: !hasCurl && 'curl is missing' }, async (t) =>
 
 t.test('no other page has examples', (t) => {
   const pages = readdirSync(DOCS).filter((name) => commandsOf(exampleText(name)).length > 0);
-  // Those of durability.md are run by test/maintenance/durability-page.test.ts.
+  // Those of durability.md are run by test/maintenance/durability-page.test.ts, those of sinks.md by
+  // test/system-tools/sinks-page.test.ts, those of cli.md by test/cli/cli-page.test.ts.
   t.strictSame(pages.sort(), [
     'api.md',
     'batches.md',
     'changes.md',
+    'cli.md',
     'diagnosis.md',
     'durability.md',
+    'history.md',
     'metrics.md',
     'reading.md',
     'security.md',
+    'sinks.md',
   ]);
   t.end();
 });

@@ -3,7 +3,10 @@
  * entry. Main thread.
  */
 import type { CataloguePlace, CatalogueWalk } from '../../store/product-catalogue.ts';
-import { productJson } from './product-json.ts';
+import type { ProductState } from '../../store/product-repository.ts';
+
+/** Takes a product of which no more than this call will be told. */
+export type NoteProduct = (id: string, state: ProductState) => void;
 
 /** A page ends here even if fewer products than its limit were listed: one turn's work is bounded. */
 export const PAGE_ENTRIES_MAX = 4096;
@@ -11,33 +14,34 @@ export const PAGE_ENTRIES_MAX = 4096;
 export class CataloguePage {
   readonly #walk: CatalogueWalk;
   readonly #limit: number;
-  readonly #isFull: boolean;
-  readonly #products: string[] = [];
+  readonly #note: NoteProduct;
+  #found = 0;
   #passed = 0;
 
-  constructor(walk: CatalogueWalk, limit: number, isFull: boolean) {
+  /** Each product of the page is noted when it is read, in order. */
+  constructor(walk: CatalogueWalk, limit: number, note: NoteProduct) {
     this.#walk = walk;
     this.#limit = limit;
-    this.#isFull = isFull;
+    this.#note = note;
   }
 
   /** Reads on; false if an entry is busy: call it again on a later turn. */
   read(): boolean {
     const walk = this.#walk;
-    while (this.#products.length < this.#limit && this.#passed < PAGE_ENTRIES_MAX) {
+    while (this.#found < this.#limit && this.#passed < PAGE_ENTRIES_MAX) {
       const step = walk.next();
       if (step === 'busy') return false;
       if (step === 'end') return true;
       this.#passed++;
-      if (step === 'found') this.#products.push(productJson(walk.id, walk.state, this.#isFull));
+      if (step !== 'found') continue;
+      this.#found++;
+      this.#note(walk.id, walk.state);
     }
     return true;
   }
 
-  /** The page as JSON, once it is read; `encode` makes the text of its cursor. */
-  json(encode: (place: CataloguePlace) => string): string {
-    const { place } = this.#walk;
-    const next = place === undefined ? null : encode(place);
-    return `{"products":[${this.#products.join(',')}],"next":${JSON.stringify(next)}}`;
+  /** Where the next page begins, once this one is read; `undefined` = nowhere. */
+  get next(): CataloguePlace | undefined {
+    return this.#walk.place;
   }
 }

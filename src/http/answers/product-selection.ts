@@ -3,21 +3,20 @@
  * writer holds an entry. Main thread.
  */
 import { isListed, type ProductRepository } from '../../store/product-repository.ts';
-import { productJson } from './product-json.ts';
+import type { NoteProduct } from './catalogue-page.ts';
 
 export class ProductSelection {
   readonly #repository: ProductRepository;
   readonly #ids: readonly string[];
-  readonly #isFull: boolean;
-  readonly #products: string[] = [];
+  readonly #note: NoteProduct;
   readonly #missing: string[] = [];
   #done = 0;
 
-  /** Of an id given more than once, the first counts. */
-  constructor(repository: ProductRepository, ids: readonly string[], isFull: boolean) {
+  /** Of an id given more than once, the first counts. Each product is noted when it is read, in order. */
+  constructor(repository: ProductRepository, ids: readonly string[], note: NoteProduct) {
     this.#repository = repository;
     this.#ids = [...new Set(ids)];
-    this.#isFull = isFull;
+    this.#note = note;
   }
 
   /** Reads on; false if an entry is busy: call it again on a later turn. */
@@ -27,7 +26,7 @@ export class ProductSelection {
       const result = this.#repository.read(id);
       if (result === 'busy') return false;
       if (result === 'found' && isListed(this.#repository.state)) {
-        this.#products.push(productJson(id, this.#repository.state, this.#isFull));
+        this.#note(id, this.#repository.state);
       } else {
         this.#missing.push(JSON.stringify(id));
       }
@@ -35,8 +34,8 @@ export class ProductSelection {
     return true;
   }
 
-  /** What was found and what not, as JSON, once it is read. */
-  get json(): string {
-    return `{"products":[${this.#products.join(',')}],"missing":[${this.#missing.join(',')}]}`;
+  /** What was not found, each as JSON, once it is read. */
+  get missing(): readonly string[] {
+    return this.#missing;
   }
 }

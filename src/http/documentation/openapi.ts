@@ -11,18 +11,26 @@ import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
 import type { RoutePolicy } from '../guards/route-policy.ts';
 import { batchResultSchema } from '../schemas/batch.ts';
 import { changeSchema } from '../schemas/changes.ts';
+import { HISTORY_SCHEMAS } from '../schemas/history.ts';
 import { problemSchema } from '../schemas/problem.ts';
 import { productSchema } from '../schemas/product.ts';
 
 /** What has a name of its own in the document. */
-const SHARED_SCHEMAS = [productSchema, batchResultSchema, changeSchema, problemSchema];
+const SHARED_SCHEMAS = [
+  productSchema,
+  ...HISTORY_SCHEMAS,
+  batchResultSchema,
+  changeSchema,
+  problemSchema,
+];
 
 const TAGS = [
   { name: 'Events', description: 'Sending updates, one by one or many at once.' },
   { name: 'Products', description: 'The current state, and changes of one product.' },
+  { name: 'History', description: 'What products were, by event time.' },
   { name: 'Changes', description: 'Following what changes.' },
+  { name: 'Administration', description: 'For operators: the role admin, or this machine.' },
   { name: 'Probes', description: 'For orchestrators.' },
-  { name: 'Administration', description: 'For operators.' },
 ] as const;
 
 const REQUEST_ID_REF = { $ref: '#/components/headers/RequestId' };

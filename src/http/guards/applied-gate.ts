@@ -5,7 +5,7 @@
 import type { FastifyReply } from 'fastify';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { sendProblem } from '../answers/respond.ts';
-import type { ProductQuery } from '../schemas/product-query.ts';
+import type { WaitQuery } from '../schemas/product-query.ts';
 import type { AppliedProgress, AppliedWaiter } from '../seams/applied-progress.ts';
 import { refusedWait } from './phase-guard.ts';
 
@@ -27,7 +27,7 @@ export class AppliedGate {
    * `waitMs`, or when the service stops, the reply is a 503; when the client goes, nothing more.
    * What `read` throws becomes the answer.
    */
-  pass({ minSeq, waitMs }: ProductQuery, reply: FastifyReply, read: () => void): void {
+  pass({ minSeq, waitMs }: WaitQuery, reply: FastifyReply, read: () => void): void {
     if (minSeq === 0 || this.#watermark.seq >= minSeq) read();
     else this.#wait(minSeq, performance.now() + waitMs, reply, read);
   }

@@ -34,8 +34,8 @@ export function httpMetrics(
       perUnit: 1000,
     },
     (put) => {
-      for (const { labels, durations, answers } of meter.routes) {
-        if (answers.some((count) => count > 0)) put(durations, labels);
+      for (const { labels, durations } of meter.routes) {
+        if (durations.count > 0) put(durations, labels);
       }
     },
   );

@@ -9,9 +9,13 @@ import { retryOnLaterTurns } from '../../later-turns.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { CatalogueWalk, ProductCatalogue } from '../../store/product-catalogue.ts';
 import type { ProductRepository } from '../../store/product-repository.ts';
+import { askHistory } from '../answers/ask-history.ts';
 import { CatalogueExport } from '../answers/catalogue-export.ts';
-import { CataloguePage } from '../answers/catalogue-page.ts';
+import { CataloguePage, type NoteProduct } from '../answers/catalogue-page.ts';
 import { sendLongJson, streamBody, streamCoding } from '../answers/long-answer.ts';
+import { exportPriorPrices } from '../answers/prior-price-export.ts';
+import { type Present, priorPrices } from '../answers/prior-prices.ts';
+import { productJson } from '../answers/product-json.ts';
 import { ProductSelection } from '../answers/product-selection.ts';
 import { isGone, sendProblem } from '../answers/respond.ts';
 import { SliceQueue } from '../answers/slice-queue.ts';
@@ -23,7 +27,12 @@ import { preferredType } from '../requests/accept.ts';
 import { PageCursors } from '../requests/page-cursor.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
-import { productPage, productSelection } from '../schemas/product.ts';
+import {
+  priorPricePage,
+  priorPriceSelection,
+  productPage,
+  productSelection,
+} from '../schemas/product.ts';
 import {
   PAGE_LIMIT_DEFAULT,
   type ProductsQuery,
@@ -33,6 +42,7 @@ import {
 import type { RawQuery } from '../schemas/query-reader.ts';
 import { encodingHeader, streamText } from '../schemas/response.ts';
 import type { AppliedProgress } from '../seams/applied-progress.ts';
+import type { History } from '../seams/history.ts';
 import { CONTENTION_RETRY_AFTER_SECONDS } from './products.ts';
 
 export interface CatalogueRouteDeps {
@@ -40,6 +50,10 @@ export interface CatalogueRouteDeps {
   readonly catalogue: ProductCatalogue;
   readonly watermark: AppliedProgress;
   readonly gate: AppliedGate;
+  /** `undefined` = HISTORY is off. */
+  readonly history?: History | undefined;
+  /** Of the history. */
+  readonly historyGate?: AppliedGate | undefined;
   readonly lifecycle: Lifecycle;
 }
 
@@ -61,12 +75,18 @@ const FORMS = [JSON_FORM, LINES_FORM, LINES_FORM_TOO] as const;
 type LinesForm = typeof LINES_FORM | typeof LINES_FORM_TOO;
 
 const LINES = {
-  schema: streamText('Product', 'One product a line.'),
+  schema: streamText('One product a line.', 'Product', 'PriorPrice'),
   example: '{"id":"abc123","price":49.99,"stock":100}\n',
 };
 
+/** How products are shown: what is kept of each that is read, and the JSON of all of them. */
+interface ProductsView {
+  readonly note: NoteProduct;
+  readonly products: () => readonly string[] | Promise<readonly string[]>;
+}
+
 export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps): void {
-  const { products, catalogue, watermark, gate, lifecycle } = deps;
+  const { products, catalogue, watermark, gate, history, historyGate, lifecycle } = deps;
   const cursors = new PageCursors();
   const slices = new SliceQueue();
 
@@ -83,7 +103,8 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
         'page was read is on exactly one page, whatever is written meanwhile. With ' +
         '`Accept: application/x-ndjson` (or application/ndjson), all products in one stream, one ' +
         'JSON object a line; ' +
-        '`x-resume-seq` names the seq from which the change feed goes on without a gap.',
+        '`x-resume-seq` names the seq from which the change feed goes on without a gap. With ' +
+        '`view=prior-price`, PriorPrice in place of Product.',
       tags: ['Products'],
       querystring: productsQuery,
       response: {
@@ -98,7 +119,12 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
           },
           content: {
             [JSON_FORM]: {
-              schema: Type.Union([productPage, productSelection]),
+              schema: Type.Union([
+                productPage,
+                productSelection,
+                priorPricePage,
+                priorPriceSelection,
+              ]),
               example: { products: [{ id: 'abc123', price: 49.99, stock: 100 }], next: null },
             },
             [LINES_FORM]: LINES,
@@ -108,11 +134,13 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
         ...problemResponses(
           ...READ_PROBLEMS,
           'invalid-parameter',
+          'history-off',
           'not-acceptable',
           'cursor-expired',
           'precondition-failed',
           'not-yet-applied',
           'read-contention',
+          'history-unavailable',
         ),
       },
     },
@@ -133,12 +161,14 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
   });
 
   function sendSelection(query: ProductsQuery, reply: FastifyReply): void {
-    gate.pass(query, reply, () => {
-      const selection = new ProductSelection(products, query.ids, query.isFull);
+    passGate(query, reply, () => {
+      const view = viewOf(query);
+      const selection = new ProductSelection(products, query.ids, view.note);
       sendWhenRead(
         reply,
         () => selection.read(),
-        () => selection.json,
+        view,
+        () => `"missing":[${selection.missing.join(',')}]`,
       );
     });
   }
@@ -153,14 +183,38 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
       refuseParameter(reply, 'cursor must be the next of a page.');
       return;
     }
-    gate.pass(query, reply, () => {
-      const page = new CataloguePage(walk, query.limit ?? PAGE_LIMIT_DEFAULT, query.isFull);
+    passGate(query, reply, () => {
+      const view = viewOf(query);
+      const page = new CataloguePage(walk, query.limit ?? PAGE_LIMIT_DEFAULT, view.note);
       sendWhenRead(
         reply,
         () => page.read(),
-        () => page.json((place) => cursors.encode(place)),
+        view,
+        () => `"next":${page.next === undefined ? null : `"${cursors.encode(page.next)}"`}`,
       );
     });
+  }
+
+  /** Waits for what is asked of: the store, or the history. */
+  function passGate(query: ProductsQuery, reply: FastifyReply, read: () => void): void {
+    if (query.prior === undefined) gate.pass(query, reply, read);
+    else if (historyGate === undefined) sendProblem(reply, 'history-off');
+    else historyGate.pass(query, reply, read);
+  }
+
+  function viewOf({ isFull, prior }: ProductsQuery): ProductsView {
+    if (prior !== undefined && history !== undefined) {
+      const present: Present[] = [];
+      return {
+        note: (id, { price, seq }) => void present.push({ id, price, seq }),
+        products: () => priorPrices(history, present, prior),
+      };
+    }
+    const texts: string[] = [];
+    return {
+      note: (id, state) => void texts.push(productJson(id, state, isFull)),
+      products: () => texts,
+    };
   }
 
   function walkFrom(cursor: string): CatalogueWalk | 'expired' | 'invalid' {
@@ -175,7 +229,7 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
       return;
     }
     if (refusedWait(lifecycle, reply)) return;
-    gate.pass(query, reply, () => {
+    passGate(query, reply, () => {
       reply.hijack();
       const response = reply.raw;
       const coding = streamCoding(reply, 'accept');
@@ -190,19 +244,36 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
         response.end();
         return;
       }
-      const { isFull } = query;
+      const { isFull, prior: rule } = query;
       const body = streamBody(response, coding);
+      if (rule !== undefined && history !== undefined) {
+        const walk = catalogue.walk();
+        void exportPriorPrices({ walk, rule, history, response, body, lifecycle });
+        return;
+      }
       CatalogueExport.start({ walk: catalogue.walk(), isFull, response, body, slices, lifecycle });
     });
   }
 }
 
-/** Answers once `read` returns true, which it does at once unless a writer holds an entry. */
-function sendWhenRead(reply: FastifyReply, read: () => boolean, json: () => string): void {
+/**
+ * Answers once `read` returns true, which it does at once unless a writer holds an entry. `rest` is what
+ * stands behind the products.
+ */
+function sendWhenRead(
+  reply: FastifyReply,
+  read: () => boolean,
+  view: ProductsView,
+  rest: () => string,
+): void {
+  const send = (products: readonly string[]): void =>
+    sendLongJson(reply, `{"products":[${products.join(',')}],${rest()}}`, 'accept');
   const attempt = (): boolean => {
     if (isGone(reply)) return true;
     if (!read()) return false;
-    sendLongJson(reply, json(), 'accept');
+    const products = view.products();
+    if (products instanceof Promise) askHistory(reply, products, send);
+    else send(products);
     return true;
   };
   if (attempt()) return;

@@ -119,7 +119,7 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
           },
           content: {
             [STREAM_FORM]: {
-              schema: streamText('Change', 'Each event carries one change as its data.'),
+              schema: streamText('Each event carries one change as its data.', 'Change'),
               example: `data: ${JSON.stringify(EXAMPLE)}\nid: 17\n\n`,
             },
             [PAGE_FORM]: {

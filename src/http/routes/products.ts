@@ -7,6 +7,9 @@ import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { retryOnLaterTurns } from '../../later-turns.ts';
 import { isListed, type ProductRepository } from '../../store/product-repository.ts';
+import { askHistory } from '../answers/ask-history.ts';
+import { pastStateJson } from '../answers/history-json.ts';
+import { presentOf } from '../answers/prior-prices.ts';
 import { productJson } from '../answers/product-json.ts';
 import { isGone, sendJson, sendProblem } from '../answers/respond.ts';
 import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
@@ -16,13 +19,23 @@ import { matchesEtag } from '../requests/etag.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import { productParams } from '../schemas/product.ts';
-import { parseProductQuery, productHeaders, productQuery } from '../schemas/product-query.ts';
+import {
+  type ProductQuery,
+  parseProductQuery,
+  productHeaders,
+  productQuery,
+} from '../schemas/product-query.ts';
 import type { RawQuery } from '../schemas/query-reader.ts';
 import { etagHeader, jsonResponse } from '../schemas/response.ts';
+import type { History } from '../seams/history.ts';
 
 export interface ProductRouteDeps {
   readonly products: ProductRepository;
   readonly gate: AppliedGate;
+  /** `undefined` = HISTORY is off. */
+  readonly history?: History | undefined;
+  /** Of the history. */
+  readonly historyGate?: AppliedGate | undefined;
 }
 
 const POLICY: RoutePolicy = {
@@ -41,7 +54,7 @@ export const CONTENTION_RETRY_AFTER_SECONDS = 1;
 type ProductRequest = FastifyRequest<{ Params: { id: string }; Querystring: RawQuery }>;
 
 export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): void {
-  const { products, gate } = deps;
+  const { products, gate, history, historyGate } = deps;
 
   app.route<{ Params: { id: string }; Querystring: RawQuery }>({
     method: 'GET',
@@ -53,15 +66,16 @@ export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): voi
       summary: 'The current state of one product',
       description:
         'One committed state, never a mix of two. `ETag` is its version (the seq of the event that ' +
-        'last changed it), for `If-None-Match` and `If-Match` here and `If-Match` on writes.',
+        'last changed it), for `If-None-Match` and `If-Match` here and `If-Match` on writes. With `at`, as ' +
+        'it was then by event time, which has no tag; it needs `HISTORY`.',
       tags: ['Products'],
       params: productParams,
       querystring: productQuery,
       headers: productHeaders,
       response: {
         200: jsonResponse(
-          'Its state; more of it with view=full.',
-          Type.Ref('Product'),
+          'Its state; more of it with view=full, as PastProduct with at.',
+          Type.Union([Type.Ref('Product'), Type.Ref('PastProduct')]),
           { id: 'abc123', price: 49.99, stock: 100 },
           etagHeader,
         ),
@@ -73,9 +87,11 @@ export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): voi
           ...READ_PROBLEMS,
           'invalid-parameter',
           'product-not-found',
+          'history-off',
           'precondition-failed',
           'not-yet-applied',
           'read-contention',
+          'history-unavailable',
         ),
       },
     },
@@ -90,9 +106,37 @@ export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): voi
         return sendProblem(reply, 'invalid-parameter', { detail: parsed.fault });
       }
       const { query } = parsed;
+      if (query.atMs !== undefined) return sendPast(request, reply, query, query.atMs);
       gate.pass(query, reply, () => read(request, reply, query.isFull));
     },
   });
+
+  /** The product as it was at `atMs`: not listed then is not found. */
+  function sendPast(
+    { params: { id } }: ProductRequest,
+    reply: FastifyReply,
+    query: ProductQuery,
+    atMs: number,
+  ): void {
+    if (history === undefined || historyGate === undefined) {
+      sendProblem(reply, 'history-off');
+      return;
+    }
+    historyGate.pass(query, reply, () => {
+      const present = presentOf(products, id);
+      // A writer holds it: it is becoming something that the history can't have yet.
+      const seq = present === 'busy' ? Number.POSITIVE_INFINITY : (present?.seq ?? 0);
+      askHistory(reply, history.ask({ kind: 'state', id, atMs }), ({ place, found }) => {
+        const isListed = (found?.price?.value ?? found?.stock?.value ?? null) !== null;
+        if (found === undefined || !isListed) {
+          sendProblem(reply, 'product-not-found');
+          return;
+        }
+        const isComplete = found.wholeFromMs <= atMs && found.version >= seq;
+        sendJson(reply, 200, pastStateJson(id, atMs, found, isComplete, place));
+      });
+    });
+  }
 
   function read(request: ProductRequest, reply: FastifyReply, isFull: boolean): void {
     if (answer(request, reply, isFull)) return;

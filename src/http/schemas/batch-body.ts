@@ -16,7 +16,7 @@ const EXAMPLES = [
 ];
 
 const ndjson = {
-  ...streamText('BatchEvent', 'One event a line.'),
+  ...streamText('One event a line.', 'BatchEvent'),
   examples: [EXAMPLES.map((event) => `${JSON.stringify(event)}\n`).join('')],
 };
 

@@ -4,6 +4,14 @@
  */
 import { Type } from '@sinclair/typebox';
 import { formatDuration, parseDuration, parseInteger } from '../../config/quantity.ts';
+import type { PriorPriceRule } from '../../history/prior-price.ts';
+import {
+  priorPriceParameters,
+  readPriorPriceRule,
+  readTime,
+  TIME_RULE,
+  timeParameter,
+} from './history-query.ts';
 import { type Parsed, QueryReader, type RawQuery } from './query-reader.ts';
 
 export const WAIT_MS_DEFAULT = 500;
@@ -15,10 +23,10 @@ export const IDS_MAX = 1000;
 const waitDefault = formatDuration(WAIT_MS_DEFAULT);
 const waitMax = formatDuration(WAIT_MS_MAX);
 
-const readParameters = {
-  view: Type.Optional(
-    Type.Literal('full', { description: 'Adds seq, price_at, stock_at and updated_at.' }),
-  ),
+const FULL = 'Adds seq, price_at, stock_at and updated_at.';
+
+/** Read your writes. */
+export const waitParameters = {
   min_seq: Type.Optional(
     Type.Integer({
       minimum: 0,
@@ -38,7 +46,14 @@ const readParameters = {
 };
 
 /** `GET /api/v1/products/{id}` */
-export const productQuery = Type.Object(readParameters, { additionalProperties: false });
+export const productQuery = Type.Object(
+  {
+    view: Type.Optional(Type.Literal('full', { description: FULL })),
+    at: timeParameter('The product as it was then, by event time, from its history.'),
+    ...waitParameters,
+  },
+  { additionalProperties: false },
+);
 
 export const productHeaders = Type.Object({
   'if-none-match': Type.Optional(
@@ -70,20 +85,34 @@ export const productsQuery = Type.Object(
     cursor: Type.Optional(
       Type.String({ description: 'The next of the page before; without it, the first page.' }),
     ),
-    ...readParameters,
+    view: Type.Optional(
+      Type.Union([Type.Literal('full'), Type.Literal('prior-price')], {
+        description: `full: ${FULL} prior-price: PriorPrice in place of Product, from the history.`,
+      }),
+    ),
+    ...priorPriceParameters,
+    ...waitParameters,
   },
   { additionalProperties: false },
 );
 
 /** What every read may ask for. */
-export interface ProductQuery {
-  readonly isFull: boolean;
+export interface WaitQuery {
   /** Events up to it must be applied; 0 = whatever is there. */
   readonly minSeq: number;
   readonly waitMs: number;
 }
 
-export interface ProductsQuery extends ProductQuery {
+export interface ProductQuery extends WaitQuery {
+  readonly isFull: boolean;
+  /** As of which event time; `undefined` = now. */
+  readonly atMs: number | undefined;
+}
+
+export interface ProductsQuery extends WaitQuery {
+  readonly isFull: boolean;
+  /** Prior prices instead of products. */
+  readonly prior: PriorPriceRule | undefined;
   /** As they were given; empty where a page or all products are asked for. */
   readonly ids: readonly string[];
   readonly limit: number | undefined;
@@ -95,7 +124,11 @@ const PRODUCTS_NAMES = Object.keys(productsQuery.properties);
 
 export function parseProductQuery(raw: RawQuery): Parsed<ProductQuery> {
   const reader = new QueryReader(raw, PRODUCT_NAMES);
-  return reader.result(readCommon(reader));
+  const view = reader.once('view', (text) => (text === 'full' ? text : undefined), 'full');
+  const atMs = reader.once('at', readTime, TIME_RULE);
+  if (view !== undefined && atMs !== undefined)
+    reader.fail('view is of the present state; at has one of its own.');
+  return reader.result({ isFull: view !== undefined, atMs, ...readWait(reader) });
 }
 
 export function parseProductsQuery(raw: RawQuery): Parsed<ProductsQuery> {
@@ -111,11 +144,20 @@ export function parseProductsQuery(raw: RawQuery): Parsed<ProductsQuery> {
   if (ids.length > 0 && (limit !== undefined || cursor !== undefined)) {
     reader.fail('id names products and limit and cursor ask for a page; give one or the other.');
   }
-  return reader.result({ ids, limit, cursor, ...readCommon(reader) });
+  const view = reader.once(
+    'view',
+    (text) => (text === 'full' || text === 'prior-price' ? text : undefined),
+    'full or prior-price',
+  );
+  const rule = readPriorPriceRule(reader);
+  const prior = view === 'prior-price' ? rule : undefined;
+  if (prior === undefined && (reader.has('days') || reader.has('gradual'))) {
+    reader.fail('days and gradual go with view=prior-price only.');
+  }
+  return reader.result({ ids, limit, cursor, isFull: view === 'full', prior, ...readWait(reader) });
 }
 
-function readCommon(reader: QueryReader): ProductQuery {
-  const view = reader.once('view', (text) => (text === 'full' ? text : undefined), 'full');
+export function readWait(reader: QueryReader): WaitQuery {
   const minSeq = reader.once(
     'min_seq',
     parseInteger,
@@ -127,7 +169,7 @@ function readCommon(reader: QueryReader): ProductQuery {
     `a duration such as ${waitDefault}, up to ${waitMax}`,
   );
   if (reader.has('wait') && !reader.has('min_seq')) reader.fail('wait goes with min_seq only.');
-  return { isFull: view !== undefined, minSeq: minSeq ?? 0, waitMs: waitMs ?? WAIT_MS_DEFAULT };
+  return { minSeq: minSeq ?? 0, waitMs: waitMs ?? WAIT_MS_DEFAULT };
 }
 
 function between(min: number, max: number, value: number | undefined): number | undefined {

@@ -55,25 +55,37 @@ export const productSchema = Type.Object(
 );
 
 /** The answer to `?id=…`. */
-export const productSelection = Type.Object(
-  {
-    products: Type.Array(Type.Ref('Product'), {
-      description: 'In the order asked for, each once.',
-    }),
-    missing: Type.Array(Type.String(), { description: 'Ids that are not listed, each once.' }),
-  },
-  { additionalProperties: false },
-);
+export const productSelection = selectionOf('Product');
+/** The same with `view=prior-price`. */
+export const priorPriceSelection = selectionOf('PriorPrice');
 
 /** The answer to `?limit=…&cursor=…`. */
-export const productPage = Type.Object(
-  {
-    products: Type.Array(Type.Ref('Product'), {
-      description: 'May be fewer than limit on any page.',
-    }),
-    next: Type.Union([Type.String(), Type.Null()], {
-      description: 'The cursor of the next page; null after the last.',
-    }),
-  },
-  { additionalProperties: false },
-);
+export const productPage = pageOf('Product');
+/** The same with `view=prior-price`. */
+export const priorPricePage = pageOf('PriorPrice');
+
+function selectionOf(itemRef: string) {
+  return Type.Object(
+    {
+      products: Type.Array(Type.Ref(itemRef), {
+        description: 'In the order asked for, each once.',
+      }),
+      missing: Type.Array(Type.String(), { description: 'Ids that are not listed, each once.' }),
+    },
+    { additionalProperties: false },
+  );
+}
+
+function pageOf(itemRef: string) {
+  return Type.Object(
+    {
+      products: Type.Array(Type.Ref(itemRef), {
+        description: 'May be fewer than limit on any page.',
+      }),
+      next: Type.Union([Type.String(), Type.Null()], {
+        description: 'The cursor of the next page; null after the last.',
+      }),
+    },
+    { additionalProperties: false },
+  );
+}

@@ -81,9 +81,13 @@ export function jsonResponse(
 }
 
 /**
- * The text of a stream of JSON objects, each of the form of the shared schema `itemRef`. OpenAPI 3.1
+ * The text of a stream of JSON objects, each of the form of one of the shared schemas `itemRefs`. OpenAPI 3.1
  * has no word for it, so the schema is that of a text, and `x-item-schema` names the objects' own.
  */
-export function streamText(itemRef: string, description: string): TSchema {
-  return Type.String({ description, 'x-item-schema': Type.Ref(itemRef) });
+export function streamText(description: string, ...itemRefs: readonly string[]): TSchema {
+  const items = itemRefs.map((ref) => Type.Ref(ref));
+  return Type.String({
+    description,
+    'x-item-schema': items.length === 1 ? items[0] : Type.Union(items),
+  });
 }

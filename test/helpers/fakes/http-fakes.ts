@@ -9,6 +9,7 @@ import { createMetering } from '../../../src/http/metering/metering.ts';
 import type { Changes } from '../../../src/http/routes/changes.ts';
 import type { AppliedProgress, AppliedWaiter } from '../../../src/http/seams/applied-progress.ts';
 import type { Batches } from '../../../src/http/seams/batches.ts';
+import type { DeadLetterBox } from '../../../src/http/seams/dead-letters.ts';
 import type { DeadEvents, EventOutcomes } from '../../../src/http/seams/event-outcomes.ts';
 import type { EventIntake, EventWaiter, Offer } from '../../../src/intake/event-intake.ts';
 import type { HealthCheck, Phase } from '../../../src/lifecycle.ts';
@@ -182,6 +183,13 @@ const NO_CHANGES: Changes = {
   page: async () => ({ changes: [], nextSince: 0, isReset: false }),
 };
 
+/** Dead letters are tested on the whole service; here there are none. */
+const NO_LETTERS: DeadLetterBox = {
+  list: async () => [],
+  redrive: async () => undefined,
+  remove: async () => false,
+};
+
 const NO_PRODUCTS: ProductCatalogue = {
   walk: () => ({ id: '', state: stateOf(0, 0, 0), place: undefined, next: () => 'end' }),
   walkFrom: () => undefined,
@@ -215,6 +223,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     products,
     catalogue: NO_PRODUCTS,
     changes: NO_CHANGES,
+    deadLetters: NO_LETTERS,
     lifecycle,
     limits: TEST_LIMITS,
     rateLimits: {},

@@ -6,7 +6,7 @@ import type { SharedMemory } from '../../../src/threads/shared-memory.ts';
 
 export function storeRows(memory: SharedMemory): ProductRow[] {
   const shards = memory.shards.map((buffer) => new Shard(buffer));
-  const reader = new ProductRows(shards);
+  const reader = new ProductRows(shards, memory.hashKey);
   const rows: ProductRow[] = [];
   for (const [s, shard] of shards.entries()) {
     const entries = shard.certainEntries();

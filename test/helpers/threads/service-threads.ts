@@ -27,7 +27,8 @@ export class ServiceThreads {
 
   get #appliers(): Worker[] {
     return [...this.#alive].filter(
-      ({ threadName }) => !['log', 'checkpoint'].includes(threadName ?? ''),
+      ({ threadName }) =>
+        !['log', 'checkpoint', 'history', 'history-reader'].includes(threadName ?? ''),
     );
   }
 

@@ -19,8 +19,10 @@ export interface SinkWorld {
   /** All rows, in the order of ids. */
   rows(): Promise<readonly ProductRow[]>;
   position(): Promise<number>;
-  /** From now on the database refuses prices above 1000, for their data. */
-  refuseHighPrices?(): Promise<void>;
+  /** From now on the database refuses the product `b` with a price above 1000, for its data. */
+  refuseHighPrice?(): Promise<void>;
+  /** Many servers: it opens somewhat before its position, and of a refused batch the other rows are written. */
+  readonly isCluster?: boolean;
   /** Takes the connection away from whoever writes; as a restart of the server would. */
   cutOff?(): Promise<void>;
 }
@@ -63,7 +65,10 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
     t.equal(await sink.write([], 5), 0, 'events that changed nothing');
     await sink.beat();
     await sink.close();
-    t.equal((await open(t, world)).position, 5);
+    const reopened = (await open(t, world)).position;
+    if (world.isCluster === true) t.ok(reopened <= 5);
+    else t.equal(reopened, 5);
+    t.equal(await world.position(), 5);
     t.strictSame(await world.rows(), rows);
   });
 
@@ -135,8 +140,9 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
     await t.rejects(second.open(), SinkTakenError);
     await first.write([row('a', 1)], 1);
     await first.close();
-    t.equal(await second.open(), 1);
+    await second.open();
     t.equal(await second.write([row('a', 2)], 2), 1);
+    t.equal(await world.position(), 2);
   });
 
   t.test(`${name}: nothing is written for another data folder`, async (t) => {
@@ -149,17 +155,18 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
     await t.rejects(other.open(), SinkForeignError);
     await other.close();
     t.strictSame(await world.rows(), [row('a', 9)]);
-    t.equal((await open(t, world)).position, 9, 'and its own goes on');
+    await open(t, world);
+    t.equal(await world.position(), 9, 'and its own goes on');
   });
 
   t.test(`${name}: refuses a batch whole for the data of one row, and goes on`, async (t) => {
     const world = await makeWorld(t);
-    if (world.refuseHighPrices === undefined) {
+    if (world.refuseHighPrice === undefined) {
       t.pass('it takes any data');
       return;
     }
     const { sink } = await open(t, world);
-    await world.refuseHighPrices();
+    await world.refuseHighPrice();
     const rows = [row('a', 1), row('b', 2, { price: 2000 }), row('c', 3)];
     const error = await sink.write(rows, 3).then(
       () => undefined,
@@ -167,9 +174,10 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
     );
     t.ok(error, 'is refused');
     t.equal(sink.classify(error), 'validation');
-    t.strictSame(await world.rows(), []);
     t.equal(await world.position(), 0);
-    t.equal(await sink.write([row('a', 1), row('c', 3)], 3), 2, 'on the same connection');
+    if (world.isCluster !== true) t.strictSame(await world.rows(), []);
+    await sink.write([row('a', 1), row('c', 3)], 3);
+    t.strictSame(await world.rows(), [row('a', 1), row('c', 3)], 'on the same connection');
     t.equal(await world.position(), 3);
   });
 
@@ -189,7 +197,7 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
     t.ok(error, 'the first call fails');
     t.equal(sink.classify(error), 'retryable');
     await sink.close();
-    t.equal(await sink.open(), 1);
+    t.ok((await sink.open()) <= 1);
     t.equal(await sink.write([row('a', 2)], 2), 1);
   });
 }

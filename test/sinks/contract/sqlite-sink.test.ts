@@ -15,7 +15,7 @@ async function sqliteWorld(t: Test): Promise<SinkWorld & { readonly path: string
     make: (options) => new SqliteSink(path, options),
     rows: async () => sqliteRows(path),
     position: async () => sqlitePosition(path),
-    refuseHighPrices: async () => {
+    refuseHighPrice: async () => {
       const database = new DatabaseSync(path);
       database.exec(`CREATE TRIGGER narrow BEFORE INSERT ON products WHEN NEW.price > 1000
         BEGIN SELECT RAISE(ABORT, 'price is too high'); END`);

@@ -1,0 +1,100 @@
+/** The runs of each field in the history's file. The history's own thread; inside a transaction. */
+import type { Database, SqlRow } from '../sqlite/database.ts';
+import type { FieldNumber, Mark } from './mark.ts';
+import { lastAtMs, marksOf, packRuns, putMark, type Run } from './run.ts';
+
+const COLUMNS = 'at, seq, value, again';
+const OF_FIELD = 'FROM runs WHERE product = ? AND field = ?';
+
+export class RunTable {
+  readonly #last;
+  readonly #upTo;
+  readonly #behind;
+  readonly #put;
+  readonly #remove;
+
+  constructor(database: Database) {
+    this.#last = database.prepare(`SELECT ${COLUMNS} ${OF_FIELD} ORDER BY at DESC LIMIT 1`);
+    this.#upTo = database.prepare(
+      `SELECT ${COLUMNS} ${OF_FIELD} AND at <= ? ORDER BY at DESC LIMIT 2`,
+    );
+    this.#behind = database.prepare(`SELECT ${COLUMNS} ${OF_FIELD} AND at > ? ORDER BY at LIMIT 1`);
+    this.#put = database.prepare('INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)');
+    this.#remove = database.prepare('DELETE FROM runs WHERE product = ? AND field = ? AND at = ?');
+  }
+
+  /** Puts `marks` (ascending, each moment once) in their places in the history of a field. */
+  put(product: number, field: FieldNumber, marks: readonly Mark[]): void {
+    let tail = this.#tail(product, field);
+    for (const [i, mark] of marks.entries()) {
+      if (tail === undefined || mark.atMs > lastAtMs(tail)) {
+        this.#append(product, field, tail, marks.slice(i));
+        return;
+      }
+      this.#insert(product, field, mark);
+      tail = this.#tail(product, field);
+    }
+  }
+
+  #tail(product: number, field: FieldNumber): Run | undefined {
+    const row = this.#last.get(product, field);
+    return row === undefined ? undefined : runOf(row);
+  }
+
+  /** Most events come in order: only the last run changes. */
+  #append(
+    product: number,
+    field: FieldNumber,
+    tail: Run | undefined,
+    marks: readonly Mark[],
+  ): void {
+    if (tail?.value !== marks[0].value) {
+      for (const run of packRuns(marks)) this.#store(product, field, run);
+      return;
+    }
+    for (const run of packRuns([...marksOf(tail), ...marks])) {
+      if (!isSame(run, tail)) this.#store(product, field, run);
+    }
+  }
+
+  /** A late event may split the run it falls into, or join the ones around it. */
+  #insert(product: number, field: FieldNumber, mark: Mark): void {
+    const before = this.#upTo.all(product, field, mark.atMs).map(runOf).toReversed();
+    const old = [...before, ...this.#behind.all(product, field, mark.atMs).map(runOf)];
+    const marks = old.flatMap(marksOf);
+    if (!putMark(marks, mark)) return;
+    const runs = packRuns(marks);
+    for (const run of old) {
+      if (!runs.some(({ atMs }) => atMs === run.atMs)) this.#remove.run(product, field, run.atMs);
+    }
+    for (const run of runs) {
+      if (!old.some((each) => isSame(each, run))) this.#store(product, field, run);
+    }
+  }
+
+  #store(product: number, field: FieldNumber, { atMs, seq, value, again }: Run): void {
+    this.#put.run(product, field, atMs, seq, value, again);
+  }
+}
+
+/** A row with the columns at, seq, value and again. */
+export function runOf(row: SqlRow): Run {
+  return {
+    atMs: row.at as number,
+    seq: row.seq as number,
+    value: row.value as number | null,
+    again: row.again as Uint8Array | null,
+  };
+}
+
+function isSame(a: Run, b: Run): boolean {
+  return (
+    a.atMs === b.atMs &&
+    a.seq === b.seq &&
+    a.value === b.value &&
+    (a.again?.length ?? 0) === (b.again?.length ?? 0) &&
+    Buffer.compare(a.again ?? NOTHING, b.again ?? NOTHING) === 0
+  );
+}
+
+const NOTHING = new Uint8Array(0);

@@ -3,8 +3,8 @@
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
  *                │          checkpoint · recovery · meanwhile · large · export · http ·
- *                │          changes · parser · bulk · import · fairness · guarded · metrics ──IPC──▶
- *                │          reports
+ *                │          changes · parser · bulk · import · fairness · metrics · guarded ·
+ *                │          sinks · history ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is held to its aim. Exit code 1
@@ -42,6 +42,8 @@ const BENCHES = [
   'fairness.bench.ts',
   'metrics.bench.ts',
   'guarded.bench.ts',
+  'sinks.bench.ts',
+  'history.bench.ts',
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];
 const BENCH_MS_MAX = 40 * 60_000;

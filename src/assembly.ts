@@ -18,6 +18,7 @@ import { sinksOf } from './config/sinks.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
 import { ProgressWatch } from './health/progress-watch.ts';
 import { threadWork } from './health/thread-work.ts';
+import { historyMetrics } from './history/history-metrics.ts';
 import { HISTORY_FILE } from './history/history-schema.ts';
 import { parseHistory } from './history/keeping.ts';
 import { ProductHistory } from './history/product-history.ts';
@@ -32,6 +33,7 @@ import { MetricsRegistry } from './metrics/registry.ts';
 import type { SlotContent } from './ring/slot.ts';
 import { DeadLetterOffice } from './sinks/dead-letter-office.ts';
 import { LetterDesk } from './sinks/letter-desk.ts';
+import { sinkMetrics } from './sinks/sink-metrics.ts';
 import { lettersPath, Sinks } from './sinks/sinks.ts';
 import { planStore } from './store/sizing.ts';
 import { storeMetrics } from './store/store-metrics.ts';
@@ -209,6 +211,8 @@ export function assemble(
     diskMetrics(metrics, dataDir);
     checkpointMetrics(metrics, checkpoints);
     changeMetrics(metrics, changes, watermark, config.changesFollowersMax);
+    historyMetrics(metrics, history, watermark);
+    sinkMetrics(metrics, sinks, letterDesk, () => watermark.seq);
     processMetrics(metrics, loopDelay);
   }
   return {

@@ -6,7 +6,8 @@ export type Phase = 'starting' | 'ready' | 'draining' | 'stopping' | 'stopped';
 
 /** One part of readiness; `detail` is for people. */
 export interface HealthCheck {
-  readonly name: 'log' | 'appliers' | 'store' | 'disk' | 'replay' | 'draining';
+  /** `sink NAME` for each sink. */
+  readonly name: 'log' | 'appliers' | 'store' | 'disk' | 'replay' | 'draining' | `sink ${string}`;
   /** False where it turns readiness red. */
   readonly ok: boolean;
   readonly state: string;

@@ -11,17 +11,20 @@ import type { ChangeFeed } from './changes/change-feed.ts';
 import type { Checkpointer } from './checkpoint/checkpointer.ts';
 import { isAuthenticated } from './config/access.ts';
 import { parseNetworks } from './config/networks.ts';
+import { parseOrigins } from './config/origins.ts';
 import type { Config } from './config/schema.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
 import { checksOf, stallText } from './health/checks.ts';
 import { healthMetrics } from './health/health-metrics.ts';
 import type { AppDeps } from './http/app.ts';
+import type { LoadedTls } from './http/connection/tls-files.ts';
 import { HttpSide } from './http/http-side.ts';
 import type { HealthCheck, Lifecycle, Phase } from './lifecycle.ts';
 import { rateLimitsOf } from './limits/rate-limits.ts';
 import { DataDir } from './log/data-dir.ts';
 import type { MetricsRegistry } from './metrics/registry.ts';
+import { sinkChecks } from './sinks/sink-health.ts';
 import type { Sinks } from './sinks/sinks.ts';
 import type { WritePath } from './write-path/write-path.ts';
 
@@ -124,7 +127,7 @@ export class Service implements Lifecycle {
     this.#authenticator = await openedAuthenticator(config, logger);
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
     const { history } = this.#parts;
-    const { stockMin, batchBytesMax, trustProxy } = config;
+    const { stockMin, batchBytesMax, trustProxy, corsOrigins } = config;
     const batches = new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax });
     const { createMetering } = await import('./http/metering/metering.ts');
     return {
@@ -141,11 +144,23 @@ export class Service implements Lifecycle {
       limits: config,
       rateLimits: rateLimitsOf(config),
       trustedProxies: trustProxy === undefined ? undefined : parseNetworks(trustProxy),
+      tls: await loadedTls(config),
+      corsOrigins: corsOrigins === undefined ? undefined : parseOrigins(corsOrigins),
       ackDefault: config.ackDefault,
       identities: this.#authenticator,
       logger,
       metering: this.metrics && createMetering(this.metrics, batches),
     };
+  }
+
+  /**
+   * Reads TLS_CERT and TLS_KEY again, for the connections to come. Resolves to until when the new certificate
+   * is valid, or to nothing where there is no TLS; rejects, with one line, and keeps the old one if they can't be used.
+   */
+  async reloadTls(): Promise<string | undefined> {
+    const loaded = await loadedTls(this.#options.config);
+    if (loaded !== undefined) this.http.useTls(loaded);
+    return loaded?.validTo;
   }
 
   get phase(): Phase {
@@ -170,7 +185,7 @@ export class Service implements Lifecycle {
   }
 
   checks(): HealthCheck[] {
-    return checksOf({
+    const own = checksOf({
       phase: this.#phase,
       wasReady: this.#wasReady,
       replayedPercent: this.#replayedPercent,
@@ -181,6 +196,7 @@ export class Service implements Lifecycle {
       products: this.path.store.size,
       productsMax: this.#parts.productsMax,
     });
+    return [...own, ...sinkChecks(this.sinks.all, this.path.watermark.seq)];
   }
 
   get http(): HttpSide {
@@ -326,4 +342,11 @@ async function openedAuthenticator(
   if (!isAuthenticated(config)) return undefined;
   const { openAuthenticator } = await import('./auth/open-authenticator.ts');
   return openAuthenticator(config, logger);
+}
+
+/** Loaded only where there is TLS. */
+async function loadedTls({ tlsCertPath, tlsKeyPath }: Config): Promise<LoadedTls | undefined> {
+  if (tlsCertPath === undefined || tlsKeyPath === undefined) return undefined;
+  const { loadTls } = await import('./http/connection/tls-files.ts');
+  return loadTls({ certPath: tlsCertPath, keyPath: tlsKeyPath });
 }

@@ -13,17 +13,17 @@
  *
  * Each slice is text once and bytes once, whoever many take it. A write to many takes a while, in
  * which more events gather: the hub rests twice as long as it took, so that it takes at most a third
- * of the thread from those who write and read.
+ * of the thread from those who write and read. Those who catch up share one slice in a turn, and rest likewise
+ * (catch-up-turns.ts), however many they are.
  */
 import type { AppliedWaiter, AppliedWatermark } from '../apply/applied-watermark.ts';
 import { within } from '../deadline.ts';
+import { CatchUpTurns, restAfter } from './catch-up-turns.ts';
 import type { Change } from './change.ts';
 import { changeJson } from './change-json.ts';
-import { type ChangeHistory, ChangeReader } from './change-reader.ts';
+import { type ChangeHistory, ChangeReader, type ReadStep } from './change-reader.ts';
 import type { FinalEvent, Follower } from './follower.ts';
-
-const REST_SHARE = 2;
-const REST_MS_MAX = 100;
+import { RecentSlices, sliceEnd } from './recent-slices.ts';
 
 /** How long a reader of files holds on to its chunk for a client that has no room. */
 const ROOM_MS_MAX = 50;
@@ -40,6 +40,8 @@ export class ChangeHub {
   readonly #options: ChangeHubOptions;
   readonly #all = new Set<Follower>();
   readonly #live = new Set<Follower>();
+  readonly #turns = new CatchUpTurns();
+  readonly #slices = new RecentSlices();
   readonly #wake = () => this.#schedule(0);
   readonly #pump = () => void this.#step();
   /** Of the caught-up followers; undefined while there are none. */
@@ -107,6 +109,7 @@ export class ChangeHub {
     if (this.#all.size > 0) return;
     clearInterval(this.#heartbeat);
     this.#heartbeat = undefined;
+    this.#slices.clear();
   }
 
   /** Ends everyone: who is caught up after all that is applied, the others where they are. */
@@ -127,17 +130,13 @@ export class ChangeHub {
           this.#join(follower);
           return;
         }
-        let text = '';
-        const step = reader.read(goal, (change) => {
-          text += message(change);
-          return true;
-        });
-        if (step === 'moved') follower.write(text, reader.place);
+        await this.#turns.next();
+        if (follower.isEnded) return;
+        const step = this.#passOn(reader, follower, goal);
         if (step === 'load' && (await reader.load()) === 'gone') {
           if (!follower.isEnded) follower.reset(this.place);
           reader.place = follower.place;
         }
-        await nextTurn();
         await within(ROOM_MS_MAX, follower.whenRoom());
         if (!follower.hasRoom) reader.rest();
         await follower.whenRoom();
@@ -148,6 +147,25 @@ export class ChangeHub {
     } finally {
       reader.close();
     }
+  }
+
+  /** Passes the next slice on to one who catches up. */
+  #passOn(reader: ChangeReader, follower: Follower, goal: number): ReadStep {
+    const before = reader.place;
+    let slice = this.#slices.get(before, goal);
+    if (slice !== undefined) reader.place = slice.place;
+    else {
+      let text = '';
+      const step = reader.read(Math.min(goal, sliceEnd(before)), (change) => {
+        text += message(change);
+        return true;
+      });
+      if (step !== 'moved') return step;
+      slice = { events: Buffer.from(text), place: reader.place };
+      this.#slices.put(before, slice);
+    }
+    follower.write(slice.events, slice.place);
+    return 'moved';
   }
 
   #join(follower: Follower): void {
@@ -216,7 +234,7 @@ export class ChangeHub {
       else follower.push(events, place);
     }
     const tookMs = performance.now() - startMs;
-    return this.#live.size > 1 ? Math.min(tookMs * REST_SHARE, REST_MS_MAX) : 0;
+    return this.#live.size > 1 ? restAfter(tookMs) : 0;
   }
 
   /** For a follower that began ahead of the hub. */
@@ -233,8 +251,4 @@ export class ChangeHub {
 
 function message(change: Change): string {
   return `data: ${changeJson(change)}\nid: ${change.seq}\n\n`;
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise(setImmediate);
 }

@@ -18,6 +18,7 @@ export function allowedPhrase(key: ConfigKey): string {
       return `one of ${allowedValues(key)}`;
     case 'text':
     case 'networks':
+    case 'origins':
     case 'host':
       return allowedValues(key);
   }
@@ -39,6 +40,7 @@ export function allowedValues(key: ConfigKey): string {
     case 'choice':
     case 'text':
     case 'networks':
+    case 'origins':
     case 'host':
       if (allowedText === undefined) throw new Error(`expected allowedText for ${key}, found none`);
       return allowedText;

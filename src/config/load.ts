@@ -9,6 +9,7 @@ import { accessFaults } from './access.ts';
 import { allowedPhrase } from './allowed.ts';
 import { parseHost } from './host.ts';
 import { parseNetworks } from './networks.ts';
+import { parseOrigins } from './origins.ts';
 import {
   formatBytes,
   formatDuration,
@@ -82,6 +83,8 @@ function parse(kind: VariableKind, text: string): string | number | boolean | un
       return text === 'true' ? true : text === 'false' ? false : undefined;
     case 'networks':
       return parseNetworks(text) === undefined ? undefined : text;
+    case 'origins':
+      return parseOrigins(text) === undefined ? undefined : text;
     case 'host':
       return parseHost(text);
     case 'choice':
@@ -107,6 +110,9 @@ function relationFaults(config: Config): string[] {
     faults.push(
       `HEADERS_TIMEOUT=${formatDuration(config.headersTimeoutMs)} must be at most REQUEST_TIMEOUT=${formatDuration(config.requestTimeoutMs)}, since headers are a part of the request`,
     );
+  }
+  if ((config.tlsCertPath === undefined) !== (config.tlsKeyPath === undefined)) {
+    faults.push('TLS_CERT and TLS_KEY go together: set both, or neither');
   }
   if (config.drainDelayMs >= config.shutdownTimeoutMs) {
     faults.push(

@@ -17,6 +17,7 @@ export type VariableKind =
   | 'choice'
   | 'text'
   | 'networks'
+  | 'origins'
   | 'host';
 
 /** What is known of one variable apart from the range of its value. */
@@ -295,6 +296,14 @@ export const ConfigSchema = Type.Object({
     maximum: HOUR_MS,
     description: 'Time a client has to send a whole request',
   }),
+  answerTimeoutMs: duration({
+    env: 'ANSWER_TIMEOUT',
+    defaultText: '30s',
+    minimum: 100,
+    maximum: HOUR_MS,
+    description:
+      'How long a client may take nothing of an answer that waits for it; each kilobyte that it takes buys a second more, up to this',
+  }),
   // The side that closes an idle connection first must be the load balancer: if it is the service,
   // a request on its way meets a closed socket. Balancers commonly close after 60 s (nginx, AWS).
   keepAliveTimeoutMs: duration({
@@ -354,6 +363,33 @@ export const ConfigSchema = Type.Object({
       defaultText: '',
       allowedText: 'networks like 10.0.0.0/8, fd00::/8, 192.0.2.7',
       description: 'Proxies whose X-Forwarded-For says who the client is; nobody else is believed',
+    }),
+  ),
+  corsOrigins: Type.Optional(
+    origins({
+      env: 'CORS_ORIGINS',
+      defaultText: '',
+      allowedText: 'origins like https://shop.example, http://localhost:5173',
+      description: 'Origins whose pages may use the service from a browser (CORS)',
+    }),
+  ),
+  tlsCertPath: Type.Optional(
+    text({
+      env: 'TLS_CERT',
+      defaultText: '',
+      pattern: '^[^\\u0000-\\u001f]{1,4096}$',
+      allowedText: 'the path of a PEM file',
+      description:
+        'Certificate, and those between it and the root; with it and TLS_KEY the service speaks TLS only. SIGHUP reads both anew',
+    }),
+  ),
+  tlsKeyPath: Type.Optional(
+    text({
+      env: 'TLS_KEY',
+      defaultText: '',
+      pattern: '^[^\\u0000-\\u001f]{1,4096}$',
+      allowedText: 'the path of a PEM file',
+      description: "The certificate's private key, without a passphrase",
     }),
   ),
   dedupeEvents: integer({
@@ -576,6 +612,10 @@ function text({ pattern, ...variable }: Omit<Variable, 'kind'> & { readonly patt
 
 function networks(variable: Omit<Variable, 'kind'>) {
   return Type.String({ variable: { ...variable, kind: 'networks' } });
+}
+
+function origins(variable: Omit<Variable, 'kind'>) {
+  return Type.String({ variable: { ...variable, kind: 'origins' } });
 }
 
 function host(variable: Omit<Variable, 'kind'>) {

@@ -253,6 +253,7 @@ class HistoryFollower {
       this.#pruning.begin(Date.now() - this.#keepMs);
     }
     this.#pruning.step();
+    // What it knows of the file is not so any more.
     this.#writer.rollBack();
   }
 

@@ -13,7 +13,7 @@
 import { EXPECTED_ANY, EXPECTED_UNLISTED } from '../ring/slot.ts';
 import type { Database } from '../sqlite/database.ts';
 import { FIELD_PRICE, FIELD_STOCK, type FieldNumber, type Mark, WHOLE } from './mark.ts';
-import { putMark } from './run.ts';
+import { putMark, type Run } from './run.ts';
 import { RunTable } from './run-table.ts';
 
 /** What an event says. */
@@ -49,6 +49,8 @@ interface FieldState {
   wholeFromMs: number;
   /** Not yet written; ascending. */
   marks: Mark[];
+  /** The last run in the file; null = not read yet. */
+  tail: Run | undefined | null;
 }
 
 interface ProductState {
@@ -59,6 +61,9 @@ interface ProductState {
   readonly fields: readonly [FieldState, FieldState];
 }
 
+/** Products whose rows are kept in memory between two transactions: some 10 MB. */
+const PRODUCTS_KNOWN_MAX = 16_384;
+
 export class HistoryWriter {
   readonly #database: Database;
   readonly #runs: RunTable;
@@ -66,7 +71,10 @@ export class HistoryWriter {
   readonly #add;
   readonly #update;
   readonly #setPlace;
+  /** As they are in the file, with what is not yet written; some, since a look costs as much as a write. */
   readonly #products = new Map<string, ProductState>();
+  /** Those of which something is not yet written. */
+  readonly #changed = new Set<ProductState>();
   #place = 0;
   #prunedToMs = WHOLE;
 
@@ -96,12 +104,13 @@ export class HistoryWriter {
 
   /** Products that are changed and not yet written. */
   get pending(): number {
-    return this.#products.size;
+    return this.#changed.size;
   }
 
-  /** Forgets what is not yet written. */
+  /** Forgets what is not yet written, and what is known of the file: somebody else wrote to it. */
   rollBack(): void {
     this.#products.clear();
+    this.#changed.clear();
     const row = this.#database.prepare('SELECT seq, pruned_to FROM place').get();
     this.#place = Number(row?.seq);
     this.#prunedToMs = Number(row?.pruned_to);
@@ -120,6 +129,7 @@ export class HistoryWriter {
   takePresent({ id, seq, price, priceAtMs, stock, stockAtMs }: PresentState): void {
     const product = this.#product(id);
     product.version = seq;
+    this.#changed.add(product);
     const [ofPrice, ofStock] = product.fields;
     beginAnew(ofPrice, { atMs: priceAtMs, seq, value: price });
     beginAnew(ofStock, { atMs: stockAtMs, seq, value: stock });
@@ -128,10 +138,11 @@ export class HistoryWriter {
   /** Writes all that was taken, and that the history has everything up to `place`. */
   commit(place: number): void {
     this.#database.transaction(() => {
-      for (const product of this.#products.values()) this.#write(product);
+      for (const product of this.#changed) this.#write(product);
       this.#setPlace.run(place);
     });
-    this.#products.clear();
+    this.#changed.clear();
+    if (this.#products.size > PRODUCTS_KNOWN_MAX) this.#products.clear();
     this.#place = place;
   }
 
@@ -156,6 +167,7 @@ export class HistoryWriter {
         ? this.#prunedToMs
         : (row[`${name}_whole_from`] ?? WHOLE)) as number,
       marks: [],
+      tail: row === undefined ? undefined : null,
     });
     const product = {
       no: (row?.no ?? 0) as number,
@@ -178,6 +190,7 @@ export class HistoryWriter {
     const field = product.fields[number];
     const atMs = isArrival ? Math.max(occurredAtMs, field.atMs) : occurredAtMs;
     putMark(field.marks, { atMs, seq, value });
+    this.#changed.add(product);
     if (atMs < field.atMs) return false;
     field.value = value;
     field.atMs = atMs;
@@ -198,8 +211,15 @@ export class HistoryWriter {
     ];
     if (product.no === 0) product.no = this.#add.get(...columns, product.id)?.no as number;
     else this.#update.run(...columns, product.no);
-    if (price.marks.length > 0) this.#runs.put(product.no, FIELD_PRICE, price.marks);
-    if (stock.marks.length > 0) this.#runs.put(product.no, FIELD_STOCK, stock.marks);
+    this.#writeMarks(product.no, FIELD_PRICE, price);
+    this.#writeMarks(product.no, FIELD_STOCK, stock);
+  }
+
+  #writeMarks(product: number, number: FieldNumber, field: FieldState): void {
+    if (field.marks.length === 0) return;
+    const tail = field.tail === null ? this.#runs.tail(product, number) : field.tail;
+    field.tail = this.#runs.put(product, number, tail, field.marks);
+    field.marks = [];
   }
 }
 

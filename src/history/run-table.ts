@@ -23,38 +23,46 @@ export class RunTable {
     this.#remove = database.prepare('DELETE FROM runs WHERE product = ? AND field = ? AND at = ?');
   }
 
-  /** Puts `marks` (ascending, each moment once) in their places in the history of a field. */
-  put(product: number, field: FieldNumber, marks: readonly Mark[]): void {
-    let tail = this.#tail(product, field);
+  /**
+   * Puts `marks` (ascending, each moment once) in their places in the history of a field, whose last run is
+   * `tail`; returns its last run after that.
+   */
+  put(
+    product: number,
+    field: FieldNumber,
+    before: Run | undefined,
+    marks: readonly Mark[],
+  ): Run | undefined {
+    let tail = before;
     for (const [i, mark] of marks.entries()) {
       if (tail === undefined || mark.atMs > lastAtMs(tail)) {
-        this.#append(product, field, tail, marks.slice(i));
-        return;
+        return this.#append(product, field, tail, marks.slice(i));
       }
       this.#insert(product, field, mark);
-      tail = this.#tail(product, field);
+      tail = this.tail(product, field);
     }
+    return tail;
   }
 
-  #tail(product: number, field: FieldNumber): Run | undefined {
+  /** The last run of a field. */
+  tail(product: number, field: FieldNumber): Run | undefined {
     const row = this.#last.get(product, field);
     return row === undefined ? undefined : runOf(row);
   }
 
-  /** Most events come in order: only the last run changes. */
+  /** Most events come in order: only the last run changes. Returns the last one. */
   #append(
     product: number,
     field: FieldNumber,
     tail: Run | undefined,
     marks: readonly Mark[],
-  ): void {
-    if (tail?.value !== marks[0].value) {
-      for (const run of packRuns(marks)) this.#store(product, field, run);
-      return;
+  ): Run | undefined {
+    const isMore = tail?.value === marks[0].value;
+    const runs = packRuns(isMore ? [...marksOf(tail), ...marks] : marks);
+    for (const run of runs) {
+      if (tail === undefined || !isSame(run, tail)) this.#store(product, field, run);
     }
-    for (const run of packRuns([...marksOf(tail), ...marks])) {
-      if (!isSame(run, tail)) this.#store(product, field, run);
-    }
+    return runs.at(-1);
   }
 
   /** A late event may split the run it falls into, or join the ones around it. */

@@ -14,12 +14,15 @@ import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
 import { logAccess } from './answers/access-log.ts';
 import { createErrorHandler } from './answers/error-handler.ts';
+import { allowOrigins } from './connection/cross-origin.ts';
 import { EarlyAnswers, type OnAnswer } from './connection/early-answers.ts';
 import { askForBodiesLate } from './connection/expect-continue.ts';
 import { guardHost } from './connection/host-guard.ts';
 import { createClientErrorHandler, refuseExpectations } from './connection/protocol-errors.ts';
 import { createRequestIds } from './connection/request-ids.ts';
 import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connection/server.ts';
+import { SlowReaders } from './connection/slow-readers.ts';
+import type { LoadedTls } from './connection/tls-files.ts';
 import { docsRoutes } from './documentation/docs-routes.ts';
 import { AccessGuard, type Identities } from './guards/access-guard.ts';
 import { AppliedGate } from './guards/applied-gate.ts';
@@ -67,6 +70,10 @@ export interface AppDeps {
   readonly rateLimits: RateLimits;
   /** Whose X-Forwarded-For counts; `undefined`: nobody's. */
   readonly trustedProxies: BlockList | undefined;
+  /** Certificate and key; `undefined`: plain HTTP. */
+  readonly tls: LoadedTls | undefined;
+  /** Whose pages may use the service from a browser; `undefined`: none's. */
+  readonly corsOrigins: readonly string[] | undefined;
   /** What a 202 means when the request does not ask. */
   readonly ackDefault: AckLevel;
   /** Who requests are from; `undefined` without authentication. */
@@ -88,7 +95,7 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
  */
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
   const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
-  const { history, lifecycle, limits, rateLimits, trustedProxies } = deps;
+  const { history, lifecycle, limits, rateLimits, trustedProxies, corsOrigins, tls } = deps;
   const { ackDefault, identities, logger, metering } = deps;
   const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
@@ -115,7 +122,9 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
     // for a GET). What is worth a line, the error handler logs itself.
     serverFactory: (handler) => {
       const responses = metering && meteredResponses(metering.meter);
-      return createHttpServer(limits, guardHost(handler, early), responses);
+      const guarded = guardHost(handler, early);
+      const next = corsOrigins === undefined ? guarded : allowOrigins(guarded, corsOrigins);
+      return createHttpServer(limits, { handler: next, responses, tls });
     },
     bodyLimit: limits.bodyBytesMax,
     genReqId: requestIds,
@@ -133,6 +142,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   });
   refuseExpectations(app.server, early);
   askForBodiesLate(app.server);
+  new SlowReaders(app.server, limits.answerTimeoutMs);
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 

@@ -7,9 +7,11 @@
  */
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import type { AppDeps } from './app.ts';
 import { ConnectionDrain } from './connection/drain.ts';
+import type { LoadedTls } from './connection/tls-files.ts';
 
 /** Where it listens. */
 export interface Place {
@@ -63,6 +65,13 @@ export class HttpSide {
     await this.#main.app.listen({ host, port });
   }
 
+  /** Takes another certificate for the connections to come; those that are there go on. */
+  useTls({ options }: LoadedTls): void {
+    for (const { app } of this.#listeners) {
+      if (isOfTls(app.server)) app.server.setSecureContext(options);
+    }
+  }
+
   /** Listens no more in a moment, and lets each connection end with its newest answer. */
   beginDrain(): void {
     for (const { drain } of this.#listeners) void drain.beginDrain();
@@ -97,4 +106,8 @@ function listenerOf(app: FastifyInstance): Listener {
 
 function portOf({ app }: Listener): number {
   return (app.server.address() as AddressInfo).port;
+}
+
+function isOfTls(server: object): server is Pick<TlsServer, 'setSecureContext'> {
+  return 'setSecureContext' in server;
 }

@@ -66,7 +66,10 @@ class ServiceProcess {
         if (this.#service !== undefined) void this.#stop(this.#service, 0);
       },
       again: (signal) => logger.warn({ signal }, 'second signal: exiting at once'),
-      ignored: (signal) => logger.info({ signal }, `${signal} changes nothing`),
+      ignored: (signal) => {
+        if (signal === 'SIGHUP' && this.#config.tlsCertPath !== undefined) void this.#reloadTls();
+        else logger.info({ signal }, `${signal} changes nothing`);
+      },
     });
     if (signals.isStopping) {
       logger.info('stopped');
@@ -94,17 +97,29 @@ class ServiceProcess {
       return this.#stop(service, EXIT_FAILED);
     }
     if (service.phase !== 'ready') return;
-    const { adminHost } = this.#config;
+    const { adminHost, tlsCertPath } = this.#config;
+    const scheme = tlsCertPath === undefined ? 'http' : 'https';
     if (service.adminPort !== undefined) {
-      logger.info(`administration on http://${hostInUrl(adminHost)}:${service.adminPort}`);
+      logger.info(`administration on ${scheme}://${hostInUrl(adminHost)}:${service.adminPort}`);
     }
-    logger.info(`ready on http://${hostInUrl(this.#config.host)}:${service.port}`);
+    logger.info(`ready on ${scheme}://${hostInUrl(this.#config.host)}:${service.port}`);
     // At the exit comes too late for a process that is killed; the threads do the same.
     flushCompileCache();
     const reason = await service.failed;
     logger.fatal({ reason }, 'the service can not go on');
     this.#expectEnd(performance.now());
     return this.#stop(service, EXIT_FAILED);
+  }
+
+  /** What can't be used leaves everything as it is. */
+  async #reloadTls(): Promise<void> {
+    const logger = this.#logger;
+    try {
+      const validTo = await this.#service?.reloadTls();
+      if (validTo !== undefined) logger.info({ validTo }, 'TLS: certificate read anew');
+    } catch (error) {
+      logger.error({ reason: message(error) }, 'TLS: the certificate before stays');
+    }
   }
 
   /** service.stop keeps to the same time; this is for a service that can't. */

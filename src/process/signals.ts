@@ -10,7 +10,7 @@
 
 /** All of them stop the service in order: who sends one of them wants it to end. */
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGUSR2'] as const;
-/** They change nothing: a terminal that goes away, and Node's own signal for the inspector. */
+/** They end nothing: a terminal that goes away, or files to read anew; and Node's own signal for the inspector. */
 const IGNORED_SIGNALS = ['SIGHUP', 'SIGUSR1'] as const;
 
 /**
@@ -26,7 +26,7 @@ export interface SignalHandler {
   readonly stop: (signal: NodeJS.Signals, atMs: number) => void;
   /** A second one; the process ends when this returns. */
   readonly again: (signal: NodeJS.Signals) => void;
-  /** One that changes nothing. */
+  /** One that ends nothing. */
   readonly ignored: (signal: NodeJS.Signals) => void;
 }
 

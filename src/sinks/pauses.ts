@@ -26,3 +26,8 @@ export function backoffMs(
 ): number {
   return random() * Math.min(maxMs, initialMs * 2 ** Math.min(failures, 40));
 }
+
+/** So that others of this thread have theirs: orders, answers, timers. */
+export function nextTurn(): Promise<void> {
+  return new Promise(setImmediate);
+}

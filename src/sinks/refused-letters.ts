@@ -3,9 +3,9 @@
  * products they are, so that a batch without any of them costs a look into an empty set.
  */
 import { timeText } from '../time/microseconds.ts';
+import type { RefusedRows } from './batch-writer.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { ProductRow } from './sink.ts';
-import type { RefusedRows } from './sink-runner.ts';
 
 export class RefusedLetters implements RefusedRows {
   readonly #letters: DeadLetters;

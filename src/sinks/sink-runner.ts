@@ -24,10 +24,11 @@ import {
   handleAll,
 } from 'cockatiel';
 import type { AppliedWaiter } from '../apply/applied-watermark.ts';
+import { BatchWriter, BlockedError, type RefusedRows } from './batch-writer.ts';
 import type { ChangedProductsSearch } from './changed-products.ts';
-import { backoffMs, pause } from './pauses.ts';
+import { backoffMs, nextTurn, pause } from './pauses.ts';
 import type { ProductRows } from './product-rows.ts';
-import { type ProductRow, type Sink, SinkForeignError, SinkTakenError } from './sink.ts';
+import { type Sink, SinkForeignError, SinkTakenError } from './sink.ts';
 import type { RowRedrive } from './sink-messages.ts';
 import type { SinkStats } from './sink-stats.ts';
 
@@ -46,16 +47,6 @@ export interface SinkLimits {
   readonly retryMaxMs: number;
   readonly breakerThreshold: number;
   readonly breakerTimeoutMs: number;
-}
-
-/** Where rows go that a database refuses. */
-export interface RefusedRows {
-  /** Keeps the row and why, flushed; false if there is no room: then the position must not move on. */
-  refuse(row: ProductRow, error: unknown): boolean;
-  /** These rows were written: what is kept of these products is settled. */
-  settle(rows: readonly ProductRow[]): void;
-  /** Whether what is kept of this product is not settled. */
-  isRefused(productId: string): boolean;
 }
 
 /** How far events are applied; apply/applied-watermark.ts. */
@@ -77,11 +68,9 @@ export interface SinkRunnerOptions {
   readonly report: (level: 'info' | 'warn' | 'error', text: string, error?: unknown) => void;
 }
 
-/** The dead letters have no room for one more. */
-class BlockedError extends Error {}
-
 export class SinkRunner {
   readonly #options: SinkRunnerOptions;
+  readonly #batches: BatchWriter;
   readonly #breaker: CircuitBreakerPolicy;
   readonly #stop = new AbortController();
   /** Wakes it from any pause, once. */
@@ -102,6 +91,7 @@ export class SinkRunner {
 
   constructor(options: SinkRunnerOptions) {
     this.#options = options;
+    this.#batches = new BatchWriter(options);
     const { limits, stats } = options;
     this.#breaker = circuitBreaker(handleAll, {
       halfOpenAfter: limits.breakerTimeoutMs,
@@ -169,6 +159,8 @@ export class SinkRunner {
       const waiter = applied.whenApplied(position + 1, () => wake.abort());
       await pause(BEAT_MS, wake.signal);
       if (waiter !== undefined) applied.cancel(waiter);
+      // Until just now it had everything.
+      this.#options.stats.set('caughtUpMs', Date.now());
       if (this.#isDraining || this.#stop.signal.aborted) return !this.#stop.signal.aborted;
       this.#wake = new AbortController();
       if (applied.seq <= position) return true;
@@ -299,6 +291,7 @@ export class SinkRunner {
     }
     this.#position = position;
     stats.set('position', position);
+    if (stats.get('caughtUpMs') === 0) stats.set('caughtUpMs', Date.now());
     stats.state = 'following';
     report('info', `goes on behind seq ${position}, ${applied.seq - position} events to come`);
     return position;
@@ -315,8 +308,8 @@ export class SinkRunner {
     }
     for (let from = 0; from === 0 || from < found.count; from += limits.batchSize) {
       const to = Math.min(found.count, from + limits.batchSize);
-      const batch = await this.#read(found.shards, found.entries, from, to);
-      await this.#write(batch, position, to === found.count ? found.until : position);
+      const batch = await this.#batches.read(found.shards, found.entries, from, to);
+      await this.#batches.write(batch, position, to === found.count ? found.until : position);
       await nextTurn();
       if (this.#stop.signal.aborted) return;
     }
@@ -337,66 +330,9 @@ export class SinkRunner {
         await nextTurn();
         continue;
       }
-      if (row !== undefined) await this.#write([row], position, position);
+      if (row !== undefined) await this.#batches.write([row], position, position);
       this.#redrives.shift();
       redrive.done(row !== undefined && refused.isRefused(row.id) ? 'refused' : 'written');
     }
   }
-
-  async #read(
-    shards: Uint16Array,
-    entries: Uint32Array,
-    from: number,
-    to: number,
-  ): Promise<ProductRow[]> {
-    const { rows } = this.#options;
-    const batch: ProductRow[] = [];
-    for (let i = from; i < to; ) {
-      const row = rows.read(shards[i], entries[i]);
-      if (row === 'busy') {
-        await nextTurn();
-        continue;
-      }
-      batch.push(row);
-      i++;
-    }
-    return batch.sort((a, b) => (a.id < b.id ? -1 : 1));
-  }
-
-  /** Writes `rows`, and `position` in the end; until then it stays at `before`. */
-  async #write(rows: readonly ProductRow[], before: number, position: number): Promise<void> {
-    const { sink, stats, refused } = this.#options;
-    const startMs = performance.now();
-    try {
-      const written = await sink.write(rows, position);
-      stats.add('batches', 1);
-      stats.add('rowsSent', rows.length);
-      stats.add('rowsWritten', written);
-      stats.add('busyMicros', (performance.now() - startMs) * 1000);
-      refused.settle(rows);
-    } catch (error) {
-      if (sink.classify(error) !== 'validation' || rows.length === 0) throw error;
-      stats.add('failedValidation', 1);
-      if (rows.length === 1) {
-        this.#refuse(rows[0], error);
-        if (position !== before) await this.#write([], before, position);
-        return;
-      }
-      const half = rows.length >>> 1;
-      await this.#write(rows.slice(0, half), before, before);
-      await this.#write(rows.slice(half), before, position);
-    }
-  }
-
-  #refuse(row: ProductRow, error: unknown): void {
-    const { stats, refused } = this.#options;
-    if (!refused.refuse(row, error)) {
-      throw new BlockedError('blocked: the dead letters are full, see docs/sinks.md');
-    }
-    stats.add('deadLetters', 1);
-  }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise(setImmediate);
 }

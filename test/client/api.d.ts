@@ -462,8 +462,8 @@ export interface components {
             }[];
             /** @description Of `/readyz?verbose`: what readiness is made of. */
             checks?: {
-                /** @enum {string} */
-                name: "log" | "appliers" | "store" | "disk" | "replay" | "draining";
+                /** @description log, appliers, store, disk, replay, draining, and sink NAME for each sink. */
+                name: string;
                 /** @description False where it turns readiness red. */
                 ok: boolean;
                 state: string;
@@ -4859,8 +4859,8 @@ export interface operations {
                         status: "ready";
                         /** @description With `verbose`. */
                         checks?: {
-                            /** @enum {string} */
-                            name: "log" | "appliers" | "store" | "disk" | "replay" | "draining";
+                            /** @description log, appliers, store, disk, replay, draining, and sink NAME for each sink. */
+                            name: string;
                             /** @description False where it turns readiness red. */
                             ok: boolean;
                             state: string;

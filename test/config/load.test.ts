@@ -43,9 +43,11 @@ t.test('an empty environment gives the defaults', (t) => {
     batchesMax: 8,
     headersTimeoutMs: 5_000,
     requestTimeoutMs: 10_000,
+    answerTimeoutMs: 30_000,
     keepAliveTimeoutMs: 65_000,
     httpConnectionsMax: 10_000,
     rateLimit: 'off',
+    history: 'off',
     dedupeEvents: 1_000_000,
     changesHeartbeatMs: 15_000,
     changesFollowersMax: 2000,
@@ -101,13 +103,18 @@ t.test('every variable reaches its own property', (t) => {
     BATCH_CONCURRENCY: '9',
     HEADERS_TIMEOUT: '1s',
     REQUEST_TIMEOUT: '2s',
+    ANSWER_TIMEOUT: '4s',
     KEEP_ALIVE_TIMEOUT: '3s',
     HTTP_MAX_CONNECTIONS: '9',
     RATE_LIMIT: '500/1m',
+    HISTORY: '90d',
     RATE_LIMIT_READ: '1000/1s',
     RATE_LIMIT_WRITE: 'off',
     RATE_LIMIT_BULK: '10000000/9999h',
     TRUST_PROXY: '10.0.0.0/8,::1',
+    CORS_ORIGINS: 'https://a.example',
+    TLS_CERT: '/c.pem',
+    TLS_KEY: '/k.pem',
     DEDUPE_WINDOW: '2000',
     CHANGES_HEARTBEAT: '6s',
     CHANGES_FOLLOWERS_MAX: '8',
@@ -161,13 +168,18 @@ t.test('every variable reaches its own property', (t) => {
     batchesMax: 9,
     headersTimeoutMs: 1_000,
     requestTimeoutMs: 2_000,
+    answerTimeoutMs: 4_000,
     keepAliveTimeoutMs: 3_000,
     httpConnectionsMax: 9,
     rateLimit: '500/1m',
+    history: '90d',
     readRate: '1000/1s',
     writeRate: 'off',
     bulkRate: '10000000/9999h',
     trustProxy: '10.0.0.0/8,::1',
+    corsOrigins: 'https://a.example',
+    tlsCertPath: '/c.pem',
+    tlsKeyPath: '/k.pem',
     dedupeEvents: 2_000,
     changesHeartbeatMs: 6000,
     changesFollowersMax: 8,
@@ -440,5 +452,43 @@ t.test('proxies are trusted by their networks, and never all there are', (t) => 
     );
     t.equal(others.length, 0);
   }
+  t.end();
+});
+
+t.test('origins are exact', (t) => {
+  const good = [
+    'https://a.example',
+    'http://localhost:5173, https://b.example:8443',
+    'http://[::1]:8080',
+  ];
+  for (const text of good) t.equal(loadConfig({ CORS_ORIGINS: text }).corsOrigins, text);
+  const bad = [
+    '*',
+    'null',
+    'https://*.example',
+    'https://a.example/',
+    'https://a.example/x',
+    'https://A.example',
+    'https://a.example:443',
+    'a.example',
+    'file:///x',
+    'https://a.example,',
+    'https://u@a.example',
+  ];
+  for (const text of bad) {
+    const [fault = '', ...others] = faultsOf({ CORS_ORIGINS: text });
+    t.match(
+      fault,
+      `CORS_ORIGINS=${JSON.stringify(text)} must be origins like https://shop.example`,
+    );
+    t.equal(others.length, 0);
+  }
+  t.end();
+});
+
+t.test('certificate and key go together', (t) => {
+  const fault = 'TLS_CERT and TLS_KEY go together: set both, or neither';
+  t.strictSame(faultsOf({ TLS_CERT: 'c.pem' }), [fault]);
+  t.strictSame(faultsOf({ TLS_KEY: 'k.pem' }), [fault]);
   t.end();
 });

@@ -7,7 +7,7 @@ import { polled } from '../helpers/bounded.ts';
 const KEY = { hash: 1, tag: 2 };
 
 function meteredWorld(isStream: boolean, patienceMs = 60_000) {
-  const world = { nowNs: 1e15, events: 0, isOver: false, reads: 0, looks: 0 };
+  const world = { nowNs: 1e15, events: 0, isOver: false, hasFailed: false, reads: 0, looks: 0 };
   const table = new RateTable(
     { quota: 100, windowSeconds: 1 },
     new SharedArrayBuffer(RATE_TABLE_BYTES),
@@ -19,6 +19,10 @@ function meteredWorld(isStream: boolean, patienceMs = 60_000) {
       next: async () => {
         world.reads++;
         return new Uint8Array(1);
+      },
+      pause: async () => {
+        await new Promise(setImmediate);
+        return !world.hasFailed;
       },
     },
     meter: { table, key: KEY },
@@ -70,6 +74,15 @@ t.test('it waits no more when nobody waits for it', async (t) => {
   world.isOver = true;
   await reading;
   t.equal(world.reads, 2);
+});
+
+t.test('it waits no more when nothing more will come', async (t) => {
+  const { world, metered } = meteredWorld(true);
+  await metered.next();
+  world.events = 300;
+  world.hasFailed = true;
+  await metered.next();
+  t.equal(world.reads, 2, 'which is the source’s to say');
 });
 
 t.test('a batch that is taken whole is read at once, and charged', async (t) => {

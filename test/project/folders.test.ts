@@ -45,6 +45,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   history: [
     'config',
     'deadline.ts',
+    'metrics',
     'ring',
     'threads',
     'outcome',
@@ -77,6 +78,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   sinks: [
     'config',
     'deadline.ts',
+    'lifecycle.ts',
+    'metrics',
     'ring',
     'sqlite',
     'threads',

@@ -14,6 +14,7 @@
  */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, Socket } from 'node:net';
+import { connectionEvent } from './connection-event.ts';
 
 const NEWEST = Symbol('newest response');
 
@@ -59,7 +60,7 @@ export class ConnectionDrain {
   /** Watches `server` from now on; make it before the server listens. */
   constructor(server: Server) {
     this.#server = server;
-    server.on('connection', (socket: Socket) => this.#add(socket));
+    server.on(connectionEvent(server), (socket: Socket) => this.#add(socket));
     server.prependListener('request', this.#track);
   }
 

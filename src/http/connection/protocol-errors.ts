@@ -32,7 +32,9 @@ export function createClientErrorHandler(
     // Once the parser has failed it fails again on each further byte.
     if (refused.has(socket)) return;
     refused.add(socket);
-    if (codeOf(error) === 'ECONNRESET' || !socket.writable) {
+    // What went wrong before there was TLS can't be answered in it.
+    const isOfTls = codeOf(error)?.startsWith('ERR_SSL_') || codeOf(error)?.startsWith('ERR_TLS_');
+    if (codeOf(error) === 'ECONNRESET' || isOfTls || !socket.writable) {
       socket.destroy();
       return;
     }

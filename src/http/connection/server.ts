@@ -3,8 +3,11 @@
  * here and nowhere else. Main thread.
  */
 import type { RequestListener, Server, ServerOptions } from 'node:http';
+import type { ServerOptions as HttpsOptions } from 'node:https';
+import type { Socket } from 'node:net';
 import { createServer } from './node-http.ts';
 import { ServiceResponse } from './service-response.ts';
+import type { LoadedTls } from './tls-files.ts';
 
 /** Relations are the configuration's to check: `headersTimeoutMs` ≤ `requestTimeoutMs`. */
 export interface HttpLimits {
@@ -14,6 +17,8 @@ export interface HttpLimits {
   readonly headersTimeoutMs: number;
   /** The same until the body is complete too. */
   readonly requestTimeoutMs: number;
+  /** How long a client may take nothing of an answer that waits for it; slow-readers.ts. */
+  readonly answerTimeoutMs: number;
   /** How long a connection may stay idle between two requests. */
   readonly keepAliveTimeoutMs: number;
   /** Connections above this are closed as they come. */
@@ -29,11 +34,17 @@ export const HEADER_BYTES_MAX = 96 * 1024;
 /** Node closes late requests only when it looks; its default of 30 s would add to every limit. */
 const CHECKING_INTERVAL_MS_MAX = 1000;
 
-/** `responses`: the class of its responses. */
+export interface ServerParts {
+  readonly handler: RequestListener;
+  /** The class of its responses. */
+  readonly responses?: typeof ServiceResponse | undefined;
+  /** With it, it speaks TLS and nothing else. */
+  readonly tls?: LoadedTls | undefined;
+}
+
 export function createHttpServer(
   limits: HttpLimits,
-  handler: RequestListener,
-  responses: typeof ServiceResponse = ServiceResponse,
+  { handler, responses = ServiceResponse, tls }: ServerParts,
 ): Server {
   const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = limits;
   const options: ServerOptions = {
@@ -49,9 +60,34 @@ export function createHttpServer(
     insecureHTTPParser: false,
     requireHostHeader: false, // host-guard.ts does it, with a body and for two as well
   };
-  const server = createServer(options, handler);
+  const server =
+    tls === undefined
+      ? createServer(options, handler)
+      : createTlsServer(
+          { ...options, ...tls.options, handshakeTimeout: headersTimeoutMs },
+          handler,
+        );
   // Silence in both directions: a client that sends but never reads its answers.
   server.timeout = requestTimeoutMs + keepAliveTimeoutMs;
   server.maxConnections = limits.httpConnectionsMax;
   return server;
+}
+
+/**
+ * The same over TLS, as far as this service has to do with it: all of `http.Server` that it uses is there. A
+ * connection in its handshake is no request's yet and would hold up the end, so it ends with the others.
+ */
+function createTlsServer(options: HttpsOptions, handler: RequestListener): Server {
+  const server = process.getBuiltinModule('node:https').createServer(options, handler);
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  const closeRequests = server.closeAllConnections.bind(server);
+  server.closeAllConnections = () => {
+    closeRequests();
+    for (const socket of sockets) socket.destroy();
+  };
+  return server as unknown as Server;
 }

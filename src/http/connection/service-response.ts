@@ -27,18 +27,25 @@ export class ServiceResponse<
   override writeHead(status: number, message?: string, headers?: Headers): this;
   override writeHead(status: number, headers?: Headers): this;
   override writeHead(status: number, first?: string | Headers, second?: Headers): this {
-    const given = (typeof first === 'string' ? second : first) ?? {};
-    const { added } = this;
+    const asked = (typeof first === 'string' ? second : first) ?? {};
+    const given = this.added === undefined ? asked : this.#withAdded(asked, this.added);
     if (Array.isArray(given)) {
       for (const [name, value] of COMMON_HEADERS) given.push(name, value);
-      for (const name in added) given.push(name, added[name] as string);
     } else {
       for (const [name, value] of COMMON_HEADERS) given[name] = value;
-      for (const name in added) given[name] = added[name];
     }
     return typeof first === 'string'
       ? super.writeHead(status, first, given)
       : super.writeHead(status, given);
+  }
+
+  /** A copy, because some hand over the same object for every answer. */
+  #withAdded(asked: Headers, added: Readonly<Record<string, string>>): Headers {
+    if (Array.isArray(asked)) return [...asked, ...Object.entries(added).flat()];
+    const headers = { ...asked, ...added };
+    const vary = asked.vary ?? this.getHeader('vary');
+    if (added.vary !== undefined && vary !== undefined) headers.vary = `${vary}, ${added.vary}`;
+    return headers;
   }
 }
 

@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import type { ProblemCode } from '../../errors/problems.ts';
 import { Histogram } from '../../metrics/histogram.ts';
 import type { Labels } from '../../metrics/registry.ts';
+import { connectionEvent } from '../connection/connection-event.ts';
 
 /** Of requests that no route took. */
 export const UNROUTED = 0;
@@ -67,7 +68,7 @@ export class HttpMeter {
 
   /** Counts the connections of `server`; call before it listens. */
   watch(server: Server): void {
-    server.on('connection', (socket: MeteredSocket) => {
+    server.on(connectionEvent(server), (socket: MeteredSocket) => {
       socket.unanswered ??= 0;
       this.connections++;
       this.connectionsAccepted++;

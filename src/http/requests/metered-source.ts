@@ -22,8 +22,14 @@ export interface Meter {
   readonly key: ClientKey;
 }
 
+/** A source that can wait for its client's sake. */
+export interface PausableSource extends ByteSource {
+  /** Lets up to `ms` pass; resolves to false if nothing more will come. */
+  pause(ms: number): Promise<boolean>;
+}
+
 export interface MeteredSourceOptions {
-  readonly source: ByteSource;
+  readonly source: PausableSource;
   readonly meter: Meter;
   readonly isStream: boolean;
   /** The longest that a stream waits; one that owes more ends. */
@@ -60,13 +66,13 @@ export class MeteredSource implements ByteSource {
   }
 
   async #paid(): Promise<void> {
-    const { meter, patienceMs, isOver } = this.#options;
+    const { source, meter, patienceMs, isOver } = this.#options;
     const { table, key } = meter;
     while (!table.has(key) && !isOver()) {
       const { secondsToOne } = table;
       if (secondsToOne * 1000 > patienceMs)
         throw new BodyRefused('rate-limited', OWES, secondsToOne);
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      if (!(await source.pause(LOOK_MS))) return;
     }
   }
 }

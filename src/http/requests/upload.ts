@@ -26,6 +26,9 @@ const EXPANSION_MAX = 100;
 const FRAME_BYTES = 2048;
 const FRAMES_FREE = 1000;
 
+const TOO_SLOW = 'The body came slowly, and another client was given its place.';
+const RETRY_AFTER_SECONDS = 1;
+
 export interface UploadOptions {
   /** `identity` or another coding that `isKnownCoding`. */
   readonly coding: string;
@@ -46,6 +49,9 @@ export class Upload implements ByteSource {
   #failure: BodyRefused | undefined;
   #isEnded = false;
   #patienceMs: number;
+  /** Since when (monotonic ms) it waits for the client, and for how long it did before. */
+  #waitingSinceMs: number | undefined;
+  #waitedMs = 0;
   #wireBytes = 0;
   #decodedBytes = 0;
 
@@ -74,6 +80,34 @@ export class Upload implements ByteSource {
       if (this.#isEnded) return undefined;
       await this.#moved();
     }
+  }
+
+  /** Whether the client has nothing ready just now, or owes for what it has sent. */
+  get isWaiting(): boolean {
+    return this.#waitingSinceMs !== undefined;
+  }
+
+  /** How long that was so all in all, in ms. */
+  get waitedMs(): number {
+    const sinceMs = this.#waitingSinceMs;
+    return this.#waitedMs + (sinceMs === undefined ? 0 : performance.now() - sinceMs);
+  }
+
+  /** Bytes that came, as they came. */
+  get wireBytes(): number {
+    return this.#wireBytes;
+  }
+
+  /** Lets up to `ms` pass, which the client owes; resolves to whether more will be read. */
+  async pause(ms: number): Promise<boolean> {
+    if (this.#failure === undefined) await this.#wait(ms, this.#wake);
+    return this.#failure === undefined;
+  }
+
+  /** No more is read: who waits for bytes gets `queue-full`, because another client has the place. */
+  giveUpPlace(): void {
+    this.#failure ??= new BodyRefused('queue-full', TOO_SLOW, RETRY_AFTER_SECONDS);
+    this.#wake();
   }
 
   /** No more is read: who waits for bytes gets `stopping`. */
@@ -107,17 +141,25 @@ export class Upload implements ByteSource {
   }
 
   /** Resolves when something has changed, or patience is at its end. */
-  #moved(): Promise<void> {
+  async #moved(): Promise<void> {
+    const sinceMs = performance.now();
+    await this.#wait(this.#patienceMs, () =>
+      this.#fail('request-timeout', 'The body did not go on within the time allowed.'),
+    );
+    this.#patienceMs -= performance.now() - sinceMs;
+  }
+
+  /** Resolves when something has changed; calls `onTimeout`, which changes something, after `ms`. */
+  #wait(ms: number, onTimeout: () => void): Promise<void> {
     return new Promise((resolve) => {
       const sinceMs = performance.now();
-      const timer = setTimeout(
-        () => this.#fail('request-timeout', 'The body did not go on within the time allowed.'),
-        this.#patienceMs,
-      );
+      this.#waitingSinceMs = sinceMs;
+      const timer = setTimeout(onTimeout, ms);
       this.#onMove = () => {
         this.#onMove = undefined;
         clearTimeout(timer);
-        this.#patienceMs -= performance.now() - sinceMs;
+        this.#waitingSinceMs = undefined;
+        this.#waitedMs += performance.now() - sinceMs;
         resolve();
       };
     });

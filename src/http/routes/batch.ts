@@ -21,6 +21,7 @@ import { idempotencyKeyOf } from '../requests/idempotency-key.ts';
 import { MeteredSource } from '../requests/metered-source.ts';
 import { RunningKeys } from '../requests/running-keys.ts';
 import { Upload } from '../requests/upload.ts';
+import { Uploads } from '../requests/uploads.ts';
 import { batchAnswers, batchHeaders, batchQuery, parseBatchQuery } from '../schemas/batch.ts';
 import { BATCH_TYPES, batchBody } from '../schemas/batch-body.ts';
 import { describedOnly } from '../schemas/described-only.ts';
@@ -62,6 +63,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
   const { batches, lifecycle, outcomes, ackDefault, limits, rates, untimed, future } = deps;
   const answers = new BatchAnswers(outcomes, batches);
   const running = new RunningKeys();
+  const uploads = new Uploads();
   // The handler reads the body itself.
   app.addContentTypeParser([...BATCH_TYPES], (_request, _body, done) => done(null));
 
@@ -144,6 +146,11 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     const { request, reply, isStream } = asked;
     const work = started({ isArray: isArrayBody(request), isStream }, record, onEnd);
     if (typeof work === 'string') {
+      const freed = work === 'queue-full' ? uploads.makeRoom() : undefined;
+      if (freed !== undefined) {
+        void freed.then(() => beginAgain(asked, record, onEnd));
+        return;
+      }
       if (work === 'closed') sendClosed(lifecycle, reply);
       else answers.tryLater(reply, work);
       onEnd();
@@ -156,7 +163,7 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
       untimed,
     });
     work.batch.onStop = () => upload.interrupt();
-    void importBatch(asked, work, upload)
+    const freed = importBatch(asked, work, upload)
       .catch((error: unknown) => {
         if (!isGone(reply)) reply.send(error);
       })
@@ -165,6 +172,21 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
         batches.end(work);
         onEnd();
       });
+    uploads.add(upload, freed);
+  }
+
+  /** Another batch gave up its place, which somebody else may have by now. */
+  function beginAgain(asked: Asked, record: BatchRecord | undefined, onEnd: () => void): void {
+    const { reply } = asked;
+    if (isGone(reply)) {
+      onEnd();
+      return;
+    }
+    try {
+      begin(asked, record, onEnd);
+    } catch (error) {
+      reply.send(error);
+    }
   }
 
   function started(form: BatchForm, record: BatchRecord | undefined, onEnd: () => void) {

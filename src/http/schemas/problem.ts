@@ -20,7 +20,10 @@ const seqOrNull = Type.Optional(Type.Union([Type.Integer({ minimum: 1 }), Type.N
 /** One part of readiness, as `/readyz?verbose` shows it. */
 export const healthCheck = Type.Object(
   {
-    name: Type.String({ enum: ['log', 'appliers', 'store', 'disk', 'replay', 'draining'] }),
+    name: Type.String({
+      pattern: '^(log|appliers|store|disk|replay|draining|sink .+)$',
+      description: 'log, appliers, store, disk, replay, draining, and sink NAME for each sink.',
+    }),
     ok: Type.Boolean({ description: 'False where it turns readiness red.' }),
     state: Type.String(),
     detail: Type.Optional(Type.String({ description: 'For people.' })),

@@ -109,6 +109,7 @@ export const TEST_LIMITS = {
   batchBytesMax: 1024 * 1024,
   headersTimeoutMs: 60_000,
   requestTimeoutMs: 60_000,
+  answerTimeoutMs: 60_000,
   keepAliveTimeoutMs: 60_000,
   httpConnectionsMax: 1000,
 } as const;
@@ -228,6 +229,8 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     limits: TEST_LIMITS,
     rateLimits: {},
     trustedProxies: undefined,
+    corsOrigins: undefined,
+    tls: undefined,
     ackDefault: 'durable',
     identities: undefined,
     logger,

@@ -166,7 +166,7 @@ export class ServiceProcess {
   /** Text of its standard output, where the test reads that. */
   took(text: string): void {
     this.#stdout += text;
-    const port = /"msg":"ready on http:\/\/[^"]*:(\d+)"/.exec(this.#stdout)?.[1];
+    const port = /"msg":"ready on https?:\/\/[^"]*:(\d+)"/.exec(this.#stdout)?.[1];
     if (port !== undefined) this.#port.resolve(Number(port));
     this.#wake();
   }

@@ -1,0 +1,78 @@
+/** Debian's slowhttptest, hundreds of sockets at a time: the others are served, and the slow ones closed. */
+import { spawn } from 'node:child_process';
+import t, { type Test } from 'tap';
+import { bounded } from '../helpers/bounded.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
+import { lines, sendBatch } from '../helpers/clients/batch-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
+
+const PRODUCTS = 40_000;
+const WAIT_MS_MAX = 120_000;
+/** The tool ends by itself once all its sockets are closed; that this comes first is what is tested. */
+const SECONDS_MAX = '60';
+
+/** Slow in each way: hundreds of sockets, and what the service has for them. */
+const ATTACKS: Readonly<Record<string, readonly string[]>> = {
+  'slow headers': ['-H', '-c', '500', '-i', '2', '-x', '10', '-t', 'GET'],
+  'slow bodies': ['-B', '-c', '500', '-i', '2', '-x', '10', '-t', 'POST', '-f', 'application/json'],
+  'slow readers': ['-X', '-c', '60', '-w', '256', '-y', '512', '-n', '2', '-z', '16'],
+};
+const PATHS: Readonly<Record<string, string>> = {
+  'slow bodies': '/api/v1/events',
+  'slow readers': '/api/v1/products?view=full',
+};
+
+const env = {
+  HEADERS_TIMEOUT: '2s',
+  REQUEST_TIMEOUT: '3s',
+  KEEP_ALIVE_TIMEOUT: '3s',
+  ANSWER_TIMEOUT: '3s',
+};
+const service = await ServiceProcess.start(t, { cwd: tempDir(t), env });
+const port = await service.ready();
+await sendBatch(port, lines(PRODUCTS), { query: '?ack=applied' });
+
+/** Runs it to its end; resolves to what it printed last. */
+function attack(t: Test, options: readonly string[], path = '/'): Promise<string> {
+  const url = `http://127.0.0.1:${port}${path}`;
+  const args = [...options, '-r', '250', '-p', '30', '-l', SECONDS_MAX, '-u', url];
+  if (options.includes('-X')) args.push('-m', 'application/x-ndjson');
+  const tool = spawn('slowhttptest', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  t.teardown(() => tool.kill('SIGKILL'));
+  let text = '';
+  for (const stream of [tool.stdout, tool.stderr]) {
+    stream.setEncoding('utf8').on('data', (piece: string) => {
+      text += piece;
+    });
+  }
+  const ended = new Promise<string>((resolve) => tool.on('close', () => resolve(text)));
+  return bounded(ended, WAIT_MS_MAX, 'slowhttptest to end');
+}
+
+for (const [name, options] of Object.entries(ATTACKS)) {
+  t.test(`${name}: nobody else notices, and all of them are closed`, async (t) => {
+    const client = new ApiClient(port, 4);
+    t.teardown(() => client.close());
+    let isOver = false;
+    const attacking = attack(t, options, PATHS[name]).finally(() => {
+      isOver = true;
+    });
+    const statuses: Record<number, number> = {};
+    while (!isOver) {
+      const answers = await Promise.all([
+        client.post({ product_id: 'healthy', price: 1, stock: 1 }),
+        client.get('/api/v1/products/p1'),
+        client.get('/readyz'),
+        sendBatch(port, lines(100)),
+      ]);
+      for (const { status } of answers) statuses[status] = (statuses[status] ?? 0) + 1;
+    }
+    const report = await attacking;
+    const { 200: reads = 0, 202: writes = 0, ...others } = statuses;
+    t.strictSame(others, {}, 'every healthy request was served');
+    t.ok(reads > 10 && writes > 10, `${reads} reads, ${writes} writes meanwhile`);
+    t.match(report, /No open connections left/, 'not its own time ended it');
+    t.notMatch(report, /service available: *(\S*\[\S*)?NO/);
+  });
+}

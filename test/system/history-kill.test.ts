@@ -1,0 +1,114 @@
+/**
+ * `kill -9` under load, again and again, with a history, small segments and no retention: each event is in
+ * the history once, at its own time, whichever way it came, and nothing else is.
+ */
+import t from 'tap';
+import { ApiClient, errorCode } from '../helpers/clients/api-client.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { Random, testSeed } from '../helpers/models/random.ts';
+import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { changesOf } from '../history/history-model.ts';
+
+const ROUNDS = 4;
+const LANES = 16;
+const EVENTS_PER_ROUND_MAX = 2500;
+const ENV = {
+  HISTORY: 'forever',
+  MAX_MEMORY_USAGE: '16MB',
+  WORKERS: '2',
+  SHARDS: '4',
+  SEGMENT_SIZE: '1MB',
+  CHECKPOINT_EVERY: '1MB',
+  LOG_RETENTION: '0B',
+  // Fewer than come: what became of most is not known any more when they are looked at.
+  OUTCOME_WINDOW: '1000',
+};
+const START_MS = Date.UTC(2026, 0, 1);
+
+interface Told {
+  readonly atMs: number;
+  readonly price: number;
+}
+
+/** A client with one product: sends each event until it is acknowledged, under its own key. */
+class Lane {
+  readonly id: string;
+  readonly told: Told[] = [];
+  readonly #random: Random;
+  #open: Told | undefined;
+
+  constructor(index: number, seed: number) {
+    this.id = `lane-${index}`;
+    this.#random = new Random(seed + index);
+  }
+
+  async run(port: number, acknowledged: () => boolean): Promise<void> {
+    const client = new ApiClient(port);
+    try {
+      for (;;) {
+        // Each moment once, in any order; prices that often stay.
+        this.#open ??= {
+          atMs: START_MS + this.#random.below(1_000_000_000),
+          price: this.#random.below(3),
+        };
+        const { atMs, price } = this.#open;
+        if (this.told.some((each) => each.atMs === atMs)) {
+          this.#open = undefined;
+          continue;
+        }
+        const event_id = `${this.id}/${atMs}`;
+        const body = { product_id: this.id, price, stock: 1, occurred_at: atMs, event_id };
+        const { status } = await client.post(body);
+        if (status !== 202) continue;
+        this.told.push(this.#open);
+        this.#open = undefined;
+        if (!acknowledged()) return;
+      }
+    } catch (error) {
+      if (errorCode(error) === undefined) throw error;
+    } finally {
+      client.close();
+    }
+  }
+}
+
+const seed = testSeed();
+
+t.test(`killed ${ROUNDS} times (seed ${seed})`, async (t) => {
+  const random = new Random(seed);
+  const cwd = tempDir(t);
+  const lanes = Array.from({ length: LANES }, (_, index) => new Lane(index, seed));
+  for (let round = 0; round <= ROUNDS; round++) {
+    const service = await ServiceProcess.start(t, { cwd, env: ENV });
+    const port = await service.ready();
+    const isLast = round === ROUNDS;
+    let left = isLast ? LANES : 1 + random.below(EVENTS_PER_ROUND_MAX);
+    const acknowledged = () => {
+      left--;
+      if (left === 0 && !isLast) service.kill('SIGKILL');
+      // The last round only finishes what was open.
+      return !isLast;
+    };
+    await Promise.all(lanes.map((lane) => lane.run(port, acknowledged)));
+    if (!isLast) {
+      await service.exited;
+      continue;
+    }
+    const client = new ApiClient(port);
+    t.teardown(() => client.close());
+    const { next_since: seq } = JSON.parse(
+      (await client.send('GET', '/api/v1/changes?limit=1')).text,
+    );
+    for (const { id, told } of lanes) {
+      const path = `/api/v1/products/${id}/history?limit=10000&min_seq=${seq}&wait=30s`;
+      const { entries } = JSON.parse((await client.send('GET', path)).text);
+      const marks = told.map(({ atMs, price }, i) => ({ atMs, seq: i, value: price }));
+      t.strictSame(
+        entries.map(({ at, value }: { at: string; value: number }) => [Date.parse(at), value]),
+        changesOf(marks).map(({ atMs, value }) => [atMs, value]),
+        `${id}: ${told.length} events`,
+      );
+    }
+    t.ok(lanes.reduce((sum, { told }) => sum + told.length, 0) > ROUNDS * 10);
+  }
+});

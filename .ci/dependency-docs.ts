@@ -22,6 +22,7 @@ const PURPOSES: Readonly<Record<string, string>> = {
   pino: 'log lines',
   piscina: 'the pool of appliers',
   saxes: 'reads XML, for imports of BMEcat',
+  uplot: 'charts of the status page, in the browser',
 };
 
 export interface Manifest {

@@ -19,6 +19,7 @@ const REPOSITORY = fileURLToPath(new URL('../', import.meta.url));
 const PACKAGES = {
   bsdutils: '/usr/bin/script',
   brotli: '/usr/bin/brotli',
+  chromium: '/usr/bin/chromium',
   faketime: '/usr/bin/faketime',
   haproxy: '/usr/sbin/haproxy',
   'nginx-light': '/usr/sbin/nginx',

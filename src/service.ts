@@ -13,6 +13,7 @@ import { isAuthenticated } from './config/access.ts';
 import { parseNetworks } from './config/networks.ts';
 import { parseOrigins } from './config/origins.ts';
 import type { Config } from './config/schema.ts';
+import { shownConfig } from './config/shown.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
 import { checksOf, stallText } from './health/checks.ts';
@@ -149,6 +150,7 @@ export class Service implements Lifecycle {
       ackDefault: config.ackDefault,
       identities: this.#authenticator,
       logger,
+      configuration: shownConfig(config),
       metering: this.metrics && createMetering(this.metrics, batches),
     };
   }

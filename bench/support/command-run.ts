@@ -18,7 +18,10 @@ export interface CommandTaken {
   readonly stdout: string;
 }
 
-/** Runs it; throws if it doesn't end with 0. */
+/** Done, but lines were refused. */
+const EXIT_PARTIAL = 3;
+
+/** Runs it; throws if it is not done. */
 export async function runCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -46,7 +49,8 @@ export async function runCommand(
   const seconds = (performance.now() - startMs) / 1000;
   clearInterval(look);
   process.off('exit', kill);
-  if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${stdout}${stderr}`);
+  if (code !== 0 && code !== EXIT_PARTIAL)
+    throw new Error(`${args.join(' ')} ended with ${code}: ${stdout}${stderr}`);
   return { seconds, memoryMb, stdout };
 }
 

@@ -3,7 +3,7 @@
  * decoded that nobody asks for. Lines end with \r\n, \n or \r, also mixed. A quote counts only where a
  * cell begins with it. Pure, any thread.
  *
- * Own, because what decides an import's speed is here: csv-parse reads some 300,000 such records a second,
+ * Own, because what decides an import's speed is here: csv-parse reads some 200,000 such records a second,
  * this some millions (test/feeds/csv-scanner.test.ts holds it to csv-parse on random tables).
  */
 

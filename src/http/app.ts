@@ -51,6 +51,9 @@ import type { Batches } from './seams/batches.ts';
 import type { DeadLetterBox } from './seams/dead-letters.ts';
 import type { EventOutcomes } from './seams/event-outcomes.ts';
 import type { History } from './seams/history.ts';
+import { statusRoutes } from './status/status-routes.ts';
+import { StatusSnapshot } from './status/status-snapshot.ts';
+import { StatusStream } from './status/status-stream.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
 
@@ -79,7 +82,9 @@ export interface AppDeps {
   /** Who requests are from; `undefined` without authentication. */
   readonly identities: Identities | undefined;
   readonly logger: Logger;
-  /** Without it no request is counted, and there is no `/metrics`. */
+  /** The configuration by its variables, secrets masked. */
+  readonly configuration: Readonly<Record<string, string>>;
+  /** Without it no request is counted, and there is neither `/metrics` nor a status page. */
   readonly metering?: Metering | undefined;
 }
 
@@ -177,10 +182,11 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   // Behind the scopes above, so that the document shows writes first. As a plugin like them: what is
   // thrown among these routes is thrown by `listen`.
   app.register(async () => {
+    // On either listener: the status page looks things up.
+    eventOutcomeRoute(app, { outcomes });
+    productRoutes(app, { products, gate, history, historyGate });
+    historyRoutes(app, { products, history, historyGate });
     if (part !== 'administration') {
-      eventOutcomeRoute(app, { outcomes });
-      productRoutes(app, { products, gate, history, historyGate });
-      historyRoutes(app, { products, history, historyGate });
       const ofHistory = { history, historyGate };
       catalogueRoutes(app, { products, catalogue, watermark, gate, ...ofHistory, lifecycle });
       changeRoutes(app, { changes, lifecycle });
@@ -195,7 +201,16 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
 }
 
 /** What only operators need: each with `access: 'admin'`. */
-function adminRoutes(app: FastifyInstance, { deadLetters, metering }: AppDeps): void {
+function adminRoutes(app: FastifyInstance, deps: AppDeps): void {
+  const { deadLetters, metering, lifecycle, configuration, logger } = deps;
   deadLetterRoutes(app, { deadLetters });
-  if (metering !== undefined) metricsRoute(app, metering.registry);
+  if (metering === undefined) return;
+  metricsRoute(app, metering.registry);
+  const snapshot = new StatusSnapshot(metering.registry, lifecycle);
+  const stream = new StatusStream(
+    () => snapshot.json(),
+    lifecycle,
+    (error) => logger.warn({ err: error }, 'status: its figures could not be read'),
+  );
+  statusRoutes(app, { stream, configuration });
 }

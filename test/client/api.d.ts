@@ -308,6 +308,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/status/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the status page shows, each second
+         * @description Server-sent events without names: each has a snapshot of phase and metrics as its data. For the page at `/`; its members may change with any version. Use `/metrics` for everything else.
+         */
+        get: operations["getStatusStream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/status/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The configuration as it counts
+         * @description All variables in the order of docs/configuration.md; secrets are masked.
+         */
+        get: operations["getConfiguration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -6040,6 +6080,494 @@ export interface operations {
                      *     product_service_durable_seq 1042
                      */
                     "application/openmetrics-text": string;
+                };
+            };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
+            /** @description `route-not-found`: No such path exists here. */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:route-not-found",
+                     *       "title": "Route not found",
+                     *       "status": 404,
+                     *       "detail": "No such path exists here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "route-not-found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "route-not-found";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
+            417: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
+                };
+            };
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. */
+            503: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
+                     *       "status": 503,
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "issuer-unreachable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "issuer-unreachable";
+                    };
+                };
+            };
+        };
+    };
+    getStatusStream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream; it ends when the service stops. */
+            200: {
+                headers: {
+                    "cache-control"?: "no-store, no-transform";
+                    "x-accel-buffering"?: "no";
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example data: {"at":1767225600000,"phase":"ready","values":{},"histograms":{}} */
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request";
+                    };
+                };
+            };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
+            /** @description `route-not-found`: No such path exists here. */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:route-not-found",
+                     *       "title": "Route not found",
+                     *       "status": 404,
+                     *       "detail": "No such path exists here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "route-not-found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "route-not-found";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
+            417: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
+                };
+            };
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. `too-many-followers`: As many clients as the service allows follow the changes; retry later, or poll. */
+            503: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
+                     *       "status": 503,
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "issuer-unreachable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "issuer-unreachable" | "too-many-followers";
+                    };
+                };
+            };
+        };
+    };
+    getConfiguration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All variables. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "variables": [
+                     *         {
+                     *           "name": "PORT",
+                     *           "value": "8080"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        variables: {
+                            /** @description Of the variable. */
+                            name: string;
+                            /** @description As one would write it. */
+                            value: string;
+                        }[];
+                    };
                 };
             };
             /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. */

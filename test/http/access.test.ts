@@ -9,14 +9,7 @@ import { fakeApp } from '../helpers/fakes/http-fakes.ts';
 import { claims, SECRET, secretToken } from '../helpers/tokens.ts';
 
 const RULES = { issuer: undefined, audience: undefined, rolesClaim: 'roles', clockSkewMs: 0 };
-const UNKNOWN_PATHS = [
-  '/',
-  '/api',
-  '/api/v1/orders',
-  '/api/v1/products/',
-  '/metrics/x',
-  '/%2e%2e/x',
-];
+const UNKNOWN_PATHS = ['/api', '/api/v1/orders', '/api/v1/products/', '/metrics/x', '/%2e%2e/x'];
 const ROW = /^\| `([A-Z]+ \S+)` \|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|$/gm;
 
 /** `undefined`: no token at all. */
@@ -63,7 +56,8 @@ t.test('each route lets in whom docs/security.md says, and the page has each rou
     const path = url.replace(/:\w+/g, '1');
     for (const [column, sender] of (['nobody', ...ROLES] as const).entries()) {
       const answer = await app.inject({
-        method: method as HTTPMethods & 'GET',
+        // A stream has no end.
+        method: url === '/status/stream' ? 'HEAD' : (method as HTTPMethods & 'GET'),
         url: path,
         headers: await headersOf(sender),
       });

@@ -42,6 +42,8 @@ const OPERATIONS = [
   'get /livez',
   'get /metrics',
   'get /readyz',
+  'get /status/configuration',
+  'get /status/stream',
   'patch /api/v1/products/{id}',
   'post /api/v1/dead-letters/{id}/redrive',
   'post /api/v1/events',

@@ -26,6 +26,8 @@ const DECLARED: Readonly<Record<string, string>> = {
   'GET /livez': 'always · ignored · ignored · ignored · anyone · none',
   'GET /readyz': 'always · ignored · ignored · ignored · anyone · none',
   'GET /metrics': 'always · ignored · ignored · ignored · admin · none',
+  'GET /status/stream': 'always · ignored · ignored · ignored · admin · none',
+  'GET /status/configuration': 'always · ignored · ignored · ignored · admin · none',
 };
 
 function bodyText(body: RoutePolicy['body']): string {

@@ -183,7 +183,9 @@ t.test('docs/security.md', { skip: !hasCurl && 'curl is missing' }, async (t) =>
 });
 
 t.test('no other page has examples', (t) => {
-  const pages = readdirSync(DOCS).filter((name) => commandsOf(exampleText(name)).length > 0);
+  const pages = readdirSync(DOCS)
+    .filter((name) => name.endsWith('.md'))
+    .filter((name) => commandsOf(exampleText(name)).length > 0);
   // Those of durability.md are run by test/maintenance/durability-page.test.ts, those of sinks.md by
   // test/system-tools/sinks-page.test.ts, those of cli.md by test/cli/cli-page.test.ts.
   t.strictSame(pages.sort(), [

@@ -124,7 +124,8 @@ function undescribedFaults(seen: Seen): string[] {
   if (seen.method === 'OPTIONS' && seen.status === 204) return []; // a preflight
   if (seen.status < 400) {
     const [path] = seen.url.split('?');
-    return path === '/openapi.json' || path.startsWith('/docs') ? [] : ['no such operation'];
+    const isPage = path === '/' || path.startsWith('/status/') || path.startsWith('/docs');
+    return path === '/openapi.json' || isPage ? [] : ['no such operation'];
   }
   if (typeOf(seen) !== PROBLEM_TYPE) return [`the content type is ${typeOf(seen)}`];
   if (seen.method === 'HEAD') return [];

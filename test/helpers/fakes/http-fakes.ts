@@ -234,6 +234,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     ackDefault: 'durable',
     identities: undefined,
     logger,
+    configuration: {},
     metering: createMetering(new MetricsRegistry(), NO_BATCHES),
     ...overrides,
   });

@@ -17,6 +17,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'lifecycle.ts': [],
   metrics: [],
   ring: [],
+  profiles: ['deadline.ts'],
+  tracing: [],
   sqlite: [],
   threads: [],
   time: [],
@@ -119,6 +121,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'health',
     'sinks',
     'write-path',
+    'tracing',
   ],
   maintenance: [
     'config',
@@ -151,6 +154,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'http',
     'write-path',
     'assembly.ts',
+    'profiles',
+    'tracing',
   ],
   process: [
     'auth',
@@ -163,6 +168,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'write-path',
     'maintenance',
     'service.ts',
+    'tracing',
   ],
   feeds: ['bulk'],
   cli: ['config', 'errors', 'ring', 'event', 'bulk', 'feeds', 'http', 'process'],

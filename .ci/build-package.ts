@@ -4,7 +4,7 @@
  * every relative path holds; endings in imports become .js by its `rewriteRelativeImportExtensions`, and those
  * of the threads' entries, which that leaves alone, by `withScriptUrls`. Types are checked elsewhere.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
@@ -68,7 +68,10 @@ rmSync(DIST, { recursive: true, force: true });
 for (const folder of ['src', 'workers']) {
   const entries = readdirSync(join(REPOSITORY, folder), { recursive: true, withFileTypes: true });
   for (const entry of entries) {
-    if (entry.name.endsWith('.ts')) translate(join(entry.parentPath, entry.name));
+    const path = join(entry.parentPath, entry.name);
+    if (entry.name.endsWith('.ts')) translate(path);
+    // What the program serves as it is, such as the status page.
+    else if (entry.isFile()) cpSync(path, join(DIST, relative(REPOSITORY, path)));
   }
 }
 const facts = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8'));

@@ -39,6 +39,7 @@ import { planStore } from './store/sizing.ts';
 import { storeMetrics } from './store/store-metrics.ts';
 import type { SharedMemory } from './threads/shared-memory.ts';
 import { ClockWatch } from './time/clock-watch.ts';
+import type { StartTracing } from './tracing/tracing.ts';
 import { fileLog, type LogSource } from './write-path/log-source.ts';
 import { memoryOptionsOf } from './write-path/memory-options.ts';
 import { threadMetrics } from './write-path/thread-metrics.ts';
@@ -52,6 +53,8 @@ export interface ServiceOptions {
   readonly firstCursor?: number;
   /** Another log than the one in the data folder. */
   readonly log?: LogSource;
+  /** Starts to record traces; none = tracing is off. */
+  readonly tracing?: StartTracing | undefined;
   /** Modules of the threads, where a test wants others than those in workers/. */
   readonly threads?: { readonly applier?: URL; readonly log?: URL };
 }

@@ -17,6 +17,7 @@ import { shownConfig } from './config/shown.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
 import { checksOf, stallText } from './health/checks.ts';
+import { healthMetrics } from './health/health-metrics.ts';
 import type { AppDeps } from './http/app.ts';
 import type { LoadedTls } from './http/connection/tls-files.ts';
 import { HttpSide } from './http/http-side.ts';
@@ -24,8 +25,10 @@ import type { HealthCheck, Lifecycle, Phase } from './lifecycle.ts';
 import { rateLimitsOf } from './limits/rate-limits.ts';
 import { DataDir } from './log/data-dir.ts';
 import type { MetricsRegistry } from './metrics/registry.ts';
+import { ThreadProfiler } from './profiles/thread-profiler.ts';
 import { sinkChecks } from './sinks/sink-health.ts';
 import type { Sinks } from './sinks/sinks.ts';
+import type { Tracing } from './tracing/tracing.ts';
 import type { WritePath } from './write-path/write-path.ts';
 
 /** What is left of SHUTDOWN_TIMEOUT for threads and files after the connections had their turn. */
@@ -41,6 +44,9 @@ export class Service implements Lifecycle {
   readonly #claim: FolderClaim;
   readonly #parts: Assembly;
   readonly #failed = Promise.withResolvers<string>();
+  /** None while `start` loads it, and for good where tracing is off. */
+  #tracing: Tracing | undefined;
+  readonly #profiler = new ThreadProfiler(() => this.path.threads);
   #phase: Phase = 'starting';
   #wasReady = false;
   #logAvailable = true;
@@ -82,6 +88,7 @@ export class Service implements Lifecycle {
       isLogExcused: () => !this.#logAvailable || !this.#folderIsWhole,
     });
     this.#parts = parts;
+    if (parts.metrics !== undefined) healthMetrics(parts.metrics, this);
     this.path = parts.path;
     this.checkpoints = parts.checkpoints;
     this.changes = parts.changes;
@@ -122,6 +129,7 @@ export class Service implements Lifecycle {
   async #httpDeps(): Promise<AppDeps> {
     // Not at the start of the process: what batches are made of takes its time to load.
     const { BatchImports } = await import('./bulk/batch-imports.ts');
+    this.#tracing = await this.#options.tracing?.(this);
     const { config, logger } = this.#options;
     this.#authenticator = await openedAuthenticator(config, logger);
     const { store, intake, bulk, known, receipts, events, watermark } = this.path;
@@ -137,6 +145,8 @@ export class Service implements Lifecycle {
       products: store,
       catalogue: store,
       changes: this.changes,
+      profiles: this.#profiler,
+      traces: this.#tracing,
       history,
       deadLetters: this.#parts.deadLetters,
       lifecycle: this,
@@ -278,6 +288,7 @@ export class Service implements Lifecycle {
     diskWatch.stop();
     await this.#parts.folderKeeper.stop(leftMs(CLOSING_SHARE));
     clockWatch.stop();
+    this.#profiler.endEarly();
     this.#parts.loopDelay?.stop();
     await checkpoints.stop();
     http?.beginDrain();
@@ -317,6 +328,8 @@ export class Service implements Lifecycle {
     progressWatch.stop();
     await http?.close();
     this.#authenticator?.close();
+    // What was answered last is in it.
+    await within(leftMs(0), this.#tracing?.shutdown() ?? Promise.resolve());
     this.#claim.release();
     this.#dataDir.close();
     this.#phase = 'stopped';

@@ -21,6 +21,7 @@ import {
   CommitRing,
   commitCursor,
 } from '../ring/commit-ring.ts';
+import { sleepUntilRung } from '../ring/sleep.ts';
 import { SLOT_DOUBLES, SLOT_SEQ } from '../ring/slot.ts';
 import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard, shardOfRoute } from '../store/shard.ts';
@@ -102,7 +103,7 @@ export function runApplier(
     if (cursor === head) {
       if (closed) return 'closed';
       counters.beginWait();
-      Atomics.wait(cursors, COMMIT_DOORBELL, bell);
+      sleepUntilRung(cursors, COMMIT_DOORBELL, bell);
       counters.endWait();
       continue;
     }

@@ -27,8 +27,8 @@ export interface CheckpointThreadData {
   readonly bytesPerSecond: number | undefined;
   /** Whether to go no faster than needed, for the sake of the traffic. */
   readonly isPaced: boolean;
-  /** One Int32; 1 = give it up, and notify. */
-  readonly cancel: SharedArrayBuffer;
+  /** Words that the main thread writes, and notifies of (pace.ts). */
+  readonly control: SharedArrayBuffer;
 }
 
 /** What a checkpoint's thread reports to the main thread: each part, and once how it ended. */

@@ -103,7 +103,7 @@ class Round {
     this.#damaged = damaged;
     this.#rate = new LogRate(data.logBytesPerSecond);
     this.#pace = new Pace({
-      cancel: new Int32Array(data.cancel),
+      control: new Int32Array(data.control),
       isPaced,
       nextSeq: () => events.nextSeq(),
       need: () => this.#need(),

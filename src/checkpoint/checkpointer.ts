@@ -18,6 +18,7 @@ import { ENTRY_BYTES, SHARD_USED } from '../store/shard.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 import type { CheckpointMessage, CheckpointThreadData } from './checkpoint-messages.ts';
 import { LogRate } from './log-rate.ts';
+import { PACE_BUSY, PACE_CANCEL, PACE_WORDS } from './pace.ts';
 
 const LOOK_EVERY_MS = 250;
 const RETRY_AFTER_MS = 10_000;
@@ -32,6 +33,8 @@ const ROUND_SHARE = 0.5;
 /** The bound counts as missed beyond this, and is reported that often. */
 const MISSED_SHARE = 1.5;
 const MISSED_EVERY_MS = 60_000;
+/** Share of the time from which on the main thread counts as busy. */
+const BUSY_SHARE = 0.1;
 /** A goal that every part is behind. */
 const FORCED = Number.POSITIVE_INFINITY;
 
@@ -70,8 +73,11 @@ export class Checkpointer {
   #coveredSeq = 1;
   /** The store came from files that the next start had better not read again. */
   #isConverting = false;
-  #running: { readonly cancel: Int32Array; readonly ended: Promise<boolean> } | undefined;
+  #running: { readonly control: Int32Array; readonly ended: Promise<boolean> } | undefined;
   #notBeforeMs = 0;
+  /** Of the event loop, at the last look. */
+  #utilization = performance.eventLoopUtilization();
+  #isBusy = false;
   #missedMs = Number.NEGATIVE_INFINITY;
   /** Of the last round, while it worked. */
   #bytesPerSecond: number | undefined;
@@ -138,15 +144,16 @@ export class Checkpointer {
   /** Gives up the round that is under way; the parts that it finished stay. */
   async cancel(): Promise<void> {
     if (this.#running === undefined) return;
-    Atomics.store(this.#running.cancel, 0, 1);
-    Atomics.notify(this.#running.cancel, 0);
+    Atomics.store(this.#running.control, PACE_CANCEL, 1);
+    Atomics.notify(this.#running.control, PACE_CANCEL);
     await this.#running.ended;
   }
 
   async #begin(isPaced: boolean, goal: number): Promise<boolean> {
-    const cancel = new Int32Array(new SharedArrayBuffer(4));
-    const ended = this.#run(cancel, isPaced, goal);
-    this.#running = { cancel, ended };
+    const control = new Int32Array(new SharedArrayBuffer(PACE_WORDS * 4));
+    control[PACE_BUSY] = this.#isBusy ? 1 : 0;
+    const ended = this.#run(control, isPaced, goal);
+    this.#running = { control, ended };
     try {
       return await ended;
     } finally {
@@ -160,6 +167,7 @@ export class Checkpointer {
     this.#rate.note(nextSeq, performance.now());
     const behindBytes = this.unsavedEvents * SLOT_BYTES;
     this.#reportMissed(behindBytes);
+    this.#noteBusy();
     if (this.#running !== undefined || performance.now() < this.#notBeforeMs) return;
     if (this.#isConverting) {
       void this.#begin(true, nextSeq);
@@ -170,6 +178,16 @@ export class Checkpointer {
     const dueBytes = everyBytes - this.#rate.bytesPerSecond * this.#roundSeconds;
     if (behindBytes < Math.min(dueBytes, everyBytes * DUE_SHARE)) return;
     void this.#begin(true, nextSeq - Math.floor(staleBytes / SLOT_BYTES));
+  }
+
+  /** Lets the round under way know whether requests keep this thread busy. */
+  #noteBusy(): void {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, this.#utilization);
+    this.#utilization = now;
+    this.#isBusy = utilization >= BUSY_SHARE;
+    const control = this.#running?.control;
+    if (control !== undefined) Atomics.store(control, PACE_BUSY, this.#isBusy ? 1 : 0);
   }
 
   /** How long a round over all parts takes when it must. */
@@ -194,7 +212,7 @@ export class Checkpointer {
     );
   }
 
-  async #run(cancel: Int32Array, isPaced: boolean, goal: number): Promise<boolean> {
+  async #run(control: Int32Array, isPaced: boolean, goal: number): Promise<boolean> {
     const { memory, folder, logFolder, held, everyBytes, retention, logger } = this.#options;
     const { otherLog } = this.#options;
     const workerData: CheckpointThreadData = {
@@ -211,7 +229,7 @@ export class Checkpointer {
       logBytesPerSecond: this.#rate.bytesPerSecond,
       bytesPerSecond: this.#bytesPerSecond,
       isPaced,
-      cancel: cancel.buffer as SharedArrayBuffer,
+      control: control.buffer as SharedArrayBuffer,
     };
     const entry = otherLog?.entry ?? ENTRY;
     const message = await runThread(entry, workerData, ({ name, replayFrom }) => {

@@ -1,9 +1,9 @@
 /**
  * How a checkpoint's thread keeps out of the traffic's way, and yet keeps up with it. Checkpoint thread.
  *
- * After each piece of work it rests, so that it works `share` of the time. While no events come the
- * share is 1: nobody wants the disk, and whoever comes then meets one piece. While they come it is what
- * is needed, no more: every part must be written anew before CHECKPOINT_EVERY of log lies behind it.
+ * After each piece of work it rests, so that it works `share` of the time. While no events come, and no
+ * reads keep the main thread busy, the share is 1: nobody wants the disk or a core, and whoever comes then
+ * meets one piece. While they come it is what is needed, no more: every part must be written anew before CHECKPOINT_EVERY of log lies behind it.
  *
  *   share = max over k of   work(k) / time(k)      from SHARE_MIN to 1
  *     work(k)  seconds that the k parts which are furthest behind take at full speed, as it was so far
@@ -32,9 +32,14 @@ const UNPACED_FLUSH_BYTES = 32 << 20;
 /** Thrown through the writer when the service wants no checkpoint any more. */
 export class Cancelled extends Error {}
 
+/** Words that the main thread writes: 1 = give it up; 1 = requests keep the main thread busy. */
+export const PACE_CANCEL = 0;
+export const PACE_BUSY = 1;
+export const PACE_WORDS = 2;
+
 export interface PaceOptions {
-  /** One Int32: 1 = give it up. */
-  readonly cancel: Int32Array;
+  /** PACE_WORDS of them. */
+  readonly control: Int32Array;
   /** Unpaced, the rests have no length. */
   readonly isPaced: boolean;
   /** Seq of the next event to be committed. */
@@ -68,21 +73,21 @@ export class Pace {
 
   /** Blocks for a rest; false when the checkpoint is to be given up. */
   rest(): boolean {
-    const { cancel, isPaced, need } = this.#options;
+    const { control, isPaced, need } = this.#options;
     const workMs = performance.now() - this.#startedMs;
     this.#workedMs += workMs;
     if (isPaced && !this.#isIdle()) {
       const share = Math.min(1, Math.max(SHARE_MIN, need()));
       const restMs = Math.min(workMs * (1 / share - 1), REST_MAX_MS);
-      if (restMs > 0) Atomics.wait(cancel, 0, 0, restMs);
+      if (restMs > 0) Atomics.wait(control, PACE_CANCEL, 0, restMs);
     }
     this.#startedMs = performance.now();
-    return Atomics.load(cancel, 0) === 0;
+    return Atomics.load(control, PACE_CANCEL) === 0;
   }
 
   /** Throws Cancelled when the checkpoint is to be given up. */
   look(): void {
-    if (Atomics.load(this.#options.cancel, 0) === 1) throw new Cancelled();
+    if (Atomics.load(this.#options.control, PACE_CANCEL) === 1) throw new Cancelled();
   }
 
   /** As `rest`, but throws Cancelled. */
@@ -93,6 +98,8 @@ export class Pace {
   #isIdle(): boolean {
     const seq = this.#options.nextSeq();
     const nowMs = performance.now();
+    // Reads bring no events, and want a core all the same.
+    if (Atomics.load(this.#options.control, PACE_BUSY) === 1) this.#seenMs = nowMs;
     if (seq !== this.#seenSeq) {
       this.#seenSeq = seq;
       this.#seenMs = nowMs;

@@ -128,6 +128,11 @@ export const PROBLEMS = {
     detail:
       'The batch under this Idempotency-Key was not finished, and which of its events were taken is no longer known. Compare, and send what is missing under a new key.',
   },
+  'profile-in-progress': {
+    status: 409,
+    title: 'Profile in progress',
+    detail: 'Another profile is being taken; retry when it is over.',
+  },
   'sink-not-configured': {
     status: 409,
     title: 'Sink not configured',

@@ -32,6 +32,7 @@ import { enforcePolicies } from './guards/route-policy.ts';
 import { meterRoutes } from './metering/meter-routes.ts';
 import { meteredResponses } from './metering/metered-response.ts';
 import type { Metering } from './metering/metering.ts';
+import { traceRequests } from './requests/request-tracing.ts';
 import { traceIdOf } from './requests/trace-parent.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
@@ -45,12 +46,15 @@ import { livezRoute } from './routes/livez.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { productDelistRoute, productPatchRoute } from './routes/product-writes.ts';
 import { productRoutes } from './routes/products.ts';
+import { profileRoutes } from './routes/profiles.ts';
 import { readyzRoute } from './routes/readyz.ts';
 import type { AppliedProgress } from './seams/applied-progress.ts';
 import type { Batches } from './seams/batches.ts';
 import type { DeadLetterBox } from './seams/dead-letters.ts';
 import type { EventOutcomes } from './seams/event-outcomes.ts';
 import type { History } from './seams/history.ts';
+import type { Profiles } from './seams/profiles.ts';
+import type { RequestTraces } from './seams/request-traces.ts';
 import { statusRoutes } from './status/status-routes.ts';
 import { StatusSnapshot } from './status/status-snapshot.ts';
 import { StatusStream } from './status/status-stream.ts';
@@ -65,6 +69,9 @@ export interface AppDeps {
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
   readonly changes: Changes;
+  readonly profiles: Profiles;
+  /** None while tracing is off. */
+  readonly traces: RequestTraces | undefined;
   /** `undefined` = HISTORY is off. */
   readonly history?: History | undefined;
   readonly deadLetters: DeadLetterBox;
@@ -101,7 +108,7 @@ const PARAM_LENGTH_MAX = HEADER_BYTES_MAX;
 export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance {
   const { intake, batches, outcomes, watermark, products, catalogue, changes } = deps;
   const { history, lifecycle, limits, rateLimits, trustedProxies, corsOrigins, tls } = deps;
-  const { ackDefault, identities, logger, metering } = deps;
+  const { ackDefault, identities, logger, traces, metering } = deps;
   const requestIds = createRequestIds();
   const gate = new AppliedGate(watermark, lifecycle);
   const historyGate = history && new AppliedGate(history.progress, lifecycle);
@@ -151,6 +158,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers(); // bodies are for the routes that say so
 
+  traceRequests(app, traces);
   logAccess(app, logger);
   guard.watch(app);
   enforcePolicies(app, lifecycle, access, rates);
@@ -202,8 +210,9 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
 
 /** What only operators need: each with `access: 'admin'`. */
 function adminRoutes(app: FastifyInstance, deps: AppDeps): void {
-  const { deadLetters, metering, lifecycle, configuration, logger } = deps;
+  const { deadLetters, metering, profiles, lifecycle, configuration, logger } = deps;
   deadLetterRoutes(app, { deadLetters });
+  profileRoutes(app, profiles);
   if (metering === undefined) return;
   metricsRoute(app, metering.registry);
   const snapshot = new StatusSnapshot(metering.registry, lifecycle);

@@ -9,6 +9,7 @@ import {
   COMMIT_HEAD,
   type CommitRing,
 } from '../ring/commit-ring.ts';
+import { sleepUntilRung } from '../ring/sleep.ts';
 import { copySlots, SLOT_HASH, SLOT_WORDS, type SlotViews } from '../ring/slot.ts';
 
 export class CommitPublisher {
@@ -95,6 +96,6 @@ export class CommitPublisher {
     const { cursors } = this.#ring;
     // The bell is read before the condition: a cursor that moves in between rings it.
     const bell = Atomics.load(cursors, COMMIT_BELL_BACK);
-    if (stillTrue()) Atomics.wait(cursors, COMMIT_BELL_BACK, bell);
+    if (stillTrue()) sleepUntilRung(cursors, COMMIT_BELL_BACK, bell);
   }
 }

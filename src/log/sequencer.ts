@@ -27,6 +27,7 @@ import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { createThreadCounters, LogCounters } from '../metrics/thread-counters.ts';
 import { INTAKE_DOORBELL, INTAKE_STOP, type IntakeRings } from '../ring/intake-ring.ts';
 import { type LogProgress, OWN_DOUBLES } from '../ring/progress.ts';
+import { sleepUntilRung } from '../ring/sleep.ts';
 import {
   FLAG_RESERVED,
   SLOT_BYTES,
@@ -162,7 +163,7 @@ export class Sequencer implements EventLog {
         if (stop) break;
         if (!this.idle()) continue;
         this.#counters.beginWait();
-        Atomics.wait(cursors, INTAKE_DOORBELL, bell);
+        sleepUntilRung(cursors, INTAKE_DOORBELL, bell);
         this.#counters.endWait();
         continue;
       }
@@ -377,7 +378,7 @@ export class Sequencer implements EventLog {
       if (Atomics.load(cursors, INTAKE_STOP) === 1) return false;
       const leftMs = until - performance.now();
       if (leftMs <= 0) return true;
-      Atomics.wait(cursors, INTAKE_DOORBELL, bell, leftMs);
+      sleepUntilRung(cursors, INTAKE_DOORBELL, bell, leftMs);
     }
   }
 

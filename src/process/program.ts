@@ -86,6 +86,12 @@ function readConfig(): Config {
 /** Also whether it fits this machine: a start would refuse it for the same reasons. */
 async function checkConfiguration(): Promise<void> {
   const config = readConfig();
+  const { traceSettings } = await import('../tracing/trace-settings.ts');
+  try {
+    traceSettings(process.env);
+  } catch (error) {
+    quit(EXIT_USAGE, message(error));
+  }
   const [{ fitOf }, { readMachine }] = await Promise.all([
     import('./limits.ts'),
     import('./machine.ts'),

@@ -13,6 +13,8 @@ import { hostInUrl } from '../config/host.ts';
 import type { Config } from '../config/schema.ts';
 import { changedConfig, secretsOf, shownConfig } from '../config/shown.ts';
 import { Service } from '../service.ts';
+import { type TraceSettings, traceSettings } from '../tracing/trace-settings.ts';
+import type { StartTracing } from '../tracing/tracing.ts';
 import { fitOf } from './limits.ts';
 import { LogOutput } from './log-output.ts';
 import { readMachine } from './machine.ts';
@@ -39,18 +41,26 @@ export async function runService(config: Config, signals: Signals): Promise<void
     `configuration: ${changed.length === 0 ? 'all as by default' : `${changed.join(' ')}, all else as by default`}`,
   );
   for (const warning of warnings) logger.warn(warning);
-  await new ServiceProcess({ ...config, httpConnectionsMax }, logger, output).run(signals);
+  const tracing = startTracing(logger, output);
+  await new ServiceProcess({ ...config, httpConnectionsMax }, logger, output, tracing).run(signals);
 }
 
 class ServiceProcess {
   readonly #config: Config;
   readonly #logger: Logger;
   readonly #output: LogOutput;
+  readonly #tracing: StartTracing | undefined;
   #service: Service | undefined;
   /** When the service must have stopped, once somebody wants it to. */
   #untilMs: number | undefined;
 
-  constructor(config: Config, logger: Logger, output: LogOutput) {
+  constructor(
+    config: Config,
+    logger: Logger,
+    output: LogOutput,
+    tracing: StartTracing | undefined,
+  ) {
+    this.#tracing = tracing;
     this.#config = config;
     this.#logger = logger;
     this.#output = output;
@@ -77,7 +87,7 @@ class ServiceProcess {
     }
     let service: Service;
     try {
-      service = await Service.start({ config: this.#config, logger });
+      service = await Service.start({ config: this.#config, logger, tracing: this.#tracing });
     } catch (error) {
       return quit(this.#output, EXIT_FAILED, message(error));
     }
@@ -146,6 +156,23 @@ class ServiceProcess {
     else logger.info('stopped');
     process.exit(isClean ? codeIfClean : EXIT_FAILED);
   }
+}
+
+/** How traces are recorded, or `undefined` where they are not: then nothing of it is loaded either. */
+function startTracing(logger: Logger, output: LogOutput): StartTracing | undefined {
+  let settings: TraceSettings | undefined;
+  try {
+    settings = traceSettings(process.env);
+  } catch (error) {
+    return quit(output, EXIT_USAGE, message(error));
+  }
+  if (settings === undefined) return undefined;
+  const { sampler, isParentBased, ratio } = settings;
+  logger.info({ sampler, isParentBased, ratio, url: settings.url.split('?', 1)[0] }, 'tracing: on');
+  return async (service) => {
+    const { startOpenTelemetry } = await import('../tracing/open-telemetry.ts');
+    return startOpenTelemetry({ settings, version: VERSION, logger }, service);
+  };
 }
 
 /** What nobody expected ends the process at once, as Node would, but with a line where lines go. */

@@ -6,6 +6,7 @@
  *
  * `stop` is the last three in one, for whoever has no connections to end in between.
  */
+import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { AppliedAges } from '../apply/applied-ages.ts';
 import { AppliedWatermark } from '../apply/applied-watermark.ts';
@@ -238,6 +239,13 @@ export class WritePath {
   failAll(): void {
     this.intake.failAll();
     this.bulk.failAll();
+  }
+
+  /** The threads that run now, by what they are called. */
+  get threads(): { readonly name: string; readonly worker: Worker }[] {
+    const appliers = this.appliers.threads.map((worker) => ({ name: 'applier', worker }));
+    const { worker } = this.log;
+    return worker === undefined ? appliers : [{ name: 'log', worker }, ...appliers];
   }
 
   /** Ends the threads wherever they are. */

@@ -288,6 +288,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/debug/pprof/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where the threads spend their CPU time
+         * @description Of all threads, in the format of pprof (gzipped): for `go tool pprof`. The label `thread` tells them apart. One is taken at a time.
+         */
+        get: operations["getCpuProfile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/debug/pprof/heap": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the threads have allocated meanwhile and still hold
+         * @description Of all threads, in the format of pprof (gzipped): for `go tool pprof`. The label `thread` tells them apart. One is taken at a time.
+         */
+        get: operations["getHeapProfile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/metrics": {
         parameters: {
             query?: never;
@@ -487,7 +527,7 @@ export interface components {
             /** @description The id of the request. */
             instance: string;
             /** @enum {string} */
-            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "history-off" | "event-not-found" | "outcome-expired" | "dead-letter-not-found" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "sink-not-configured" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "stalled" | "not-ready" | "stopping" | "not-yet-applied" | "history-unavailable" | "too-many-followers" | "read-contention" | "store-full";
+            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "history-off" | "event-not-found" | "outcome-expired" | "dead-letter-not-found" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "profile-in-progress" | "sink-not-configured" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "stalled" | "not-ready" | "stopping" | "not-yet-applied" | "history-unavailable" | "too-many-followers" | "read-contention" | "store-full";
             /**
              * @description Of a write. `none`: it was not applied and will not be. `unknown`: it, or a part of it, had been handed to a disk that failed. `partial`: of a batch, what is counted was taken and the rest will not be.
              * @enum {string}
@@ -6047,6 +6087,336 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "store-full";
+                    };
+                };
+            };
+        };
+    };
+    getCpuProfile: {
+        parameters: {
+            query?: {
+                /** @description How long it is taken. */
+                seconds?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The profile. */
+            200: {
+                headers: {
+                    /** @description A name for the file. */
+                    "content-disposition"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example (a file) */
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request" | "invalid-parameter";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `profile-in-progress`: Another profile is being taken; retry when it is over. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:profile-in-progress",
+                     *       "title": "Profile in progress",
+                     *       "status": 409,
+                     *       "detail": "Another profile is being taken; retry when it is over.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "profile-in-progress"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "profile-in-progress";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
+            417: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
+                    };
+                };
+            };
+        };
+    };
+    getHeapProfile: {
+        parameters: {
+            query?: {
+                /** @description How long it is taken. */
+                seconds?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The profile. */
+            200: {
+                headers: {
+                    /** @description A name for the file. */
+                    "content-disposition"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example (a file) */
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description `bad-request`: The request is not well-formed HTTP, or its URL or a header is not valid here. `invalid-parameter`: A parameter of the URL is unknown or has a value that is not allowed. */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "The request is not well-formed HTTP, or its URL or a header is not valid here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "bad-request"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "bad-request" | "invalid-parameter";
+                    };
+                };
+            };
+            /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:request-timeout",
+                     *       "title": "Request timeout",
+                     *       "status": 408,
+                     *       "detail": "The request did not arrive completely within the time allowed.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "request-timeout"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "request-timeout";
+                    };
+                };
+            };
+            /** @description `profile-in-progress`: Another profile is being taken; retry when it is over. */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:profile-in-progress",
+                     *       "title": "Profile in progress",
+                     *       "status": 409,
+                     *       "detail": "Another profile is being taken; retry when it is over.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "profile-in-progress"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "profile-in-progress";
+                    };
+                };
+            };
+            /** @description `expectation-failed`: The only expectation that this service supports is 100-continue. */
+            417: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:expectation-failed",
+                     *       "title": "Expectation failed",
+                     *       "status": 417,
+                     *       "detail": "The only expectation that this service supports is 100-continue.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "expectation-failed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "expectation-failed";
+                    };
+                };
+            };
+            /** @description `headers-too-large`: The request line and headers together are larger than this service accepts. */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:headers-too-large",
+                     *       "title": "Headers too large",
+                     *       "status": 431,
+                     *       "detail": "The request line and headers together are larger than this service accepts.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "headers-too-large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "headers-too-large";
+                    };
+                };
+            };
+            /** @description `internal`: The service failed to answer; quote instance when you report this. */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "The service failed to answer; quote instance when you report this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "internal"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "internal";
                     };
                 };
             };

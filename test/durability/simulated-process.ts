@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import type { CheckpointMessage } from '../../src/checkpoint/checkpoint-messages.ts';
 import { runCheckpoint } from '../../src/checkpoint/checkpoint-thread.ts';
+import { PACE_WORDS } from '../../src/checkpoint/pace.ts';
 import type { LogRetention } from '../../src/log/event-log.ts';
 import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
 import { type LogTail, Sequencer } from '../../src/log/sequencer.ts';
@@ -150,7 +151,7 @@ export class SimulatedProcess {
         bytesPerSecond: undefined,
         retention,
         damaged: this.#damaged,
-        cancel: new SharedArrayBuffer(4),
+        control: new SharedArrayBuffer(PACE_WORDS * 4),
       },
       this.#thread('checkpoint'),
       (message) => told.push(message),

@@ -36,6 +36,8 @@ const OPERATIONS = [
   'get /api/v1/events/{seq}',
   'get /api/v1/products',
   'get /api/v1/products/{id}',
+  'get /debug/pprof/heap',
+  'get /debug/pprof/profile',
   'get /api/v1/products/{id}/history',
   'get /api/v1/products/{id}/prior-price',
   'get /health',

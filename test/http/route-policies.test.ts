@@ -19,6 +19,8 @@ const DECLARED: Readonly<Record<string, string>> = {
   'GET /api/v1/products/:id/prior-price': 'reads · ignored · untagged · ignored · reader · read',
   'GET /api/v1/products': 'reads · ignored · untagged · ignored · reader · read',
   'GET /api/v1/changes': 'by-form · ignored · own · ignored · reader · read',
+  'GET /debug/pprof/profile': 'always · ignored · ignored · ignored · admin · read',
+  'GET /debug/pprof/heap': 'always · ignored · ignored · ignored · admin · read',
   'GET /api/v1/dead-letters': 'reads · ignored · untagged · ignored · admin · read',
   'POST /api/v1/dead-letters/:id/redrive': 'writes · refused · refused · ignored · admin · write',
   'DELETE /api/v1/dead-letters/:id': 'writes · refused · refused · ignored · admin · write',

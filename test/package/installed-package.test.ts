@@ -89,6 +89,9 @@ t.test('the packed package, installed in an empty folder', async (t) => {
     t.strictSame(await read.json(), { id: 'a', price: 1.5, stock: 2 });
     const api = await fetch(`http://127.0.0.1:${port}/openapi.json`);
     t.match(await api.json(), { info: { license: { name: 'MIT' } } }, 'with its own description');
+    const page = await fetch(`http://127.0.0.1:${port}/`);
+    t.equal(page.status, 200, 'the status page');
+    t.match(await page.text(), '<html');
     service.kill('SIGTERM');
     t.equal(await polled(() => service.exitCode ?? undefined, EXIT_MS_MAX, 'its end'), 0);
     const verified = spawnSync(program, ['verify'], { cwd: folder, env, encoding: 'utf8' });

@@ -16,6 +16,8 @@ const LATER = [
   'node_modules/yaml/',
 ] as const;
 const NEVER = [
+  'node_modules/@opentelemetry/', // only where an endpoint is set
+  'src/tracing/open-telemetry.ts',
   'node_modules/jose/', // without authentication
   'node_modules/@fastify/ajv-compiler/',
   'node_modules/@fastify/fast-json-stringify-compiler/',

@@ -7,7 +7,7 @@ export interface RequestFields {
   readonly trace_id?: string;
 }
 
-export function requestFields({ id, headers }: FastifyRequest): RequestFields {
-  const traceId = traceIdOf(headers);
+export function requestFields({ id, headers, trace }: FastifyRequest): RequestFields {
+  const traceId = trace?.traceId ?? traceIdOf(headers);
   return { reqId: String(id), ...(traceId === undefined ? {} : { trace_id: traceId }) };
 }

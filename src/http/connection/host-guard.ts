@@ -9,7 +9,7 @@
  * The others are seen elsewhere. Node refuses two Content-Length. It joins two Idempotency-Key, or
  * Last-Event-ID, by a comma and a blank, which neither can hold (idempotency-key.ts, routes/changes).
  * If-Match, If-None-Match, Accept and Content-Encoding are lists, which may come in many lines. For two
- * traceparent the W3C asks to go on as without one, and nothing here reads it.
+ * traceparent the W3C asks to go on as without one, which joined ones are (requests/trace-parent.ts).
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { EarlyAnswers } from './early-answers.ts';

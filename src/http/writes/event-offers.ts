@@ -22,6 +22,7 @@ import {
 import { idempotencyKeyOf, refusedIdempotencyKey } from '../requests/idempotency-key.ts';
 import type { BatchKeysKnown } from '../seams/batches.ts';
 import type { EventOutcomes } from '../seams/event-outcomes.ts';
+import { TracedWaiter } from './traced-waiter.ts';
 
 export interface EventOfferDeps {
   readonly intake: EventIntake;
@@ -112,6 +113,18 @@ export class EventOffers {
   }
 
   #waiterFor(
+    level: AckLevel,
+    reply: FastifyReply,
+    event: ProductEvent,
+    raisedBy: AckRaisedBy | undefined,
+  ): EventWaiter | undefined {
+    const waiter = this.#untracedWaiterFor(level, reply, event, raisedBy);
+    const { trace } = reply.request;
+    if (trace === undefined || waiter === undefined) return waiter;
+    return new TracedWaiter(trace, waiter);
+  }
+
+  #untracedWaiterFor(
     level: AckLevel,
     reply: FastifyReply,
     event: ProductEvent,

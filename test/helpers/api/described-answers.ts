@@ -54,6 +54,7 @@ const COMMON_HEADERS = new Set([
   'keep-alive',
   'ratelimit',
   'ratelimit-policy',
+  'traceresponse',
   'transfer-encoding',
   'vary',
   'x-content-type-options',

@@ -11,6 +11,7 @@ import type { AppliedProgress, AppliedWaiter } from '../../../src/http/seams/app
 import type { Batches } from '../../../src/http/seams/batches.ts';
 import type { DeadLetterBox } from '../../../src/http/seams/dead-letters.ts';
 import type { DeadEvents, EventOutcomes } from '../../../src/http/seams/event-outcomes.ts';
+import type { Profiles } from '../../../src/http/seams/profiles.ts';
 import type { EventIntake, EventWaiter, Offer } from '../../../src/intake/event-intake.ts';
 import type { HealthCheck, Phase } from '../../../src/lifecycle.ts';
 import { MetricsRegistry } from '../../../src/metrics/registry.ts';
@@ -196,6 +197,12 @@ const NO_PRODUCTS: ProductCatalogue = {
   walkFrom: () => undefined,
 };
 
+/** Profiles are tested on the whole service; here each is empty. */
+export const NO_PROFILES: Profiles = {
+  cpu: async () => new Uint8Array(),
+  heap: async () => new Uint8Array(),
+};
+
 /** Batches are tested on the whole service; here they are refused. */
 export const NO_BATCHES: Batches = {
   hasKey: () => false,
@@ -224,6 +231,8 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     products,
     catalogue: NO_PRODUCTS,
     changes: NO_CHANGES,
+    profiles: NO_PROFILES,
+    traces: undefined,
     deadLetters: NO_LETTERS,
     lifecycle,
     limits: TEST_LIMITS,

@@ -1,0 +1,34 @@
+/** What HTTP needs of whoever records traces. Where tracing is off there is none of it. */
+import type { IncomingHttpHeaders } from 'node:http';
+
+/** What a trace tells of a request. */
+export interface TracedRequest {
+  readonly method: string;
+  /** With its query, of which nothing is told. */
+  readonly url: string;
+  /** Pattern of its route, if it has one. */
+  readonly route: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly address: string;
+  readonly id: string;
+}
+
+/** The recorded span of one request. */
+export interface RequestTrace {
+  readonly traceId: string;
+  /** The context of its span, as the W3C writes it. */
+  readonly context: string;
+  /** An event of it is queued for the log. */
+  enqueued(): void;
+  /** That event is durable as `seq`; ends what `enqueued` began. */
+  durable(seq: number, isReplayed: boolean): void;
+  /** That event will not become durable. */
+  refused(reason: string): void;
+  /** It is answered; nothing comes after it. */
+  end(status: number): void;
+}
+
+export interface RequestTraces {
+  /** Begins the span of a request, within the trace that its headers name; `undefined` = not sampled. */
+  begin(request: TracedRequest): RequestTrace | undefined;
+}

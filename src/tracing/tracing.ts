@@ -1,0 +1,37 @@
+/** What records traces, as a service sees it. Types only: what implements it is loaded when it is on. */
+import type { IncomingHttpHeaders } from 'node:http';
+
+/** What is told of a request. */
+export interface TracedRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly route: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly address: string;
+  readonly id: string;
+}
+
+export interface RequestSpan {
+  readonly traceId: string;
+  readonly context: string;
+  enqueued(): void;
+  durable(seq: number, isReplayed: boolean): void;
+  refused(reason: string): void;
+  end(status: number): void;
+}
+
+/** What the recorder needs of the service. */
+export interface TracedService {
+  /** Calls `onApplied` once the event `seq` is applied. */
+  whenApplied(seq: number, onApplied: () => void): void;
+}
+
+export interface Tracing {
+  /** Begins the span of a request; `undefined` = it is not sampled. */
+  begin(request: TracedRequest): RequestSpan | undefined;
+  /** Sends what is recorded and ends; never rejects. */
+  shutdown(): Promise<void>;
+}
+
+/** Loads and starts it. */
+export type StartTracing = (service: TracedService) => Promise<Tracing>;

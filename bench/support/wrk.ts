@@ -15,11 +15,7 @@ export interface WrkLoad {
   readonly token: string | undefined;
   readonly connections: number;
   readonly seconds: number;
-<<<<<<< HEAD
-  /** The core that wrk is kept on; any without. */
-=======
   /** The core that wrk stays on; any, unless given. */
->>>>>>> main
   readonly core?: number;
 }
 
@@ -55,14 +51,9 @@ export async function sendWrkLoad(load: WrkLoad): Promise<WrkResult> {
   const options = ['--threads=1', `--connections=${connections}`, `--duration=${seconds}s`];
   const args = [method, String(products), String(edition), token];
   const command = ['wrk', ...options, `--script=${SCRIPT}`, url, '--', ...args];
-<<<<<<< HEAD
-  const pinned = core === undefined ? command : ['taskset', '--cpu-list', String(core), ...command];
-  const child = spawn(pinned[0], pinned.slice(1));
-=======
   const [program = '', ...rest] =
     core === undefined ? command : ['taskset', '-c', `${core}`, ...command];
   const child = spawn(program, rest);
->>>>>>> main
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;

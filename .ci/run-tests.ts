@@ -15,7 +15,7 @@ import { MemoryCgroup } from '../test/system-cgroup/memory-cgroup.ts';
 import { PrivateSystemd } from '../test/system-init/private-systemd.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../', import.meta.url));
-/** Debian's packages that test/system-tools needs, each with a file that it brings. */
+/** Debian's packages that test/system-tools needs, and wrk for a bench, each with a file that it brings. */
 const PACKAGES = {
   bsdutils: '/usr/bin/script',
   brotli: '/usr/bin/brotli',
@@ -26,11 +26,13 @@ const PACKAGES = {
   openssl: '/usr/bin/openssl',
   pigz: '/usr/bin/pigz',
   postgresql: '/usr/bin/pg_createcluster',
+  prometheus: '/usr/bin/prometheus',
   'python3-httpx': '/usr/lib/python3/dist-packages/httpx/__init__.py',
   'python3-requests': '/usr/lib/python3/dist-packages/requests/__init__.py',
   'redis-server': '/usr/bin/redis-server',
   slowhttptest: '/usr/bin/slowhttptest',
   sqlite3: '/usr/bin/sqlite3',
+  wrk: '/usr/bin/wrk',
   zstd: '/usr/bin/zstd',
 };
 /** Enough for a shell. */

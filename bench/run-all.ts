@@ -3,8 +3,8 @@
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
  *                │          checkpoint · recovery · meanwhile · large · export · http ·
- *                │          changes · parser · bulk · import · fairness · guarded · sinks ·
- *                │          history ──IPC──▶ reports
+ *                │          changes · parser · bulk · import · fairness · metrics · guarded ·
+ *                │          sinks · history ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is held to its aim. Exit code 1
@@ -40,6 +40,7 @@ const BENCHES = [
   'bulk.bench.ts',
   'import.bench.ts',
   'fairness.bench.ts',
+  'metrics.bench.ts',
   'guarded.bench.ts',
   'sinks.bench.ts',
   'history.bench.ts',

@@ -17,6 +17,7 @@ import { shownConfig } from './config/shown.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
 import { checksOf, stallText } from './health/checks.ts';
+import { healthMetrics } from './health/health-metrics.ts';
 import type { AppDeps } from './http/app.ts';
 import type { LoadedTls } from './http/connection/tls-files.ts';
 import { HttpSide } from './http/http-side.ts';
@@ -87,6 +88,7 @@ export class Service implements Lifecycle {
       isLogExcused: () => !this.#logAvailable || !this.#folderIsWhole,
     });
     this.#parts = parts;
+    if (parts.metrics !== undefined) healthMetrics(parts.metrics, this);
     this.path = parts.path;
     this.checkpoints = parts.checkpoints;
     this.changes = parts.changes;

@@ -42,7 +42,8 @@ async function turnOff(): Promise<void> {
 async function obey(order: CheckpointOrder): Promise<void> {
   await turnOff();
   // A round looks at the traffic while the looks for one that is due go on.
-  if (order === 'due' || order === 'loop') checkpoints.start(path.progress.loadNextSeq() - checkpoints.unsavedEvents);
+  if (order === 'due' || order === 'loop')
+    checkpoints.start(path.progress.loadNextSeq() - checkpoints.unsavedEvents);
   if (order === 'round' && !(await checkpoints.runRound(false))) throw new Error('a round failed');
   if (order === 'loop') {
     isLooping = true;

@@ -14,6 +14,8 @@ export interface WrkLoad {
   readonly token: string | undefined;
   readonly connections: number;
   readonly seconds: number;
+  /** The core that wrk stays on; any, unless given. */
+  readonly core?: number;
 }
 
 export interface WrkResult {
@@ -29,10 +31,13 @@ export function hasWrk(): boolean {
 
 /** Sends the load; throws unless every answer was a 2xx, and every product was sent for once. */
 export async function sendWrkLoad(load: WrkLoad): Promise<WrkResult> {
-  const { url, method, products, edition, token = '', connections, seconds } = load;
+  const { url, method, products, edition, token = '', connections, seconds, core } = load;
   const options = ['--threads=1', `--connections=${connections}`, `--duration=${seconds}s`];
   const args = [method, String(products), String(edition), token];
-  const child = spawn('wrk', [...options, `--script=${SCRIPT}`, url, '--', ...args]);
+  const command = ['wrk', ...options, `--script=${SCRIPT}`, url, '--', ...args];
+  const [program = '', ...rest] =
+    core === undefined ? command : ['taskset', '-c', `${core}`, ...command];
+  const child = spawn(program, rest);
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;

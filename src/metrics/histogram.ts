@@ -41,6 +41,11 @@ export class Histogram implements HistogramReading {
     return this.#sum;
   }
 
+  /** How many values there were. */
+  get count(): number {
+    return this.counts.reduce((all, count) => all + count, 0);
+  }
+
   /** Counts `value`, which came `times` times. */
   observe(value: number, times = 1): void {
     const { bounds } = this;

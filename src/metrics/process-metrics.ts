@@ -38,15 +38,22 @@ export function processMetrics(metrics: MetricsRegistry, delay: EventLoopDelay):
       if (open !== undefined) put(open.length);
     },
   );
+  /** It stays as it was at the start. */
+  let most: number | undefined;
   metrics.gauge(
     { name: 'process_max_fds', help: 'Descriptors that may be open; only where /proc tells' },
     async (put) => {
-      const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '');
-      const [, most] = /^Max open files\s+(\d+)/m.exec(limits) ?? [];
-      if (most !== undefined) put(Number(most));
+      most ??= await descriptorsMax();
+      if (most !== undefined) put(most);
     },
   );
   nodeMetrics(metrics, delay);
+}
+
+async function descriptorsMax(): Promise<number | undefined> {
+  const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '');
+  const [, most] = /^Max open files\s+(\d+)/m.exec(limits) ?? [];
+  return most === undefined ? undefined : Number(most);
 }
 
 function nodeMetrics(metrics: MetricsRegistry, delay: EventLoopDelay): void {

@@ -34,6 +34,25 @@ export class BatchWriter {
     this.#options = options;
   }
 
+  /**
+   * Puts found products into the order of ids, where they are many: neighbours in a database's index are then
+   * written together. In the store's order each batch would touch as many pages as it has rows (87 s for a new
+   * SQLite of 300,000 on a busy machine).
+   */
+  sort(shards: Uint16Array, entries: Uint32Array, count: number): void {
+    const { rows } = this.#options;
+    const ids = Array.from({ length: count }, (_, i) => ({
+      id: rows.idAt(shards[i], entries[i]),
+      shard: shards[i],
+      entry: entries[i],
+    }));
+    ids.sort((a, b) => (a.id < b.id ? -1 : 1));
+    for (const [i, { shard, entry }] of ids.entries()) {
+      shards[i] = shard;
+      entries[i] = entry;
+    }
+  }
+
   /** The found products from `from` to before `to`, in the order of ids; waits for writers that hold one. */
   async read(
     shards: Uint16Array,

@@ -30,6 +30,15 @@ export class ProductRows {
     this.#bytes = shards.map(({ buffer }) => Buffer.from(buffer));
   }
 
+  /** The id of the product at `entry` of `shard`, which never changes. */
+  idAt(shard: number, entry: number): string {
+    const { words, entriesAt } = this.#shards[shard];
+    const at = entriesAt + entry * ENTRY_WORDS;
+    const from = (at + ENTRY_ID) * 4;
+    const idBytes = words[at + ENTRY_META] >>> ENTRY_ID_LENGTH_SHIFT;
+    return this.#bytes[shard].toString('utf8', from, from + idBytes);
+  }
+
   /** The product at `entry` of `shard`; `busy`: a writer holds it, read again on a later turn. */
   read(shard: number, entry: number): ProductRow | 'busy' {
     const { words, entriesAt } = this.#shards[shard];

@@ -306,6 +306,9 @@ export class SinkRunner {
       await nextTurn();
       return;
     }
+    if (found.count > limits.batchSize) {
+      this.#batches.sort(found.shards, found.entries, found.count);
+    }
     for (let from = 0; from === 0 || from < found.count; from += limits.batchSize) {
       const to = Math.min(found.count, from + limits.batchSize);
       const batch = await this.#batches.read(found.shards, found.entries, from, to);

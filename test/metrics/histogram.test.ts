@@ -15,6 +15,7 @@ t.test('times count, and the sum is of all', (t) => {
   histogram.observe(3);
   t.strictSame([...histogram.counts], [0, 4, 1]);
   t.equal(histogram.sum, 9);
+  t.equal(histogram.count, 5);
   t.end();
 });
 

@@ -25,7 +25,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   auth: ['config'],
   event: ['errors', 'ring', 'time'],
   outcome: ['ring'],
-  health: ['lifecycle.ts', 'ring'],
+  health: ['lifecycle.ts', 'metrics', 'ring'],
   store: ['metrics', 'ring', 'threads'],
   dedupe: ['ring', 'threads', 'store'],
   limits: ['config', 'threads', 'store'],

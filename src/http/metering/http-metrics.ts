@@ -1,8 +1,10 @@
 /** What HTTP tells of itself. Main thread. */
+import { PROBLEMS, type ProblemCode } from '../../errors/problems.ts';
 import type { MetricsRegistry } from '../../metrics/registry.ts';
 import type { Batches } from '../seams/batches.ts';
 import type { HttpMeter } from './http-meter.ts';
 
+const CODES = Object.keys(PROBLEMS) as ProblemCode[];
 /** Outcomes of events that are on record, and counted as such. */
 const OUTCOMES: readonly string[] = ['precondition-failed', 'event-dead', 'outcome-expired'];
 
@@ -32,8 +34,8 @@ export function httpMetrics(
       perUnit: 1000,
     },
     (put) => {
-      for (const { labels, durations, answers } of meter.routes) {
-        if (answers.some((count) => count > 0)) put(durations, labels);
+      for (const { labels, durations } of meter.routes) {
+        if (durations.count > 0) put(durations, labels);
       }
     },
   );
@@ -44,7 +46,8 @@ export function httpMetrics(
       labels: ['code'],
     },
     (put) => {
-      for (const [code, count] of meter.problems) put(count, { code });
+      // Those that did not occur yet, too: what begins with 1 is no increase to Prometheus.
+      for (const code of CODES) put(meter.problems.get(code) ?? 0, { code });
     },
   );
   metrics.gauge(

@@ -111,7 +111,7 @@ t.test('refuses what it does not know in the query, and takes an empty one', asy
   products.put('p', 1, 2, 3);
   t.equal((await app.inject('/api/v1/products/p?')).statusCode, 200);
   for (const [query, detail] of [
-    ['x=%zz', /^The parameter "x" is unknown; this route knows view, min_seq, wait/],
+    ['x=%zz', /^The parameter "x" is unknown; this route knows view, at, min_seq, wait/],
     ['limit=5', /"limit" is unknown/],
     ['view=', /^view must be full/],
     ['min_seq=1.5', /^min_seq must be an integer/],

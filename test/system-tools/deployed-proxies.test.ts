@@ -100,7 +100,7 @@ for (const [name, startOne] of Object.entries(PROXIES)) {
     t.equal(exported.headers['content-encoding'], 'gzip');
     t.equal(`${gunzipSync(exported.body)}`.trimEnd().split('\n').length, BATCH_LINES + 1);
 
-    for (const inside of ['/metrics', '/debug/pprof/heap']) {
+    for (const inside of ['/metrics', '/debug/pprof/heap', '/status/stream']) {
       const { status, headers } = await ask(port, inside);
       t.equal(status, 404, inside);
       t.not(headers['content-type'], 'application/problem+json', 'the proxy itself says so');

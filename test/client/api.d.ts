@@ -6140,6 +6140,79 @@ export interface operations {
                     };
                 };
             };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
+            /** @description `route-not-found`: No such path exists here. */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:route-not-found",
+                     *       "title": "Route not found",
+                     *       "status": 404,
+                     *       "detail": "No such path exists here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "route-not-found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "route-not-found";
+                    };
+                };
+            };
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
@@ -6252,6 +6325,31 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "internal";
+                    };
+                };
+            };
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. */
+            503: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
+                     *       "status": 503,
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "issuer-unreachable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "issuer-unreachable";
                     };
                 };
             };
@@ -6305,6 +6403,79 @@ export interface operations {
                     };
                 };
             };
+            /** @description `token-missing`: The request needs a token: Authorization: Bearer, and a JSON Web Token. `token-invalid`: The token is not one that this service takes, or no longer. */
+            401: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:token-missing",
+                     *       "title": "Token missing",
+                     *       "status": 401,
+                     *       "detail": "The request needs a token: Authorization: Bearer, and a JSON Web Token.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "token-missing"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "token-missing" | "token-invalid";
+                    };
+                };
+            };
+            /** @description `forbidden`: Who asks may not do this. */
+            403: {
+                headers: {
+                    /** @description What is wrong with the token, or that there is none. */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Who asks may not do this.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "forbidden";
+                    };
+                };
+            };
+            /** @description `route-not-found`: No such path exists here. */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:route-not-found",
+                     *       "title": "Route not found",
+                     *       "status": 404,
+                     *       "detail": "No such path exists here.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "route-not-found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "route-not-found";
+                    };
+                };
+            };
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
@@ -6417,6 +6588,31 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "internal";
+                    };
+                };
+            };
+            /** @description `issuer-unreachable`: The keys to verify the token with can not be had at the moment. */
+            503: {
+                headers: {
+                    /** @description Seconds after which a retry is worth it, where that is known. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:issuer-unreachable",
+                     *       "title": "Issuer unreachable",
+                     *       "status": 503,
+                     *       "detail": "The keys to verify the token with can not be had at the moment.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "issuer-unreachable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "issuer-unreachable";
                     };
                 };
             };

@@ -35,7 +35,6 @@ const METHODS = [
   'PROPFIND',
 ];
 const UNKNOWN_PATHS = [
-  '/',
   '/api/v1',
   '/api/v1/products/',
   '/api/v2/events',
@@ -121,10 +120,15 @@ export function randomRequest(random: Random): RandomRequest {
   return { operation, method, url, headers, body, sender, isIntact };
 }
 
+/** They take as many seconds as they are asked for. */
+const PROFILES = '/debug/pprof/';
+const ODD_SECONDS = ['x', '0', '-1', '1.5', '', '9e9'];
+
 /** What operators ask may take its time: little of it. */
 function picked(random: Random): Operation {
   const operation = random.pick(OPERATIONS);
-  return operation.tag === 'Administration' && random.chance(0.98) ? picked(random) : operation;
+  const rarely = operation.path.startsWith(PROFILES) ? 0.998 : 0.98;
+  return operation.tag === 'Administration' && random.chance(rarely) ? picked(random) : operation;
 }
 
 function pathOf({ path, parameters }: Operation, isIntact: boolean, random: Random): string {
@@ -157,14 +161,16 @@ function pathOf({ path, parameters }: Operation, isIntact: boolean, random: Rand
   });
 }
 
-function queryOf({ parameters }: Operation, isIntact: boolean, random: Random): string {
+function queryOf({ path, parameters }: Operation, isIntact: boolean, random: Random): string {
   const pairs: string[] = [];
   const add = (name: string, value: unknown) => {
     pairs.push(
       `${encodeURIComponent(name.toWellFormed())}=${encodeURIComponent(String(value).toWellFormed())}`,
     );
   };
-  if (!isIntact) {
+  if (path.startsWith(PROFILES))
+    add('seconds', isIntact || random.chance(0.5) ? 1 : random.pick(ODD_SECONDS));
+  else if (!isIntact) {
     for (const parameter of parameters) {
       if (parameter.in !== 'query' || random.chance(0.6)) continue;
       addParameter(parameter, add, random);

@@ -36,7 +36,7 @@ function commandsUnder(heading: string): PageCommand[] {
 /** What a command needs of a clone, with a working folder in which `./data` is its own. */
 function clone(t: Test): string {
   const folder = tempDir(t);
-  for (const name of ['package.json', 'node_modules', 'src', 'workers']) {
+  for (const name of ['package.json', 'node_modules', 'bin', 'src', 'workers']) {
     symlinkSync(join(REPOSITORY, name), join(folder, name));
   }
   return folder;

@@ -8,7 +8,7 @@ import { isGone, sendProblem } from '../answers/respond.ts';
 import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
 import type { RoutePolicy } from '../guards/route-policy.ts';
 import { describedOnly } from '../schemas/described-only.ts';
-import { ANY_PROBLEMS, problemResponses } from '../schemas/problem.ts';
+import { ACCESS_PROBLEMS, ANY_PROBLEMS, problemResponses } from '../schemas/problem.ts';
 import type { Profiles, TakenProfile } from '../seams/profiles.ts';
 
 const POLICY: RoutePolicy = {
@@ -92,7 +92,13 @@ function profileRoute(app: FastifyInstance, profiles: Profiles, route: ProfileRo
             },
           },
         },
-        ...problemResponses(...ANY_PROBLEMS, 'invalid-parameter', 'profile-in-progress'),
+        ...problemResponses(
+          ...ANY_PROBLEMS,
+          ...ACCESS_PROBLEMS,
+          'route-not-found',
+          'invalid-parameter',
+          'profile-in-progress',
+        ),
       },
     },
     handler: (request, reply) => {

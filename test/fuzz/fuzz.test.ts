@@ -33,6 +33,7 @@ const SERVICE = {
   MAX_MEMORY_USAGE: '16MB',
   SHARDS: '8',
   WORKERS: '2',
+  HISTORY: '90d',
   BODY_LIMIT: '64KB',
   BATCH_LIMIT: '256KB',
   // Bodies that are shorter than they say are waited for so long.

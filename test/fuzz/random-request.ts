@@ -127,7 +127,7 @@ const ODD_SECONDS = ['x', '0', '-1', '1.5', '', '9e9'];
 /** What operators ask may take its time: little of it. */
 function picked(random: Random): Operation {
   const operation = random.pick(OPERATIONS);
-  const rarely = operation.path.startsWith(PROFILES) ? 0.998 : 0.98;
+  const rarely = operation.path.startsWith(PROFILES) ? 0.99 : 0.98;
   return operation.tag === 'Administration' && random.chance(rarely) ? picked(random) : operation;
 }
 

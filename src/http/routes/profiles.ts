@@ -17,7 +17,7 @@ const POLICY: RoutePolicy = {
   conditions: 'ignored',
   idempotencyKey: 'ignored',
   access: 'admin',
-  rate: 'read',
+  rate: 'none',
 };
 
 const SECONDS_MAX = 300;

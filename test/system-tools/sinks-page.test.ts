@@ -31,7 +31,11 @@ function printed(cwd: string, command: string): Promise<string> {
       return '';
     }
   };
-  return polled(() => ask() || undefined, WAIT_MS_MAX, command);
+  const something = () => {
+    const text = ask();
+    return text.trim() === '' ? undefined : text;
+  };
+  return polled(something, WAIT_MS_MAX, command);
 }
 
 t.test('a file of SQLite, read while the service runs', async (t) => {

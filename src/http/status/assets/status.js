@@ -102,7 +102,7 @@ function clock(at) {
 }
 
 function since(start) {
-  return start === null ? '–' : new Date(start * 1000).toISOString().replace('T', ' ').slice(0, 16);
+  return start === null ? '–' : new Date(start * 1000).toISOString().replace('T', ' ').slice(0, 19);
 }
 
 /** One snapshot beside the one before it: values, and what came between the two. */

@@ -31,7 +31,11 @@ await runBench(async (size): Promise<Report> => {
     for (const { name, shape } of loadShapes(SIZES[size])) {
       const result = await sendLoad(url, requests, shape);
       const figures = [result.requestsPerSecond, result.p50Ms, result.p99Ms, result.p999Ms];
-      rows.push([`${method}, ${name}`, String(result.requests), ...figures.map(figure)]);
+      rows.push([
+        `${method}, ${name}`,
+        String(result.requests),
+        ...figures.map((value) => figure(value)),
+      ]);
     }
   }
   await verifyProducts(url, ids, edition);

@@ -29,11 +29,14 @@ export class CatchUpTurns {
   #turn(): void {
     const startMs = performance.now();
     this.#queue.shift()?.();
+    // Whoever is served may ask again before the turn is over: one alone is no crowd.
+    const areOthersWaiting = this.#queue.length > 0;
     // Behind the slice, which the promise's own microtask does, and behind what its write leaves for the end.
     queueMicrotask(() => {
       process.nextTick(() => {
         this.#isScheduled = false;
-        if (this.#queue.length > 0) this.#schedule(restAfter(performance.now() - startMs));
+        if (this.#queue.length === 0) return;
+        this.#schedule(areOthersWaiting ? restAfter(performance.now() - startMs) : 0);
       });
     });
   }

@@ -91,3 +91,33 @@ t.test('turns are given one by one, in the order in which they were asked for', 
   t.strictSame(order, ['a0', 'b0', 'c0', 'a1', 'c1', 'a2']);
   await polled(async () => true, WAIT_MS_MAX, 'nothing more');
 });
+
+/** Turns of the event loop until it is served again that asks again as it is served, after some work. */
+async function turnsUntilAgain(turns: CatchUpTurns): Promise<number> {
+  await turns.next();
+  const endMs = performance.now() + 5;
+  while (performance.now() < endMs); // a slice, after which a rest would be a timer's
+  let count = 0;
+  let isServed = false;
+  const again = turns.next().then(() => {
+    isServed = true;
+  });
+  while (!isServed && count < 1000) {
+    count++;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await again;
+  return count;
+}
+
+t.test('one alone is served in each turn, with no rest between', async (t) => {
+  t.ok((await turnsUntilAgain(new CatchUpTurns())) <= 3);
+});
+
+t.test('where others wait, there is a rest', async (t) => {
+  const turns = new CatchUpTurns();
+  const asked = turnsUntilAgain(turns);
+  const other = turns.next();
+  t.ok((await asked) > 3);
+  await other;
+});

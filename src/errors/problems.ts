@@ -1,7 +1,7 @@
 /**
  * The one registry of every error a client can see: code → status, title, sentence.
  * Runs on the main thread, holds constants only. `docs/errors.md` is checked against it by a test.
- * The body's form is RFC 9457 (Problem Details for HTTP APIs).
+ * The body's form is RFC 9457 (Problem Details for HTTP APIs). (Over 300 lines: it is a list.)
  */
 
 interface ProblemDefinition {

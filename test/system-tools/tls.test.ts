@@ -6,7 +6,7 @@ import { Agent, type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
-import { bounded } from '../helpers/bounded.ts';
+import { bounded, polled } from '../helpers/bounded.ts';
 import { RawConnection } from '../helpers/clients/raw-connection.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
@@ -155,18 +155,11 @@ t.test('SIGHUP brings the new certificate to new connections, and the others go 
     service.kill('SIGHUP');
     const line = await service.logged('TLS: the certificate before stays');
     t.ok(line);
-    const told = async () => {
+    const told = () => {
       const reasons = service.log.slice(said).map((each) => String(each.reason));
       return reasons.some((each) => reason.test(each)) ? true : undefined;
     };
-    await bounded(
-      (async () => {
-        while ((await told()) === undefined)
-          await new Promise((resolve) => setTimeout(resolve, 20));
-      })(),
-      WAIT_MS_MAX,
-      String(reason),
-    );
+    await polled(told, WAIT_MS_MAX, String(reason));
     t.equal(await shown(t, port), 'CN=second', String(reason));
   }
   t.strictSame(await service.stop(), { code: 0, signal: null });

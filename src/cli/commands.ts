@@ -194,7 +194,7 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
         name: 'format',
         value: 'FORMAT',
         choices: FORMATS,
-        description: 'told by the content, if not given',
+        description: 'recognised by the content, if not given',
       },
       {
         name: 'decimal',
@@ -211,7 +211,7 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
         name: 'encoding',
         value: 'NAME',
         choices: ['utf-8', 'windows-1252'],
-        description: 'told by the content, if not given',
+        description: 'recognised by the content, if not given',
       },
       {
         name: 'event-time',
@@ -257,7 +257,7 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
     examples: [
       {
         command: 'product-service import prices.csv',
-        what: 'what it is is told by its content, and said',
+        what: 'what it is is recognised by its content, and said',
       },
       { command: 'product-service import events.ndjson.gz', what: 'compressed, as it is' },
       {

@@ -1,4 +1,4 @@
-/** Variables of events that were taken: whose repetition is known, and who is told of them. Pure data, any thread. */
+/** Variables of events that were taken: whose repetition is recognised, and who follows them. Pure data, any thread. */
 import { bytes, duration, GB, HOUR_MS, integer, KB } from '../variable.ts';
 
 export const EVENTS = {

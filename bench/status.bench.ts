@@ -30,7 +30,7 @@ const CONNECTIONS = 64;
 const VIEWERS = 10;
 const SECONDS_A_DAY = 86_400;
 const SIZES = {
-  full: { warmUps: 1, rounds: 10, seconds: 3, idleSeconds: 8, idleRounds: 3, products: 2_000 },
+  full: { warmUps: 2, rounds: 16, seconds: 2, idleSeconds: 8, idleRounds: 3, products: 2_000 },
   smoke: { warmUps: 0, rounds: 1, seconds: 1, idleSeconds: 1, idleRounds: 1, products: 100 },
 } as const;
 
@@ -65,39 +65,54 @@ function openViewers(url: string, count: number): Promise<Viewer[]> {
   return Promise.all(Array.from({ length: count }, () => Viewer.open(url)));
 }
 
-/** Requests a second, with and without viewers, round by round; throws if a viewer saw too little. */
-async function loaded(server: ServerProcess, size: BenchSize): Promise<number[][]> {
+interface Load {
+  readonly requestsPerSecond: number;
+  /** CPU of the server, all threads, for each request. */
+  readonly cpuUs: number;
+}
+interface Round {
+  readonly looked: Load;
+  readonly alone: Load;
+}
+
+/** The load with and without viewers, round by round; throws if a viewer saw too little. */
+async function loaded(server: ServerProcess, size: BenchSize): Promise<Round[]> {
   const { warmUps, rounds, seconds, products } = SIZES[size];
-  const { url } = server;
-  const post = async () => {
-    const load = { url, method: 'POST', products, edition: 0, token: undefined } as const;
-    const result = await sendWrkLoad({
-      ...load,
+  const { url, pid } = server;
+  const post = async (): Promise<Load> => {
+    const cpuMs = processCpuMs(pid);
+    const { requestsPerSecond } = await sendWrkLoad({
+      url,
+      method: 'POST',
+      products,
+      edition: 0,
+      token: undefined,
       connections: CONNECTIONS,
       seconds,
       core: CLIENT_CORE,
     });
-    return result.requestsPerSecond;
+    const cpuUs = ((processCpuMs(pid) - cpuMs) * 1000) / (requestsPerSecond * seconds);
+    return { requestsPerSecond, cpuUs };
   };
-  const looked = async () => {
+  const postLookedAt = async () => {
     const viewers = await openViewers(url, VIEWERS);
-    const rate = await post();
+    const load = await post();
     for (const viewer of viewers) {
       viewer.close();
       if (viewer.snapshots < seconds - 1) throw new Error(`${viewer.snapshots} in ${seconds} s`);
     }
-    return rate;
+    return load;
   };
-  const pairs: number[][] = [];
+  const found: Round[] = [];
   for (let round = 1 - warmUps; round <= rounds; round++) {
-    const pair: number[] = [];
-    for (const turn of [0, 1]) {
-      const isLookedAt = (round + turn) % 2 === 0;
-      pair[isLookedAt ? 0 : 1] = await (isLookedAt ? looked() : post());
+    const isFirst = round % 2 === 0;
+    const before = isFirst ? await postLookedAt() : await post();
+    const after = isFirst ? await post() : await postLookedAt();
+    if (round > 0) {
+      found.push(isFirst ? { looked: before, alone: after } : { looked: after, alone: before });
     }
-    if (round > 0) pairs.push(pair);
   }
-  return pairs;
+  return found;
 }
 
 interface Open {
@@ -144,10 +159,24 @@ async function bench(size: BenchSize): Promise<Report> {
       DATA_DIR: join(folder, 'data'),
     });
     keepOnCore(server.pid, SERVER_CORE);
-    const pairs = await loaded(server, size);
+    const found = await loaded(server, size);
     const { percent, bytesPerSecond } = await atRest(server, size);
     await server.stop();
-    const ratios = pairs.map(([looked = 0, alone = 0]) => looked / alone);
+    const rate = ({ requestsPerSecond }: Load) => requestsPerSecond;
+    const cpu = ({ cpuUs }: Load) => cpuUs;
+    const ratios = (of: (load: Load) => number) =>
+      found.map(({ looked, alone }) => of(looked) / of(alone));
+    const spread = (values: readonly number[]) =>
+      quartiles(values)
+        .map((ratio) => ratio.toFixed(3))
+        .join('–');
+    const row = (viewers: number, key: keyof Round, rates: string, cpus: string) => [
+      String(viewers),
+      figure(median(found.map((round) => rate(round[key])))),
+      rates,
+      figure(median(found.map((round) => cpu(round[key])))),
+      cpus,
+    ];
     return {
       name,
       conditions: [
@@ -158,16 +187,16 @@ async function bench(size: BenchSize): Promise<Report> {
       tables: [
         {
           title: 'Durable POST',
-          columns: ['viewers', 'requests/s', 'of that without, quartiles'],
+          columns: [
+            'viewers',
+            'requests/s',
+            'of that without, quartiles',
+            'CPU µs per request',
+            'of that without, quartiles',
+          ],
           rows: [
-            [
-              String(VIEWERS),
-              figure(median(pairs.map(([looked = 0]) => looked))),
-              quartiles(ratios)
-                .map((ratio) => ratio.toFixed(3))
-                .join('–'),
-            ],
-            ['0', figure(median(pairs.map(([, alone = 0]) => alone))), '1'],
+            row(VIEWERS, 'looked', spread(ratios(rate)), spread(ratios(cpu))),
+            row(0, 'alone', '1', '1'),
           ],
         },
         {
@@ -185,7 +214,7 @@ async function bench(size: BenchSize): Promise<Report> {
       aims: [
         {
           what: `durable POST with ${VIEWERS} viewers of the status page, of that without`,
-          measured: median(ratios),
+          measured: median(ratios(rate)),
           wanted: RATIO_WANTED,
           better: 'higher',
           unit: '',

@@ -2,15 +2,14 @@
  * The completion carried out by the shells themselves: bash and zsh at a pseudo-terminal, where Tab is pressed
  * and the line is then run; fish by the command by which it says what it offers.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { bounded, polled } from '../helpers/bounded.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { commandEnv, MAIN } from '../helpers/processes/command-line.ts';
+import { startInTerminal } from '../helpers/processes/terminal.ts';
 
-const WAIT_MS_MAX = 60_000;
 /** In the folder where the lines are typed. */
 const FILE = 'prices.csv';
 /** What is typed before Tab, and the line that it becomes. */
@@ -41,28 +40,19 @@ function folderWith(t: Test, shell: string): string {
 for (const [shell, { command, shows }] of Object.entries(SHELLS)) {
   t.test(`${shell} completes at Tab`, async (t) => {
     const cwd = folderWith(t, shell);
-    const env = commandEnv({ env: { TERM: 'dumb', HOME: cwd, HISTFILE: '/dev/null' } });
-    const pairs = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-    const args = ['-i', ...pairs, 'script', '-qfec', command, '/dev/null'];
-    const child = spawn('/usr/bin/env', args, { cwd, stdio: 'pipe' });
-    t.teardown(() => child.kill('SIGKILL'));
-    let shown = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      shown += text;
-    });
-    const end = new Promise((resolve) => child.on('close', resolve));
-    child.stdin.write(`${shows}; . ./completion; echo loaded$((1 + 1))\n`);
-    await polled(() => (shown.includes('loaded2') ? true : undefined), WAIT_MS_MAX, shell);
+    const env = { TERM: 'dumb', HOME: cwd, HISTFILE: '/dev/null' };
+    const terminal = startInTerminal(t, command, { cwd, env });
+    terminal.type(`${shows}; . ./completion; echo loaded$((1 + 1))\n`);
+    await terminal.until((shown) => (shown.includes('loaded2') ? true : undefined), shell);
     for (const [typed, whole] of LINES) {
-      const from = shown.length;
-      child.stdin.write(`product-service ${typed}\t\n`);
+      const from = terminal.shown().length;
+      terminal.type(`product-service ${typed}\t\n`);
       // What is typed is shown, too: only what it ran has brackets with no quote before.
-      const ran = () => /(?<!")ran\[(.*?)\]/.exec(shown.slice(from))?.[1]?.trim();
-      const line = await polled(ran, WAIT_MS_MAX, `${shell} to run ${typed}: ${shown.slice(from)}`);
-      t.equal(line, whole, `${typed} and Tab`);
+      const ran = (shown: string) => /(?<!")ran\[(.*?)\]/.exec(shown.slice(from))?.[1]?.trim();
+      t.equal(await terminal.until(ran, `${shell} to run ${typed}`), whole, `${typed} and Tab`);
     }
-    child.stdin.write('exit\n');
-    await bounded(end, WAIT_MS_MAX, `the end of ${shell}`);
+    terminal.type('exit\n');
+    await terminal.end();
   });
 }
 

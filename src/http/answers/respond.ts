@@ -13,6 +13,7 @@ import {
   problemBody,
 } from '../../errors/problems.ts';
 import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
+import { ServiceResponse } from '../connection/service-response.ts';
 import { noteProblem } from '../metering/metered-response.ts';
 
 export const JSON_TYPE = 'application/json; charset=utf-8';
@@ -26,14 +27,19 @@ export const EVENTS_PATH = '/api/v1/events/';
  */
 export function sendJson(reply: FastifyReply, status: number, json: string, etag?: string): void {
   reply.hijack();
+  const { raw } = reply;
   const length = Buffer.byteLength(json);
   // Here and not by setHeader, which makes writeHead go through all headers once more.
   const id = String(reply.request.id);
+  if (raw instanceof ServiceResponse) {
+    const tag = etag === undefined ? '' : `etag: ${etag}\r\n`;
+    if (raw.answer(status, `${tag}${jsonLines(length, id)}`, json, length)) return;
+  }
   const headers: OutgoingHttpHeaders =
     etag === undefined
       ? { 'content-type': JSON_TYPE, 'content-length': length, [REQUEST_ID_HEADER]: id }
       : { etag, 'content-type': JSON_TYPE, 'content-length': length, [REQUEST_ID_HEADER]: id };
-  reply.raw.writeHead(status, headers).end(json);
+  raw.writeHead(status, headers).end(json);
 }
 
 /**
@@ -49,15 +55,29 @@ export function sendAck(
   etag?: string,
 ): void {
   reply.hijack();
+  const { raw } = reply;
+  const length = Buffer.byteLength(json);
+  const id = String(reply.request.id);
+  if (raw instanceof ServiceResponse) {
+    const replayed = isReplayed ? 'idempotency-replayed: true\r\n' : '';
+    const tag = etag === undefined ? '' : `etag: ${etag}\r\n`;
+    const lines = `location: ${EVENTS_PATH}${seq}\r\n${jsonLines(length, id)}${replayed}${tag}`;
+    if (raw.answer(status, lines, json, length)) return;
+  }
   const headers: OutgoingHttpHeaders = {
     location: `${EVENTS_PATH}${seq}`,
     'content-type': JSON_TYPE,
-    'content-length': Buffer.byteLength(json),
-    [REQUEST_ID_HEADER]: String(reply.request.id),
+    'content-length': length,
+    [REQUEST_ID_HEADER]: id,
   };
   if (isReplayed) headers['idempotency-replayed'] = 'true';
   if (etag !== undefined) headers.etag = etag;
-  reply.raw.writeHead(status, headers).end(json);
+  raw.writeHead(status, headers).end(json);
+}
+
+/** The header lines of a JSON text of `length` bytes; `id` is the request's, which is safe in a header. */
+function jsonLines(length: number, id: string): string {
+  return `content-type: ${JSON_TYPE}\r\ncontent-length: ${length}\r\n${REQUEST_ID_HEADER}: ${id}\r\n`;
 }
 
 /** Sends `text`, whole, as `type`. Writes past Fastify as `sendJson` does. */

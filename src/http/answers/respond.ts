@@ -15,6 +15,7 @@ import {
 import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
 import { ServiceResponse } from '../connection/service-response.ts';
 import { noteProblem } from '../metering/metered-response.ts';
+import type { TurnAnswers } from './turn-answers.ts';
 
 export const JSON_TYPE = 'application/json; charset=utf-8';
 export const PROBLEM_TYPE = 'application/problem+json';
@@ -22,10 +23,16 @@ export const PROBLEM_TYPE = 'application/problem+json';
 export const EVENTS_PATH = '/api/v1/events/';
 
 /**
- * Sends `json`, a complete JSON text, with an ETag where given. Writes past Fastify's header map and
+ * Sends `json`, a complete JSON text, with an ETag where given; with `turn`, at the end of this turn. Writes past Fastify's header map and
  * onSend hooks: this is every answer of the hot paths (onResponse hooks still run).
  */
-export function sendJson(reply: FastifyReply, status: number, json: string, etag?: string): void {
+export function sendJson(
+  reply: FastifyReply,
+  status: number,
+  json: string,
+  etag?: string,
+  turn?: TurnAnswers,
+): void {
   reply.hijack();
   const { raw } = reply;
   const length = Buffer.byteLength(json);
@@ -33,7 +40,11 @@ export function sendJson(reply: FastifyReply, status: number, json: string, etag
   const id = String(reply.request.id);
   if (raw instanceof ServiceResponse) {
     const tag = etag === undefined ? '' : `etag: ${etag}\r\n`;
-    if (raw.answer(status, `${tag}${jsonLines(length, id)}`, json, length)) return;
+    if (raw.begin(status, `${tag}${jsonLines(length, id)}`, json, length)) {
+      if (turn === undefined) raw.endText(json);
+      else turn.end(raw, json);
+      return;
+    }
   }
   const headers: OutgoingHttpHeaders =
     etag === undefined
@@ -62,7 +73,10 @@ export function sendAck(
     const replayed = isReplayed ? 'idempotency-replayed: true\r\n' : '';
     const tag = etag === undefined ? '' : `etag: ${etag}\r\n`;
     const lines = `location: ${EVENTS_PATH}${seq}\r\n${jsonLines(length, id)}${replayed}${tag}`;
-    if (raw.answer(status, lines, json, length)) return;
+    if (raw.begin(status, lines, json, length)) {
+      raw.endText(json);
+      return;
+    }
   }
   const headers: OutgoingHttpHeaders = {
     location: `${EVENTS_PATH}${seq}`,

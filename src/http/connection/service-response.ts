@@ -46,14 +46,17 @@ export class ServiceResponse<
   added: Record<string, string> | undefined = undefined;
   /** Whether anybody had Node keep or drop a header. */
   #hasOwnHeaders = false;
+  /** Whether the text that `begin` was given is all ASCII. */
+  #isAscii = false;
 
   /**
-   * Answers with `text`, whole; `lines` are its own header lines, each with its line end, valid and with a
-   * Content-Length of `bytes`. The answer is the one of `writeHead` and `end`, byte for byte, without what
-   * Node asks and checks of each header. Returns false, and does nothing, where that takes Node's way: a
-   * header was set or removed, no other answer may follow this one, or it has no body.
+   * Says the head of an answer whose text, all of it, `endText` is given next; `lines` are its own header
+   * lines, each with its line end, valid and with a Content-Length of `bytes`. The answer is the one of
+   * `writeHead` and `end`, byte for byte, without what Node asks and checks of each header. Returns false, and
+   * does nothing, where that takes Node's way: a header was set or removed, no other answer may follow this
+   * one, or it has no body.
    */
-  answer(status: number, lines: string, text: string, bytes: number): boolean {
+  begin(status: number, lines: string, text: string, bytes: number): boolean {
     const node = this as unknown as NodeInternals;
     if (this.#hasOwnHeaders || this.headersSent || !this.shouldKeepAlive || !node._hasBody)
       return false;
@@ -63,10 +66,15 @@ export class ServiceResponse<
     const keepAlive = timeout === 0 ? '' : `Keep-Alive: timeout=${Math.floor(timeout / 1000)}\r\n`;
     this.statusCode = status;
     this.statusMessage = STATUS_CODES[status] ?? '';
+    this.#isAscii = text.length === bytes;
     node._header = `${STATUS_LINES.get(status)}${lines}${added}${COMMON_LINES}${DATE.at(Date.now())}Connection: keep-alive\r\n${keepAlive}\r\n`;
-    // So short because it is all ASCII, which Node writes faster than UTF-8.
-    this.end(text, text.length === bytes ? 'latin1' : 'utf8');
     return true;
+  }
+
+  /** After `begin`. */
+  endText(text: string): void {
+    // Node writes Latin-1 faster than UTF-8.
+    this.end(text, this.#isAscii ? 'latin1' : 'utf8');
   }
 
   override setHeader(name: string, value: number | string | readonly string[]): this {

@@ -12,6 +12,7 @@ import { pastStateJson } from '../answers/history-json.ts';
 import { presentOf } from '../answers/prior-prices.ts';
 import { productJson } from '../answers/product-json.ts';
 import { isGone, sendJson, sendProblem } from '../answers/respond.ts';
+import { TurnAnswers } from '../answers/turn-answers.ts';
 import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
 import type { AppliedGate } from '../guards/applied-gate.ts';
 import type { RoutePolicy } from '../guards/route-policy.ts';
@@ -55,6 +56,7 @@ type ProductRequest = FastifyRequest<{ Params: { id: string }; Querystring: RawQ
 
 export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): void {
   const { products, gate, history, historyGate } = deps;
+  const turn = new TurnAnswers();
 
   app.route<{ Params: { id: string }; Querystring: RawQuery }>({
     method: 'GET',
@@ -166,7 +168,7 @@ export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): voi
       const headers = { etag, [REQUEST_ID_HEADER]: String(request.id) };
       reply.code(304).headers(headers).send();
     } else {
-      sendJson(reply, 200, productJson(id, state, isFull), etag);
+      sendJson(reply, 200, productJson(id, state, isFull), etag, turn);
     }
     return true;
   }

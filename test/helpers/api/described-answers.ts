@@ -234,10 +234,10 @@ function watch(
     return writeHead(...args);
   }) as typeof response.writeHead;
   if (response instanceof ServiceResponse) {
-    const answer = response.answer.bind(response);
-    response.answer = (status, lines, ...rest) => {
+    const begin = response.begin.bind(response);
+    response.begin = (status, lines, ...rest) => {
       given = headersIn(lines);
-      return answer(status, lines, ...rest);
+      return begin(status, lines, ...rest);
     };
   }
   const write = response.write.bind(response) as (...args: unknown[]) => boolean;

@@ -4,7 +4,6 @@
  * batch-answers.ts.
  */
 
-import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { BatchForm, BatchRecord } from '../../bulk/batch-imports.ts';
 import { bodyTooLong } from '../../bulk/staged-import.ts';
@@ -51,8 +50,8 @@ export interface BatchRouteDeps {
   readonly limits: BatchLimits;
   readonly rates: RateGuard;
   readonly future: FutureEvents;
-  /** Sockets whose requests Node must not time as a whole. */
-  readonly untimed: WeakSet<Socket>;
+  /** Requests, or their sockets, that must not be timed as a whole; upload.ts. */
+  readonly untimed: WeakSet<object>;
 }
 
 interface Asked extends BatchAsked {

@@ -210,9 +210,13 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     future.count(work.faults.clockEvents);
     const isQueued = end === 'queued';
     const isWaiting = !isQueued || level !== 'accepted';
-    if (isWaiting) await batches.settle(work, isQueued);
+    const settle = async (): Promise<void> => {
+      await batches.settle(work, isQueued);
+      if (work.batch.queuedAtMs > 0) asked.request.trace?.settled(work.batch);
+    };
+    if (isWaiting) await settle();
     answers.send(asked, work, end, dead);
-    if (!isWaiting) await batches.settle(work, isQueued);
+    if (!isWaiting) await settle();
   }
 
   /** Charges the events of `upload` to its client; `undefined` if events of batches are not limited. */

@@ -42,6 +42,7 @@ import { ClockWatch } from './time/clock-watch.ts';
 import type { StartTracing } from './tracing/tracing.ts';
 import { fileLog, type LogSource } from './write-path/log-source.ts';
 import { memoryOptionsOf } from './write-path/memory-options.ts';
+import { type Membership, replicatedLog } from './write-path/replicated-log-source.ts';
 import { threadMetrics } from './write-path/thread-metrics.ts';
 import { WritePath } from './write-path/write-path.ts';
 import { writePathMetrics } from './write-path/write-path-metrics.ts';
@@ -51,6 +52,8 @@ export interface ServiceOptions {
   readonly logger: Logger;
   /** Where the ring cursors start (an Int32); tests put it just below the 32-bit wrap. */
   readonly firstCursor?: number;
+  /** The cluster that it belongs to; none = the log is its own. */
+  readonly cluster?: Membership | undefined;
   /** Another log than the one in the data folder. */
   readonly log?: LogSource;
   /** Starts to record traces; none = tracing is off. */
@@ -112,12 +115,17 @@ export function assemble(
     `store: room for ${plan.productsMax} products`,
   );
   const { batchesMax, storageTimeoutMs, isMetered } = config;
-  const log = options.log ?? fileLog(dataDir, config.segmentBytesMax, threads?.log);
+  const { cluster } = options;
+  const log =
+    options.log ??
+    (cluster === undefined
+      ? fileLog(dataDir, config.segmentBytesMax, threads?.log)
+      : replicatedLog(dataDir, config.segmentBytesMax, cluster));
   const path = new WritePath(
     {
       ...memoryOptionsOf(config, plan),
       // With it, what the checkpoint has can lie in memory as it is.
-      hashKey: keptHashKey(dataDir),
+      hashKey: cluster?.genesis.hashKey ?? keptHashKey(dataDir),
       ...(firstCursor === undefined ? {} : { firstCursor }),
       batchesMax,
       storageTimeoutMs,

@@ -476,6 +476,50 @@ export const ConfigSchema = Type.Object({
     description:
       'Free disk space below which writes are answered 503, so that there is always room to stop cleanly; 0 turns the watch off',
   }),
+  log: choice(['file', 'jetstream'], {
+    env: 'LOG',
+    defaultText: 'file',
+    description:
+      'Where events get their order: this instance alone (file), or a stream of NATS JetStream that many instances share; either way they lie in DATA_DIR too',
+  }),
+  cluster: Type.Optional(
+    text({
+      env: 'CLUSTER',
+      defaultText: '',
+      pattern: '^[a-z0-9][a-z0-9-]{0,31}$',
+      allowedText: 'up to 32 lower-case letters, digits and dashes',
+      description: 'Name of the cluster that this instance belongs to; with LOG=jetstream only',
+    }),
+  ),
+  natsUrl: Type.Optional(
+    text({
+      env: 'NATS_URL',
+      defaultText: '',
+      pattern: '^(nats|tls)://[^\\s,]+(,(nats|tls)://[^\\s,]+)*$',
+      allowedText: 'nats:// or tls:// addresses, with commas between',
+      description:
+        'Servers of NATS; user and password may stand before the host, as in nats://user:password@host:4222',
+      secret: true,
+    }),
+  ),
+  natsCredentials: Type.Optional(
+    text({
+      env: 'NATS_CREDENTIALS',
+      defaultText: '',
+      pattern: '^[^\\u0000]{1,4096}$',
+      allowedText: 'a path',
+      description: 'File of NATS credentials, where the servers ask for them',
+    }),
+  ),
+  natsCa: Type.Optional(
+    text({
+      env: 'NATS_CA',
+      defaultText: '',
+      pattern: '^[^\\u0000]{1,4096}$',
+      allowedText: 'a path',
+      description: "File of the authority that signed the certificates of NATS; the system's if not set",
+    }),
+  ),
   sinks: Type.Optional(
     text({
       env: 'SINKS',

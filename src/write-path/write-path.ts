@@ -133,6 +133,7 @@ export class WritePath {
       storageTimeoutMs,
       admission,
       ages: this.ages?.single,
+      isLogShared: options.log.isShared,
     });
     this.bulk = new BulkIntake({
       rings: this.rings,
@@ -141,6 +142,7 @@ export class WritePath {
       admission,
       storageTimeoutMs,
       ages: this.ages?.batch,
+      isLogShared: options.log.isShared,
     });
     this.known = new DedupeWindow(memory.dedupe, hashKey);
     this.receipts = new ReceiptWindow(memory.receipts, hashKey);

@@ -12,6 +12,7 @@ import type { Logger } from 'pino';
 import { hostInUrl } from '../config/host.ts';
 import type { Config } from '../config/schema.ts';
 import { changedConfig, secretsOf, shownConfig } from '../config/shown.ts';
+import { keptGenesis } from '../replication/kept-genesis.ts';
 import { Service } from '../service.ts';
 import { planStore } from '../store/sizing.ts';
 import { type TraceSettings, traceSettings } from '../tracing/trace-settings.ts';
@@ -50,7 +51,10 @@ export async function runService(config: Config, signals: Signals): Promise<void
 /** The cluster that this instance belongs to; loaded only where there is one. */
 async function membership(config: Config): Promise<Membership | undefined> {
   const { cluster: name, natsUrl, natsCredentials, natsCa, shards, dedupeEvents } = config;
-  if (config.log !== 'jetstream' || name === undefined || natsUrl === undefined) return undefined;
+  if (config.log !== 'jetstream' || name === undefined || natsUrl === undefined) {
+    keptGenesis(config.dataDir, undefined);
+    return undefined;
+  }
   const { openCluster } = await import('../replication/open-cluster.ts');
   const nats = { url: natsUrl, credentials: natsCredentials, caFile: natsCa };
   const shardEntries = planStore(config.storeBytesMax, shards).shard.entries;

@@ -5,14 +5,16 @@ import { type ClusterSettings, type Genesis, namesOf, packGenesis } from './clus
 import { CLUSTER_BYTES } from './message.ts';
 import { StreamApi, StreamError } from './stream-api.ts';
 
-/** JetStream's word for a stream of that name with another configuration, or the same. */
 const TIMEOUT_MS = 5000;
 const SMALLEST_WINDOW_NS = 100_000_000;
 
 export interface StreamSize {
   /** Servers that have a copy: 1, 3 or 5. */
   readonly replicas: number;
-  /** The stream takes no more than this; reserved on each server. */
+  /**
+   * What the stream keeps, reserved on each server: the oldest makes room. An instance that was away for
+   * longer than this lasts has to begin from another's backup; nothing is lost, all have it in their logs.
+   */
   readonly bytesMax: number;
 }
 
@@ -40,7 +42,7 @@ export async function beginCluster(
     subjects: [log],
     retention: 'limits',
     storage: 'file',
-    discard: 'new',
+    discard: 'old',
     max_bytes: bytesMax,
     max_msgs: -1,
     max_age: 0,

@@ -10,7 +10,10 @@ import { crc32 } from 'node:zlib';
 import { type FileSystem, readFully, writeFully } from '../log/file-system.ts';
 import { EMPTY_REPLICA, type ReplicaRecord } from './replica-state.ts';
 
-const NAMES = ['replica-0.json', 'replica-1.json'] as const;
+/** In the data folder. */
+export const REPLICA_FILES = ['replica-0.json', 'replica-1.json'] as const;
+
+const NAMES = REPLICA_FILES;
 
 export class ReplicaFile {
   readonly #files: FileSystem;

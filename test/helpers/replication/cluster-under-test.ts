@@ -1,0 +1,129 @@
+/** Instances of one cluster as processes, each with a folder of its own. Tests only. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import type { Test } from 'tap';
+import { NodeFileSystem } from '../../../src/log/file-system.ts';
+import { readLog } from '../../../src/log/segment-reader.ts';
+import { SLOT_BYTES, SLOT_DOUBLES, SLOT_PRICE } from '../../../src/ring/slot.ts';
+import { polled } from '../bounded.ts';
+import { tempDir } from '../disks/temp-dir.ts';
+import { runCommandLine } from '../processes/command-line.ts';
+import { ServiceProcess } from '../processes/service-process.ts';
+
+const WAIT_MS_MAX = 60_000;
+
+/** An event as it is logged: its price, and its whole slot. */
+export interface LoggedEvent {
+  readonly price: number;
+  readonly text: string;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+export class InstanceUnderTest {
+  readonly process: ServiceProcess;
+  readonly #origin: string;
+
+  constructor(process: ServiceProcess, port: number) {
+    this.process = process;
+    this.#origin = `http://127.0.0.1:${port}`;
+  }
+
+  post(
+    event: object,
+    headers: Readonly<Record<string, string>> = {},
+    query = '',
+    signal?: AbortSignal,
+  ): Promise<Answer> {
+    return this.#ask(`/api/v1/events${query}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(event),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  get(id: string, minSeq = 0): Promise<Answer> {
+    return this.#ask(`/api/v1/products/${id}?min_seq=${minSeq}&wait=30s`, {});
+  }
+
+  async kill(): Promise<void> {
+    this.process.kill('SIGKILL');
+    await this.process.exited;
+  }
+
+  async stop(): Promise<void> {
+    this.process.kill('SIGTERM');
+    await this.process.exited;
+  }
+
+  async #ask(path: string, init: RequestInit): Promise<Answer> {
+    const answer = await fetch(`${this.#origin}${path}`, init);
+    const text = await answer.text();
+    const { status, headers } = answer;
+    return { status, headers, body: text === '' ? {} : JSON.parse(text) };
+  }
+}
+
+export class ClusterUnderTest {
+  readonly #t: Test;
+  readonly #environment: Readonly<Record<string, string>>;
+  readonly #root: string;
+
+  private constructor(t: Test, environment: Readonly<Record<string, string>>, root: string) {
+    this.#t = t;
+    this.#environment = environment;
+    this.#root = root;
+  }
+
+  /** Begins a cluster of a fresh name; `copies` of its stream. */
+  static async begin(t: Test, url: string, copies: number): Promise<ClusterUnderTest> {
+    const root = tempDir(t);
+    const environment = {
+      ...{ LOG: 'jetstream', NATS_URL: url, CLUSTER: `t${randomUUID().slice(0, 8)}` },
+      ...{ MAX_MEMORY_USAGE: '16MB', WORKERS: '1', STORAGE_TIMEOUT: '5s' },
+    };
+    const args = ['cluster', 'init', '--replicas', String(copies), '--size', '256MB'];
+    const done = await runCommandLine(t, args, { env: environment, cwd: root });
+    if (done.code !== 0) throw new Error(`cluster init: ${done.stderr}`);
+    return new ClusterUnderTest(t, environment, root);
+  }
+
+  /** Starts the instance of this name, also again; resolves when it takes writes. */
+  async start(name: string, more: Readonly<Record<string, string>> = {}): Promise<InstanceUnderTest> {
+    const cwd = join(this.#root, name);
+    mkdirSync(cwd, { recursive: true });
+    const env = { ...this.#environment, ...more };
+    const process = await ServiceProcess.start(this.#t, { env, cwd });
+    const port = await process.ready();
+    await polled(() => isReady(port), WAIT_MS_MAX, `${name} to take writes`);
+    return new InstanceUnderTest(process, port);
+  }
+
+  /** All events in an instance's local log, which has to be stopped. */
+  events(name: string): LoggedEvent[] {
+    const events: LoggedEvent[] = [];
+    const folder = join(this.#root, name, 'data', 'log');
+    readLog(new NodeFileSystem(), folder, 1, (slots, first, { count }) => {
+      for (let i = first; i < first + count; i++) {
+        const text = Buffer.from(slots.bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES));
+        events.push({ price: slots.doubles[i * SLOT_DOUBLES + SLOT_PRICE], text: text.toString('hex') });
+      }
+    });
+    return events;
+  }
+
+  polled(ask: () => Promise<true | undefined>): Promise<true> {
+    return polled(ask, WAIT_MS_MAX, 'the cluster');
+  }
+}
+
+async function isReady(port: number): Promise<true | undefined> {
+  const { ok } = await fetch(`http://127.0.0.1:${port}/readyz`);
+  return ok ? true : undefined;
+}

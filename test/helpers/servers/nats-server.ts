@@ -1,0 +1,71 @@
+/** Debian's NATS server with JetStream, alone or as a cluster, each in a folder of its own. Tests only. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect } from '@nats-io/transport-node';
+import type { Test } from 'tap';
+import { polled } from '../bounded.ts';
+import { freePort } from '../clients/proxy.ts';
+import { tempDir } from '../disks/temp-dir.ts';
+import { ServerProcess } from './server-process.ts';
+
+const PROGRAM = '/usr/sbin/nats-server';
+const READY_MS_MAX = 60_000;
+
+export interface NatsServers {
+  readonly servers: readonly ServerProcess[];
+  /** All of them, for NATS_URL. */
+  readonly url: string;
+}
+
+/** Starts `count` servers; resolves when JetStream answers. */
+export async function startNats(t: Test, count = 1): Promise<NatsServers> {
+  const ports: number[] = [];
+  for (let i = 0; i < count * 2; i++) ports.push(await freePort());
+  const clientPorts = ports.slice(0, count);
+  const routes = ports.slice(count).map((port) => `nats://127.0.0.1:${port}`);
+  const root = tempDir(t);
+  const servers = clientPorts.map((port, i) => {
+    const folder = join(root, `n${i}`);
+    mkdirSync(folder);
+    const clustered = [
+      ...['--cluster_name', 'test', '--cluster', routes[i] ?? '', '--routes', routes.join(',')],
+    ];
+    return new ServerProcess(t, {
+      port,
+      program: PROGRAM,
+      args: [
+        ...['--addr', '127.0.0.1', '--port', String(port), '--name', `n${i}`],
+        ...['--jetstream', '--store_dir', folder],
+        ...(count === 1 ? [] : clustered),
+      ],
+      isReady: () => answers(port),
+    });
+  });
+  await Promise.all(servers.map((server) => server.start()));
+  const url = clientPorts.map((port) => `nats://127.0.0.1:${port}`).join(',');
+  await polled(() => hasJetStream(url), READY_MS_MAX, 'JetStream to answer');
+  return { servers, url };
+}
+
+async function answers(port: number): Promise<boolean> {
+  try {
+    const connection = await connect({ servers: `127.0.0.1:${port}`, reconnect: false });
+    await connection.close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function hasJetStream(url: string): Promise<true | undefined> {
+  const servers = url.split(',');
+  const connection = await connect({ servers, reconnect: false });
+  try {
+    const answer = await connection.request('$JS.API.INFO', '', { timeout: 1000 });
+    return (answer.json() as { error?: unknown }).error === undefined ? true : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    await connection.close();
+  }
+}

@@ -4,10 +4,11 @@
  *   core 1               core 0
  *                    ┌─▶ main.ts   METRICS=false                      no tokens, no limits
  *   wrk, in turns ───┼─▶ main.ts   METRICS=true                       no tokens, no limits
- *                    └─▶ main.ts   METRICS=true JWT_SECRET RATE_LIMIT  a token with each request
+ *                    ├─▶ main.ts   METRICS=true JWT_SECRET RATE_LIMIT  a token with each request
+ *                    └─▶ main.ts   METRICS=true, traces, 1 % or all sampled ──▶ this process, which only takes them
  *
  *   round   1        2        3        4        …
- *   order   A B C    C B A    A B C    C B A       each load a second or so to each server
+ *   order   A … E    E … A    A … E    E … A       each load a second or so to each server
  *
  * All run all the time, on one core with all their threads, so that whatever is done more shows in the
  * requests that are left. wrk sends each load in short rounds to one after the other, in the opposite order every time. A life of a process says little, so all are started anew several
@@ -15,6 +16,9 @@
  * wrk counts, and at the end of each life every product is read back.
  */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import { productNames } from './support/http-load.ts';
@@ -48,13 +52,40 @@ interface Server {
   readonly results: Readonly<Record<Method, WrkResult[]>>;
 }
 
-async function servers(): Promise<Server[]> {
+/** A collector that says thank you and keeps nothing; its work is on the client's core. */
+async function startCollector() {
+  let bytes = 0;
+  const server = createServer((request, response) => {
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    request.once('end', () => response.end());
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    received: () => bytes,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+async function servers(collector: string): Promise<Server[]> {
   const token = await new SignJWT({ roles: ['writer'] })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject('bench')
     .setExpirationTime('1h')
     .sign(Buffer.from(SECRET));
   const guards = { METRICS: 'true', JWT_SECRET: SECRET, RATE_LIMIT: RATE };
+  const traced = (ratio: string) => ({
+    METRICS: 'true',
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector,
+    OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+    OTEL_TRACES_SAMPLER_ARG: ratio,
+  });
   const results = () => ({ POST: [], GET: [] });
   return [
     {
@@ -72,6 +103,10 @@ async function servers(): Promise<Server[]> {
       results: results(),
     },
     { name: 'metrics, tokens, rate limits', env: guards, token, wanted: 0.9, results: results() },
+    ...[
+      { name: 'metrics, 1 % of requests traced', env: traced('0.01') },
+      { name: 'metrics, every request traced', env: traced('1') },
+    ].map((one) => ({ ...one, token: undefined, wanted: undefined, results: results() })),
   ];
 }
 
@@ -141,7 +176,7 @@ function table(all: readonly Server[], method: Method): Table {
 }
 
 async function bench(size: BenchSize): Promise<Report> {
-  const name = 'Metrics, tokens and rate limits, beside none';
+  const name = 'Metrics, tokens, rate limits and traces, beside none';
   if (!hasWrk() || !hasCores()) {
     return {
       name,
@@ -153,12 +188,15 @@ async function bench(size: BenchSize): Promise<Report> {
   }
   const { lives, rounds, warmUps, seconds, products } = SIZES[size];
   return withScratchFolder(async (folder) => {
-    const all = await servers();
+    const collector = await startCollector();
+    const all = await servers(collector.url);
     for (let life = 0; life < lives; life++) await runLife(size, all, join(folder, String(life)));
+    if (collector.received() === 0) throw new Error('no trace was exported');
+    collector.close();
     return {
       name,
       conditions: [
-        `${lives} lives of all three, in each ${rounds} rounds of ${seconds} s after ${warmUps} to warm up, none left out; to each server right after the other, in the opposite order of the round before; figures are medians of rounds, ratios are taken within a round`,
+        `${lives} lives of all, in each ${rounds} rounds of ${seconds} s after ${warmUps} to warm up, none left out; to each server right after the other, in the opposite order of the round before; figures are medians of rounds, ratios are taken within a round`,
         `wrk with one thread and ${CONNECTIONS} connections on one core, the services on another; ${figure(products)} products; the same HS256 token with each request, RATE_LIMIT=${RATE}`,
       ],
       tables: METHODS.map((method) => table(all, method)),

@@ -4,7 +4,7 @@
  *   this process ──fork──▶ flush · bursts · core · store · start ·
  *                │          checkpoint · recovery · meanwhile · large · export · http ·
  *                │          changes · parser · bulk · import · fairness · metrics · guarded ·
- *                │          sinks · history ──IPC──▶ reports
+ *                │          sinks · history · soak ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is held to its aim. Exit code 1
@@ -44,6 +44,7 @@ const BENCHES = [
   'guarded.bench.ts',
   'sinks.bench.ts',
   'history.bench.ts',
+  'soak.bench.ts',
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];
 const BENCH_MS_MAX = 40 * 60_000;

@@ -26,6 +26,9 @@ const FIRST_YEAR = 1970;
 export class HotTime {
   /** The time parsed last, as time/microseconds.ts has it; finer parts are cut off. */
   ms = 0;
+  /** The date of the time before, as digits: a batch's times are mostly of few days. */
+  #date = -1;
+  #midnightMs = 0;
 
   /**
    * Reads the time at `p`, just behind its opening quote. Returns the position behind the closing
@@ -39,9 +42,15 @@ export class HotTime {
     const minute = twoDigits(b, p + 14);
     const second = twoDigits(b, p + 17);
     // A pair that is no digits counts so much that one of these fails.
-    if (!(year >= FIRST_YEAR && year <= 9999 && month >= 1 && month <= 12)) return -1;
+    // A pair that is no digits makes one that no valid date makes.
+    const date = (year * 100 + month) * 100 + day;
+    if (date !== this.#date) {
+      if (!(year >= FIRST_YEAR && year <= 9999 && month >= 1 && month <= 12)) return -1;
+      if (day < 1 || day > daysIn(year, month)) return -1;
+      this.#date = date;
+      this.#midnightMs = midnightMs(year, month, day);
+    }
     if (hour > 23 || minute > 59 || second > 59) return -1;
-    if (day < 1 || day > daysIn(year, month)) return -1;
     if (b[p + 4] !== MINUS || b[p + 7] !== MINUS) return -1;
     if (b[p + 10] !== UPPER_T && b[p + 10] !== SPACE) return -1;
     if (b[p + 13] !== COLON || b[p + 16] !== COLON) return -1;
@@ -73,7 +82,7 @@ export class HotTime {
     if (b[at] !== QUOTE) return -1;
 
     const clockMs = hour * HOUR_MS + minute * MINUTE_MS + second * SECOND_MS + ms;
-    this.ms = withMicros(midnightMs(year, month, day) + clockMs, micros);
+    this.ms = withMicros(this.#midnightMs + clockMs, micros);
     return at + 1;
   }
 }

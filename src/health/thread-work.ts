@@ -8,6 +8,7 @@ import {
   INTAKE_TAIL,
   type IntakeRing,
   type IntakeRings,
+  producersOf,
 } from '../ring/intake-ring.ts';
 import type { Work } from './progress-watch.ts';
 
@@ -22,7 +23,7 @@ export interface ThreadWorkOptions {
 
 /** The appliers, and the log, which can be held up by them: it waits while the commit ring is full. */
 export function threadWork({ rings, commits, isLogExcused }: ThreadWorkOptions): Work[] {
-  const { live, bulk } = rings;
+  const all = producersOf(rings).flatMap(({ live, bulk }) => [live, bulk]);
   const { cursors } = commits;
   const appliers = Array.from({ length: commits.appliers }, (_, index): Work => {
     const cursor = commitCursor(index);
@@ -34,9 +35,9 @@ export function threadWork({ rings, commits, isLogExcused }: ThreadWorkOptions):
   });
   const log: Work = {
     name: LOG_WORK,
-    pending: () => (isLogExcused() ? 0 : unsettled(live) + unsettled(bulk)),
-    // Both only count up, and a frame moves at least one of them.
-    position: () => (tailOf(live) + tailOf(bulk)) | 0,
+    pending: () => (isLogExcused() ? 0 : all.reduce((sum, ring) => sum + unsettled(ring), 0)),
+    // They only count up, and a frame moves at least one of them.
+    position: () => all.reduce((sum, ring) => (sum + tailOf(ring)) | 0, 0),
     behind: appliers.map(({ name }) => name),
   };
   return [...appliers, log];

@@ -1,10 +1,14 @@
 /**
- * What the next frame holds of the two intake rings, in this order: everything pending in the live
- * ring, then some of the bulk ring. Log thread only.
+ * What the next frame holds of the intake rings, in this order: everything pending in the live
+ * rings, then some of the bulk rings. Log thread only.
  *
  *          tail               tail + claimed              head
  *   live  ───┼────── frame ───────┼──────── pending ────────┼──▶     seq n …
  *   bulk  ───┼────── frame ───────┼──────── pending ────────┼──▶     seq behind those
+ *
+ * With several producers there is such a pair for each of them: the frame has the live rings one after
+ * the other, then the bulk rings. What a frame has no room for all of is shared: each ring gets the same,
+ * what one has no use for goes to the others, and the first to be asked is another each time.
  *
  * A slot whose key is in the dedupe window is dropped: it gets the seq of the first and no place in
  * the frame. Everything else is kept and numbered, receipts of batches (dedupe/batch-receipt.ts) too; an
@@ -13,7 +17,8 @@
  * Fairness: an event of the live ring is in the next frame, whatever the bulk ring holds, so it
  * waits for the flush of one frame and for its own. While live events keep coming, frames are kept
  * short for their sake (BULK_SHARE); else bulk fills them. Bulk leaves room for a whole live ring in
- * the commit ring: a live event never waits for the appliers because of bulk.
+ * the commit ring: a live event never waits for the appliers because of bulk. (Of one, however many
+ * there are: QUEUE_SIZE bounds the events in all of them together.)
  */
 import assert from 'node:assert/strict';
 import { isReceipt } from '../dedupe/batch-receipt.ts';
@@ -30,6 +35,7 @@ import {
   INTAKE_TAIL,
   type IntakeRing,
   type IntakeRings,
+  producersOf,
   publishTail,
 } from '../ring/intake-ring.ts';
 import {
@@ -63,50 +69,72 @@ const NO_WRAP = 0x3fffffff;
 assert.ok(FRAME_SLOTS_MAX <= UNCOMMITTED_MAX);
 
 export class FrameContent {
-  readonly #live: IntakeEnd;
-  readonly #bulk: IntakeEnd;
+  /** Of each producer, the main thread's first. */
+  readonly #live: readonly IntakeEnd[];
+  readonly #bulk: readonly IntakeEnd[];
+  /** All of them, in the frame's order. */
+  readonly #ends: readonly IntakeEnd[];
   readonly #window: DedupeWindow;
+  readonly #furtherTails: Float64Array;
+  /** Slots of the commit ring that bulk leaves free: as many as there can be live events. */
+  readonly #roomKept: number;
+  /** Slots that one frame can hold at the most. */
+  readonly slotsMax: number;
   #shortFrames = 0;
+  /** Which producer is asked first for what is left over. */
+  #first = 0;
 
   constructor(intakes: IntakeRings, window: DedupeWindow) {
-    this.#live = new IntakeEnd(intakes.live);
-    this.#bulk = new IntakeEnd(intakes.bulk);
+    const producers = producersOf(intakes);
+    this.#live = producers.map(({ live }) => new IntakeEnd(live));
+    this.#bulk = producers.map(({ bulk }) => new IntakeEnd(bulk));
+    this.#ends = [...this.#live, ...this.#bulk];
     this.#window = window;
+    this.#furtherTails = new Float64Array(2 * (producers.length - 1));
+    this.#roomKept = Math.max(...this.#live.map(({ ring }) => ring.capacity));
+    const slots = this.#ends.reduce((sum, { ring }) => sum + ring.capacity, 0);
+    this.slotsMax = Math.min(slots, FRAME_SLOTS_MAX);
   }
 
-  /** Slots that one frame can hold at the most. */
-  get slotsMax(): number {
-    return Math.min(this.#live.ring.capacity + this.#bulk.ring.capacity, FRAME_SLOTS_MAX);
-  }
-
+  /** The main thread's. */
   get liveTail(): number {
-    return this.#live.tail;
+    return this.#live[0].tail;
   }
 
   get bulkTail(): number {
-    return this.#bulk.tail;
+    return this.#bulk[0].tail;
+  }
+
+  /** Those of the further producers, as the progress record has them; the same array each time. */
+  get furtherTails(): Float64Array {
+    const tails = this.#furtherTails;
+    for (let p = 1; p < this.#live.length; p++) {
+      tails[2 * (p - 1)] = this.#live[p].tail;
+      tails[2 * (p - 1) + 1] = this.#bulk[p].tail;
+    }
+    return tails;
   }
 
   /** Whether there is anything to claim. */
   get isPending(): boolean {
-    return this.#live.pending() > 0 || this.#bulk.pending() > 0;
+    return isAnyPending(this.#ends);
   }
 
   /** Slots of the commit ring that must be free before some of what is pending can be claimed. */
   get roomNeeded(): number {
-    return this.#live.pending() > 0 ? 1 : this.#roomKept + 1;
+    return isAnyPending(this.#live) ? 1 : this.#roomKept + 1;
   }
 
   /** Claims what goes into the next frame, `free` slots at the most. */
   claim(free: number): void {
     const most = Math.min(free, this.slotsMax);
-    const live = Math.min(this.#live.pending(), most);
+    const live = share(this.#live, most, this.#first);
     if (live > 0) this.#shortFrames = SHORT_FRAMES;
     else if (this.#shortFrames > 0) this.#shortFrames--;
-    const share = this.#shortFrames > 0 ? BULK_SHARE : FRAME_SLOTS_MAX;
+    const bulkMost = this.#shortFrames > 0 ? BULK_SHARE : FRAME_SLOTS_MAX;
     const room = Math.max(0, Math.min(most - live, free - this.#roomKept));
-    this.#live.claimed = live;
-    this.#bulk.claimed = Math.min(this.#bulk.pending(), share, room);
+    share(this.#bulk, Math.min(bulkMost, room), this.#first);
+    this.#first = (this.#first + 1) % this.#live.length;
   }
 
   /**
@@ -114,14 +142,15 @@ export class FrameContent {
    * their own `timeMs`, the log's, as their arrival; returns how many events were kept.
    */
   number(nextSeq: number, timeMs: number): number {
-    const kept = this.#live.number(nextSeq, timeMs, this.#window);
-    return kept + this.#bulk.number(nextSeq + kept, timeMs, this.#window);
+    let seq = nextSeq;
+    for (const end of this.#ends) seq += end.number(seq, timeMs, this.#window);
+    return seq - nextSeq;
   }
 
   /** Copies the slots kept to a plain stretch. */
   copyTo(frame: SlotViews): void {
     let to = 0;
-    for (const end of [this.#live, this.#bulk]) {
+    for (const end of this.#ends) {
       const { slots, mask } = end.ring;
       end.eachRun((cursor, count) => {
         copySlots(slots, mask, cursor, frame, NO_WRAP, to, count);
@@ -132,7 +161,7 @@ export class FrameContent {
 
   /** Writes the slots kept to the commit ring, and moves behind all that were claimed. */
   pass(commits: CommitPublisher, commitTimeMs: number): void {
-    for (const end of [this.#live, this.#bulk]) {
+    for (const end of this.#ends) {
       const { slots, mask } = end.ring;
       end.eachRun((cursor, count) => commits.write(slots, mask, cursor, count, commitTimeMs));
       end.tail = (end.tail + end.claimed) | 0;
@@ -141,39 +170,76 @@ export class FrameContent {
 
   /** Notes the receipts among the slots passed, which are committed. */
   noteReceipts(window: ReceiptWindow): void {
-    const { ring, tail, claimed, receipts } = this.#bulk;
-    for (const i of receipts) window.put(ring.slots, (tail - claimed + i) & ring.mask);
+    for (const { ring, tail, claimed, receipts } of this.#bulk) {
+      for (const i of receipts) window.put(ring.slots, (tail - claimed + i) & ring.mask);
+    }
   }
 
   /** Counts what was claimed, once it is settled. */
   count(counters: LogCounters): void {
-    const live = this.#live;
-    const bulk = this.#bulk;
-    const kept = live.kept + bulk.kept;
-    if (kept > 0) counters.frameEvents.observe(kept);
-    counters.add('singleAccepted', live.kept - live.receipts.length);
-    counters.add('batchAccepted', bulk.kept - bulk.receipts.length);
+    const live = sumOf(this.#live);
+    const bulk = sumOf(this.#bulk);
+    if (live.kept + bulk.kept > 0) counters.frameEvents.observe(live.kept + bulk.kept);
+    counters.add('singleAccepted', live.kept - live.receipts);
+    counters.add('batchAccepted', bulk.kept - bulk.receipts);
     counters.add('singleDuplicates', live.drops - live.conflicts);
     counters.add('batchDuplicates', bulk.drops - bulk.conflicts);
     counters.add('batchConflicts', bulk.conflicts);
   }
 
-  /** Settles the slots claimed for the main thread. */
+  /** Settles the slots claimed for their producers. */
   settle(): void {
-    for (const { ring, tail, claimed } of [this.#live, this.#bulk]) {
+    for (const { ring, tail, claimed } of this.#ends) {
       if (claimed > 0) publishTail(ring, tail);
     }
   }
+}
 
-  get #roomKept(): number {
-    return this.#live.ring.capacity;
+function isAnyPending(ends: readonly IntakeEnd[]): boolean {
+  for (const end of ends) if (end.pending() > 0) return true;
+  return false;
+}
+
+/**
+ * Claims `room` slots of the rings at the most, the same of each as far as it has them; what is left
+ * over goes to those that have more, from the one at `first` on. Returns how many were claimed.
+ */
+function share(ends: readonly IntakeEnd[], room: number, first: number): number {
+  const each = Math.floor(room / ends.length);
+  let left = room;
+  for (const end of ends) {
+    // Once: a producer may publish more meanwhile, which is for the next frame.
+    end.found = end.pending();
+    end.claimed = Math.min(end.found, each);
+    left -= end.claimed;
   }
+  for (let i = 0; i < ends.length && left > 0; i++) {
+    const end = ends[(first + i) % ends.length];
+    const more = Math.min(end.found - end.claimed, left);
+    end.claimed += more;
+    left -= more;
+  }
+  return room - left;
+}
+
+/** What the frame has of all of these rings. */
+function sumOf(ends: readonly IntakeEnd[]) {
+  const sum = { kept: 0, receipts: 0, drops: 0, conflicts: 0 };
+  for (const end of ends) {
+    sum.kept += end.kept;
+    sum.receipts += end.receipts.length;
+    sum.drops += end.drops;
+    sum.conflicts += end.conflicts;
+  }
+  return sum;
 }
 
 /** The log thread's end of one ring, and how many slots from there on are in the frame. */
 class IntakeEnd {
   readonly ring: IntakeRing;
   tail: number;
+  /** Slots pending when the frame was shared out. */
+  found = 0;
   claimed = 0;
   /** Those of them that are receipts, counted from the tail, in order. */
   readonly receipts: number[] = [];

@@ -1,5 +1,5 @@
 /**
- * The log thread's work: numbers the events of the intake rings, makes them durable frame by frame (one
+ * The log thread's work: numbers the events of all intake rings, makes them durable frame by frame (one
  * flush each), passes them on to the appliers and only then settles them for the main thread.
  *
  * The story of one frame (`commitPending`), and of a crash or a thread's death at each step:
@@ -12,8 +12,8 @@
  *  3. commit: the slots are copied behind the head of the commit ring, unseen. Then the progress record
  *     flips: from here on the frame is committed, for a successor too.
  *  4. settle: receipts in it go into their window, before the tails move: a successor puts in those of
- *     all slots between the tails published and committed. Then both tails are published and the main
- *     thread's bell rung. A repetition of an event in this frame is settled with it; one of an event
+ *     all slots between the tails published and committed. Then all tails are published and their
+ *     producers' bells rung. A repetition of an event in this frame is settled with it; one of an event
  *     committed before needs no flush, for that one is durable.
  *  5. hand on: the head is published and the appliers' bell rung. A successor repeats 4 and 5 harmlessly.
  *
@@ -148,7 +148,7 @@ export class Sequencer implements EventLog {
 
   run(): boolean {
     const { intakes, commits } = this.#options;
-    // The doorbell and the stop word of both rings.
+    // The doorbell and the stop word of all rings.
     const { cursors } = intakes.live;
     for (;;) {
       // Bell, then stop, then the heads: what comes after these loads rings the bell.
@@ -216,7 +216,7 @@ export class Sequencer implements EventLog {
     this.#storeProgress();
   }
 
-  /** Lets the main thread see what became of all that was claimed. */
+  /** Lets the producers see what became of all that was claimed. */
   #settle(): void {
     this.#content.noteReceipts(this.#options.receipts);
     this.#content.settle();
@@ -389,6 +389,7 @@ export class Sequencer implements EventLog {
       commitHead: this.#options.commits.head,
       liveTail: this.#content.liveTail,
       bulkTail: this.#content.bulkTail,
+      furtherTails: this.#content.furtherTails,
       own: packSegmentEnds(
         {
           segment: this.#segment,

@@ -9,6 +9,7 @@ import {
   INTAKE_TAIL,
   type IntakeRing,
   type IntakeRings,
+  producersOf,
   publishTail,
 } from '../ring/intake-ring.ts';
 import type { Progress } from '../ring/progress.ts';
@@ -26,11 +27,22 @@ export function resumeCommitted(
   commits: CommitPublisher,
   died: Progress,
 ): void {
+  const further = died.furtherTails ?? [];
+  const tails = [died.liveTail, died.bulkTail, ...further];
+  const producers = producersOf(intakes).map(({ live, bulk }, p) => ({
+    live,
+    bulk,
+    liveTail: tails[2 * p],
+    bulkTail: tails[2 * p + 1],
+  }));
   dedupe.takeOver(died.nextSeq);
-  receipts.takeOver(() => putUnsettled(intakes.bulk, died.bulkTail, receipts));
+  receipts.takeOver(() => {
+    // In the frame's order.
+    for (const { bulk, bulkTail } of producers) putUnsettled(bulk, bulkTail, receipts);
+  });
   commits.resume(died.commitHead);
-  publishTail(intakes.live, died.liveTail);
-  publishTail(intakes.bulk, died.bulkTail);
+  for (const { live, liveTail } of producers) publishTail(live, liveTail);
+  for (const { bulk, bulkTail } of producers) publishTail(bulk, bulkTail);
 }
 
 /** Puts the receipts in slots that are committed, up to the cursor `tail`, and not settled. */

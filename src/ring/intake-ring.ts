@@ -1,21 +1,22 @@
 /**
- * The intake ring: from the main thread (one producer) to the log thread (one consumer).
- * Each cursor has a cache line to itself and counts slots modulo 2^32. A service has two of them:
- * the live ring for single events and the bulk ring for batches, so that an import fills its own.
+ * The intake ring: from a thread that takes events in (one producer) to the log thread (one consumer).
+ * Each cursor has a cache line to itself and counts slots modulo 2^32. Each producer has two of them:
+ * the live ring for single events and the bulk ring for batches, so that an import fills its own. The
+ * main thread is a producer, and may be the only one; docs/producers.md has the stories of several.
  *
- *   byte   0  head      i32  slots published; the main thread writes
+ *   byte   0  head      i32  slots published; the producer writes
  *         64  tail      i32  slots settled (durable, or given up); the log thread writes
- *        128  doorbell  i32  rung by the main thread after it moved head or asked for a stop;
- *                            the live ring's serves both, a thread sleeps at one word only
+ *        128  doorbell  i32  rung by a producer after it moved a head, by main also when it asks for a
+ *                            stop; that of main's live ring serves all, a thread sleeps at one word only
  *        192  bell back i32  rung by the log thread after it moved tail or changed its state
  *        256  stop      i32  1 = nothing more will come; the main thread writes, then rings;
- *                            the live ring's serves both
+ *                            that of main's live ring serves all
  *        320  slots     capacity × 128 bytes
  *
  * Empty: head = tail. Full: head − tail = limit (QUEUE_SIZE or BULK_QUEUE_SIZE), which the producer
  * checks against its own count of settled slots; the capacity is the next power of two, so a slot that the producer
  * has not looked at since it was settled is never overwritten.
- * A slot between tail and head belongs to the log thread, every other one to the main thread.
+ * A slot between tail and head belongs to the log thread, every other one to the producer.
  */
 import assert from 'node:assert/strict';
 import { SLOT_BYTES, SlotViews } from './slot.ts';
@@ -72,17 +73,30 @@ export class IntakeRing {
   }
 }
 
-/** The two rings of one service: one log thread empties both. */
-export interface IntakeRings {
-  /** Single events. Its doorbell and stop word serve both rings. */
+/** The two rings of one producer. */
+export interface ProducerRings {
+  /** Single events. */
   readonly live: IntakeRing;
   /** Batches. */
   readonly bulk: IntakeRing;
 }
 
 /**
+ * The rings of one service, all emptied by one log thread: the main thread's, whose live ring has the
+ * doorbell and the stop word of all of them, and those of further producers.
+ */
+export interface IntakeRings extends ProducerRings {
+  readonly further?: readonly ProducerRings[];
+}
+
+/** Those of each producer, the main thread's first. */
+export function producersOf(rings: IntakeRings): readonly ProducerRings[] {
+  return [rings, ...(rings.further ?? [])];
+}
+
+/**
  * Shows the log thread every slot of `ring` before cursor `head`, and wakes it at the doorbell of
- * `live`, whichever of the two rings `ring` is. For the ring's producer.
+ * `live`, the main thread's, whichever ring `ring` is. For the ring's producer.
  */
 export function publishHead(ring: IntakeRing, head: number, live: IntakeRing): void {
   // Pairs with the log thread's Atomics.load of the head, before it reads the slots.
@@ -93,7 +107,7 @@ export function publishHead(ring: IntakeRing, head: number, live: IntakeRing): v
 
 /** Settles every slot of `ring` before `tail` for its producer. Harmless to repeat. Log thread. */
 export function publishTail(ring: IntakeRing, tail: number): void {
-  // Pairs with the main thread's Atomics.load of the tail, before it reads the slots' numbers.
+  // Pairs with the producer's Atomics.load of the tail, before it reads the slots' numbers.
   Atomics.store(ring.cursors, INTAKE_TAIL, tail);
   Atomics.add(ring.cursors, INTAKE_BELL_BACK, 1);
   Atomics.notify(ring.cursors, INTAKE_BELL_BACK);

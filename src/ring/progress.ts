@@ -4,24 +4,38 @@
  * that says which one holds; so everything in a record changes in one step. The log thread writes.
  *
  *   byte   0  stored  i32  how often a record was stored; 0 = none yet. Odd: record 1 holds, even: 2
- *         64  record 1, 192 bytes; 256 record 2, 192 bytes. A record, in doubles:
- *             0 next seq · 1 commit ring head · 2 live ring tail · 3 bulk ring tail
+ *         64  record 1, then record 2, 192 bytes each and a line for every four further producers. In
+ *             doubles: 0 next seq · 1 commit ring head · 2 live ring tail · 3 bulk ring tail
  *             4–23 what the log itself needs to go on; only it knows what stands there
+ *             24 … of each further producer: live ring tail · bulk ring tail
  */
+import assert from 'node:assert/strict';
 
 const RECORD_DOUBLES = 24;
 const OWN_AT = 4;
 /** How many numbers a log may keep of its own. */
 export const OWN_DOUBLES = RECORD_DOUBLES - OWN_AT;
+const LINE_DOUBLES = 8;
 const RECORDS_BYTE = 64;
-export const PROGRESS_BYTES = RECORDS_BYTE + 2 * RECORD_DOUBLES * 8;
+/** Where there is one producer. */
+export const PROGRESS_BYTES = progressBytes(0);
 const STORED = 0;
+
+assert.equal(RECORD_DOUBLES % LINE_DOUBLES, 0);
+
+/** What a record takes where `further` producers have rings beside the main thread. */
+export function progressBytes(further: number): number {
+  const lines = Math.ceil((2 * further) / LINE_DOUBLES);
+  return RECORDS_BYTE + 2 * (RECORD_DOUBLES + lines * LINE_DOUBLES) * 8;
+}
 
 export interface Progress {
   readonly nextSeq: number;
   readonly commitHead: number;
   readonly liveTail: number;
   readonly bulkTail: number;
+  /** Of each further producer the live and the bulk ring's; may be read with zeros behind them. */
+  readonly furtherTails?: Float64Array;
   /** The log's own, OWN_DOUBLES numbers. */
   readonly own: Float64Array;
 }
@@ -32,13 +46,16 @@ export class LogProgress {
   /** The same records, as readers see them. */
   readonly #words: readonly Int32Array[];
   /** What was read last. */
-  readonly #read = new Float64Array(RECORD_DOUBLES);
-  readonly #readWords = new Int32Array(this.#read.buffer);
+  readonly #read: Float64Array;
+  readonly #readWords: Int32Array;
 
   constructor(buffer: SharedArrayBuffer) {
+    const doubles = (buffer.byteLength - RECORDS_BYTE) / 8 / 2;
+    this.#read = new Float64Array(doubles);
+    this.#readWords = new Int32Array(this.#read.buffer);
     this.#stored = new Int32Array(buffer, 0, 1);
     this.#records = [0, 1].map(
-      (i) => new Float64Array(buffer, RECORDS_BYTE + i * RECORD_DOUBLES * 8, RECORD_DOUBLES),
+      (i) => new Float64Array(buffer, RECORDS_BYTE + i * doubles * 8, doubles),
     );
     this.#words = this.#records.map((r) => new Int32Array(buffer, r.byteOffset, r.length * 2));
   }
@@ -52,13 +69,14 @@ export class LogProgress {
     record[2] = progress.liveTail;
     record[3] = progress.bulkTail;
     record.set(progress.own, OWN_AT);
+    if (progress.furtherTails !== undefined) record.set(progress.furtherTails, RECORD_DOUBLES);
     // Pairs with the two loads in load(), before and after it reads the record.
     Atomics.store(this.#stored, STORED, next);
   }
 
   /** The last record stored, or `undefined` when the log was never opened. Any thread. */
   load(): Progress | undefined {
-    return this.#load(RECORD_DOUBLES) ? unpack(this.#read) : undefined;
+    return this.#load(this.#read.length) ? unpack(this.#read) : undefined;
   }
 
   /** The next seq alone, cheaper; 1 when the log was never opened. Any thread. */
@@ -111,6 +129,7 @@ function unpack(record: Float64Array): Progress {
     commitHead: record[1],
     liveTail: record[2],
     bulkTail: record[3],
-    own: record.slice(OWN_AT),
+    own: record.slice(OWN_AT, RECORD_DOUBLES),
+    furtherTails: record.slice(RECORD_DOUBLES),
   };
 }

@@ -15,12 +15,18 @@ export interface ReceiptMemory {
   readonly index: SharedArrayBuffer;
 }
 
-/** Every buffer that threads share; who writes what stands in the layouts. */
-export interface SharedMemory {
+/** The rings of one thread that takes events in. */
+export interface ProducerMemory {
   /** ring/intake-ring.ts: the live ring */
   readonly intake: SharedArrayBuffer;
   /** ring/intake-ring.ts: the bulk ring */
   readonly bulk: SharedArrayBuffer;
+}
+
+/** Every buffer that threads share; who writes what stands in the layouts. */
+export interface SharedMemory extends ProducerMemory {
+  /** Of threads that take events in beside the main thread, whose rings are the two above. */
+  readonly further?: readonly ProducerMemory[];
   /** ring/commit-ring.ts */
   readonly commit: SharedArrayBuffer;
   /** apply/applier-control.ts, one block for each applier. */

@@ -17,12 +17,12 @@ import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { recover } from '../recovery/recovery.ts';
 import { Replay, StopRequested } from '../recovery/replay.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
-import { IntakeRing } from '../ring/intake-ring.ts';
 import { LogProgress, type Progress } from '../ring/progress.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
 import { RestoreBoard } from '../store/restore-board.ts';
 import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard } from '../store/shard.ts';
+import { intakeRingsOf } from './intake-rings.ts';
 import type { LogThreadData, LogThreadMessage } from './log-messages.ts';
 
 /** A clock that is behind the log by less is not worth a line. */
@@ -35,7 +35,7 @@ export function runLogThread(
   report: (message: LogThreadMessage) => void,
 ): void {
   const { memory, folder, checkpoints, segmentBytesMax } = data;
-  const intakes = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
+  const intakes = intakeRingsOf(memory);
   const dedupe = new DedupeWindow(memory.dedupe, memory.hashKey);
   const receipts = new ReceiptWindow(memory.receipts, memory.hashKey);
   const commits = new CommitPublisher(new CommitRing(memory.commit, memory.appliers.length));

@@ -10,12 +10,12 @@ import { createThreadCounters, threadCountersBytes } from '../metrics/thread-cou
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, nextPowerOfTwo } from '../ring/intake-ring.ts';
-import { PROGRESS_BYTES } from '../ring/progress.ts';
+import { progressBytes } from '../ring/progress.ts';
 import { RestoreBoard } from '../store/restore-board.ts';
 import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard } from '../store/shard.ts';
 import type { StorePlan } from '../store/sizing.ts';
-import type { HashKey, SharedMemory } from '../threads/shared-memory.ts';
+import type { HashKey, ProducerMemory, SharedMemory } from '../threads/shared-memory.ts';
 
 /** Slots of the commit ring at the least: lets appliers fall behind without stopping the log. */
 const COMMIT_SLOTS_MIN = 16_384;
@@ -25,6 +25,8 @@ export interface MemoryOptions {
   /** Slots for batches; as few as there can be, unless given. */
   readonly bulkQueueSize?: number;
   readonly appliers: number;
+  /** Threads that take events in, the main thread one of them; it alone, unless given. */
+  readonly producers?: number;
   readonly store: StorePlan;
   /** Events whose outcome is kept; as few as there can be, unless given. */
   readonly outcomeEvents?: number;
@@ -44,18 +46,17 @@ function commitSlotsOf({ queueSize, bulkQueueSize = 1 }: MemoryOptions): number 
 /** What `createSharedMemory` allocates, to the byte. */
 export function sharedMemoryBytes(options: MemoryOptions): number {
   const { queueSize, bulkQueueSize = 1, appliers, store } = options;
-  const { outcomeEvents = 1, dedupeEvents = 1 } = options;
+  const { outcomeEvents = 1, dedupeEvents = 1, producers = 1 } = options;
   const commitSlots = commitSlotsOf(options);
   return (
-    IntakeRing.bytes(queueSize) +
-    IntakeRing.bytes(bulkQueueSize) +
+    producers * (IntakeRing.bytes(queueSize) + IntakeRing.bytes(bulkQueueSize)) +
     CommitRing.bytes(commitSlots, appliers) +
     appliers * APPLIER_CONTROL_BYTES +
     store.shards * Shard.bytes(store.shard) +
     OutcomeWindow.bytes(outcomeEvents, nextPowerOfTwo(commitSlots)) +
     DedupeWindow.bytes(dedupeEvents) +
     ReceiptWindow.bytes(dedupeEvents) +
-    PROGRESS_BYTES +
+    progressBytes(producers - 1) +
     LogHolds.bytes +
     RestoredBefore.bytes(store.shards) +
     RestoreBoard.bytes(store.shards) +
@@ -66,18 +67,22 @@ export function sharedMemoryBytes(options: MemoryOptions): number {
 /** Allocates everything, zeroed. The memory of the service is bounded by this from here on. */
 export function createSharedMemory(options: MemoryOptions): SharedMemory {
   const { queueSize, bulkQueueSize = 1, appliers, store } = options;
-  const { outcomeEvents = 1, dedupeEvents = 1, firstCursor = 0 } = options;
+  const { outcomeEvents = 1, dedupeEvents = 1, firstCursor = 0, producers = 1 } = options;
   const commit = CommitRing.create(commitSlotsOf(options), appliers, firstCursor);
-  return {
+  const createRings = (): ProducerMemory => ({
     intake: IntakeRing.create(queueSize, firstCursor).buffer,
     bulk: IntakeRing.create(bulkQueueSize, firstCursor).buffer,
+  });
+  return {
+    ...createRings(),
+    further: Array.from({ length: producers - 1 }, createRings),
     commit: commit.buffer,
     appliers: Array.from({ length: appliers }, () => new SharedArrayBuffer(APPLIER_CONTROL_BYTES)),
     shards: Array.from({ length: store.shards }, () => Shard.create(store.shard).buffer),
     outcomes: OutcomeWindow.create(outcomeEvents, commit.mask + 1),
     dedupe: DedupeWindow.create(dedupeEvents, firstCursor),
     receipts: ReceiptWindow.create(dedupeEvents),
-    progress: new SharedArrayBuffer(PROGRESS_BYTES),
+    progress: new SharedArrayBuffer(progressBytes(producers - 1)),
     holds: LogHolds.create(),
     restored: RestoredBefore.create(store.shards),
     board: RestoreBoard.create(store.shards),

@@ -23,13 +23,14 @@ import { LogHolds } from '../log/log-holds.ts';
 import { Histogram } from '../metrics/histogram.ts';
 import { OutcomeReader, OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
-import { IntakeRing, type IntakeRings } from '../ring/intake-ring.ts';
+import type { IntakeRings } from '../ring/intake-ring.ts';
 import { LogProgress } from '../ring/progress.ts';
 import type { SlotContent } from '../ring/slot.ts';
 import { Admission } from '../store/admission.ts';
 import { Shard } from '../store/shard.ts';
 import { SharedProductStore } from '../store/shared-product-store.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
+import { intakeRingsOf } from './intake-rings.ts';
 import type { LogSource } from './log-source.ts';
 import { LogSupervisor } from './log-supervisor.ts';
 import { createSharedMemory, type MemoryOptions } from './memory.ts';
@@ -114,7 +115,7 @@ export class WritePath {
     const { hashKey } = memory;
     const shards = memory.shards.map((buffer) => new Shard(buffer));
     this.memory = memory;
-    this.rings = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
+    this.rings = intakeRingsOf(memory);
     this.commits = new CommitRing(memory.commit, appliers);
     this.store = new SharedProductStore(shards, hashKey);
     const admission = new SlotAdmission({

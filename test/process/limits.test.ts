@@ -1,7 +1,6 @@
 /** Whether a configuration fits a machine: what is counted, refused, warned of and named as fitting. */
 import t from 'tap';
 import { loadConfig } from '../../src/config/load.ts';
-import type { Config } from '../../src/config/schema.ts';
 import { fitOf } from '../../src/process/limits.ts';
 import { type Machine, readMachine } from '../../src/process/machine.ts';
 import { planStore } from '../../src/store/sizing.ts';
@@ -14,17 +13,11 @@ function machine(own: Partial<Machine> = {}): Machine {
   return { memoryBytes: 2 ** 40, memoryOwner: 'this machine has', filesMax: undefined, ...own };
 }
 
-function allocated(config: Config): number {
-  const plan = planStore(config.storeBytesMax, config.shards);
-  const {
-    hashKey: _,
-    appliers,
-    shards,
-    receipts,
-    ...single
-  } = createSharedMemory(memoryOptionsOf(config, plan));
-  const all = [...appliers, ...shards, ...Object.values(receipts), ...Object.values(single)];
-  return all.reduce((sum, { byteLength }) => sum + byteLength, 0);
+/** Bytes of all buffers in it, however deep. */
+function bytesIn(memory: unknown): number {
+  if (memory instanceof SharedArrayBuffer) return memory.byteLength;
+  if (typeof memory !== 'object' || memory === null) return 0;
+  return Object.values(memory).reduce<number>((sum, value) => sum + bytesIn(value), 0);
 }
 
 t.test('the shared memory is known to the byte before it is allocated', (t) => {
@@ -43,8 +36,11 @@ t.test('the shared memory is known to the byte before it is allocated', (t) => {
   ]) {
     const config = loadConfig(env);
     const options = memoryOptionsOf(config, planStore(config.storeBytesMax, config.shards));
-    t.equal(sharedMemoryBytes(options), allocated(config));
-    t.ok(fitOf(config, machine()).memoryBytes > allocated(config) + 100 * MB, 'and the program');
+    const allocated = bytesIn(createSharedMemory(options));
+    t.equal(sharedMemoryBytes(options), allocated);
+    t.ok(fitOf(config, machine()).memoryBytes > allocated + 100 * MB, 'and the program');
+    const several = { ...options, producers: 6 };
+    t.equal(sharedMemoryBytes(several), bytesIn(createSharedMemory(several)));
   }
   t.end();
 });

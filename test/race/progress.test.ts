@@ -8,15 +8,15 @@ import { once } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
-import { LogProgress, PROGRESS_BYTES } from '../../src/ring/progress.ts';
+import { LogProgress, progressBytes } from '../../src/ring/progress.ts';
 import { scaled } from '../helpers/threads/race-scale.ts';
-import { progressOf, type StoringProgressData } from './storing-progress.ts';
+import { FURTHER, progressOf, type StoringProgressData } from './storing-progress.ts';
 
 const CHANGES = scaled(4_000, 500_000);
 
 t.test(`${CHANGES} records that are loaded are whole`, async (t) => {
   const data: StoringProgressData = {
-    progress: new SharedArrayBuffer(PROGRESS_BYTES),
+    progress: new SharedArrayBuffer(progressBytes(FURTHER)),
     stop: new Int32Array(new SharedArrayBuffer(4)),
   };
   const progress = new LogProgress(data.progress);

@@ -8,6 +8,9 @@ export interface StoringProgressData {
   readonly stop: Int32Array;
 }
 
+/** Producers beside the main thread, whose tails fill the lines behind a record to their end. */
+export const FURTHER = 4;
+
 /** A record of the number `n`. */
 export function progressOf(n: number): Progress {
   return {
@@ -16,6 +19,7 @@ export function progressOf(n: number): Progress {
     liveTail: n,
     bulkTail: n,
     own: new Float64Array(OWN_DOUBLES).fill(n),
+    furtherTails: new Float64Array(2 * FURTHER).fill(n),
   };
 }
 

@@ -7,11 +7,11 @@ import { resumeCommitted } from '../../../src/log/take-over.ts';
 import { OutcomeWindow } from '../../../src/outcome/outcome-window.ts';
 import { Replay } from '../../../src/recovery/replay.ts';
 import { CommitRing } from '../../../src/ring/commit-ring.ts';
-import { IntakeRing } from '../../../src/ring/intake-ring.ts';
 import { LogProgress } from '../../../src/ring/progress.ts';
 import { SLOT_BYTES, SlotViews } from '../../../src/ring/slot.ts';
 import { Shard } from '../../../src/store/shard.ts';
 import type { SharedMemory } from '../../../src/threads/shared-memory.ts';
+import { intakeRingsOf } from '../../../src/write-path/intake-rings.ts';
 import type { LogThreadMessage } from '../../../src/write-path/log-messages.ts';
 import { MemoryLog, MemoryStream, type StreamMemory } from './memory-log.ts';
 
@@ -21,7 +21,7 @@ const { memory, stream: streamMemory } = workerData as {
 };
 const stream = new MemoryStream(streamMemory);
 const { hashKey } = memory;
-const intakes = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
+const intakes = intakeRingsOf(memory);
 const dedupe = new DedupeWindow(memory.dedupe, hashKey);
 const receipts = new ReceiptWindow(memory.receipts, hashKey);
 const commits = new CommitPublisher(new CommitRing(memory.commit, memory.appliers.length));

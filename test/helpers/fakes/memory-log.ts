@@ -230,6 +230,7 @@ export class MemoryLog implements EventLog {
       commitHead: this.#options.commits.head,
       liveTail: this.#content.liveTail,
       bulkTail: this.#content.bulkTail,
+      furtherTails: this.#content.furtherTails,
       own: this.#own,
     });
   }

@@ -22,6 +22,8 @@ const WAIT_MS_MAX = 60_000;
 export interface PipelineOptions {
   readonly dataDir: string;
   readonly appliers?: number;
+  /** Threads that take events in; the others are the test's. */
+  readonly producers?: number;
   readonly firstCursor?: number;
   readonly segmentBytesMax?: number;
   readonly logEntry?: URL;
@@ -41,6 +43,7 @@ export class Pipeline {
 
   private constructor(t: Pick<Test, 'teardown'>, options: PipelineOptions) {
     const { dataDir, appliers = 2, firstCursor = 0, segmentBytesMax = 1 << 20 } = options;
+    const { producers = 1 } = options;
     const write = (line: string) => void this.logged.push(JSON.parse(line));
     this.threads = new ServiceThreads(t);
     this.#dataDir = DataDir.open(dataDir);
@@ -50,6 +53,7 @@ export class Pipeline {
         queueSize: QUEUE_SIZE,
         bulkQueueSize: QUEUE_SIZE,
         appliers,
+        producers,
         store: planStore(STORE_BYTES, SHARDS),
         dedupeEvents: DEDUPE_EVENTS,
         firstCursor,

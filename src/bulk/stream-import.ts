@@ -6,10 +6,15 @@
 import { KEY_CONFLICT } from '../dedupe/dedupe-window.ts';
 import { RETRY_MS_MAX } from '../later-turns.ts';
 import { SLOT_FINGERPRINT, SLOT_WORDS, type SlotViews } from '../ring/slot.ts';
-import { BatchImport, type BatchImportOptions, CONFLICT, type ImportEnd, STORE_FULL } from './batch-import.ts';
+import {
+  BatchImport,
+  type BatchImportOptions,
+  CONFLICT,
+  type ImportEnd,
+  STORE_FULL,
+} from './batch-import.ts';
 import type { BatchReceipts } from './batch-receipts.ts';
 import type { ByteSource } from './byte-source.ts';
-
 
 export class StreamImport extends BatchImport {
   readonly slots: SlotViews;

@@ -63,7 +63,9 @@ async function init(config: Known, replicas: number, bytesMax: number): Promise<
   } finally {
     await connection.close();
   }
-  process.stdout.write(`cluster ${cluster}: created, ${replicas} copies of at most ${bytesMax} bytes\n`);
+  process.stdout.write(
+    `cluster ${cluster}: created, ${replicas} copies of at most ${bytesMax} bytes\n`,
+  );
   return EXIT_DONE;
 }
 

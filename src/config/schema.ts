@@ -517,7 +517,8 @@ export const ConfigSchema = Type.Object({
       defaultText: '',
       pattern: '^[^\\u0000]{1,4096}$',
       allowedText: 'a path',
-      description: "File of the authority that signed the certificates of NATS; the system's if not set",
+      description:
+        "File of the authority that signed the certificates of NATS; the system's if not set",
     }),
   ),
   sinks: Type.Optional(

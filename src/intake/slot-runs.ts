@@ -53,12 +53,7 @@ export class SlotRuns {
   #first = 0;
 
   /** `isLogShared`: events without a key may be dropped, too. */
-  constructor(
-    ring: IntakeRing,
-    admission: SlotAdmission,
-    ages?: DurableAges,
-    isLogShared = false,
-  ) {
+  constructor(ring: IntakeRing, admission: SlotAdmission, ages?: DurableAges, isLogShared = false) {
     this.#ring = ring;
     this.#admission = admission;
     this.#ages = ages;
@@ -144,9 +139,10 @@ export class SlotRuns {
       batch.receiptsInFlight -= count;
       return;
     }
-    batch.accepted += run.isKeyed || this.#isLogShared
-      ? this.#settleKeyed(batch, number, from, count)
-      : this.#settlePlain(batch, from, count);
+    batch.accepted +=
+      run.isKeyed || this.#isLogShared
+        ? this.#settleKeyed(batch, number, from, count)
+        : this.#settlePlain(batch, from, count);
     batch.inFlight -= count;
   }
 

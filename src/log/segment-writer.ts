@@ -149,13 +149,7 @@ export class SegmentWriter {
    * When this returns, the frame survives a power loss. When it throws, the segment is done for.
    * `position`: where it stands in a replicated stream, if it does.
    */
-  append(
-    frame: Buffer,
-    firstSeq: number,
-    count: number,
-    commitTimeMs: number,
-    position = 0,
-  ): void {
+  append(frame: Buffer, firstSeq: number, count: number, commitTimeMs: number, position = 0): void {
     const chain = sealFrame(frame, {
       firstSeq,
       count,

@@ -63,6 +63,7 @@ export async function beginCluster(
   const message = packGenesis(genesis, Date.now());
   const answer = await connection.request(log, message, { timeout: TIMEOUT_MS, headers: first });
   const { error } = answer.json() as { error?: { description: string } };
-  if (error !== undefined) throw new Error(`the cluster ${name} was not begun: ${error.description}`);
+  if (error !== undefined)
+    throw new Error(`the cluster ${name} was not begun: ${error.description}`);
   return genesis;
 }

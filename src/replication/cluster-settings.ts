@@ -63,7 +63,10 @@ export function unpackGenesis(bytes: Uint8Array): Genesis | string {
 }
 
 /** In what an instance differs from its cluster, in one line; `undefined` = in nothing. */
-export function differences(genesis: Genesis, own: Omit<ClusterSettings, 'rules'>): string | undefined {
+export function differences(
+  genesis: Genesis,
+  own: Omit<ClusterSettings, 'rules'>,
+): string | undefined {
   const said = [
     ['SHARDS', genesis.shards, own.shards],
     ['products a shard (MAX_MEMORY_USAGE)', genesis.shardEntries, own.shardEntries],
@@ -71,5 +74,7 @@ export function differences(genesis: Genesis, own: Omit<ClusterSettings, 'rules'
   ] as const;
   const differing = said.filter(([, theirs, ours]) => theirs !== ours);
   if (differing.length === 0) return undefined;
-  return differing.map(([name, theirs, ours]) => `${name} is ${ours} here and ${theirs} there`).join(', ');
+  return differing
+    .map(([name, theirs, ours]) => `${name} is ${ours} here and ${theirs} there`)
+    .join(', ');
 }

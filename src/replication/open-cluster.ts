@@ -33,7 +33,10 @@ export async function readGenesis(name: string, nats: NatsSettings): Promise<Gen
   const connection = await connected(nats);
   try {
     const bytes = await new StreamApi(connection, stream).leaders(1);
-    if (bytes === undefined) throw new Error('its beginning has made room for newer events: begin with a backup of an instance');
+    if (bytes === undefined)
+      throw new Error(
+        'its beginning has made room for newer events: begin with a backup of an instance',
+      );
     const genesis = unpackGenesis(bytes);
     if (typeof genesis === 'string') throw new Error(genesis);
     return genesis;

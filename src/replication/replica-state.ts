@@ -15,12 +15,12 @@ import {
   KIND_GENESIS,
   KIND_MARK,
   KIND_OPEN,
-  type Message,
   MESSAGE_SLOTS_MAX,
+  type Message,
   NewerFormatError,
   unpackMessage,
 } from './message.ts';
-import { WriterTable, type WriterRecord } from './writer-table.ts';
+import { type WriterRecord, WriterTable } from './writer-table.ts';
 
 /** Positions whose chain is remembered: a writer is hardly further behind than this. */
 const CHAINS_KEPT = 4096;

@@ -12,10 +12,7 @@
  *
  * Records of another epoch than the last answer a wish that is no more: the log thread drops them.
  */
-import {
-  INTAKE_DOORBELL,
-  type IntakeRing,
-} from '../ring/intake-ring.ts';
+import { INTAKE_DOORBELL, type IntakeRing } from '../ring/intake-ring.ts';
 import { ByteRing } from './byte-ring.ts';
 import type { Delivered, StreamHealth, StreamPort } from './stream-port.ts';
 

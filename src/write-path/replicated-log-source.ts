@@ -6,8 +6,8 @@ import type { Genesis } from '../replication/cluster-settings.ts';
 import { namesOf } from '../replication/cluster-settings.ts';
 import { keepGenesis } from '../replication/kept-genesis.ts';
 import type { NatsSettings } from '../replication/nats-connection.ts';
-import type { StreamThreadData } from '../replication/stream-thread.ts';
 import { createStreamMemory } from '../replication/stream-memory.ts';
+import type { StreamThreadData } from '../replication/stream-thread.ts';
 import type { ReplicatedLogThreadData } from './log-messages.ts';
 import type { LogSource } from './log-source.ts';
 

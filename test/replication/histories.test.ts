@@ -34,7 +34,9 @@ t.test(`${HISTORIES} histories (seed ${seed})`, async (t) => {
       history.run();
       history.check();
     } catch (error) {
-      t.fail(`history ${n}, SEED=${seed + n} SEEDS=1: ${error instanceof Error ? error.stack : error}`);
+      t.fail(
+        `history ${n}, SEED=${seed + n} SEEDS=1: ${error instanceof Error ? error.stack : error}`,
+      );
       return;
     }
     settled += history.settled;

@@ -10,7 +10,10 @@ import t from 'tap';
 import { polled } from '../helpers/bounded.ts';
 import { Random, testSeed } from '../helpers/models/random.ts';
 import { ClusterLoad } from '../helpers/replication/cluster-load.ts';
-import { ClusterUnderTest, type InstanceUnderTest } from '../helpers/replication/cluster-under-test.ts';
+import {
+  ClusterUnderTest,
+  type InstanceUnderTest,
+} from '../helpers/replication/cluster-under-test.ts';
 import { startNats } from '../helpers/servers/nats-server.ts';
 
 const isMissing = !existsSync('/usr/sbin/nats-server');
@@ -90,10 +93,20 @@ t.test(
     t.ok(shortest >= load.acknowledged.size, 'all is there');
     for (const [i, log] of logs.entries()) {
       const bytes = log.slice(0, shortest).map(({ text }) => text);
-      t.equal(bytes.join('\n') === logs[0]?.slice(0, shortest).map(({ text }) => text).join('\n'), true, `log ${i} is equal`);
+      t.equal(
+        bytes.join('\n') ===
+          logs[0]
+            ?.slice(0, shortest)
+            .map(({ text }) => text)
+            .join('\n'),
+        true,
+        `log ${i} is equal`,
+      );
       const prices = new Set(log.map(({ price }) => price));
       t.equal(prices.size, log.length, 'nothing twice');
-      const lost = [...load.acknowledged].filter(([price, { seq }]) => log[seq - 1]?.price !== price);
+      const lost = [...load.acknowledged].filter(
+        ([price, { seq }]) => log[seq - 1]?.price !== price,
+      );
       t.strictSame(lost, [], 'nothing lost');
     }
     t.comment(`${load.acknowledged.size} writes acknowledged, ${load.retries} retries`);

@@ -1,8 +1,8 @@
 /** Three instances over one NATS server, as a user runs them. */
 import { existsSync } from 'node:fs';
 import t from 'tap';
-import { startNats } from '../helpers/servers/nats-server.ts';
 import { ClusterUnderTest } from '../helpers/replication/cluster-under-test.ts';
+import { startNats } from '../helpers/servers/nats-server.ts';
 
 const isMissing = !existsSync('/usr/sbin/nats-server');
 t.test('instances share one truth', { skip: isMissing && process.env.CI !== 'true' }, async (t) => {
@@ -42,8 +42,12 @@ t.test('instances share one truth', { skip: isMissing && process.env.CI !== 'tru
 
   // NATS away: reads go on, writes are refused, and it comes back by itself.
   await nats.servers[0]?.kill();
-  await cluster.polled(async () => ((await a.post({ product_id: 'r', price: 1, stock: 1 })).status === 503 ? true : undefined));
+  await cluster.polled(async () =>
+    (await a.post({ product_id: 'r', price: 1, stock: 1 })).status === 503 ? true : undefined,
+  );
   t.match(await a.get('p'), { status: 200, body: { price: 5 } });
   await nats.servers[0]?.start();
-  await cluster.polled(async () => ((await c.post({ product_id: 'r', price: 7, stock: 1 })).status === 202 ? true : undefined));
+  await cluster.polled(async () =>
+    (await c.post({ product_id: 'r', price: 7, stock: 1 })).status === 202 ? true : undefined,
+  );
 });

@@ -124,7 +124,11 @@ export class ClusterHistory {
       for (const ring of ['live', 'bulk']) {
         const kept = told.filter((one) => one.type === 'kept' && one.ring === ring);
         const own = kept.map(({ seq }) => seq);
-        assert.deepEqual(own, own.toSorted((a, b) => a - b), 'I6: in the order of the ring');
+        assert.deepEqual(
+          own,
+          own.toSorted((a, b) => a - b),
+          'I6: in the order of the ring',
+        );
       }
     }
   }
@@ -132,7 +136,8 @@ export class ClusterHistory {
   #push(instance: Instance): void {
     const random = this.#random;
     const key = random.chance(0.4) ? `k${random.below(40)}` : undefined;
-    for (let n = random.integer(1, 3); n > 0; n--) instance.push(++this.#prices, key, random.chance(0.7));
+    for (let n = random.integer(1, 3); n > 0; n--)
+      instance.push(++this.#prices, key, random.chance(0.7));
   }
 
   /** No more trouble: until everybody has everything. */
@@ -154,7 +159,12 @@ export class ClusterHistory {
   }
 
   #make(name: string): Instance {
-    return new Instance(this.stream, join(this.#root, name), () => this.#nowMs, this.#random.below(5000));
+    return new Instance(
+      this.stream,
+      join(this.#root, name),
+      () => this.#nowMs,
+      this.#random.below(5000),
+    );
   }
 }
 
@@ -195,7 +205,9 @@ class Instance {
   }
 
   get isDone(): boolean {
-    return (['live', 'bulk'] as const).every((ring) => this.#seen[ring] === this.#pushed[ring].length);
+    return (['live', 'bulk'] as const).every(
+      (ring) => this.#seen[ring] === this.#pushed[ring].length,
+    );
   }
 
   push(price: number, key: string | undefined, isLive: boolean): void {
@@ -204,7 +216,14 @@ class Instance {
     const { cursors, slots, mask } = intakes[ring];
     const head = cursors[INTAKE_HEAD];
     if (head - cursors[INTAKE_TAIL] > mask) return;
-    const event = { seq: 0, productId: `p${price % 7}`, price, stock: 1, occurredAtMs: 0, isArrival: true };
+    const event = {
+      seq: 0,
+      productId: `p${price % 7}`,
+      price,
+      stock: 1,
+      occurredAtMs: 0,
+      isArrival: true,
+    };
     putEvent(slots, head & mask, { ...event, ...(key === undefined ? {} : { key }) }, HASH_KEY);
     this.#pushed[ring].push({ price, key });
     publishHead(intakes[ring], head + 1, intakes.live);
@@ -245,7 +264,9 @@ class Instance {
         events.push({
           seq: slots.doubles[d + SLOT_SEQ],
           price: slots.doubles[d + 2],
-          key: Buffer.from(slots.bytes.subarray(i * SLOT_BYTES + 48, i * SLOT_BYTES + 60)).toString('hex'),
+          key: Buffer.from(slots.bytes.subarray(i * SLOT_BYTES + 48, i * SLOT_BYTES + 60)).toString(
+            'hex',
+          ),
           timeMs: slots.doubles[d + 1],
         });
       }
@@ -266,7 +287,11 @@ class Instance {
           slots.bytes.slice(index * SLOT_BYTES + 48, index * SLOT_BYTES + 60),
         ).toString('hex');
         const type =
-          (meta & FLAG_CONFLICT) !== 0 ? 'conflict' : (meta & FLAG_DUPLICATE) !== 0 ? 'repeated' : 'kept';
+          (meta & FLAG_CONFLICT) !== 0
+            ? 'conflict'
+            : (meta & FLAG_DUPLICATE) !== 0
+              ? 'repeated'
+              : 'kept';
         this.told.push({ price, key, seq, ring, type });
       }
     }

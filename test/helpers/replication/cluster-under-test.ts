@@ -1,7 +1,8 @@
 /** Instances of one cluster as processes, each with a folder of its own. Tests only. */
+
+import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { randomUUID } from 'node:crypto';
 import type { Test } from 'tap';
 import { NodeFileSystem } from '../../../src/log/file-system.ts';
 import { readLog } from '../../../src/log/segment-reader.ts';
@@ -95,7 +96,10 @@ export class ClusterUnderTest {
   }
 
   /** Starts the instance of this name, also again; resolves when it takes writes. */
-  async start(name: string, more: Readonly<Record<string, string>> = {}): Promise<InstanceUnderTest> {
+  async start(
+    name: string,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<InstanceUnderTest> {
     const cwd = join(this.#root, name);
     mkdirSync(cwd, { recursive: true });
     const env = { ...this.#environment, ...more };
@@ -112,7 +116,10 @@ export class ClusterUnderTest {
     readLog(new NodeFileSystem(), folder, 1, (slots, first, { count }) => {
       for (let i = first; i < first + count; i++) {
         const text = Buffer.from(slots.bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES));
-        events.push({ price: slots.doubles[i * SLOT_DOUBLES + SLOT_PRICE], text: text.toString('hex') });
+        events.push({
+          price: slots.doubles[i * SLOT_DOUBLES + SLOT_PRICE],
+          text: text.toString('hex'),
+        });
       }
     });
     return events;

@@ -4,11 +4,11 @@ import { NodeFileSystem } from '../../../src/log/file-system.ts';
 import { KeptSegments } from '../../../src/log/kept-segments.ts';
 import { readLog } from '../../../src/log/segment-reader.ts';
 import type { LogTail } from '../../../src/log/sequencer.ts';
-import type { Progress } from '../../../src/ring/progress.ts';
 import { localEnd } from '../../../src/replication/local-end.ts';
 import { ReplicaFile } from '../../../src/replication/replica-file.ts';
 import { ReplicatedLog } from '../../../src/replication/replicated-log.ts';
 import { resumeReplica } from '../../../src/replication/take-over.ts';
+import type { Progress } from '../../../src/ring/progress.ts';
 import {
   HASH_KEY,
   type LogMemory,

@@ -10,10 +10,7 @@
  *
  * `SEEDS=100000 node test/replication/histories.test.ts` runs as many.
  */
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import t from 'tap';
-import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { Random, testSeed } from '../helpers/models/random.ts';
 import { ClusterHistory } from '../helpers/replication/cluster-history.ts';
 
@@ -21,15 +18,12 @@ const seed = testSeed();
 const HISTORIES = Number(process.env.SEEDS ?? 60);
 
 t.test(`${HISTORIES} histories (seed ${seed})`, async (t) => {
-  const root = tempDir(t);
   let settled = 0;
   let voids = 0;
   let deaths = 0;
   for (let n = 0; n < HISTORIES; n++) {
     const random = new Random(seed + n);
-    const folder = join(root, String(n));
-    mkdirSync(folder);
-    const history = new ClusterHistory(random, folder);
+    const history = new ClusterHistory(random);
     try {
       history.run();
       history.check();

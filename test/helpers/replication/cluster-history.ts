@@ -5,9 +5,6 @@
  * at the end a fresh instance reads the whole stream once, without any trouble. All others must be like it.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { NodeFileSystem } from '../../../src/log/file-system.ts';
 import { readLog } from '../../../src/log/segment-reader.ts';
 import { localEnd } from '../../../src/replication/local-end.ts';
 import { ReplicaFile } from '../../../src/replication/replica-file.ts';
@@ -23,6 +20,7 @@ import {
   SLOT_SEQ,
   SLOT_WORDS,
 } from '../../../src/ring/slot.ts';
+import { SimulatedDisk } from '../../durability/simulated-disk.ts';
 import { HASH_KEY, LogMemory } from '../../log/contract/log-contract.ts';
 import { putEvent } from '../models/plain-event.ts';
 import type { Random } from '../models/random.ts';
@@ -33,6 +31,8 @@ const STEPS = 150;
 /** Small, so that keys are forgotten within a history. */
 const DEDUPE_EVENTS = 20;
 const SEGMENT_BYTES_MAX = 4096;
+const ROOT = '/data';
+const FOLDER = '/data/log';
 const CALM_STEPS_MAX = 20_000;
 
 /** What a client was told of its event. */
@@ -48,18 +48,16 @@ export class ClusterHistory {
   readonly stream: SimulatedStream;
   readonly #random: Random;
   readonly #instances: Instance[];
-  readonly #root: string;
   #nowMs = 1_700_000_000_000;
   #prices = 0;
 
-  constructor(random: Random, root: string) {
+  constructor(random: Random) {
     const rate = () => (random.chance(0.5) ? 0 : random.below(30) / 100);
     const faults = { lost: rate(), twice: rate(), late: rate(), slow: rate() };
     this.#random = random;
-    this.#root = root;
     this.stream = new SimulatedStream(random, faults);
     beginCluster(this.stream);
-    this.#instances = Array.from({ length: INSTANCES }, (_, i) => this.#make(`i${i}`));
+    this.#instances = Array.from({ length: INSTANCES }, () => this.#make());
   }
 
   get settled(): number {
@@ -85,7 +83,7 @@ export class ClusterHistory {
       else if (dice < 88) this.stream.arrive();
       else if (dice < 91) this.stream.changeLeader();
       else if (dice < 94) instance.die();
-      else if (dice < 97) instance.restart();
+      else if (dice < 97) instance.restart(random);
       else instance.cut(random.chance(0.5));
     }
     this.#calm();
@@ -93,7 +91,7 @@ export class ClusterHistory {
 
   /** Throws what is wrong. */
   check(): void {
-    const fresh = this.#make('fresh');
+    const fresh = this.#make();
     this.#settle([fresh]);
     const truth = fresh.events();
     for (const instance of this.#instances) {
@@ -158,13 +156,9 @@ export class ClusterHistory {
     throw new Error('it does not come to rest');
   }
 
-  #make(name: string): Instance {
-    return new Instance(
-      this.stream,
-      join(this.#root, name),
-      () => this.#nowMs,
-      this.#random.below(5000),
-    );
+  #make(): Instance {
+    const skewMs = this.#random.below(5000);
+    return new Instance(this.stream, () => this.#nowMs, skewMs);
   }
 }
 
@@ -182,24 +176,22 @@ class Instance {
   deaths = 0;
   log: ReplicatedLog;
   readonly #stream: SimulatedStream;
-  readonly #root: string;
-  readonly #folder: string;
   readonly #nowMs: () => number;
   readonly #skewMs: number;
-  readonly #files = new NodeFileSystem();
+  readonly #files = new SimulatedDisk();
   /** What was pushed, by ring and cursor, in this life. */
   #pushed = { live: [] as Pushed[], bulk: [] as Pushed[] };
   #seen = { live: 0, bulk: 0 };
   #memory = new LogMemory();
   #port: SimulatedPort;
 
-  constructor(stream: SimulatedStream, root: string, nowMs: () => number, skewMs: number) {
+  constructor(stream: SimulatedStream, nowMs: () => number, skewMs: number) {
     this.#stream = stream;
-    this.#root = root;
-    this.#folder = join(root, 'log');
     this.#nowMs = nowMs;
     this.#skewMs = skewMs;
-    mkdirSync(this.#folder, { recursive: true });
+    this.#files.makeFolder(FOLDER);
+    this.#files.syncFolder('/');
+    this.#files.syncFolder(ROOT);
     this.#port = stream.port();
     this.log = this.#open(false);
   }
@@ -242,9 +234,14 @@ class Instance {
     this.#answer();
   }
 
-  /** The process is killed and started again: what it had in memory is gone, and nobody was told of it. */
-  restart(): void {
+  /**
+   * The process is killed, or its machine loses power, and it starts again: what it had in memory is gone,
+   * and nobody was told of it.
+   */
+  restart(random: Random): void {
     this.deaths++;
+    if (random.chance(0.5)) this.#files.powerLoss(random);
+    else this.#files.processEnds();
     this.#memory = new LogMemory();
     this.#pushed = { live: [], bulk: [] };
     this.#seen = { live: 0, bulk: 0 };
@@ -258,7 +255,7 @@ class Instance {
 
   events(): Kept[] {
     const events: Kept[] = [];
-    readLog(this.#files, this.#folder, 1, (slots, first, frame) => {
+    readLog(this.#files, FOLDER, 1, (slots, first, frame) => {
       for (let i = first; i < first + frame.count; i++) {
         const d = i * SLOT_DOUBLES;
         events.push({
@@ -302,12 +299,12 @@ class Instance {
     const memory = this.#memory;
     const { intakes, dedupe, receipts, progress } = memory;
     const commits = memory.publisher();
-    const replica = new ReplicaFile(files, this.#root);
+    const replica = new ReplicaFile(files, ROOT);
     const died = hasDied ? progress.load() : undefined;
     const tail = died
       ? resumeReplica(memory, memory.ring, commits, died)
       : {
-          ...readLog(files, this.#folder, 1, (slots, first, frame) => {
+          ...readLog(files, FOLDER, 1, (slots, first, frame) => {
             for (let i = first; i < first + frame.count; i++) {
               const k = i * SLOT_WORDS + 12;
               const isKeyed = (slots.words[k] | slots.words[k + 1] | slots.words[k + 2]) !== 0;
@@ -316,7 +313,7 @@ class Instance {
           }),
           fresh: false,
         };
-    const end = localEnd(files, this.#folder, replica.load(tail.nextSeq), tail.nextSeq);
+    const end = localEnd(files, FOLDER, replica.load(tail.nextSeq), tail.nextSeq);
     return new ReplicatedLog(
       {
         intakes,
@@ -328,7 +325,7 @@ class Instance {
         hashKey: HASH_KEY,
         port: this.#port,
         files,
-        folder: this.#folder,
+        folder: FOLDER,
         segmentBytesMax: SEGMENT_BYTES_MAX,
         replica,
         cluster: CLUSTER,

@@ -47,8 +47,8 @@ function clusterConfig(environment: CommandContext['environment']): Known {
   return config as Known;
 }
 
-function natsOf({ natsUrl: url, natsCredentials: credentials, natsCa: caFile }: Known) {
-  return { url, credentials, caFile };
+function natsOf({ natsUrl: url }: Known) {
+  return { url };
 }
 
 async function init(config: Known, replicas: number, bytesMax: number): Promise<number> {

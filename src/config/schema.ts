@@ -495,30 +495,11 @@ export const ConfigSchema = Type.Object({
     text({
       env: 'NATS_URL',
       defaultText: '',
-      pattern: '^(nats|tls)://[^\\s,]+(,(nats|tls)://[^\\s,]+)*$',
-      allowedText: 'nats:// or tls:// addresses, with commas between',
+      pattern: '^nats://[^\\s,]+(,nats://[^\\s,]+)*$',
+      allowedText: 'nats:// addresses, with commas between',
       description:
         'Servers of NATS; user and password may stand before the host, as in nats://user:password@host:4222',
       secret: true,
-    }),
-  ),
-  natsCredentials: Type.Optional(
-    text({
-      env: 'NATS_CREDENTIALS',
-      defaultText: '',
-      pattern: '^[^\\u0000]{1,4096}$',
-      allowedText: 'a path',
-      description: 'File of NATS credentials, where the servers ask for them',
-    }),
-  ),
-  natsCa: Type.Optional(
-    text({
-      env: 'NATS_CA',
-      defaultText: '',
-      pattern: '^[^\\u0000]{1,4096}$',
-      allowedText: 'a path',
-      description:
-        "File of the authority that signed the certificates of NATS; the system's if not set",
     }),
   ),
   sinks: Type.Optional(

@@ -50,13 +50,13 @@ export async function runService(config: Config, signals: Signals): Promise<void
 
 /** The cluster that this instance belongs to; loaded only where there is one. */
 async function membership(config: Config): Promise<Membership | undefined> {
-  const { cluster: name, natsUrl, natsCredentials, natsCa, shards, dedupeEvents } = config;
+  const { cluster: name, natsUrl, shards, dedupeEvents } = config;
   if (config.log !== 'jetstream' || name === undefined || natsUrl === undefined) {
     keptGenesis(config.dataDir, undefined);
     return undefined;
   }
   const { openCluster } = await import('../replication/open-cluster.ts');
-  const nats = { url: natsUrl, credentials: natsCredentials, caFile: natsCa };
+  const nats = { url: natsUrl };
   const shardEntries = planStore(config.storeBytesMax, shards).shard.entries;
   const { dataDir } = config;
   const own = { name, nats, dataDir, shards, shardEntries, dedupeEvents };

@@ -3,7 +3,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 import { type ClusterSettings, type Genesis, namesOf, packGenesis } from './cluster-settings.ts';
 import { CLUSTER_BYTES } from './message.ts';
-import { StreamApi, StreamError } from './stream-api.ts';
+import { NO_STREAM, StreamApi, StreamError } from './stream-api.ts';
 
 const TIMEOUT_MS = 5000;
 const SMALLEST_WINDOW_NS = 100_000_000;
@@ -33,7 +33,7 @@ export async function beginCluster(
   const exists = await api.info().then(
     () => true,
     (error: unknown) => {
-      if (error instanceof StreamError && error.code === 404) return false;
+      if (error instanceof StreamError && error.code === NO_STREAM) return false;
       throw error;
     },
   );

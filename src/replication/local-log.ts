@@ -6,6 +6,7 @@
  * pauses, as the sequencer does.
  */
 import type { FileSystem } from '../log/file-system.ts';
+import type { FolderGuard } from '../log/folder-guard.ts';
 import { FRAME_HEADER_BYTES, frameBytes, type SegmentEnd } from '../log/format.ts';
 import type { SegmentEnds } from '../log/segment-ends.ts';
 import { SegmentWriter } from '../log/segment-writer.ts';
@@ -24,6 +25,10 @@ export interface LocalLogOptions {
   readonly retry: RetryPauses;
   /** Waits; false when asked to stop instead. */
   readonly pause: (ms: number) => boolean;
+  /** Whether the files that were written to are still there. */
+  readonly guard: FolderGuard;
+  /** Called when another segment is written to. */
+  readonly onSegment: () => void;
   /** Notified when the log can't be written (with the reason), and when it can again. */
   readonly onDisk: (available: boolean, reason: string) => void;
 }
@@ -80,14 +85,17 @@ export class LocalLog {
 
   /** Appends the frame and flushes it, however often that takes. False when asked to stop instead. */
   append({ firstSeq, count, timeMs, position }: LocalFrame): boolean {
-    const { retry, counters, pause } = this.#options;
+    const { retry, counters, pause, guard } = this.#options;
     for (let ms = retry.firstMs; ; ms = Math.min(ms * 2, retry.maxMs)) {
+      if (guard.isLost && !this.waitUntilSaved(firstSeq)) return false;
       try {
         const writer = this.#writerFor(firstSeq, count);
         const startMs = performance.now();
         writer.append(this.#frame, firstSeq, count, timeMs, position);
         counters.flushNs.observe((performance.now() - startMs) * 1e6);
         counters.add('writtenBytes', frameBytes(count));
+        // Pairs with lose(), after which nothing from the old segment may be acknowledged.
+        if (guard.isLost) throw new Error('files of the data folder were deleted');
         this.#segment = writer.end;
         this.#recovered();
         return true;
@@ -96,6 +104,31 @@ export class LocalLog {
         if (!pause(ms)) return false;
       }
     }
+  }
+
+  /**
+   * Files that committed events are in were deleted (folder-guard.ts has the story): goes on in a fresh
+   * segment, and waits until the events before it are saved. False when asked to stop instead.
+   */
+  waitUntilSaved(nextSeq: number): boolean {
+    const { guard, pause, retry } = this.#options;
+    while (guard.isLost) {
+      const { lost, letGo, isDenied } = guard;
+      if (lost !== letGo && !isDenied) {
+        try {
+          this.#writer?.abandon();
+          this.#writer = undefined;
+          this.#openFresh(nextSeq);
+          guard.letGo = lost;
+          this.#recovered();
+        } catch (error) {
+          this.#failed(error);
+        }
+      }
+      // A stop that comes when all has just been saved ends in order.
+      if (!pause(retry.firstMs)) return !guard.isLost;
+    }
+    return true;
   }
 
   /** Preallocates; for idle moments. */
@@ -135,6 +168,7 @@ export class LocalLog {
     this.#segment = writer.end;
     this.#writer = writer;
     counters.add('segments', 1);
+    this.#options.onSegment();
     return writer;
   }
 

@@ -1,20 +1,10 @@
 /** How this service is connected to NATS. Any thread. */
-import { readFileSync } from 'node:fs';
-import {
-  type ConnectionOptions,
-  connect,
-  credsAuthenticator,
-  type NatsConnection,
-} from '@nats-io/transport-node';
+import { type ConnectionOptions, connect, type NatsConnection } from '@nats-io/transport-node';
 
 /** Survives structured cloning. */
 export interface NatsSettings {
-  /** `nats://` or `tls://` addresses with commas between; user and password may stand in them. */
+  /** `nats://` addresses with commas between; user and password may stand in the first. */
   readonly url: string;
-  /** File of NATS credentials (JWT and key); none = those in the address, or none at all. */
-  readonly credentials?: string | undefined;
-  /** File of the authority that signed the servers' certificates; none = the system's. */
-  readonly caFile?: string | undefined;
 }
 
 const TIMEOUT_MS = 2000;
@@ -42,18 +32,10 @@ export function openNats(
   });
 }
 
-function addressOf({ url, credentials, caFile }: NatsSettings): ConnectionOptions {
+function addressOf({ url }: NatsSettings): ConnectionOptions {
   const addresses = url.split(',').map((address) => new URL(address.trim()));
+  const servers = addresses.map(({ host }) => host);
   const [{ username, password }] = addresses as [URL];
-  const isTls = addresses.some(({ protocol }) => protocol === 'tls:');
-  return {
-    servers: addresses.map(({ host }) => host),
-    ...(username === ''
-      ? {}
-      : { user: decodeURIComponent(username), pass: decodeURIComponent(password) }),
-    ...(credentials === undefined
-      ? {}
-      : { authenticator: credsAuthenticator(readFileSync(credentials)) }),
-    ...(isTls ? { tls: caFile === undefined ? {} : { caFile } } : {}),
-  };
+  if (username === '') return { servers };
+  return { servers, user: decodeURIComponent(username), pass: decodeURIComponent(password) };
 }

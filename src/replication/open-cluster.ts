@@ -5,7 +5,7 @@
 import { differences, type Genesis, namesOf, unpackGenesis } from './cluster-settings.ts';
 import { keptGenesis } from './kept-genesis.ts';
 import { type NatsSettings, openNats } from './nats-connection.ts';
-import { StreamApi, StreamError } from './stream-api.ts';
+import { NO_STREAM, StreamApi, StreamError } from './stream-api.ts';
 
 export interface ClusterConfig {
   readonly name: string;
@@ -41,7 +41,7 @@ export async function readGenesis(name: string, nats: NatsSettings): Promise<Gen
     if (typeof genesis === 'string') throw new Error(genesis);
     return genesis;
   } catch (error) {
-    const isMissing = error instanceof StreamError && error.code === 404;
+    const isMissing = error instanceof StreamError && error.code === NO_STREAM;
     const why = isMissing
       ? 'it has not been created: product-service cluster init does that, once'
       : error instanceof Error

@@ -32,6 +32,7 @@ import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import type { CommitPublisher } from '../log/commit-publisher.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { FileSystem } from '../log/file-system.ts';
+import { FolderGuard } from '../log/folder-guard.ts';
 import { logTimeAfter } from '../log/log-clock.ts';
 import { packSegmentEnds } from '../log/segment-ends.ts';
 import type { LogTail, RetryPauses } from '../log/sequencer.ts';
@@ -119,6 +120,8 @@ export interface ReplicatedLogOptions {
   readonly replica: ReplicaFile;
   /** The cluster's id: CLUSTER_BYTES. */
   readonly cluster: Buffer;
+  /** Whether the files that were written to are still there; tests without a folder have none. */
+  readonly guard?: FolderGuard;
   /** Room for new products; none = there always is. */
   readonly room?: StoreRoom;
   readonly nowMs: () => number;
@@ -138,6 +141,7 @@ export class ReplicatedLog implements EventLog {
   readonly #counters: LogCounters;
   readonly #state: ReplicaState;
   readonly #local: LocalLog;
+  readonly #guard: FolderGuard;
   readonly #proposer: Proposer;
   readonly #claims = new Claims();
   readonly #slots: OwnSlots;
@@ -176,6 +180,7 @@ export class ReplicatedLog implements EventLog {
     this.#options = options;
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
     this.#counters = options.counters ?? new LogCounters(createThreadCounters(0));
+    assert.equal(options.intakes.further?.length ?? 0, 0, 'one thread takes events in');
     assert.ok(options.commits.capacity >= Math.min(MESSAGE_SLOTS_MAX, 1024), 'room for a frame');
     const record = options.replica.load(tail.nextSeq);
     this.#state = new ReplicaState(record);
@@ -187,6 +192,7 @@ export class ReplicatedLog implements EventLog {
     this.#lastTimeMs = tail.lastTimeMs;
     this.#slots = new OwnSlots(options.intakes);
     this.#proposer = new Proposer((bytes) => options.port.publish(bytes), this.#monotonicMs);
+    this.#guard = options.guard ?? new FolderGuard(FolderGuard.create());
     this.#local = new LocalLog(
       {
         files: options.files,
@@ -196,6 +202,8 @@ export class ReplicatedLog implements EventLog {
         counters: this.#counters,
         retry: options.retry ?? RETRY_DEFAULT,
         pause: (ms) => this.#pause(ms),
+        guard: this.#guard,
+        onSegment: () => this.#storeProgress(),
         onDisk: (available, reason) => {
           this.#diskFault = available ? '' : reason;
           this.#report();
@@ -246,6 +254,10 @@ export class ReplicatedLog implements EventLog {
       // Bell, then stop, then the rest: what comes after these loads rings the bell.
       const bell = Atomics.load(cursors, INTAKE_DOORBELL);
       const stop = Atomics.load(cursors, INTAKE_STOP) === 1;
+      if (this.#guard.isLost && !this.#local.waitUntilSaved(this.#nextSeq)) {
+        commits.close();
+        return false;
+      }
       const worked = this.step();
       if (worked === 'worked') {
         stopMs = 0;
@@ -573,7 +585,8 @@ export class ReplicatedLog implements EventLog {
   }
 
   #storeProgress(): void {
-    const { ends } = this.#local;
+    // While the local log is being opened, what it says is for its own constructor.
+    const ends = this.#local?.ends;
     if (ends === undefined) return;
     const own = packSegmentEnds({ ...ends, lastTimeMs: this.#lastTimeMs }, this.#own);
     const rebuilt = this.#state.isRebuilding ? this.#rebuildUntil : this.#state;

@@ -2,6 +2,9 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 
 const TIMEOUT_MS = 2000;
+const NO_MESSAGE = 10037;
+/** JetStream's code where there is no stream of that name. */
+export const NO_STREAM = 10059;
 
 export interface StreamInfo {
   readonly config: { readonly num_replicas: number; readonly max_bytes: number };
@@ -17,7 +20,7 @@ export interface StreamInfo {
   };
 }
 
-/** What the server says is wrong. */
+/** What the server says is wrong; `code` is JetStream's own (10000 and above), or that of a status. */
 export class StreamError extends Error {
   readonly code: number;
 
@@ -53,7 +56,7 @@ export class StreamApi {
       );
       return Buffer.from(message.data ?? '', 'base64');
     } catch (error) {
-      if (error instanceof StreamError && error.code === 404) return undefined;
+      if (error instanceof StreamError && error.code === NO_MESSAGE) return undefined;
       throw error;
     }
   }
@@ -73,8 +76,10 @@ export class StreamApi {
     const timeout = TIMEOUT_MS;
     const body = JSON.stringify(request);
     const answer = await this.#connection.request(`$JS.API.${what}`, body, { timeout });
-    const read = answer.json() as T & { error?: { description: string; code: number } };
-    if (read.error !== undefined) throw new StreamError(read.error.description, read.error.code);
+    const read = answer.json() as T & { error?: { description: string; err_code: number } };
+    if (read.error !== undefined) {
+      throw new StreamError(read.error.description, read.error.err_code);
+    }
     return read;
   }
 }

@@ -2,6 +2,7 @@
 import type { DataDir } from '../log/data-dir.ts';
 import { FileHistory } from '../log/file-history.ts';
 import { heldPath } from '../log/held-files.ts';
+import { unpackSegmentEnds } from '../log/segment-ends.ts';
 import type { Genesis } from '../replication/cluster-settings.ts';
 import { namesOf } from '../replication/cluster-settings.ts';
 import { keepGenesis } from '../replication/kept-genesis.ts';
@@ -46,6 +47,10 @@ export function replicatedLog(
         progress,
       }),
     restoring: { checkpoints, held },
+    newestSegment: (progress) => {
+      const known = progress.load();
+      return known === undefined ? undefined : unpackSegmentEnds(known.own).segment;
+    },
     isShared: true,
     companion: { entry: STREAM_ENTRY, data: streamData, name: 'stream' },
   };

@@ -7,6 +7,7 @@ import { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { inWords } from '../log/access.ts';
 import { CommitPublisher } from '../log/commit-publisher.ts';
 import type { FileSystem } from '../log/file-system.ts';
+import { FolderGuard } from '../log/folder-guard.ts';
 import { LogDamagedError } from '../log/log-damaged-error.ts';
 import { LogCounters } from '../metrics/thread-counters.ts';
 import { OutcomeWindow } from '../outcome/outcome-window.ts';
@@ -79,6 +80,7 @@ export function runReplicatedLogThread(
         room: new StoreRoom(shards, commits),
         nowMs: Date.now,
         counters,
+        ...(data.held === undefined ? {} : { guard: new FolderGuard(data.held.guard) }),
         onStorage: (available, reason) => report({ type: 'storage', available, reason }),
         onVoid: (position, reason) => report({ type: 'void', position, reason }),
       },

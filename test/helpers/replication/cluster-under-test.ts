@@ -9,7 +9,7 @@ import { readLog } from '../../../src/log/segment-reader.ts';
 import { SLOT_BYTES, SLOT_DOUBLES, SLOT_PRICE } from '../../../src/ring/slot.ts';
 import { polled } from '../bounded.ts';
 import { tempDir } from '../disks/temp-dir.ts';
-import { runCommandLine } from '../processes/command-line.ts';
+import { type CommandRun, runCommandLine } from '../processes/command-line.ts';
 import { ServiceProcess } from '../processes/service-process.ts';
 
 const WAIT_MS_MAX = 60_000;
@@ -49,6 +49,14 @@ export class InstanceUnderTest {
     });
   }
 
+  batch(events: readonly object[], headers: Readonly<Record<string, string>>): Promise<Answer> {
+    return this.#ask('/api/v1/events/batch', {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson', ...headers },
+      body: `${events.map((event) => JSON.stringify(event)).join('\n')}\n`,
+    });
+  }
+
   get(id: string, minSeq = 0): Promise<Answer> {
     return this.#ask(`/api/v1/products/${id}?min_seq=${minSeq}&wait=30s`, {});
   }
@@ -56,6 +64,15 @@ export class InstanceUnderTest {
   async kill(): Promise<void> {
     this.process.kill('SIGKILL');
     await this.process.exited;
+  }
+
+  ready(query = ''): Promise<Answer> {
+    return this.#ask(`/readyz${query}`, {});
+  }
+
+  /** Whether it has found that the stream is not the one that it followed. */
+  forked(): boolean {
+    return this.process.log.some(({ reason }) => String(reason).startsWith('the stream ends at'));
   }
 
   async stop(): Promise<void> {
@@ -83,11 +100,17 @@ export class ClusterUnderTest {
   }
 
   /** Begins a cluster of a fresh name; `copies` of its stream. */
-  static async begin(t: Test, url: string, copies: number): Promise<ClusterUnderTest> {
+  static async begin(
+    t: Test,
+    url: string,
+    copies: number,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<ClusterUnderTest> {
     const root = tempDir(t);
     const environment = {
       ...{ LOG: 'jetstream', NATS_URL: url, CLUSTER: `t${randomUUID().slice(0, 8)}` },
       ...{ MAX_MEMORY_USAGE: '16MB', WORKERS: '1', STORAGE_TIMEOUT: '5s' },
+      ...more,
     };
     const args = ['cluster', 'init', '--replicas', String(copies), '--size', '256MB'];
     const done = await runCommandLine(t, args, { env: environment, cwd: root });
@@ -107,6 +130,27 @@ export class ClusterUnderTest {
     const port = await process.ready();
     await polled(() => isReady(port), WAIT_MS_MAX, `${name} to take writes`);
     return new InstanceUnderTest(process, port);
+  }
+
+  command(args: readonly string[]): Promise<CommandRun> {
+    return runCommandLine(this.#t, args, { env: this.#environment, cwd: this.#root });
+  }
+
+  /** Copies the data of a running instance to a folder of one that is to come. */
+  async backup(from: string, to: string): Promise<void> {
+    mkdirSync(join(this.#root, to));
+    const folders = [join(this.#root, from, 'data'), '--to', join(this.#root, to, 'data')];
+    const done = await this.command(['backup', ...folders]);
+    if (done.code !== 0) throw new Error(`backup: ${done.stderr}`);
+  }
+
+  /** Starts one that can't start; returns what it says. */
+  async tries(name: string, more: Readonly<Record<string, string>>): Promise<string> {
+    const cwd = join(this.#root, name);
+    mkdirSync(cwd, { recursive: true });
+    const process = ServiceProcess.spawn(this.#t, { env: { ...this.#environment, ...more }, cwd });
+    await process.exited;
+    return process.stderr + process.stdout;
   }
 
   /** All events in an instance's local log, which has to be stopped. */

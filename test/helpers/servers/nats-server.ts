@@ -1,5 +1,5 @@
 /** Debian's NATS server with JetStream, alone or as a cluster, each in a folder of its own. Tests only. */
-import { mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import type { Test } from 'tap';
@@ -15,6 +15,8 @@ export interface NatsServers {
   readonly servers: readonly ServerProcess[];
   /** All of them, for NATS_URL. */
   readonly url: string;
+  /** Copies what the servers, which are down, have stored; what is returned puts it back. */
+  copy(): () => void;
 }
 
 /** Starts `count` servers; resolves when JetStream answers. */
@@ -44,7 +46,15 @@ export async function startNats(t: Test, count = 1): Promise<NatsServers> {
   await Promise.all(servers.map((server) => server.start()));
   const url = clientPorts.map((port) => `nats://127.0.0.1:${port}`).join(',');
   await polled(() => hasJetStream(url), READY_MS_MAX, 'JetStream to answer');
-  return { servers, url };
+  const copy = () => {
+    const kept = join(tempDir(t), 'kept');
+    cpSync(root, kept, { recursive: true });
+    return () => {
+      rmSync(root, { recursive: true });
+      cpSync(kept, root, { recursive: true });
+    };
+  };
+  return { servers, url, copy };
 }
 
 async function answers(port: number): Promise<boolean> {

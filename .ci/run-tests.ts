@@ -21,6 +21,7 @@ const PACKAGES = {
   brotli: '/usr/bin/brotli',
   chromium: '/usr/bin/chromium',
   faketime: '/usr/bin/faketime',
+  fish: '/usr/bin/fish',
   haproxy: '/usr/sbin/haproxy',
   'nginx-light': '/usr/sbin/nginx',
   openssl: '/usr/bin/openssl',
@@ -33,6 +34,7 @@ const PACKAGES = {
   slowhttptest: '/usr/bin/slowhttptest',
   sqlite3: '/usr/bin/sqlite3',
   wrk: '/usr/bin/wrk',
+  zsh: '/usr/bin/zsh',
   zstd: '/usr/bin/zstd',
 };
 /** Enough for a shell. */

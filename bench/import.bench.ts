@@ -36,7 +36,7 @@ const NDJSON_RATIO_WANTED = 1.5;
 const CSV_RATIO_WANTED = 2.5;
 const LINES_PER_SECOND_WANTED = 300_000;
 /** What counts as flat: ten times the input may not take so much more. */
-const MEMORY_RATIO_WANTED = 1.5;
+const MEMORY_RATIO_WANTED = 1.1;
 
 interface YearEvent {
   readonly product_id: string;

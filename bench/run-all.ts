@@ -3,8 +3,8 @@
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
  *                │          checkpoint · recovery · meanwhile · large · export · http ·
- *                │          changes · parser · bulk · import · fairness · metrics · guarded ·
- *                │          sinks · history · soak ──IPC──▶ reports
+ *                │          changes · parser · bulk · import · fairness · metrics · status ·
+ *                │          guarded · sinks · history · soak ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is held to its aim. Exit code 1
@@ -41,6 +41,7 @@ const BENCHES = [
   'import.bench.ts',
   'fairness.bench.ts',
   'metrics.bench.ts',
+  'status.bench.ts',
   'guarded.bench.ts',
   'sinks.bench.ts',
   'history.bench.ts',

@@ -6,8 +6,16 @@ export type Phase = 'starting' | 'ready' | 'draining' | 'stopping' | 'stopped';
 
 /** One part of readiness; `detail` is for people. */
 export interface HealthCheck {
-  /** `sink NAME` for each sink. */
-  readonly name: 'log' | 'appliers' | 'store' | 'disk' | 'replay' | 'draining' | `sink ${string}`;
+  /** `history` with HISTORY only, `sink NAME` for each sink. */
+  readonly name:
+    | 'log'
+    | 'appliers'
+    | 'store'
+    | 'disk'
+    | 'replay'
+    | 'draining'
+    | 'history'
+    | `sink ${string}`;
   /** False where it turns readiness red. */
   readonly ok: boolean;
   readonly state: string;

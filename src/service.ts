@@ -18,6 +18,7 @@ import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
 import { checksOf, stallText } from './health/checks.ts';
 import { healthMetrics } from './health/health-metrics.ts';
+import { historyChecks } from './history/history-health.ts';
 import type { AppDeps } from './http/app.ts';
 import type { LoadedTls } from './http/connection/tls-files.ts';
 import { HttpSide } from './http/http-side.ts';
@@ -206,7 +207,9 @@ export class Service implements Lifecycle {
       products: this.path.store.size,
       productsMax: this.#parts.productsMax,
     });
-    return [...own, ...sinkChecks(this.sinks.all, this.path.watermark.seq)];
+    const { seq } = this.path.watermark;
+    const history = historyChecks(this.#parts.history, seq, Date.now());
+    return [...own, ...history, ...sinkChecks(this.sinks.all, seq)];
   }
 
   get http(): HttpSide {

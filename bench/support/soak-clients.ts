@@ -31,7 +31,8 @@ export interface Answer {
 
 /** What the clients have seen together. */
 export class SoakTally {
-  readonly statuses = new Map<number, number>();
+  /** Answers by status, refusals by the problem's code too. */
+  readonly answers = new Map<string, number>();
   readonly faults: string[] = [];
   events = 0;
   reads = 0;
@@ -39,6 +40,12 @@ export class SoakTally {
   reconnects = 0;
   retries = 0;
   isOver = false;
+
+  note({ status, text }: Answer): void {
+    const code = status >= 500 ? ` ${JSON.parse(text).code}` : '';
+    const name = `${status}${code}`;
+    this.answers.set(name, (this.answers.get(name) ?? 0) + 1);
+  }
 
   fault(what: string): void {
     if (this.faults.length < 20) this.faults.push(what);
@@ -65,8 +72,7 @@ export class SoakClient {
     for (let tries = 1; ; tries++) {
       const answer = await this.#once(method, path, headers, body).catch(() => undefined);
       if (answer !== undefined) {
-        const { statuses } = this.#tally;
-        statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+        this.#tally.note(answer);
         if (!RETRY_STATUSES.includes(answer.status)) return answer;
       }
       if (tries === TRIES_MAX) throw new Error(`${method} ${path} failed ${tries} times`);

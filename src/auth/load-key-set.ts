@@ -40,7 +40,7 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;
   if (!(cause instanceof Error)) return error.message;
-  // Of several addresses that failed, only the code is told.
+  // Of several addresses that failed, only the code is reported.
   const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
   return cause.message === '' ? code : cause.message;
 }

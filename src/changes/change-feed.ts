@@ -58,7 +58,7 @@ export class ChangeFeed {
     return this.#hub.size;
   }
 
-  /** What is told of them: changes-metrics.ts. */
+  /** What is counted of them: change-metrics.ts. */
   get hub(): Pick<ChangeHub, 'dropped' | 'outstandingBytes' | 'leastPlace'> {
     return this.#hub;
   }

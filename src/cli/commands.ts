@@ -27,6 +27,10 @@ const FULL: OptionSpec = {
   description: 'with seq and the times that set price and stock',
 };
 
+const DATA_FOLDER = { operands: '[DATA_DIR]', takesFiles: true } as const;
+
+const NEW_FOLDER: OptionSpec = { name: 'to', value: 'DIR', description: 'the new folder' };
+
 export const COMMANDS: readonly CommandSpec[] = Object.freeze([
   {
     name: 'serve',
@@ -46,8 +50,7 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
   },
   {
     name: 'verify',
-    operands: '[DATA_DIR]',
-    takesFiles: true,
+    ...DATA_FOLDER,
     summary: 'check every byte of the data without starting or writing',
     options: [{ name: 'json', description: 'print what was found as JSON' }],
     examples: [{ command: 'product-service verify ./data', what: 'before a restore, say' }],
@@ -55,10 +58,9 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
   },
   {
     name: 'repair',
-    operands: '[DATA_DIR]',
-    takesFiles: true,
+    ...DATA_FOLDER,
     summary: 'write what is provably good of damaged data to a new folder, and a report',
-    options: [{ name: 'to', value: 'DIR', description: 'the new folder' }],
+    options: [NEW_FOLDER],
     examples: [
       { command: 'product-service repair ./data --to ./repaired', what: 'never changes ./data' },
     ],
@@ -66,10 +68,9 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
   },
   {
     name: 'backup',
-    operands: '[DATA_DIR]',
-    takesFiles: true,
+    ...DATA_FOLDER,
     summary: 'copy the data to a new folder, also while the service runs, and verify the copy',
-    options: [{ name: 'to', value: 'DIR', description: 'the new folder' }],
+    options: [NEW_FOLDER],
     examples: [
       { command: 'product-service backup ./data --to ./copy', what: 'beside a running service' },
     ],
@@ -214,7 +215,7 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
         name: 'format',
         value: 'FORMAT',
         choices: FORMATS,
-        description: 'told by the content, if not given',
+        description: 'recognised by the content, if not given',
       },
       {
         name: 'decimal',
@@ -231,7 +232,7 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
         name: 'encoding',
         value: 'NAME',
         choices: ['utf-8', 'windows-1252'],
-        description: 'told by the content, if not given',
+        description: 'recognised by the content, if not given',
       },
       {
         name: 'event-time',
@@ -277,7 +278,7 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
     examples: [
       {
         command: 'product-service import prices.csv',
-        what: 'what it is is told by its content, and said',
+        what: 'what it is is recognised by its content, and said',
       },
       { command: 'product-service import events.ndjson.gz', what: 'compressed, as it is' },
       {

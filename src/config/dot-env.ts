@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { readEnvValue } from './dot-env-value.ts';
 import { ConfigError } from './load.ts';
 import { CONFIG_KEYS, variableOf } from './schema.ts';
+import { fileVariableOf, SECRET_VARIABLES } from './secret-files.ts';
 
 const ASSIGNMENT = /^\s*(?:export\s+)?([^\s=#]+)\s*=(.*)$/;
 const BLANK_OR_COMMENT = /^\s*(?:#.*)?$/;
@@ -21,7 +22,10 @@ export function readDotEnv(path: string): Readonly<Record<string, string>> {
   if (content === undefined) return {};
 
   const faults: string[] = [];
-  const known = CONFIG_KEYS.map((key) => variableOf(key).env);
+  const known = [
+    ...CONFIG_KEYS.map((key) => variableOf(key).env),
+    ...SECRET_VARIABLES.map(fileVariableOf),
+  ];
   const values: Record<string, string> = {};
   for (const [index, line] of content.split(/\r?\n/).entries()) {
     if (BLANK_OR_COMMENT.test(line)) continue;

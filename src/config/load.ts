@@ -17,18 +17,10 @@ import {
   parseDuration,
   parseSignedInteger,
 } from './quantity.ts';
-import {
-  CONFIG_KEYS,
-  type Config,
-  ConfigSchema,
-  isOptional,
-  MASK,
-  SHARD_BYTES_MAX,
-  SHARD_BYTES_MIN,
-  type VariableKind,
-  variableOf,
-} from './schema.ts';
+import { CONFIG_KEYS, type Config, ConfigSchema, isOptional, MASK, variableOf } from './schema.ts';
 import { sinkFaults } from './sinks.ts';
+import type { VariableKind } from './variable.ts';
+import { SHARD_BYTES_MAX, SHARD_BYTES_MIN } from './variables/write-path.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

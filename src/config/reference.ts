@@ -4,6 +4,7 @@
  */
 import { allowedValues } from './allowed.ts';
 import { CONFIG_KEYS, variableOf } from './schema.ts';
+import { fileVariableOf, SECRET_VARIABLES } from './secret-files.ts';
 
 const TABLE_BEGIN = '<!-- config:begin -->';
 const TABLE_END = '<!-- config:end -->';
@@ -15,7 +16,8 @@ const UNITS =
 const PRECEDENCE =
   'Variables are read from the environment, then from the file .env in the working directory. ' +
   'One that is set but empty is refused (but for those without a default, which are not set then), and so is an unknown name in .env. ' +
-  'There, a value with blanks, # or $ stands in single quotes; nothing in it is replaced.';
+  'There, a value with blanks, # or $ stands in single quotes; nothing in it is replaced. ' +
+  `A secret may stand in a file: ${SECRET_VARIABLES.map(fileVariableOf).join(' or ')} is the path of one.`;
 
 /** A command as the help shows it. */
 export interface CommandUsage {

@@ -174,7 +174,7 @@ export class BmecatConverter extends StreamConverter {
     });
   }
 
-  /** The price that counts, or why it can't be told. */
+  /** The price that counts, or why it isn't known. */
   #chosen(prices: readonly Price[]): Price | string | undefined {
     const { priceType, currency } = this.#options;
     const wanted = priceType === undefined ? PRICE_TYPES : [priceType];
@@ -193,7 +193,7 @@ export class BmecatConverter extends StreamConverter {
     return isSame ? first : 'it has several prices of one type, for regions perhaps';
   }
 
-  /** The price of one unit, or why it can't be told. */
+  /** The price of one unit, or why it isn't known. */
   #unitPrice({ amount, factor }: Price, quantity: string | undefined): string {
     const units = quantity ?? this.#options.priceQuantity;
     if (units === undefined) {

@@ -119,7 +119,7 @@ export interface TablePreset {
   readonly name: string;
   /** Whether a header is one of these. */
   readonly recognises: (columns: Columns) => boolean;
-  /** Decimal mark of these files; `undefined` = told by the file. */
+  /** Decimal mark of these files; `undefined` = found in the file. */
   readonly decimal: DecimalMark | undefined;
   /** Columns whose numbers show the decimal mark. */
   readonly numberColumns?: (columns: Columns) => readonly number[];

@@ -59,7 +59,7 @@ export class HistoryPruning {
     const lastNo = this.#lastNo;
     if (lastNo === undefined) return;
     this.#database.transaction(() => {
-      // Before the first product goes: one that comes back has to be told from a new one.
+      // Before the first product goes: one that comes back has to be known from a new one.
       this.#setPrunedTo.run(this.#horizonMs);
       const products = this.#next.all(lastNo, PRODUCTS_AT_A_TIME);
       for (const product of products) {

@@ -49,7 +49,7 @@ const BUSY_MS = 5000;
 const RETRY_MS = 250;
 const RETRY_MS_MAX = 30_000;
 
-/** Runs until it is told to stop. */
+/** Runs until it is to stop. */
 export async function runHistory(
   data: HistoryThreadData,
   report: (report: HistoryReport) => void,

@@ -21,7 +21,7 @@ import type {
 
 const FOLLOWER = new URL('../../workers/history.ts', import.meta.url);
 const READER = new URL('../../workers/history-reader.ts', import.meta.url);
-/** How often the log is told what the history still needs. */
+/** How often the log learns what the history still needs. */
 const HOLD_MS = 500;
 /** How much log it may keep while it is behind. */
 const HOLD_BYTES_MAX = 4 * 1024 ** 3;

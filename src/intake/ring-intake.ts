@@ -230,7 +230,7 @@ export class RingIntake implements EventIntake {
     this.#afterSettling();
   }
 
-  /** Before the waiters are told: they may take in more. */
+  /** Before the waiters are notified: they may take in more. */
   #noteAges(tail: number, nowMs: number): void {
     const { ages } = this.#options;
     if (ages === undefined) return;

@@ -262,7 +262,7 @@ export class Sequencer implements EventLog {
     return this.#openFresh();
   }
 
-  /** Says in any case how the disk is: what the predecessor said last may have changed. */
+  /** Always reports how the disk is: what the predecessor reported last may have changed. */
   #succeed(): void {
     try {
       this.#openFresh();

@@ -9,6 +9,7 @@ import { configuredKeys } from '../auth/configured-keys.ts';
 import { readDotEnv } from '../config/dot-env.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+import { withSecretFiles } from '../config/secret-files.ts';
 import type { Arguments, Command } from '../maintenance/commands.ts';
 import type { Signals } from './signals.ts';
 
@@ -75,7 +76,7 @@ async function commandOf(name: string): Promise<Command> {
 
 function readConfig(): Config {
   try {
-    const config = loadConfig({ ...readDotEnv('.env'), ...process.env });
+    const config = loadConfig(withSecretFiles({ ...readDotEnv('.env'), ...process.env }));
     configuredKeys(config);
     return config;
   } catch (error) {

@@ -1,7 +1,7 @@
 /** What records traces, as a service sees it. Types only: what implements it is loaded when it is on. */
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** What is told of a request. */
+/** What is known of a request. */
 export interface TracedRequest {
   readonly method: string;
   readonly url: string;

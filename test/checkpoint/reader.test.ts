@@ -6,7 +6,7 @@ import { checkCheckpoint } from '../../src/checkpoint/reader.ts';
 import { FRAME_HEADER_BYTES, frameBytes } from '../../src/log/format.ts';
 import { ENTRY_PRICE, SHARD_USED, Shard, shardSize } from '../../src/store/shard.ts';
 import { SimulatedDisk } from '../durability/simulated-disk.ts';
-import { writeOldCheckpoint } from '../helpers/disks/old-checkpoint.ts';
+import { writeOldCheckpoint } from './old-checkpoint.ts';
 
 const FOLDER = '/checkpoint';
 /** In two frames. */

@@ -1,12 +1,27 @@
 /** `top`: figures out of two looks at a service's metrics, and a running service watched. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { quantile, rate, Sample } from '../../src/cli/metrics-text.ts';
 import { topLines, topText } from '../../src/cli/top-view.ts';
+import { polled } from '../helpers/bounded.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
 import { sendBatch } from '../helpers/clients/batch-client.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { runCommandLine } from '../helpers/processes/command-line.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
+
+const WAIT_MS_MAX = 30_000;
+
+/** Keeps the names that it was asked for. */
+class AskedSample extends Sample {
+  readonly asked = new Set<string>();
+
+  override all(name: string) {
+    this.asked.add(name);
+    return super.all(name);
+  }
+}
 
 const BEFORE = `# HELP events_total Events.
 # TYPE events_total counter
@@ -70,6 +85,42 @@ t.test('a running service', async (t) => {
   });
   t.match(JSON.parse(json.stdout), { store: { products: /^500 of / }, HTTP: { 'in flight': '1' } });
   t.match(await runCommandLine(t, ['top', '--interval', '1'], { cwd, port }), { code: 2 });
+});
+
+t.test('every figure is one that a service tells, sinks too', async (t) => {
+  const cwd = tempDir(t);
+  const { port } = await startReadyService(t, {
+    DATA_DIR: join(cwd, 'data'),
+    SINKS: `sqlite:${join(cwd, 'products.db')}`,
+  });
+  const look = async () => {
+    const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
+    return new AskedSample(await answer.text(), performance.now());
+  };
+  const client = new ApiClient(port);
+  const write = async () => {
+    await sendBatch(port, '{"product_id":"p","price":1,"stock":1}', { query: '?ack=applied' });
+    await client.post({ product_id: 'p', price: 2, stock: 1 });
+  };
+  await write();
+  const before = await look();
+  await write();
+  client.close();
+  const shown = (now: Sample) => topText(topLines(before, now), (text) => text).join('\n');
+  // Some are counted a moment after the answer; a dash is a figure that is not there.
+  const whole = async () => {
+    const sample = await look();
+    return shown(sample).includes('–') ? undefined : sample;
+  };
+  const now = await polled(whole, WAIT_MS_MAX, 'every figure').catch(look);
+  t.notMatch(shown(now), '–', 'nothing is missing');
+  const lines = topLines(before, now);
+  t.match(lines.at(-1), { title: 'sinks behind', figures: { sqlite: /^\d+ events$/ } });
+  const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
+  const asked = [...now.asked].map((name) => name.replace(/_bucket$/, ''));
+  t.ok(asked.length > 20);
+  const unknown = asked.filter((name) => !page.includes(`| \`${name}\` |`));
+  t.strictSame(unknown, [], 'and stands in docs/metrics.md');
 });
 
 t.test('a service without metrics', async (t) => {

@@ -542,7 +542,7 @@ export interface components {
             }[];
             /** @description Of `/readyz?verbose`: what readiness is made of. */
             checks?: {
-                /** @description log, appliers, store, disk, replay, draining, and sink NAME for each sink. */
+                /** @description log, appliers, store, disk, replay, draining; with HISTORY history, and sink NAME for each sink. */
                 name: string;
                 /** @description False where it turns readiness red. */
                 ok: boolean;
@@ -4941,7 +4941,7 @@ export interface operations {
                         status: "ready";
                         /** @description With `verbose`. */
                         checks?: {
-                            /** @description log, appliers, store, disk, replay, draining, and sink NAME for each sink. */
+                            /** @description log, appliers, store, disk, replay, draining; with HISTORY history, and sink NAME for each sink. */
                             name: string;
                             /** @description False where it turns readiness red. */
                             ok: boolean;

@@ -2,7 +2,8 @@
 import t from 'tap';
 import { isAuthenticated } from '../../src/config/access.ts';
 import { isLoopback } from '../../src/config/host.ts';
-import { ConfigError, type Environment, loadConfig } from '../../src/config/load.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { faultsOf } from './faults-of.ts';
 
 const SECRET = 's'.repeat(32);
 const SET = {
@@ -10,16 +11,6 @@ const SET = {
   JWT_ISSUER: 'https://issuer.example',
   JWT_AUDIENCE: 'products',
 };
-
-function faultsOf(env: Environment): readonly string[] {
-  try {
-    loadConfig(env);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.faults;
-    throw error;
-  }
-  return [];
-}
 
 t.test('nobody else is served without authentication, unless that is said in words', (t) => {
   for (const HOST of ['0.0.0.0', '::', '[::]', '192.168.1.7', 'db-1.example.com', '128.0.0.1']) {

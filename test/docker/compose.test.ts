@@ -1,91 +1,153 @@
-/** What can be said of docker-compose.yml from its text: limits, restart, grace, isolation. */
-import { readFileSync } from 'node:fs';
+/**
+ * The compose files, the one to try the service with and the one for production: valid by Compose's own schema,
+ * and what they say (limits, restart, grace, isolation, ports, secrets) fits the service and the image.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DCLinter } from 'dclint';
 import t from 'tap';
-import { parse } from 'yaml';
 import { isAuthenticated } from '../../src/config/access.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { parseBytes, parseDuration } from '../../src/config/quantity.ts';
+import { CONFIG_KEYS, variableOf } from '../../src/config/schema.ts';
+import {
+  fileVariableOf,
+  SECRET_VARIABLES,
+  withSecretFiles,
+} from '../../src/config/secret-files.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { readCompose } from './compose-file.ts';
 import { only, parseDockerfile } from './dockerfile.ts';
 
-/** The parts of the file that the tests read. */
-interface Compose {
-  readonly services: {
-    readonly 'product-service': {
-      readonly build: string;
-      readonly init: boolean;
-      readonly restart: string;
-      readonly stop_grace_period: string;
-      readonly ports: readonly string[];
-      readonly environment: Readonly<Record<string, unknown>>;
-      readonly volumes: readonly string[];
-      readonly read_only: boolean;
-      readonly tmpfs: readonly string[];
-      readonly cap_drop: readonly string[];
-      readonly healthcheck?: { readonly disable?: boolean };
-      readonly deploy: {
-        readonly resources: {
-          readonly limits: {
-            readonly cpus: string;
-            readonly memory: string;
-            readonly pids: number;
-          };
-        };
-      };
-      readonly ulimits: { readonly nofile: { readonly soft: number; readonly hard: number } };
-    };
-  };
-  readonly volumes: Readonly<Record<string, unknown>>;
+const TRIAL = 'docker-compose.yml';
+const PRODUCTION = 'deploy/compose/docker-compose.yml';
+const FILES = [TRIAL, PRODUCTION];
+/** Rules of taste: order of keys, quotes; and those that variables, or an image of our own, break. */
+const OFF = [
+  'no-build-and-image',
+  'no-unbound-port-interfaces',
+  'require-quotes-in-ports',
+  'service-image-require-explicit-tag',
+  'service-keys-order',
+  'services-alphabetical-order',
+] as const;
+const rules = Object.fromEntries(OFF.map((rule) => [rule, 0 as const]));
+const dockerfile = new URL('../../Dockerfile', import.meta.url);
+const stages = parseDockerfile(readFileSync(dockerfile, 'utf8'));
+const image = stages[stages.length - 1];
+const SECRET = 's'.repeat(32);
+
+/** What the linter says of a file; its own types can't be resolved by a module that is one of Node's. */
+interface Linted {
+  readonly messages: readonly { readonly rule: string; readonly message: string }[];
 }
 
-const repository = new URL('../../', import.meta.url);
-const text = readFileSync(new URL('docker-compose.yml', repository), 'utf8');
-const compose: Compose = parse(text, { strict: true, uniqueKeys: true });
-const service = compose.services['product-service'];
-const stages = parseDockerfile(readFileSync(new URL('Dockerfile', repository), 'utf8'));
-const image = stages[stages.length - 1];
-const config = loadConfig({});
+function lint(path: string): string[] {
+  const linter = new DCLinter({ rules, quiet: false, debug: false, exclude: [] });
+  const results: readonly Linted[] = linter.lintFiles([path], false);
+  return results.flatMap(({ messages }) =>
+    messages.map(({ rule, message }) => `${rule}: ${message}`),
+  );
+}
 
-t.test('the engine waits longer for the exit than the service takes', (t) => {
-  t.ok((parseDuration(service.stop_grace_period) ?? 0) > config.shutdownTimeoutMs);
+t.test('the linter finds nothing, by schema and rules', (t) => {
+  for (const file of FILES) t.strictSame(lint(readCompose(file).path), [], file);
+  const wrong = join(tempDir(t), 'docker-compose.yml');
+  writeFileSync(wrong, 'name: x\nservices:\n  a:\n    image: a:1\n    restart_policy: no\n');
+  t.match(lint(wrong), [/^invalid-schema: .*additional properties/], 'and it would find something');
   t.end();
 });
 
-t.test('memory, processors, processes and files are limited, above what the defaults need', (t) => {
-  const { limits } = service.deploy.resources;
-  const memoryBytes = parseBytes(limits.memory.toUpperCase().replace(/([KMG])$/, '$1B')) ?? 0;
-  t.ok(memoryBytes >= config.storeBytesMax + 512 * 1024 ** 2, limits.memory);
-  t.ok(Number(limits.cpus) >= 1, limits.cpus);
-  t.ok(limits.pids >= 64 + config.workers);
-  t.ok(service.ulimits.nofile.soft > config.httpConnectionsMax);
-  t.ok(service.ulimits.nofile.hard >= service.ulimits.nofile.soft);
-  t.end();
-});
+for (const file of FILES) {
+  const compose = readCompose(file);
+  const service = compose.services['product-service'];
+  const secrets = Object.fromEntries(
+    Object.keys(service.environment).flatMap((name) => {
+      const secret = SECRET_VARIABLES.find((each) => fileVariableOf(each) === name);
+      return secret === undefined ? [] : [[secret, SECRET] as const];
+    }),
+  );
+  const config = loadConfig({ ...image.env, ...service.environment, ...secrets });
 
-t.test('it is restarted unless it was stopped, and its health is checked', (t) => {
-  t.equal(service.restart, 'unless-stopped');
-  t.ok(only(image, 'HEALTHCHECK'), "the image's check is in force");
-  t.equal(service.healthcheck, undefined);
+  t.test(`${file}: the engine waits longer for the exit than the service takes`, (t) => {
+    t.ok((parseDuration(service.stop_grace_period) ?? 0) > config.shutdownTimeoutMs);
+    t.end();
+  });
+
+  t.test(`${file}: memory, processes and files are limited, above what is needed`, (t) => {
+    const { limits } = service.deploy.resources;
+    const memoryBytes = parseBytes(limits.memory.toUpperCase().replace(/([KMG])$/, '$1B')) ?? 0;
+    t.ok(memoryBytes >= config.storeBytesMax + 512 * 1024 ** 2, limits.memory);
+    t.ok(Number(limits.cpus ?? 1) >= 1);
+    t.ok(limits.pids >= 64 + config.workers);
+    t.ok(service.ulimits.nofile.soft > config.httpConnectionsMax);
+    t.ok(service.ulimits.nofile.hard >= service.ulimits.nofile.soft);
+    t.end();
+  });
+
+  t.test(`${file}: it is restarted unless it was stopped, and its health is checked`, (t) => {
+    t.equal(service.restart, 'unless-stopped');
+    t.equal(service.init, true);
+    t.ok(only(image, 'HEALTHCHECK'), "the image's check is in force");
+    t.equal(service.healthcheck?.test, undefined);
+    t.equal(service.healthcheck?.disable, undefined);
+    t.end();
+  });
+
+  t.test(`${file}: nothing can be written but the data volume and /tmp`, (t) => {
+    t.equal(service.read_only, true);
+    t.same(service.cap_drop, ['ALL']);
+    t.same(service.security_opt, ['no-new-privileges:true']);
+    t.match(service.tmpfs, [/^\/tmp:/]);
+    const [volume, path] = service.volumes[0].split(':');
+    t.equal(service.volumes.length, 1);
+    t.ok(Object.hasOwn(compose.volumes, volume), 'a named volume, which outlives the container');
+    t.equal(path, only(image, 'VOLUME')?.rest);
+    t.end();
+  });
+}
+
+t.test('to try it: on loopback by default, on the port on which the image listens', (t) => {
+  const service = readCompose(TRIAL).services['product-service'];
   t.equal(service.build, '.');
-  t.end();
-});
-
-t.test('it is published on loopback by default, on the port on which the image listens', (t) => {
   t.same(service.ports, [`\${HOST:-127.0.0.1}:\${PORT:-8080}:${image.env.PORT}`]);
   t.same(Object.keys(service.environment).sort(), ['DATA_DIR', 'HOST', 'PORT']);
   t.match(image.env, service.environment, 'an .env can not move it away from there');
   t.doesNotThrow(() => loadConfig(image.env), 'it starts without an .env');
-  const secured = loadConfig({ ...image.env, JWT_SECRET: 's'.repeat(32) });
+  const secured = loadConfig({ ...image.env, JWT_SECRET: SECRET });
   t.ok(isAuthenticated(secured), 'a secret in .env is enough to ask everybody for a token');
   t.end();
 });
 
-t.test('nothing can be written but the data volume and /tmp', (t) => {
-  t.equal(service.read_only, true);
-  t.same(service.cap_drop, ['ALL']);
-  t.match(service.tmpfs, [/^\/tmp:/]);
-  const [volume, path] = service.volumes[0].split(':');
-  t.equal(service.volumes.length, 1);
-  t.ok(Object.hasOwn(compose.volumes, volume), 'a named volume, which outlives the container');
-  t.equal(path, only(image, 'VOLUME')?.rest);
-  t.end();
-});
+t.test(
+  'in production: both listeners on loopback, a token from everybody, its secret in a file',
+  (t) => {
+    const { services, secrets = {} } = readCompose(PRODUCTION);
+    const service = services['product-service'];
+    const { environment } = service;
+    const known = CONFIG_KEYS.map((key) => variableOf(key).env);
+    const names = [...known, ...SECRET_VARIABLES.map(fileVariableOf)];
+    t.strictSame(
+      Object.keys(environment).filter((name) => !names.includes(name)),
+      [],
+    );
+    const { PORT, ADMIN_PORT, JWT_SECRET_FILE } = environment;
+    t.same(
+      service.ports,
+      [PORT, ADMIN_PORT].map((port) => `127.0.0.1:${port}:${port}`),
+    );
+    t.same(service.secrets, Object.keys(secrets), 'each is there');
+    t.equal(JWT_SECRET_FILE, `/run/secrets/${service.secrets?.[0]}`);
+    // The file as the container has it.
+    const file = join(tempDir(t), 'jwt_secret');
+    writeFileSync(file, `${SECRET}\n`);
+    const config = loadConfig(
+      withSecretFiles({ ...image.env, ...environment, JWT_SECRET_FILE: file }),
+    );
+    t.ok(isAuthenticated(config));
+    t.ok(config.drainDelayMs > 0, 'the proxy has time to turn away');
+    t.equal(service.build, undefined);
+    t.match(service.image, /:\d+\.\d+\.\d+$/, 'a fixed version');
+    t.end();
+  },
+);

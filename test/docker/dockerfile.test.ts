@@ -36,7 +36,8 @@ t.test('npm runs in an early stage only, as locked and without development tools
 t.test('the image runs as a user without rights, who owns the data volume', (t) => {
   t.equal(only(image, 'USER')?.rest, 'node');
   t.equal(only(image, 'VOLUME')?.rest, image.env.DATA_DIR);
-  t.match(only(image, 'RUN')?.rest, /^install -d -o 1000 -g 1000 "\$DATA_DIR"$/);
+  const made = /^install -d -o 1000 -g 1000 "\$DATA_DIR" "\$NODE_COMPILE_CACHE"$/;
+  t.match(image.instructions.find(({ name }) => name === 'RUN')?.rest, made);
   t.end();
 });
 
@@ -48,7 +49,7 @@ t.test('it listens on all addresses, on the port that it exposes', (t) => {
   const known = CONFIG_KEYS.map((key) => variableOf(key).env);
   t.same(
     Object.keys(env).filter((name) => !known.includes(name)),
-    ['NODE_ENV', 'GLIBC_TUNABLES'],
+    ['NODE_ENV', 'GLIBC_TUNABLES', 'NODE_COMPILE_CACHE'],
   );
   t.end();
 });
@@ -68,6 +69,19 @@ t.test('SIGTERM reaches Node, not a shell', (t) => {
   t.equal(only(image, 'ENTRYPOINT'), undefined);
   t.end();
 });
+
+t.test(
+  'a first start fills the compile cache, as the user and by the command of later ones',
+  (t) => {
+    const names = image.instructions.map(({ name }) => name);
+    const [warm] = image.instructions.slice(names.indexOf('USER') + 1);
+    const command = execForm(only(image, 'CMD')?.rest ?? '') ?? [];
+    t.equal(warm?.name, 'RUN');
+    t.ok(warm?.rest.includes(` ${command.join(' ')} > `), warm?.rest);
+    t.ok(names.lastIndexOf('COPY') < names.indexOf('USER'), 'of all that is in the image');
+    t.end();
+  },
+);
 
 t.test('nothing but the named files is sent to the build', (t) => {
   const ignores = parseDockerIgnore(readFileSync(new URL('.dockerignore', repository), 'utf8'));

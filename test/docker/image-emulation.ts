@@ -12,6 +12,7 @@ import { execForm, only, parseDockerfile, type Stage } from './dockerfile.ts';
 
 /** The uid and gid of the user `node` in the official images. */
 const NODE_USER_ID = 1000;
+const AS_USER = { uid: NODE_USER_ID, gid: NODE_USER_ID };
 
 export interface EmulatedImage {
   /** The folder that stands for `/` in the image. */
@@ -43,15 +44,10 @@ export function buildImage(context: string, target: string): EmulatedImage {
   if (last === undefined) throw new Error('expected a stage, found none');
   if (only(last, 'USER')?.rest !== 'node') throw new Error('expected USER node');
 
-  const bin = join(root, 'usr/local/bin');
-  mkdirSync(bin, { recursive: true });
-  cpSync(process.execPath, join(bin, 'node'));
-  chmodSync(join(bin, 'node'), 0o755);
-
   return {
     root,
     workDir: workDirOf(last, root),
-    env: { ...movedEnvironment(last, root), PATH: bin },
+    env: { ...movedEnvironment(last, root), PATH: nodeFolder(root) },
     command: wordsOf(last, 'CMD'),
     healthCheck: wordsOf(last, 'HEALTHCHECK'),
   };
@@ -68,7 +64,7 @@ export function runInImage(
   return spawn('/usr/bin/env', ['-i', ...env, ...command], {
     cwd: image.workDir,
     stdio: ['ignore', 'pipe', 'pipe'],
-    ...(isRoot() ? { uid: NODE_USER_ID, gid: NODE_USER_ID } : {}),
+    ...(isRoot() ? AS_USER : {}),
   });
 }
 
@@ -84,8 +80,10 @@ function buildStage(
 ): void {
   const workDir = workDirOf(stage, root);
   mkdirSync(workDir, { recursive: true });
+  let isUser = false;
   for (const { name, flags, rest } of stage.instructions) {
-    if (name === 'COPY') {
+    if (name === 'USER') isUser = true;
+    else if (name === 'COPY') {
       const words = rest.split(/\s+/);
       const sources = words.slice(0, -1);
       const destination = words[words.length - 1];
@@ -93,9 +91,20 @@ function buildStage(
       if (from === undefined) copyFromContext(sources, context, workDir, destination);
       else copyFromStage(sources, roots.get(from), join(workDir, destination));
     } else if (name === 'RUN') {
-      run(rest, workDir, movedEnvironment(stage, root));
+      const PATH = `${nodeFolder(root)}:${process.env.PATH}`;
+      run(rest, workDir, { ...movedEnvironment(stage, root), PATH }, isUser);
     }
   }
+}
+
+/** The folder in the image that has Node, and nothing but it; made if need be. */
+function nodeFolder(root: string): string {
+  const bin = join(root, 'usr/local/bin');
+  if (existsSync(bin)) return bin;
+  mkdirSync(bin, { recursive: true });
+  cpSync(process.execPath, join(bin, 'node'));
+  chmodSync(join(bin, 'node'), 0o755);
+  return bin;
 }
 
 function copyFromContext(
@@ -127,8 +136,16 @@ function copyFromStage(sources: readonly string[], from: string | undefined, to:
   }
 }
 
-/** Runs a shell command with this machine's npm; ids that only root may give become our own. */
-function run(command: string, cwd: string, env: Readonly<Record<string, string>>): void {
+/**
+ * Runs a shell command with this machine's npm, as the image's user if `isUser`; ids that only root may give
+ * become our own.
+ */
+function run(
+  command: string,
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+  isUser: boolean,
+): void {
   const ownIds = `-o ${process.getuid?.()} -g ${process.getgid?.()}`;
   const owned = `-o ${NODE_USER_ID} -g ${NODE_USER_ID}`;
   const permitted = isRoot() ? command : command.replaceAll(owned, ownIds);
@@ -136,13 +153,14 @@ function run(command: string, cwd: string, env: Readonly<Record<string, string>>
     cwd,
     env: { ...environmentWithoutNpmRun(), ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
+    ...(isUser && isRoot() ? AS_USER : {}),
   });
 }
 
 /** Leaves out what `npm run` and tap say to their own children; the registry's settings stay. */
 function environmentWithoutNpmRun(): NodeJS.ProcessEnv {
   const ofTheRun =
-    /^(?:npm_(?:lifecycle|package|config_local_prefix|node_execpath)|NODE_OPTIONS$|TAP_|_TAPJS|INIT_CWD$)/;
+    /^(?:npm_(?:lifecycle|package|config_local_prefix|node_execpath)|NODE_OPTIONS$|NODE_COMPILE_CACHE$|TAP_|_TAPJS|INIT_CWD$)/;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ofTheRun.test(name)));
 }
 

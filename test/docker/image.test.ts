@@ -4,14 +4,14 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { polled } from '../helpers/bounded.ts';
-import { buildImage, isRoot, runInImage } from './image-emulation.ts';
+import { buildImage, type EmulatedImage, isRoot, runInImage } from './image-emulation.ts';
 
 const READY_MS_MAX = 60_000;
 
@@ -36,9 +36,12 @@ t.test('the image builds, starts without rights, gets healthy and stops on SIGTE
 
   const unused = { PORT: `${await freePort()}` };
   t.equal(await exitCodeOf(runInImage(image, image.healthCheck, unused)), 1, 'not healthy before');
+  const compiled = compiledModules(image);
+  t.ok(compiled.length > 100, `${compiled.length} modules are compiled in the image`);
 
   // Not on that port: a test beside may have got it meanwhile.
-  const service = runInImage(image, image.command, { PORT: '0' });
+  const told = { PORT: '0', NODE_DEBUG_NATIVE: 'COMPILE_CACHE' };
+  const service = runInImage(image, image.command, told);
   t.teardown(() => service.kill('SIGKILL'));
   const output = collectOutput(service);
   const port = await becomesReady(service, output);
@@ -56,7 +59,18 @@ t.test('the image builds, starts without rights, gets healthy and stops on SIGTE
   service.kill('SIGTERM');
   const exitCode = await exitCodeOf(service);
   t.equal(exitCode, 0, 'SIGTERM ends it in order', { output: output.join('') });
+  t.match(output.join(''), /src\/http\/app\.ts\.\.\. ?success/, 'compiled code was taken');
+  t.strictSame(compiledModules(image), compiled, 'the first start had nothing left to compile');
 });
+
+/** What is in the compile cache of the image, a file each. */
+function compiledModules({ env }: EmulatedImage): string[] {
+  const { NODE_COMPILE_CACHE = '' } = env;
+  return readdirSync(NODE_COMPILE_CACHE, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => name)
+    .sort();
+}
 
 /** The port that it says it listens on, once /readyz answers 200 there; rejects if it ends first. */
 function becomesReady(service: ChildProcess, output: readonly string[]): Promise<string> {

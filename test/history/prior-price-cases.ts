@@ -2,6 +2,7 @@
  * What the prior price is, case by case; written before the code. Days are event time, in days since
  * 2026-01-01; events stand in the order in which they come. `null` is a delisting, or a price that is not
  * set. Each case also holds in every other order of its events (different times), as the test tries.
+ * (Over 300 lines: one table.)
  */
 
 /** Day, price. */

@@ -1,4 +1,7 @@
-/** Which bodies `POST /api/v1/events` takes, and what it says of the others. */
+/**
+ * Which bodies `POST /api/v1/events` takes, and what it says of the others. (Over 300 lines: one list of faults, each
+ * told by the same few lines at its top.)
+ */
 import t, { type Test } from 'tap';
 import { FAULTS_LISTED_MAX } from '../../src/event/event-faults.ts';
 import { fakeApp, TEST_LIMITS } from '../helpers/fakes/http-fakes.ts';

@@ -1,4 +1,7 @@
-/** What real sockets see: malformed HTTP, slow clients, Host, bodies too large, connections. */
+/**
+ * What real sockets see: malformed HTTP, slow clients, Host, bodies too large, connections. (Over 300 lines: a list of
+ * what a socket may be sent, to the one server at its top.)
+ */
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
 import type { HttpLimits } from '../../src/http/connection/server.ts';

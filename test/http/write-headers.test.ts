@@ -1,4 +1,7 @@
-/** Idempotency-Key, event_id and conditions on the routes that write one event. */
+/**
+ * Idempotency-Key, event_id and conditions on the routes that write one event. (Over 300 lines: the headers count
+ * together, a condition on a repetition among them, and all of it stands on one fake intake.)
+ */
 import t, { type Test } from 'tap';
 import { fingerprintKey } from '../../src/event/fingerprint.ts';
 import { EXPECTED_NEVER } from '../../src/http/requests/conditions.ts';

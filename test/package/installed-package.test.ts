@@ -1,6 +1,6 @@
 /**
  * What `npm pack` makes, as a user has it: installed from the tarball in an empty folder, far from the
- * sources; it serves, takes events and gives them back through all its threads. Needs npm and its registry.
+ * sources; it serves, takes events, imports a file and gives it all back through all its threads. Needs npm and its registry.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -59,7 +59,7 @@ t.test('the packed package, installed in an empty folder', async (t) => {
     t.match(run('--help'), /^Usage: product-service /);
   });
 
-  await t.test('serves, takes events and gives them back', async (t) => {
+  await t.test('serves, takes events, imports a file and gives them back', async (t) => {
     const env = environment({
       PORT: '0',
       ACK: 'applied',
@@ -87,6 +87,19 @@ t.test('the packed package, installed in an empty folder', async (t) => {
     client.close();
     const read = await fetch(`http://127.0.0.1:${port}/api/v1/products/a`);
     t.strictSame(await read.json(), { id: 'a', price: 1.5, stock: 2 });
+    const feed = 'sku,price,stock\nx1,9.99,3\nx2,12,0\nx3,oops,1\n';
+    writeFileSync(join(folder, 'prices.csv'), feed);
+    const url = `http://127.0.0.1:${port}`;
+    const imported = spawnSync(program, ['import', 'prices.csv', '--url', url], {
+      cwd: folder,
+      env: environment({ XDG_STATE_HOME: join(folder, 'state') }),
+      encoding: 'utf8',
+    });
+    t.equal(imported.status, 3, imported.stderr);
+    t.match(imported.stdout, /^prices\.csv: 2 taken, 1 refused \(prices\.refused\.csv\); /);
+    t.match(readFileSync(join(folder, 'prices.refused.csv'), 'utf8'), /^4,.*,x3,oops,1$/m);
+    const product = await fetch(`${url}/api/v1/products/x1`);
+    t.strictSame(await product.json(), { id: 'x1', price: 9.99, stock: 3 }, 'imported');
     const api = await fetch(`http://127.0.0.1:${port}/openapi.json`);
     t.match(await api.json(), { info: { license: { name: 'MIT' } } }, 'with its own description');
     const page = await fetch(`http://127.0.0.1:${port}/`);

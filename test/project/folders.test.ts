@@ -47,6 +47,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   history: [
     'config',
     'deadline.ts',
+    'lifecycle.ts',
     'metrics',
     'ring',
     'threads',
@@ -153,6 +154,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'checkpoint',
     'folder',
     'health',
+    'history',
     'sinks',
     'http',
     'write-path',

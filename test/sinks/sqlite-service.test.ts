@@ -9,7 +9,7 @@ import { WriteLoad } from '../helpers/clients/write-load.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
 import { sqlitePosition, sqliteRows } from '../helpers/sinks/sqlite-rows.ts';
-import { storeRows } from '../helpers/sinks/store-rows.ts';
+import { storeRows } from './store-rows.ts';
 
 const WAIT_MS_MAX = 60_000;
 const FAST = { BATCH_FLUSH_INTERVAL: '10ms', BATCH_SIZE: '100' };

@@ -7,8 +7,8 @@ import t, { type Test } from 'tap';
 import { polled } from '../helpers/bounded.ts';
 import { ApiClient, codeOf } from '../helpers/clients/api-client.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
-import { FrozenThread, threadsNamed } from '../helpers/processes/frozen-thread.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { FrozenThread, threadsNamed } from './frozen-thread.ts';
 
 const WAIT_MS_MAX = 60_000;
 const ENV = { MAX_MEMORY_USAGE: '16MB', SHARDS: '8', WORKERS: '2', STALL_TIMEOUT: '300ms' };

@@ -1,14 +1,14 @@
 /** An import in a real terminal: the bar, its colours, Ctrl-C; and nothing of them where there is none. */
-import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import t, { type Test } from 'tap';
-import { bounded, polled } from '../helpers/bounded.ts';
+import { polled } from '../helpers/bounded.ts';
 import { BatchProxy } from '../helpers/clients/batch-proxy.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
-import { commandEnv, MAIN, runCommandLine } from '../helpers/processes/command-line.ts';
+import { MAIN, runCommandLine } from '../helpers/processes/command-line.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import { startInTerminal } from '../helpers/processes/terminal.ts';
 
 const WAIT_MS_MAX = 60_000;
 const ROWS = 150_000;
@@ -27,30 +27,8 @@ async function setup(t: Test) {
 /** The import under `script`, which gives it a terminal of 100 columns; what it shows comes as text. */
 function inTerminal(t: Test, cwd: string, port: number, env: Readonly<Record<string, string>>) {
   const command = `stty cols 100; '${process.execPath}' '${MAIN}' import feed.csv; echo "ended $?"`;
-  const pairs = commandEnv({ port, env: { HOME: cwd, TERM: 'xterm-256color', ...env } });
-  const child = spawn(
-    '/usr/bin/env',
-    [
-      '-i',
-      ...Object.entries(pairs).map(([name, value]) => `${name}=${value}`),
-      'script',
-      '-qfec',
-      command,
-      '/dev/null',
-    ],
-    { cwd, stdio: 'pipe' },
-  );
-  t.teardown(() => child.kill('SIGKILL'));
-  let shown = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    shown += text;
-  });
-  const end = new Promise((resolve) => child.on('close', resolve));
-  return {
-    type: (text: string) => child.stdin.write(text),
-    shown: () => shown,
-    end: () => bounded(end, WAIT_MS_MAX, 'the terminal to end'),
-  };
+  const terms = { HOME: cwd, TERM: 'xterm-256color', ...env };
+  return startInTerminal(t, command, { cwd, port, env: terms });
 }
 
 t.test('a bar that is drawn over and over, and a summary in the end', async (t) => {

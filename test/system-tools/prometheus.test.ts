@@ -11,10 +11,10 @@ import { parse } from 'yaml';
 import { polled } from '../helpers/bounded.ts';
 import { sendBatch } from '../helpers/clients/batch-client.ts';
 import { scrape } from '../helpers/clients/metrics-client.ts';
-import { type Sample, startPrometheus } from '../helpers/clients/prometheus.ts';
 import { RawClient } from '../helpers/clients/raw-client.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import { type Sample, startPrometheus } from './prometheus-server.ts';
 
 const PROMTOOL = '/usr/bin/promtool';
 const DEPLOY = fileURLToPath(new URL('../../deploy/', import.meta.url));

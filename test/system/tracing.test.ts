@@ -4,7 +4,7 @@ import { ApiClient } from '../helpers/clients/api-client.ts';
 import { lines, sendBatch } from '../helpers/clients/batch-client.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
-import { TraceCollector } from '../helpers/trace-collector.ts';
+import { TraceCollector } from './trace-collector.ts';
 
 const SMALL = { MAX_MEMORY_USAGE: '16MB', WORKERS: '1', SHARDS: '2' };
 const TRACE = '0af7651916cd43dd8448eb211c80319c';

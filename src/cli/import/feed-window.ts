@@ -3,6 +3,7 @@
  * the feed's length. Main thread.
  */
 import { BLOCK_BYTES, type Block, type Converter, RECORD_BYTES_MAX } from '../../feeds/feed.ts';
+import { YoungGeneration } from './young-generation.ts';
 
 const WINDOW_BYTES = BLOCK_BYTES + RECORD_BYTES_MAX;
 
@@ -10,6 +11,7 @@ export class FeedWindow {
   #bytes: Buffer = Buffer.alloc(0);
   #isEnded = false;
   readonly #chunks: AsyncIterator<Buffer>;
+  readonly #young = new YoungGeneration();
 
   constructor(chunks: AsyncIterable<Buffer>) {
     this.#chunks = chunks[Symbol.asyncIterator]();
@@ -38,6 +40,7 @@ export class FeedWindow {
       }
       wanted = WINDOW_BYTES;
       this.#bytes = this.#bytes.subarray(block.consumed);
+      this.#young.limit();
       yield block;
       if (this.#isEnded && this.#bytes.length === 0) return;
     }

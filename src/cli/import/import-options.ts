@@ -1,4 +1,4 @@
-/** What `import` is told on the command line, checked. Main thread. */
+/** What `import` is given on the command line, checked. Main thread. */
 import { parseDuration } from '../../config/quantity.ts';
 import { isEventTime } from '../../event/event-time.ts';
 import { FORMATS, type Format, PRESET_NAMES } from '../../feeds/open-feed.ts';

@@ -4,7 +4,7 @@
  * service's word, so a journal that is lost costs time and nothing else. Main thread.
  *
  * Its name is made of the service, the file's path and what the command line says of the feed; whether the
- * file is the same one is told by the chain (batch-chain.ts) of what was sent of it.
+ * file is the same one is seen by the chain (batch-chain.ts) of what was sent of it.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -34,7 +34,7 @@ export interface Progress {
   readonly counts: ImportCounts;
   /** Length of the report of refused lines. */
   readonly reportBytes: number;
-  /** What an import that is to count anew is told apart by; '' = by its content alone. */
+  /** What an import that is to count anew is distinguished by; '' = by its content alone. */
   readonly salt: string;
   /** When it was written, for people. */
   readonly at: string;

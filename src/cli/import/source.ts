@@ -1,6 +1,6 @@
 /**
  * A feed's bytes as its formats expect them: from a file or standard input, decompressed whole whatever it is
- * made of (gzip, zstd and br, told by their content), UTF-16 turned into UTF-8, and counted for the progress. What
+ * made of (gzip, zstd and br, recognised by their content), UTF-16 turned into UTF-8, and counted for the progress. What
  * is no feed at all (a workbook, an archive) is refused with what to do. Main thread; zlib on libuv's threads.
  */
 import { createReadStream, statSync } from 'node:fs';

@@ -24,7 +24,7 @@ export function askHistory<T>(
     });
 }
 
-/** The error is told by its name: its class comes with the history's threads, which may be off. */
+/** The error is recognised by its name: its class comes with the history's threads, which may be off. */
 function isUnavailable(error: unknown): boolean {
   return error instanceof Error && error.name === 'HistoryUnavailableError';
 }

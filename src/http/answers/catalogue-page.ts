@@ -5,7 +5,7 @@
 import type { CataloguePlace, CatalogueWalk } from '../../store/product-catalogue.ts';
 import type { ProductState } from '../../store/product-repository.ts';
 
-/** Takes a product of which no more than this call will be told. */
+/** Takes a product; this call is all that will be said of it. */
 export type NoteProduct = (id: string, state: ProductState) => void;
 
 /** A page ends here even if fewer products than its limit were listed: one turn's work is bounded. */

@@ -54,6 +54,16 @@ export const OPEN_POLICY: RoutePolicy = {
 /** Of what orchestrators ask, however often, and of what counts its requests itself. */
 export const PROBE_POLICY: RoutePolicy = { ...OPEN_POLICY, rate: 'none' };
 
+/** Of what reads the data and has no tag. */
+export const READ_POLICY: RoutePolicy = {
+  serves: 'reads',
+  body: 'ignored',
+  conditions: 'untagged',
+  idempotencyKey: 'ignored',
+  access: 'reader',
+  rate: 'read',
+};
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     readonly policy?: RoutePolicy;

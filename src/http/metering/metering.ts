@@ -1,4 +1,4 @@
-/** The metering of all apps of one service: what is counted of requests, and where it is told. Main thread. */
+/** The metering of all apps of one service: what is counted of requests, and where it is reported. Main thread. */
 import type { MetricsRegistry } from '../../metrics/registry.ts';
 import type { Batches } from '../seams/batches.ts';
 import { HttpMeter } from './http-meter.ts';

@@ -5,10 +5,10 @@
 
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { retryOnLaterTurns } from '../../later-turns.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { CatalogueWalk, ProductCatalogue } from '../../store/product-catalogue.ts';
 import type { ProductRepository } from '../../store/product-repository.ts';
+import { acceptedForm } from '../answers/accepted-form.ts';
 import { askHistory } from '../answers/ask-history.ts';
 import { CatalogueExport } from '../answers/catalogue-export.ts';
 import { CataloguePage, type NoteProduct } from '../answers/catalogue-page.ts';
@@ -17,13 +17,13 @@ import { exportPriorPrices } from '../answers/prior-price-export.ts';
 import { type Present, priorPrices } from '../answers/prior-prices.ts';
 import { productJson } from '../answers/product-json.ts';
 import { ProductSelection } from '../answers/product-selection.ts';
+import { readAgain } from '../answers/read-again.ts';
 import { isGone, sendProblem } from '../answers/respond.ts';
 import { SliceQueue } from '../answers/slice-queue.ts';
 import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
 import type { AppliedGate } from '../guards/applied-gate.ts';
 import { refusedWait } from '../guards/phase-guard.ts';
-import type { RoutePolicy } from '../guards/route-policy.ts';
-import { preferredType } from '../requests/accept.ts';
+import { READ_POLICY } from '../guards/route-policy.ts';
 import { PageCursors } from '../requests/page-cursor.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
@@ -42,30 +42,15 @@ import {
 import type { RawQuery } from '../schemas/query-reader.ts';
 import { encodingHeader, streamText } from '../schemas/response.ts';
 import type { AppliedProgress } from '../seams/applied-progress.ts';
-import type { History } from '../seams/history.ts';
-import { CONTENTION_RETRY_AFTER_SECONDS } from './products.ts';
+import type { HistoryDeps } from './history.ts';
 
-export interface CatalogueRouteDeps {
+export interface CatalogueRouteDeps extends HistoryDeps {
   readonly products: ProductRepository;
   readonly catalogue: ProductCatalogue;
   readonly watermark: AppliedProgress;
   readonly gate: AppliedGate;
-  /** `undefined` = HISTORY is off. */
-  readonly history?: History | undefined;
-  /** Of the history. */
-  readonly historyGate?: AppliedGate | undefined;
   readonly lifecycle: Lifecycle;
 }
-
-/** The stream of all products, which takes its time, is not begun in a stop: its handler's to refuse. */
-const POLICY: RoutePolicy = {
-  serves: 'reads',
-  body: 'ignored',
-  conditions: 'untagged',
-  idempotencyKey: 'ignored',
-  access: 'reader',
-  rate: 'read',
-};
 
 const JSON_FORM = 'application/json';
 const LINES_FORM = 'application/x-ndjson';
@@ -93,7 +78,7 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
   app.route<{ Querystring: RawQuery }>({
     method: 'GET',
     url: '/api/v1/products',
-    config: { policy: POLICY },
+    config: { policy: READ_POLICY },
     ...describedOnly,
     schema: {
       operationId: 'getProducts',
@@ -146,11 +131,8 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
     },
     handler: (request, reply) => {
       reply.raw.setHeader('vary', 'accept, accept-encoding');
-      const form = preferredType(request.headers.accept, FORMS);
-      if (form === undefined) {
-        const detail = `This path answers with ${FORMS.join(' or ')}.`;
-        return sendProblem(reply, 'not-acceptable', { detail });
-      }
+      const form = acceptedForm(request, reply, FORMS);
+      if (form === undefined) return;
       const parsed = parseProductsQuery(request.query);
       if ('fault' in parsed) return refuseParameter(reply, parsed.fault);
       const { query } = parsed;
@@ -228,6 +210,7 @@ export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps):
       refuseParameter(reply, detail);
       return;
     }
+    // It takes its time: it is not begun in a stop.
     if (refusedWait(lifecycle, reply)) return;
     passGate(query, reply, () => {
       reply.hijack();
@@ -269,19 +252,14 @@ function sendWhenRead(
   const send = (products: readonly string[]): void =>
     sendLongJson(reply, `{"products":[${products.join(',')}],${rest()}}`, 'accept');
   const attempt = (): boolean => {
-    if (isGone(reply)) return true;
     if (!read()) return false;
     const products = view.products();
     if (products instanceof Promise) askHistory(reply, products, send);
     else send(products);
     return true;
   };
-  if (attempt()) return;
-  retryOnLaterTurns(
-    attempt,
-    () => sendProblem(reply, 'read-contention', undefined, CONTENTION_RETRY_AFTER_SECONDS),
-    (error) => reply.send(error),
-  );
+  if (isGone(reply) || attempt()) return;
+  readAgain(reply, attempt);
 }
 
 function refuseParameter(reply: FastifyReply, detail: string): void {

@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import { parseInteger } from '../../config/quantity.ts';
 import type { ProblemCode } from '../../errors/problems.ts';
 import { isGone, sendJson, sendProblem } from '../answers/respond.ts';
-import type { RoutePolicy } from '../guards/route-policy.ts';
+import { READ_POLICY, type RoutePolicy } from '../guards/route-policy.ts';
 import {
   letterPage,
   lettersQuery,
@@ -29,17 +29,10 @@ export interface DeadLetterDeps {
 const PATH = '/api/v1/dead-letters';
 const RETRY_AFTER_SECONDS = 1;
 
-const READ_POLICY: RoutePolicy = {
-  serves: 'reads',
-  body: 'ignored',
-  conditions: 'untagged',
-  idempotencyKey: 'ignored',
-  access: 'admin',
-  rate: 'read',
-};
+const LIST_POLICY: RoutePolicy = { ...READ_POLICY, access: 'admin' };
 
 const WRITE_POLICY: RoutePolicy = {
-  ...READ_POLICY,
+  ...LIST_POLICY,
   serves: 'writes',
   body: { refusal: 'The letter is named in the URL; there is no body.' },
   conditions: 'refused',
@@ -77,7 +70,7 @@ export function deadLetterRoutes(app: FastifyInstance, { deadLetters }: DeadLett
   app.route<{ Querystring: RawQuery }>({
     method: 'GET',
     url: PATH,
-    config: { policy: READ_POLICY },
+    config: { policy: LIST_POLICY },
     ...describedOnly,
     schema: {
       operationId: 'listDeadLetters',

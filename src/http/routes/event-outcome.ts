@@ -6,7 +6,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { EVENTS_PATH, sendJson, sendProblem } from '../answers/respond.ts';
-import type { RoutePolicy } from '../guards/route-policy.ts';
+import { READ_POLICY } from '../guards/route-policy.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
 import { jsonResponse } from '../schemas/response.ts';
@@ -20,15 +20,6 @@ export interface EventOutcomeDeps {
 const RECEIPT =
   'This number was given to no event: under it the log notes how far a batch with a key came.';
 
-const POLICY: RoutePolicy = {
-  serves: 'reads',
-  body: 'ignored',
-  conditions: 'untagged',
-  idempotencyKey: 'ignored',
-  access: 'reader',
-  rate: 'read',
-};
-
 const SEQ = /^[1-9]\d{0,15}$/;
 
 export function eventOutcomeRoute(app: FastifyInstance, deps: EventOutcomeDeps): void {
@@ -37,7 +28,7 @@ export function eventOutcomeRoute(app: FastifyInstance, deps: EventOutcomeDeps):
   app.withTypeProvider<TypeBoxTypeProvider>().route({
     method: 'GET',
     url: `${EVENTS_PATH}:seq`,
-    config: { policy: POLICY },
+    config: { policy: READ_POLICY },
     ...describedOnly,
     schema: {
       operationId: 'getEventOutcome',

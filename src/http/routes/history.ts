@@ -5,17 +5,17 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { HistoryPage } from '../../history/history-messages.ts';
-import { retryOnLaterTurns } from '../../later-turns.ts';
 import type { ProductRepository } from '../../store/product-repository.ts';
 import { timeText } from '../../time/microseconds.ts';
+import { acceptedForm } from '../answers/accepted-form.ts';
 import { askHistory } from '../answers/ask-history.ts';
 import { HISTORY_CSV_HEADER, historyPageJson, markCsv, markJson } from '../answers/history-json.ts';
 import { sendLongJson } from '../answers/long-answer.ts';
 import { type Present, presentOf, priorPrices } from '../answers/prior-prices.ts';
+import { readAgain } from '../answers/read-again.ts';
 import { isGone, sendJson, sendProblem } from '../answers/respond.ts';
 import type { AppliedGate } from '../guards/applied-gate.ts';
-import type { RoutePolicy } from '../guards/route-policy.ts';
-import { preferredType } from '../requests/accept.ts';
+import { READ_POLICY } from '../guards/route-policy.ts';
 import { decodeHistoryCursor, encodeHistoryCursor } from '../requests/history-cursor.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { historyHeaders, historyPage, PRIOR_PRICE_EXAMPLE } from '../schemas/history.ts';
@@ -32,24 +32,18 @@ import { readWait, waitParameters } from '../schemas/product-query.ts';
 import { QueryReader, type RawQuery } from '../schemas/query-reader.ts';
 import { encodingHeader, jsonResponse, streamText } from '../schemas/response.ts';
 import type { History } from '../seams/history.ts';
-import { CONTENTION_RETRY_AFTER_SECONDS } from './products.ts';
 
-export interface HistoryRouteDeps {
-  readonly products: ProductRepository;
+/** What routes need that answer from the history. */
+export interface HistoryDeps {
   /** `undefined` = HISTORY is off. */
   readonly history?: History | undefined;
   /** Of the history. */
   readonly historyGate?: AppliedGate | undefined;
 }
 
-const POLICY: RoutePolicy = {
-  serves: 'reads',
-  body: 'ignored',
-  conditions: 'untagged',
-  idempotencyKey: 'ignored',
-  access: 'reader',
-  rate: 'read',
-};
+export interface HistoryRouteDeps extends HistoryDeps {
+  readonly products: ProductRepository;
+}
 
 const JSON_FORM = 'application/json';
 const LINES_FORM = 'application/x-ndjson';
@@ -70,7 +64,7 @@ export function historyRoutes(app: FastifyInstance, deps: HistoryRouteDeps): voi
   app.route<{ Params: { id: string }; Querystring: RawQuery }>({
     method: 'GET',
     url: '/api/v1/products/:id/history',
-    config: { policy: POLICY },
+    config: { policy: READ_POLICY },
     ...describedOnly,
     schema: {
       operationId: 'getProductHistory',
@@ -126,11 +120,8 @@ export function historyRoutes(app: FastifyInstance, deps: HistoryRouteDeps): voi
     },
     handler: (request, reply) => {
       reply.raw.setHeader('vary', 'accept, accept-encoding');
-      const form = preferredType(request.headers.accept, FORMS);
-      if (form === undefined) {
-        const detail = `This path answers with ${FORMS.join(', ')}.`;
-        return sendProblem(reply, 'not-acceptable', { detail });
-      }
+      const form = acceptedForm(request, reply, FORMS);
+      if (form === undefined) return;
       const reader = new QueryReader(request.query, HISTORY_NAMES);
       const asked = readHistoryQuery(reader);
       const afterMs =
@@ -160,7 +151,7 @@ export function historyRoutes(app: FastifyInstance, deps: HistoryRouteDeps): voi
   app.route<{ Params: { id: string }; Querystring: RawQuery }>({
     method: 'GET',
     url: '/api/v1/products/:id/prior-price',
-    config: { policy: POLICY },
+    config: { policy: READ_POLICY },
     ...describedOnly,
     schema: {
       operationId: 'getPriorPrice',
@@ -207,19 +198,14 @@ export function historyRoutes(app: FastifyInstance, deps: HistoryRouteDeps): voi
   /** Reads the product, on later turns while a writer holds it; answers where there is none. */
   function whenPresent(id: string, reply: FastifyReply, then: (present: Present) => void): void {
     const attempt = (): boolean => {
-      if (isGone(reply)) return true;
       const present = presentOf(products, id);
       if (present === 'busy') return false;
       if (present === undefined) sendProblem(reply, 'product-not-found');
       else then(present);
       return true;
     };
-    if (attempt()) return;
-    retryOnLaterTurns(
-      attempt,
-      () => sendProblem(reply, 'read-contention', undefined, CONTENTION_RETRY_AFTER_SECONDS),
-      (error) => reply.send(error),
-    );
+    if (isGone(reply) || attempt()) return;
+    readAgain(reply, attempt);
   }
 }
 

@@ -5,16 +5,16 @@
  */
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { retryOnLaterTurns } from '../../later-turns.ts';
 import { isListed, type ProductRepository } from '../../store/product-repository.ts';
 import { askHistory } from '../answers/ask-history.ts';
 import { pastStateJson } from '../answers/history-json.ts';
 import { presentOf } from '../answers/prior-prices.ts';
 import { productJson } from '../answers/product-json.ts';
-import { isGone, sendJson, sendProblem } from '../answers/respond.ts';
+import { readAgain } from '../answers/read-again.ts';
+import { sendJson, sendProblem } from '../answers/respond.ts';
 import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
 import type { AppliedGate } from '../guards/applied-gate.ts';
-import type { RoutePolicy } from '../guards/route-policy.ts';
+import { READ_POLICY, type RoutePolicy } from '../guards/route-policy.ts';
 import { matchesEtag } from '../requests/etag.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { problemResponses, READ_PROBLEMS } from '../schemas/problem.ts';
@@ -27,29 +27,16 @@ import {
 } from '../schemas/product-query.ts';
 import type { RawQuery } from '../schemas/query-reader.ts';
 import { etagHeader, jsonResponse } from '../schemas/response.ts';
-import type { History } from '../seams/history.ts';
+import type { HistoryDeps } from './history.ts';
 
-export interface ProductRouteDeps {
+export interface ProductRouteDeps extends HistoryDeps {
   readonly products: ProductRepository;
   readonly gate: AppliedGate;
-  /** `undefined` = HISTORY is off. */
-  readonly history?: History | undefined;
-  /** Of the history. */
-  readonly historyGate?: AppliedGate | undefined;
 }
 
-const POLICY: RoutePolicy = {
-  serves: 'reads',
-  body: 'ignored',
-  conditions: 'own',
-  idempotencyKey: 'ignored',
-  access: 'reader',
-  rate: 'read',
-};
+const POLICY: RoutePolicy = { ...READ_POLICY, conditions: 'own' };
 
 const NOT_THIS_VERSION = 'The product does not have a version that If-Match names.';
-
-export const CONTENTION_RETRY_AFTER_SECONDS = 1;
 
 type ProductRequest = FastifyRequest<{ Params: { id: string }; Querystring: RawQuery }>;
 
@@ -140,11 +127,7 @@ export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): voi
 
   function read(request: ProductRequest, reply: FastifyReply, isFull: boolean): void {
     if (answer(request, reply, isFull)) return;
-    retryOnLaterTurns(
-      () => isGone(reply) || answer(request, reply, isFull),
-      () => sendProblem(reply, 'read-contention', undefined, CONTENTION_RETRY_AFTER_SECONDS),
-      (error) => reply.send(error),
-    );
+    readAgain(reply, () => answer(request, reply, isFull));
   }
 
   /** Reads and answers; false while the entry is busy. */

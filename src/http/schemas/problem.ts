@@ -21,8 +21,9 @@ const seqOrNull = Type.Optional(Type.Union([Type.Integer({ minimum: 1 }), Type.N
 export const healthCheck = Type.Object(
   {
     name: Type.String({
-      pattern: '^(log|appliers|store|disk|replay|draining|sink .+)$',
-      description: 'log, appliers, store, disk, replay, draining, and sink NAME for each sink.',
+      pattern: '^(log|appliers|store|disk|replay|draining|history|sink .+)$',
+      description:
+        'log, appliers, store, disk, replay, draining; with HISTORY history, and sink NAME for each sink.',
     }),
     ok: Type.Boolean({ description: 'False where it turns readiness red.' }),
     state: Type.String(),

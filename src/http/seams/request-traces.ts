@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 /** What a trace tells of a request. */
 export interface TracedRequest {
   readonly method: string;
-  /** With its query, of which nothing is told. */
+  /** With its query, of which nothing is recorded. */
   readonly url: string;
   /** Pattern of its route, if it has one. */
   readonly route: string | undefined;

@@ -75,7 +75,7 @@ async function connectCluster(url: string, timeoutMs: number): Promise<Ends> {
   const socket = { connectTimeout: timeoutMs, reconnectStrategy: false as const };
   const cluster = createCluster({
     rootNodes: [{ url }],
-    // Its other nodes are told by address alone.
+    // Its other nodes are reported by address alone.
     defaults: {
       ...(username === '' ? {} : { username: decodeURIComponent(username) }),
       ...(password === '' ? {} : { password: decodeURIComponent(password) }),

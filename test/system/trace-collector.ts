@@ -6,8 +6,8 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import type { Test } from 'tap';
-import { polled } from './bounded.ts';
-import { bytesIn, fieldsOf, fixed64In, numberIn } from './protobuf.ts';
+import { polled } from '../helpers/bounded.ts';
+import { bytesIn, fieldsOf, fixed64In, numberIn } from '../helpers/protobuf.ts';
 
 const WAIT_MS_MAX = 60_000;
 

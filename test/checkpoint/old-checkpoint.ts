@@ -12,19 +12,19 @@ import {
   packManifest,
   shardFileName,
   shardKind,
-} from '../../../src/checkpoint/format.ts';
-import { type FrameFileOptions, writeFrameFile } from '../../../src/checkpoint/frame-file.ts';
-import { type CheckpointWindows, writeWindows } from '../../../src/checkpoint/windows.ts';
-import { type FileSystem, writeFully } from '../../../src/log/file-system.ts';
-import { FRAME_HEADER_BYTES, NONCE_BYTES } from '../../../src/log/format.ts';
-import type { LogIdentity } from '../../../src/log/log-identity.ts';
+} from '../../src/checkpoint/format.ts';
+import { type FrameFileOptions, writeFrameFile } from '../../src/checkpoint/frame-file.ts';
+import { type CheckpointWindows, writeWindows } from '../../src/checkpoint/windows.ts';
+import { type FileSystem, writeFully } from '../../src/log/file-system.ts';
+import { FRAME_HEADER_BYTES, NONCE_BYTES } from '../../src/log/format.ts';
+import type { LogIdentity } from '../../src/log/log-identity.ts';
 import {
   ENTRY_BYTES,
   ENTRY_HASH,
   ENTRY_WORDS,
   SHARD_USED,
   type Shard,
-} from '../../../src/store/shard.ts';
+} from '../../src/store/shard.ts';
 
 /** Entries in one frame. */
 const FRAME_ENTRIES = 4096;

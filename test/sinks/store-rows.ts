@@ -1,8 +1,8 @@
 /** What a sink of a service must have: every product of the store, as a row, in the order of ids. Tests only. */
-import { ProductRows } from '../../../src/sinks/product-rows.ts';
-import type { ProductRow } from '../../../src/sinks/sink.ts';
-import { Shard } from '../../../src/store/shard.ts';
-import type { SharedMemory } from '../../../src/threads/shared-memory.ts';
+import { ProductRows } from '../../src/sinks/product-rows.ts';
+import type { ProductRow } from '../../src/sinks/sink.ts';
+import { Shard } from '../../src/store/shard.ts';
+import type { SharedMemory } from '../../src/threads/shared-memory.ts';
 
 export function storeRows(memory: SharedMemory): ProductRow[] {
   const shards = memory.shards.map((buffer) => new Shard(buffer));

@@ -5,12 +5,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { polled } from '../bounded.ts';
-import { tempDir } from '../disks/temp-dir.ts';
+import { polled } from '../helpers/bounded.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
 
 const PROMETHEUS = '/usr/bin/prometheus';
 const START_MS_MAX = 60_000;
-const DEPLOY = new URL('../../../deploy/prometheus/', import.meta.url);
+const DEPLOY = new URL('../../deploy/prometheus', import.meta.url);
 
 export interface Sample {
   readonly metric: Readonly<Record<string, string>>;

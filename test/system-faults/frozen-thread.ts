@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Test } from 'tap';
-import { bounded } from '../bounded.ts';
+import { bounded } from '../helpers/bounded.ts';
 
 const ATTACH_MS_MAX = 20_000;
 /** Longer than any test runs; what is held goes on when strace lets go. */

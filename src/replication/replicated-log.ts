@@ -87,7 +87,6 @@ import type { StreamPort } from './stream-port.ts';
 const OWN_POSITION = 15;
 const OWN_CHAIN = 16;
 const OWN_WRITER = 17;
-const OWN_CRC = 18;
 
 /** Messages between two records of what is known of the stream. */
 const RECORD_EVERY = 1024;
@@ -101,7 +100,7 @@ const RETRY_DEFAULT: RetryPauses = { firstMs: 50, maxMs: 2000 };
 const NO_WRAP = 0x3fffffff;
 const NO_BODY = new Uint8Array(0);
 
-assert.ok(OWN_CRC < OWN_DOUBLES);
+assert.ok(OWN_WRITER < OWN_DOUBLES);
 
 export interface ReplicatedLogOptions {
   readonly intakes: IntakeRings;
@@ -164,6 +163,8 @@ export class ReplicatedLog implements EventLog {
   #openSentMs = Number.NEGATIVE_INFINITY;
   /** Up to here the local log has what the messages brought. */
   #rebuildUntil: LocalEnd;
+  /** The last message of which all is done: a successor goes on behind it. */
+  #done: LocalEnd;
   #sinceRecord = 0;
   /** First seq of the segment in which the last record was stored. */
   #recordedIn = 0;
@@ -187,6 +188,7 @@ export class ReplicatedLog implements EventLog {
     this.#rebuildUntil = died
       ? { position: died.own[OWN_POSITION], chain: died.own[OWN_CHAIN] }
       : end;
+    this.#done = this.#rebuildUntil;
     this.#former = died?.own[OWN_WRITER] ?? 0;
     this.#nextSeq = tail.nextSeq;
     this.#lastTimeMs = tail.lastTimeMs;
@@ -400,6 +402,7 @@ export class ReplicatedLog implements EventLog {
       this.#former = 0;
       this.#proposer.reset();
       this.#slots.rewind();
+      this.#done = { position: this.#state.position, chain: this.#state.chain };
       this.#storeProgress();
     } else if (supersedes === this.#writer && this.#writer !== 0) this.#reopen();
     else this.#checkWriter();
@@ -445,6 +448,8 @@ export class ReplicatedLog implements EventLog {
       this.#slots.pass(message);
       if (message.writer === this.#writer) this.#proposer.seen(message.n);
     }
+    const { chain } = this.#state;
+    this.#done = { position, chain };
     this.#storeProgress();
     for (let i = 0; i < kept; i++) {
       const index = this.#kept[i];
@@ -589,11 +594,9 @@ export class ReplicatedLog implements EventLog {
     const ends = this.#local?.ends;
     if (ends === undefined) return;
     const own = packSegmentEnds({ ...ends, lastTimeMs: this.#lastTimeMs }, this.#own);
-    const rebuilt = this.#state.isRebuilding ? this.#rebuildUntil : this.#state;
-    own[OWN_POSITION] = rebuilt.position;
-    own[OWN_CHAIN] = rebuilt.chain;
+    own[OWN_POSITION] = this.#done.position;
+    own[OWN_CHAIN] = this.#done.chain;
     own[OWN_WRITER] = this.#writer === 0 ? this.#former : this.#writer;
-    own[OWN_CRC] = this.#state.crc;
     this.#options.progress.store({
       nextSeq: this.#nextSeq,
       commitHead: this.#options.commits.head,

@@ -5,12 +5,20 @@
  * at the end a fresh instance reads the whole stream once, without any trouble. All others must be like it.
  */
 import assert from 'node:assert/strict';
+import { CommitPublisher } from '../../../src/log/commit-publisher.ts';
 import { readLog } from '../../../src/log/segment-reader.ts';
 import { localEnd } from '../../../src/replication/local-end.ts';
 import { ReplicaFile } from '../../../src/replication/replica-file.ts';
 import { ReplicatedLog } from '../../../src/replication/replicated-log.ts';
 import { resumeReplica } from '../../../src/replication/take-over.ts';
-import { INTAKE_HEAD, INTAKE_TAIL, publishHead } from '../../../src/ring/intake-ring.ts';
+import type { CommitRing } from '../../../src/ring/commit-ring.ts';
+import {
+  INTAKE_HEAD,
+  INTAKE_STOP,
+  INTAKE_TAIL,
+  publishHead,
+} from '../../../src/ring/intake-ring.ts';
+import { LogProgress, PROGRESS_BYTES, type Progress } from '../../../src/ring/progress.ts';
 import {
   FLAG_CONFLICT,
   FLAG_DUPLICATE,
@@ -79,7 +87,7 @@ export class ClusterHistory {
       const instance = random.pick(this.#instances);
       const dice = random.below(100);
       if (dice < 35) this.#push(instance);
-      else if (dice < 85) instance.step();
+      else if (dice < 85) instance.step(random);
       else if (dice < 88) this.stream.arrive();
       else if (dice < 91) this.stream.changeLeader();
       else if (dice < 94) instance.die();
@@ -179,10 +187,11 @@ class Instance {
   readonly #nowMs: () => number;
   readonly #skewMs: number;
   readonly #files = new SimulatedDisk();
+  readonly #mortality: Mortality = { random: undefined, isDying: false, onDying: () => undefined };
   /** What was pushed, by ring and cursor, in this life. */
   #pushed = { live: [] as Pushed[], bulk: [] as Pushed[] };
   #seen = { live: 0, bulk: 0 };
-  #memory = new LogMemory();
+  #memory: LogMemory;
   #port: SimulatedPort;
 
   constructor(stream: SimulatedStream, nowMs: () => number, skewMs: number) {
@@ -192,6 +201,7 @@ class Instance {
     this.#files.makeFolder(FOLDER);
     this.#files.syncFolder('/');
     this.#files.syncFolder(ROOT);
+    this.#memory = new MortalMemory(this.#mortality);
     this.#port = stream.port();
     this.log = this.#open(false);
   }
@@ -221,8 +231,25 @@ class Instance {
     publishHead(intakes[ring], head + 1, intakes.live);
   }
 
-  step(): void {
-    this.log.step();
+  /** `random`: its log's thread may die on the way, at any step of a frame. */
+  step(random?: Random): void {
+    this.#mortality.random = random;
+    this.#mortality.isDying = false;
+    // Whatever takes the death for a failing disk is not to wait for a better one.
+    this.#mortality.onDying = () => {
+      this.#memory.intakes.live.cursors[INTAKE_STOP] = 1;
+    };
+    try {
+      this.log.step();
+    } catch (error) {
+      if (!(error instanceof Died)) throw error;
+    }
+    this.#mortality.random = undefined;
+    if (this.#mortality.isDying) {
+      this.#mortality.isDying = false;
+      this.#memory.intakes.live.cursors[INTAKE_STOP] = 0;
+      this.die();
+    }
     this.#answer();
   }
 
@@ -242,7 +269,7 @@ class Instance {
     this.deaths++;
     if (random.chance(0.5)) this.#files.powerLoss(random);
     else this.#files.processEnds();
-    this.#memory = new LogMemory();
+    this.#memory = new MortalMemory(this.#mortality);
     this.#pushed = { live: [], bulk: [] };
     this.#seen = { live: 0, bulk: 0 };
     this.#port = this.#stream.port();
@@ -340,6 +367,73 @@ class Instance {
       end,
       died,
     );
+  }
+}
+
+class Died extends Error {}
+
+interface Mortality {
+  /** Who throws the dice; nobody dies without. */
+  random: Random | undefined;
+  isDying: boolean;
+  onDying: () => void;
+}
+
+function mayDie(mortality: Mortality): void {
+  if (mortality.random?.chance(0.02) === true) mortality.isDying = true;
+  // Whoever catches it does not live on.
+  if (!mortality.isDying) return;
+  mortality.onDying();
+  throw new Died();
+}
+
+/** The memory of an instance whose log thread may die before and after each step that others see. */
+class MortalMemory extends LogMemory {
+  override readonly progress: LogProgress;
+  readonly #mortality: Mortality;
+
+  constructor(mortality: Mortality) {
+    super();
+    this.#mortality = mortality;
+    this.progress = new MortalProgress(mortality);
+  }
+
+  override publisher(): CommitPublisher {
+    return new MortalPublisher(this.ring, this.#mortality);
+  }
+}
+
+class MortalProgress extends LogProgress {
+  readonly #mortality: Mortality;
+
+  constructor(mortality: Mortality) {
+    super(new SharedArrayBuffer(PROGRESS_BYTES));
+    this.#mortality = mortality;
+  }
+
+  override store(progress: Progress): void {
+    mayDie(this.#mortality);
+    super.store(progress);
+    mayDie(this.#mortality);
+  }
+}
+
+class MortalPublisher extends CommitPublisher {
+  readonly #mortality: Mortality;
+
+  constructor(ring: CommitRing, mortality: Mortality) {
+    super(ring);
+    this.#mortality = mortality;
+  }
+
+  override write(...args: Parameters<CommitPublisher['write']>): void {
+    mayDie(this.#mortality);
+    super.write(...args);
+  }
+
+  override publish(): void {
+    mayDie(this.#mortality);
+    super.publish();
   }
 }
 

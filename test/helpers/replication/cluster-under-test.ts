@@ -169,6 +169,17 @@ export class ClusterUnderTest {
     return events;
   }
 
+  /** Posts until it is acknowledged; returns the seq. */
+  async posted(instance: InstanceUnderTest, event: object): Promise<number> {
+    let seq = 0;
+    await this.polled(async () => {
+      const { status, body } = await instance.post(event);
+      seq = Number(body.seq);
+      return status === 202 ? true : undefined;
+    });
+    return seq;
+  }
+
   polled(ask: () => Promise<true | undefined>): Promise<true> {
     return polled(ask, WAIT_MS_MAX, 'the cluster');
   }

@@ -6,7 +6,7 @@
  */
 import type { FullEvent } from '../../src/event/product-event.ts';
 import type { ProductRepository } from '../../src/store/product-repository.ts';
-import { type EventStream, productIds } from './event-stream.ts';
+import { type EventStream, productIds, verifyProduct } from './event-stream.ts';
 import { createRandom } from './random.ts';
 
 /** 2026-01-01T00:00:00Z; event times count up from it, one millisecond for each event. */
@@ -60,20 +60,8 @@ export class CatalogueStream implements EventStream {
 
   /** Throws unless every product reads back as it must. */
   verify(products: ProductRepository): void {
-    const { state } = products;
     for (let product = 0; product < this.#ids.length; product++) {
-      const { productId, price, stock, occurredAtMs } = this.expected(product);
-      const result = products.read(productId);
-      if (
-        result !== 'found' ||
-        state.price !== price ||
-        state.stock !== stock ||
-        state.priceAtMs !== occurredAtMs ||
-        state.stockAtMs !== occurredAtMs
-      ) {
-        const found = result === 'found' ? `${state.price} × ${state.stock}` : result;
-        throw new Error(`product ${productId}: expected ${price} × ${stock}, found ${found}`);
-      }
+      verifyProduct(products, this.expected(product));
     }
   }
 }

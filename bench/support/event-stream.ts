@@ -85,21 +85,27 @@ export function verifyStore(
   products: ProductRepository,
   expected: ReadonlyMap<string, FullEvent>,
 ): number {
-  for (const [id, { price, stock, occurredAtMs }] of expected) {
-    const result = products.read(id);
-    const { state } = products;
-    if (
-      result !== 'found' ||
-      state.price !== price ||
-      state.stock !== stock ||
-      state.priceAtMs !== occurredAtMs ||
-      state.stockAtMs !== occurredAtMs
-    ) {
-      const found = result === 'found' ? `${state.price} × ${state.stock}` : result;
-      throw new Error(`product ${id}: expected ${price} × ${stock}, found ${found}`);
-    }
-  }
+  for (const event of expected.values()) verifyProduct(products, event);
   return expected.size;
+}
+
+/** Throws unless the product reads back as this event has set it. */
+export function verifyProduct(
+  products: ProductRepository,
+  { productId, price, stock, occurredAtMs }: FullEvent,
+): void {
+  const result = products.read(productId);
+  const { state } = products;
+  if (
+    result !== 'found' ||
+    state.price !== price ||
+    state.stock !== stock ||
+    state.priceAtMs !== occurredAtMs ||
+    state.stockAtMs !== occurredAtMs
+  ) {
+    const found = result === 'found' ? `${state.price} × ${state.stock}` : result;
+    throw new Error(`product ${productId}: expected ${price} × ${stock}, found ${found}`);
+  }
 }
 
 function timeOf(occurredAtMs: number | undefined): number {

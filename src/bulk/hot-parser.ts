@@ -86,6 +86,11 @@ export class HotParser {
   /** Where the event id of the event parsed last stands, quotes excluded; 0, 0 = it had none. */
   eventIdStart = 0;
   eventIdEnd = 0;
+  /** Where its product id stands, quotes excluded. */
+  productIdStart = 0;
+  productIdEnd = 0;
+  /** Whether it had the member `partial`, which single events have not. */
+  hasPartial = false;
   readonly #time = new HotTime();
   /** Behind the string or number read last. */
   #end = 0;
@@ -122,7 +127,9 @@ export class HotParser {
       if (member === PRODUCT_ID) {
         idBytes = this.#productId(bytes, p, slots, index);
         if (idBytes < 0) return -1;
+        this.productIdStart = p + 1;
         p = this.#end;
+        this.productIdEnd = p - 1;
       } else if (member === PRICE) {
         price = this.#number(bytes, p);
         // Also false for NaN, which says that it is not hot.
@@ -167,6 +174,7 @@ export class HotParser {
       this.eventIdStart = 0;
       this.eventIdEnd = 0;
     }
+    this.hasPartial = (seen & PARTIAL) !== 0;
 
     let flags = 0;
     if ((seen & PRICE) !== 0) flags |= FLAG_HAS_PRICE;

@@ -167,11 +167,11 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
     meterRoutes(app, metering.meter, guard.answer);
   }
   if (part !== 'administration') {
-    const { stockMin } = limits;
+    const { stockMin, bodyBytesMax } = limits;
     docsRoutes(app, { requestIds, handleError, stockMin });
     const future = new FutureEvents(logger);
     const offers = new EventOffers({ intake, batches, lifecycle, outcomes, ackDefault });
-    app.register(async (scope) => eventRoutes(scope, { offers, stockMin, future }));
+    app.register(async (scope) => eventRoutes(scope, { offers, stockMin, bodyBytesMax, future }));
     app.register(async (scope) =>
       batchRoute(scope, {
         batches,

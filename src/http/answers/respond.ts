@@ -13,7 +13,9 @@ import {
   problemBody,
 } from '../../errors/problems.ts';
 import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
+import { ServiceResponse } from '../connection/service-response.ts';
 import { noteProblem } from '../metering/metered-response.ts';
+import type { TurnAnswers } from './turn-answers.ts';
 
 export const JSON_TYPE = 'application/json; charset=utf-8';
 export const PROBLEM_TYPE = 'application/problem+json';
@@ -21,19 +23,34 @@ export const PROBLEM_TYPE = 'application/problem+json';
 export const EVENTS_PATH = '/api/v1/events/';
 
 /**
- * Sends `json`, a complete JSON text, with an ETag where given. Writes past Fastify's header map and
+ * Sends `json`, a complete JSON text, with an ETag where given; with `turn`, at the end of this turn. Writes past Fastify's header map and
  * onSend hooks: this is every answer of the hot paths (onResponse hooks still run).
  */
-export function sendJson(reply: FastifyReply, status: number, json: string, etag?: string): void {
+export function sendJson(
+  reply: FastifyReply,
+  status: number,
+  json: string,
+  etag?: string,
+  turn?: TurnAnswers,
+): void {
   reply.hijack();
+  const { raw } = reply;
   const length = Buffer.byteLength(json);
   // Here and not by setHeader, which makes writeHead go through all headers once more.
   const id = String(reply.request.id);
+  if (raw instanceof ServiceResponse) {
+    const tag = etag === undefined ? '' : `etag: ${etag}\r\n`;
+    if (raw.begin(status, `${tag}${jsonLines(length, id)}`, json, length)) {
+      if (turn === undefined) raw.endText(json);
+      else turn.end(raw, json);
+      return;
+    }
+  }
   const headers: OutgoingHttpHeaders =
     etag === undefined
       ? { 'content-type': JSON_TYPE, 'content-length': length, [REQUEST_ID_HEADER]: id }
       : { etag, 'content-type': JSON_TYPE, 'content-length': length, [REQUEST_ID_HEADER]: id };
-  reply.raw.writeHead(status, headers).end(json);
+  raw.writeHead(status, headers).end(json);
 }
 
 /**
@@ -49,15 +66,32 @@ export function sendAck(
   etag?: string,
 ): void {
   reply.hijack();
+  const { raw } = reply;
+  const length = Buffer.byteLength(json);
+  const id = String(reply.request.id);
+  if (raw instanceof ServiceResponse) {
+    const replayed = isReplayed ? 'idempotency-replayed: true\r\n' : '';
+    const tag = etag === undefined ? '' : `etag: ${etag}\r\n`;
+    const lines = `location: ${EVENTS_PATH}${seq}\r\n${jsonLines(length, id)}${replayed}${tag}`;
+    if (raw.begin(status, lines, json, length)) {
+      raw.endText(json);
+      return;
+    }
+  }
   const headers: OutgoingHttpHeaders = {
     location: `${EVENTS_PATH}${seq}`,
     'content-type': JSON_TYPE,
-    'content-length': Buffer.byteLength(json),
-    [REQUEST_ID_HEADER]: String(reply.request.id),
+    'content-length': length,
+    [REQUEST_ID_HEADER]: id,
   };
   if (isReplayed) headers['idempotency-replayed'] = 'true';
   if (etag !== undefined) headers.etag = etag;
-  reply.raw.writeHead(status, headers).end(json);
+  raw.writeHead(status, headers).end(json);
+}
+
+/** The header lines of a JSON text of `length` bytes; `id` is the request's, which is safe in a header. */
+function jsonLines(length: number, id: string): string {
+  return `content-type: ${JSON_TYPE}\r\ncontent-length: ${length}\r\n${REQUEST_ID_HEADER}: ${id}\r\n`;
 }
 
 /** Sends `text`, whole, as `type`. Writes past Fastify as `sendJson` does. */

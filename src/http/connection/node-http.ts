@@ -4,4 +4,5 @@
  * Not by `import`: that makes a name of everything the module has, and reading one of them
  * (`WebSocket`) loads undici, for 70 of the 80 ms of CPU that the import takes.
  */
-export const { createServer, STATUS_CODES, ServerResponse } = process.getBuiltinModule('node:http');
+export const { createServer, STATUS_CODES, IncomingMessage, ServerResponse } =
+  process.getBuiltinModule('node:http');

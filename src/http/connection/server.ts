@@ -6,6 +6,7 @@ import type { RequestListener, Server, ServerOptions } from 'node:http';
 import type { ServerOptions as HttpsOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import { createServer } from './node-http.ts';
+import { ServiceRequest } from './service-request.ts';
 import { ServiceResponse } from './service-response.ts';
 import type { LoadedTls } from './tls-files.ts';
 
@@ -48,6 +49,7 @@ export function createHttpServer(
 ): Server {
   const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = limits;
   const options: ServerOptions = {
+    IncomingMessage: ServiceRequest,
     ServerResponse: responses,
     maxHeaderSize: HEADER_BYTES_MAX,
     headersTimeout: headersTimeoutMs,
@@ -60,13 +62,14 @@ export function createHttpServer(
     insecureHTTPParser: false,
     requireHostHeader: false, // host-guard.ts does it, with a body and for two as well
   };
+  const handle: RequestListener = (request, response) => {
+    if (request instanceof ServiceRequest) request.closeWithoutBody();
+    handler(request, response);
+  };
   const server =
     tls === undefined
-      ? createServer(options, handler)
-      : createTlsServer(
-          { ...options, ...tls.options, handshakeTimeout: headersTimeoutMs },
-          handler,
-        );
+      ? createServer(options, handle)
+      : createTlsServer({ ...options, ...tls.options, handshakeTimeout: headersTimeoutMs }, handle);
   // Silence in both directions: a client that sends but never reads its answers.
   server.timeout = requestTimeoutMs + keepAliveTimeoutMs;
   server.maxConnections = limits.httpConnectionsMax;

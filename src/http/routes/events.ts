@@ -11,6 +11,7 @@ import { productEventBody, toProductEvent } from '../../event/product-event-body
 import { withSourceFaults } from '../../event/source-faults.ts';
 import { sendProblem } from '../answers/respond.ts';
 import type { RoutePolicy } from '../guards/route-policy.ts';
+import { HotEvents } from '../requests/hot-events.ts';
 import { acceptJson, JSON_TYPES } from '../requests/json-body.ts';
 import {
   BODY_PROBLEMS,
@@ -27,6 +28,8 @@ export interface EventRouteDeps {
   readonly offers: EventOffers;
   /** The least stock that an event may set. */
   readonly stockMin: number;
+  /** Largest body accepted, in bytes. */
+  readonly bodyBytesMax: number;
   readonly future: FutureEvents;
 }
 
@@ -40,7 +43,8 @@ const POLICY: RoutePolicy = {
 };
 
 export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
-  const { offers, stockMin, future } = deps;
+  const { offers, stockMin, bodyBytesMax, future } = deps;
+  const hot = new HotEvents({ stockMin, bodyBytesMax, offers });
   acceptJson(app, JSON_TYPES);
 
   app.withTypeProvider<TypeBoxTypeProvider>().route({
@@ -68,6 +72,10 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
       },
     },
     attachValidation: true,
+    // Most events go no further than this; what is below says the same of them.
+    preParsing: (request, reply, _payload, done) => {
+      if (!hot.takes(request, reply, done)) done();
+    },
     handler: (request, reply) => {
       const { body, validationError, sourceFaults } = request;
       if (validationError !== undefined) {

@@ -12,6 +12,7 @@ import { presentOf } from '../answers/prior-prices.ts';
 import { productJson } from '../answers/product-json.ts';
 import { readAgain } from '../answers/read-again.ts';
 import { sendJson, sendProblem } from '../answers/respond.ts';
+import { TurnAnswers } from '../answers/turn-answers.ts';
 import { REQUEST_ID_HEADER } from '../connection/request-ids.ts';
 import type { AppliedGate } from '../guards/applied-gate.ts';
 import { READ_POLICY, type RoutePolicy } from '../guards/route-policy.ts';
@@ -42,6 +43,7 @@ type ProductRequest = FastifyRequest<{ Params: { id: string }; Querystring: RawQ
 
 export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): void {
   const { products, gate, history, historyGate } = deps;
+  const turn = new TurnAnswers();
 
   app.route<{ Params: { id: string }; Querystring: RawQuery }>({
     method: 'GET',
@@ -149,7 +151,7 @@ export function productRoutes(app: FastifyInstance, deps: ProductRouteDeps): voi
       const headers = { etag, [REQUEST_ID_HEADER]: String(request.id) };
       reply.code(304).headers(headers).send();
     } else {
-      sendJson(reply, 200, productJson(id, state, isFull), etag);
+      sendJson(reply, 200, productJson(id, state, isFull), etag, turn);
     }
     return true;
   }

@@ -10,6 +10,7 @@ import { brotliDecompressSync, constants, gunzipSync, zstdDecompressSync } from 
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import type { FastifyInstance } from 'fastify';
+import { ServiceResponse } from '../../../src/http/connection/service-response.ts';
 
 export interface Seen {
   readonly method: string;
@@ -232,6 +233,13 @@ function watch(
     given = (args.find((arg) => typeof arg === 'object') ?? {}) as OutgoingHttpHeaders;
     return writeHead(...args);
   }) as typeof response.writeHead;
+  if (response instanceof ServiceResponse) {
+    const begin = response.begin.bind(response);
+    response.begin = (status, lines, ...rest) => {
+      given = headersIn(lines);
+      return begin(status, lines, ...rest);
+    };
+  }
   const write = response.write.bind(response) as (...args: unknown[]) => boolean;
   response.write = ((...args: unknown[]) => {
     take(args[0]);
@@ -251,6 +259,15 @@ function watch(
     });
     return end(...args);
   }) as typeof response.end;
+}
+
+/** The headers in `lines`. */
+function headersIn(lines: string): OutgoingHttpHeaders {
+  const headers = lines.split('\r\n').flatMap((line) => {
+    const at = line.indexOf(': ');
+    return at < 0 ? [] : [[line.slice(0, at), line.slice(at + 2)] as const];
+  });
+  return Object.fromEntries(headers);
 }
 
 /** The text of a body in the coding that its headers say; its beginning if it isn't whole. */

@@ -3,6 +3,7 @@ import { readDotEnv } from '../config/dot-env.ts';
 import { loadConfig } from '../config/load.ts';
 import { parseBytes } from '../config/quantity.ts';
 import type { Config } from '../config/schema.ts';
+import { withSecretFiles } from '../config/secret-files.ts';
 import { beginCluster } from '../replication/begin-cluster.ts';
 import { namesOf, RULES } from '../replication/cluster-settings.ts';
 import { openNats } from '../replication/nats-connection.ts';
@@ -40,7 +41,9 @@ export async function run({ values, operands, environment }: CommandContext): Pr
 type Known = Config & { readonly cluster: string; readonly natsUrl: string };
 
 function clusterConfig(environment: CommandContext['environment']): Known {
-  const config = loadConfig({ ...readDotEnv('.env'), LOG: 'jetstream', ...environment });
+  const config = loadConfig(
+    withSecretFiles({ ...readDotEnv('.env'), LOG: 'jetstream', ...environment }),
+  );
   if (config.cluster === undefined || config.natsUrl === undefined) {
     throw new CommandError('a cluster needs LOG=jetstream, CLUSTER and NATS_URL');
   }

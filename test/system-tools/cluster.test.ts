@@ -107,7 +107,7 @@ t.test('a new instance joins from a backup, and a foreign stream is found', { sk
 });
 
 t.test('the last place of the store goes to one of two', { skip }, async (t) => {
-  const nats = await startNats(t);
+  const nats = await startNats(t, 1, { user: 'shop', pass: 'a:b@c' });
   const small = { MAX_MEMORY_USAGE: '8KB', SHARDS: '1' };
   const cluster = await ClusterUnderTest.begin(t, nats.url, 1, small);
   const instances = await Promise.all(['a', 'b'].map((name) => cluster.start(name)));

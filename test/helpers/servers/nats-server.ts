@@ -11,6 +11,11 @@ import { ServerProcess } from './server-process.ts';
 const PROGRAM = '/usr/sbin/nats-server';
 const READY_MS_MAX = 60_000;
 
+interface Login {
+  readonly user: string;
+  readonly pass: string;
+}
+
 export interface NatsServers {
   readonly servers: readonly ServerProcess[];
   /** All of them, for NATS_URL. */
@@ -19,8 +24,8 @@ export interface NatsServers {
   copy(): () => void;
 }
 
-/** Starts `count` servers; resolves when JetStream answers. */
-export async function startNats(t: Test, count = 1): Promise<NatsServers> {
+/** Starts `count` servers, with `login` ones that ask for it; resolves when JetStream answers. */
+export async function startNats(t: Test, count = 1, login?: Login): Promise<NatsServers> {
   const ports: number[] = [];
   for (let i = 0; i < count * 2; i++) ports.push(await freePort());
   const clientPorts = ports.slice(0, count);
@@ -39,13 +44,15 @@ export async function startNats(t: Test, count = 1): Promise<NatsServers> {
         ...['--addr', '127.0.0.1', '--port', String(port), '--name', `n${i}`],
         ...['--jetstream', '--store_dir', folder],
         ...(count === 1 ? [] : clustered),
+        ...(login === undefined ? [] : ['--user', login.user, '--pass', login.pass]),
       ],
-      isReady: () => answers(port),
+      isReady: () => answers(port, login),
     });
   });
   await Promise.all(servers.map((server) => server.start()));
-  const url = clientPorts.map((port) => `nats://127.0.0.1:${port}`).join(',');
-  await polled(() => hasJetStream(url), READY_MS_MAX, 'JetStream to answer');
+  const first = login === undefined ? '' : `${login.user}:${encodeURIComponent(login.pass)}@`;
+  const url = clientPorts.map((port) => `nats://${first}127.0.0.1:${port}`).join(',');
+  await polled(() => hasJetStream(clientPorts, login), READY_MS_MAX, 'JetStream to answer');
   const copy = () => {
     const kept = join(tempDir(t), 'kept');
     cpSync(root, kept, { recursive: true });
@@ -57,9 +64,9 @@ export async function startNats(t: Test, count = 1): Promise<NatsServers> {
   return { servers, url, copy };
 }
 
-async function answers(port: number): Promise<boolean> {
+async function answers(port: number, login: Login | undefined): Promise<boolean> {
   try {
-    const connection = await connect({ servers: `127.0.0.1:${port}`, reconnect: false });
+    const connection = await connect({ servers: `127.0.0.1:${port}`, reconnect: false, ...login });
     await connection.close();
     return true;
   } catch {
@@ -67,9 +74,12 @@ async function answers(port: number): Promise<boolean> {
   }
 }
 
-async function hasJetStream(url: string): Promise<true | undefined> {
-  const servers = url.split(',');
-  const connection = await connect({ servers, reconnect: false });
+async function hasJetStream(
+  ports: readonly number[],
+  login: Login | undefined,
+): Promise<true | undefined> {
+  const servers = ports.map((port) => `127.0.0.1:${port}`);
+  const connection = await connect({ servers, reconnect: false, ...login });
   try {
     const answer = await connection.request('$JS.API.INFO', '', { timeout: 1000 });
     return (answer.json() as { error?: unknown }).error === undefined ? true : undefined;

@@ -2,7 +2,7 @@
  * Runs every bench in a process of its own, one after the other, and writes bench/RESULTS.md.
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
- *                │          checkpoint · recovery · meanwhile · large · export · http ·
+ *                │          checkpoint · recovery · meanwhile · large · export · http · single ·
  *                │          changes · parser · bulk · import · fairness · metrics · status ·
  *                │          guarded · sinks · history · soak ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
@@ -35,6 +35,7 @@ const BENCHES = [
   'large.bench.ts',
   'export.bench.ts',
   'http.bench.ts',
+  'single.bench.ts',
   'changes.bench.ts',
   'parser.bench.ts',
   'bulk.bench.ts',

@@ -2,13 +2,23 @@
  * The hot form of an event must say what JSON.parse and the schema say: what it takes they take, and
  * the slot is the same to the last bit of every double.
  */
+import { deepStrictEqual } from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
 import t from 'tap';
 import { EventValidator } from '../../src/bulk/event-validator.ts';
 import { HotParser } from '../../src/bulk/hot-parser.ts';
+import { SINGLE_EVENT_BYTES_MAX, SingleEventParser } from '../../src/bulk/single-event.ts';
 import type { BodyFault } from '../../src/errors/problems.ts';
+import { ajv } from '../../src/event/ajv.ts';
 import { type BatchEvents, batchEvents } from '../../src/event/batch-event.ts';
+import { isTooFarAhead } from '../../src/event/event-time-faults.ts';
+import {
+  type ProductEventBody,
+  productEventBody,
+  toProductEvent,
+} from '../../src/event/product-event-body.ts';
+import { SourceScan } from '../../src/event/source-faults.ts';
 import { SLOT_BYTES, SlotViews } from '../../src/ring/slot.ts';
 import { fakeApp } from '../helpers/fakes/http-fakes.ts';
 import { testSeed } from '../helpers/models/random.ts';
@@ -183,6 +193,59 @@ t.test(`agrees on ${numRuns} random lines (SEED=${seed})`, async (t) => {
   fc.assert(property, { seed, numRuns });
   t.ok(hot > runs / 40, `${hot} of ${runs} were hot`);
   t.ok(hot < runs / 2, 'and most were not');
+});
+
+const singles = new Map(STOCK_MINS.map((stockMin) => [stockMin, singleBothWays(stockMin)]));
+
+/** What the body of a single event is, hot (`undefined`: not hot) and by JSON.parse and its schema. */
+function singleBothWays(stockMin: StockMin) {
+  const parser = new SingleEventParser(stockMin);
+  const isEvent = ajv.compile<ProductEventBody>(productEventBody(stockMin));
+  return (body: Buffer) => {
+    const event = parser.parse(body, NOW_MS);
+    if (event === undefined) return undefined;
+    const text = body.toString();
+    const value: unknown = JSON.parse(text);
+    if (!isEvent(value)) throw new Error(`hot, but: ${JSON.stringify(isEvent.errors)}`);
+    const scan = new SourceScan();
+    scan.read(body, 0, body.length);
+    if (scan.faults(value, text) !== undefined) throw new Error('hot, but its text has faults');
+    const long = toProductEvent(value);
+    if (isTooFarAhead(long.occurredAtMs, NOW_MS)) throw new Error('hot, but ahead');
+    return { hot: { ...event, id: parser.eventId }, long: { ...long, id: value.event_id } };
+  };
+}
+
+t.test(`a single event's body agrees as well (SEED=${seed})`, async (t) => {
+  let hot = 0;
+  let runs = 0;
+  const stockMin = fc.constantFrom(...STOCK_MINS);
+  const around = fc.stringMatching(/^[ \t\r\n]{0,2}$/);
+  const body = fc
+    .tuple(around, fc.oneof(line, damagedLine), around)
+    .map(([before, bytes, behind]) => {
+      return Buffer.concat([Buffer.from(before), bytes, Buffer.from(behind)]);
+    });
+  const property = fc.property(body, stockMin, (bytes, min) => {
+    if (bytes.length > SINGLE_EVENT_BYTES_MAX) return;
+    runs++;
+    const said = singles.get(min)?.(bytes);
+    if (said === undefined) return;
+    hot++;
+    deepStrictEqual(said.hot, said.long);
+  });
+  fc.assert(property, { seed, numRuns });
+  t.ok(hot > runs / 100, `${hot} of ${runs} were hot`);
+  for (const text of [
+    '{"product_id":"p","price":1.5,"stock":2}',
+    '\n{\n"stock":2,\r\n"price":0.0,"product_id":"p"}\n',
+    '{"product_id":"p","price":1,"stock":-0,"event_id":"e","occurred_at":"2026-01-01T00:00:00.5Z"}',
+  ]) {
+    const said = singles.get(0)?.(Buffer.from(text));
+    t.ok(said, text);
+    t.strictSame(said?.hot, said?.long);
+  }
+  t.notOk(singles.get(0)?.(Buffer.from('{"product_id":"p","price":1,"stock":2,"partial":false}')));
 });
 
 t.test('takes what must be taken, refuses what must be refused, and agrees', async (t) => {

@@ -30,7 +30,7 @@ interface NodeInternals {
   readonly _removedConnection: boolean;
 }
 
-const COMMON_LINES = linesOf(COMMON_HEADERS);
+const COMMON_LINES = linesOf(Object.fromEntries(COMMON_HEADERS));
 const DATE = new DateLine();
 const STATUS_LINES = new Map(
   Object.entries(STATUS_CODES).map(([status, text]) => [
@@ -61,7 +61,7 @@ export class ServiceResponse<
     if (this.#hasOwnHeaders || this.headersSent || !this.shouldKeepAlive || !node._hasBody)
       return false;
     if (!node._defaultKeepAlive || node._removedConnection || node._expect_continue) return false;
-    const added = this.added === undefined ? '' : linesOf(Object.entries(this.added));
+    const added = this.added === undefined ? '' : linesOf(this.added);
     const timeout = node._keepAliveTimeout;
     const keepAlive = timeout === 0 ? '' : `Keep-Alive: timeout=${Math.floor(timeout / 1000)}\r\n`;
     this.statusCode = status;
@@ -124,6 +124,8 @@ export function addHeader(response: ServerResponse, name: string, value: string)
   else response.added[name] = value;
 }
 
-function linesOf(headers: readonly (readonly [name: string, value: string])[]): string {
-  return headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+function linesOf(headers: Readonly<Record<string, string>>): string {
+  let lines = '';
+  for (const name in headers) lines += `${name}: ${headers[name]}\r\n`;
+  return lines;
 }

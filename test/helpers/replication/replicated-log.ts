@@ -6,7 +6,10 @@ import { readLog } from '../../../src/log/segment-reader.ts';
 import type { LogTail } from '../../../src/log/sequencer.ts';
 import { localEnd } from '../../../src/replication/local-end.ts';
 import { ReplicaFile } from '../../../src/replication/replica-file.ts';
-import { ReplicatedLog } from '../../../src/replication/replicated-log.ts';
+import {
+  ReplicatedLog,
+  type ReplicatedLogOptions,
+} from '../../../src/replication/replicated-log.ts';
 import { resumeReplica } from '../../../src/replication/take-over.ts';
 import type { Progress } from '../../../src/ring/progress.ts';
 import {
@@ -23,6 +26,7 @@ export function replicatedLogUnderTest(
   stream: SimulatedStream,
   root: string,
   folder: string,
+  more: Partial<Pick<ReplicatedLogOptions, 'onStorage' | 'monotonicMs'>> = {},
 ): LogUnderTest {
   const files = new NodeFileSystem();
   const opened = (memory: LogMemory, died: Progress | undefined, from: number) => {
@@ -51,6 +55,7 @@ export function replicatedLogUnderTest(
         cluster: CLUSTER,
         nowMs: () => NOW_MS,
         onStorage: () => undefined,
+        ...more,
       },
       tail,
       end,

@@ -9,10 +9,13 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../scratch/', import.meta.url));
 
-/** Runs `work` with the path of a fresh, empty folder. */
-export async function withScratchFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
-  mkdirSync(ROOT, { recursive: true });
-  const folder = mkdtempSync(join(ROOT, 'run-'));
+/** Runs `work` with the path of a fresh, empty folder below `root`. */
+export async function withScratchFolder<T>(
+  work: (folder: string) => Promise<T>,
+  root = ROOT,
+): Promise<T> {
+  mkdirSync(root, { recursive: true });
+  const folder = mkdtempSync(join(root, 'run-'));
   const remove = () => rmSync(folder, { recursive: true, force: true });
   process.once('exit', remove);
   try {

@@ -182,7 +182,6 @@ export class ReplicatedLog implements EventLog {
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
     this.#counters = options.counters ?? new LogCounters(createThreadCounters(0));
     assert.equal(options.intakes.further?.length ?? 0, 0, 'one thread takes events in');
-    assert.ok(options.commits.capacity >= Math.min(MESSAGE_SLOTS_MAX, 1024), 'room for a frame');
     const record = options.replica.load(tail.nextSeq);
     this.#state = new ReplicaState(record);
     this.#rebuildUntil = died

@@ -2,6 +2,7 @@
  * The thread of a replicated log from start to end: brings the store back from checkpoints and the local log,
  * then follows the stream. A successor of a thread that died only goes on.
  */
+import assert from 'node:assert/strict';
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { inWords } from '../log/access.ts';
@@ -14,7 +15,7 @@ import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { recover } from '../recovery/recovery.ts';
 import { Replay, StopRequested } from '../recovery/replay.ts';
 import { ForeignLogError, localEnd } from '../replication/local-end.ts';
-import { NewerFormatError } from '../replication/message.ts';
+import { MESSAGE_SLOTS_MAX, NewerFormatError } from '../replication/message.ts';
 import { ReplicaFile } from '../replication/replica-file.ts';
 import { ReplicatedLog } from '../replication/replicated-log.ts';
 import { StoreRoom } from '../replication/store-room.ts';
@@ -42,6 +43,7 @@ export function runReplicatedLogThread(
   const receipts = new ReceiptWindow(memory.receipts, hashKey);
   const ring = new CommitRing(memory.commit, memory.appliers.length);
   const commits = new CommitPublisher(ring);
+  assert.ok(commits.capacity >= MESSAGE_SLOTS_MAX, 'another instance may fill a message');
   const progress = new LogProgress(memory.progress);
   const counters = new LogCounters(memory.counters);
   counters.takeOver();

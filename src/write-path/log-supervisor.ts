@@ -43,7 +43,8 @@ export class LogSupervisor {
   #done = false;
   #isTerminated = false;
   #served = false;
-  #isAvailable = true;
+  /** Why events can't be stored, as was said last; none = they can. */
+  #unavailable: string | undefined;
   #restarts = 0;
   #replayed: Replayed | undefined;
   #deaths = 0;
@@ -187,8 +188,9 @@ export class LogSupervisor {
         this.#serving.resolve();
         break;
       case 'storage':
-        if (message.available === this.#isAvailable) break;
-        this.#isAvailable = message.available;
+        if (message.available && this.#unavailable === undefined) break;
+        if (!message.available && message.reason === this.#unavailable) break;
+        this.#unavailable = message.available ? undefined : message.reason;
         if (message.available) logger.info('log: storage is available again');
         else logger.error({ reason: message.reason }, 'log: storage unavailable, retrying');
         onStorage(message.available, message.reason);

@@ -306,7 +306,9 @@ class Instance {
         const index = this.#seen[ring] & mask;
         const meta = slots.words[index * SLOT_WORDS + SLOT_META];
         const seq = slots.doubles[index * SLOT_DOUBLES + SLOT_SEQ];
-        const { price } = this.#pushed[ring][this.#seen[ring]];
+        const pushed = this.#pushed[ring][this.#seen[ring]];
+        assert.ok(pushed !== undefined, 'I2: more was settled than was pushed');
+        const { price } = pushed;
         const key = Buffer.from(
           slots.bytes.slice(index * SLOT_BYTES + 48, index * SLOT_BYTES + 60),
         ).toString('hex');

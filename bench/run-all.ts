@@ -4,7 +4,7 @@
  *   this process ──fork──▶ flush · bursts · core · store · start ·
  *                │          checkpoint · recovery · meanwhile · large · export · http · single ·
  *                │          changes · parser · bulk · import · fairness · metrics · status ·
- *                │          guarded · sinks · history · soak ──IPC──▶ reports
+ *                │          guarded · sinks · history · churn · soak ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
  * With `--smoke` everything runs in small, nothing is written, and no figure is held to its aim. Exit code 1
@@ -46,6 +46,7 @@ const BENCHES = [
   'guarded.bench.ts',
   'sinks.bench.ts',
   'history.bench.ts',
+  'churn.bench.ts',
   'soak.bench.ts',
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];

@@ -13,6 +13,8 @@ import { checkpointMetrics } from './checkpoint/checkpoint-metrics.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { readHashKey } from './checkpoint/part-files.ts';
 import { parseRetention } from './checkpoint/retention.ts';
+import { Cleanup } from './cleanup/cleanup.ts';
+import { cleanupMetrics } from './cleanup/cleanup-metrics.ts';
 import type { Config } from './config/schema.ts';
 import { sinksOf } from './config/sinks.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
@@ -95,6 +97,8 @@ export interface Assembly {
   readonly progressWatch: ProgressWatch;
   /** Products that fit into the store. */
   readonly productsMax: number;
+  /** Forgets products that are gone, and has their places freed. */
+  readonly cleanup: Cleanup;
   readonly sinks: Sinks;
   readonly letterDesk: LetterDesk;
   readonly deadLetters: DeadLetterOffice;
@@ -135,7 +139,10 @@ export function assemble(
       logger,
     },
     {
-      onDead: (content, reason) => void keepDead(content, reason),
+      // A note of the service's own is nobody's event.
+      onDead: (content, reason) => {
+        if (content.isForget !== true) void keepDead(content, reason);
+      },
       onStorage,
       onProgress: (done, total) => onReplayed(Math.floor((done / Math.max(total, 1)) * 100)),
       onDamagedCheckpoint: (name) => checkpoints.noteDamaged(name),
@@ -205,6 +212,27 @@ export function assemble(
     lettersMax: config.deadLettersMax,
   });
   const deadLetters = new DeadLetterOffice({ desk: letterDesk, sinks, intake: path.intake });
+  const cleanup = new Cleanup({
+    memory,
+    commitCursors: path.commits.cursors,
+    productsMax: plan.productsMax,
+    bulk: path.bulk,
+    limits: {
+      // When a place is free again each instance decides for itself, so no cluster frees any.
+      threshold:
+        config.cleanupThreshold === 'off' || cluster !== undefined
+          ? 2
+          : Number(config.cleanupThreshold),
+      intervalMs: config.cleanupIntervalMs,
+      retentionMs: config.tombstoneRetentionMs,
+    },
+    watermark,
+    decisionsApplied: () => path.decisionsApplied(),
+    checkpoints,
+    sinks,
+    nowMs: Date.now,
+    logger,
+  });
   const keepDead = async (content: SlotContent, reason: string) => {
     try {
       if (await deadLetters.keepEvent(content, reason)) return;
@@ -219,6 +247,7 @@ export function assemble(
     writePathMetrics(metrics, path, config);
     threadMetrics(metrics, path);
     storeMetrics(metrics, memory.shards, plan);
+    cleanupMetrics(metrics, cleanup, memory.counters, config.workers);
     diskMetrics(metrics, dataDir);
     checkpointMetrics(metrics, checkpoints);
     changeMetrics(metrics, changes, watermark, config.changesFollowersMax);
@@ -243,6 +272,7 @@ export function assemble(
       onProgress: (name) => logger.info({ name }, `watchdog: ${name} goes on`),
     }),
     productsMax: plan.productsMax,
+    cleanup,
     sinks,
     letterDesk,
     deadLetters,

@@ -9,6 +9,7 @@ import { type Assembly, assemble, type ServiceOptions } from './assembly.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import type { ChangeFeed } from './changes/change-feed.ts';
 import type { Checkpointer } from './checkpoint/checkpointer.ts';
+import type { Cleanup } from './cleanup/cleanup.ts';
 import { isAuthenticated } from './config/access.ts';
 import { parseNetworks } from './config/networks.ts';
 import { parseOrigins } from './config/origins.ts';
@@ -40,6 +41,7 @@ export class Service implements Lifecycle {
   readonly checkpoints: Checkpointer;
   readonly changes: ChangeFeed;
   readonly sinks: Sinks;
+  readonly cleanup: Cleanup;
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
   readonly #claim: FolderClaim;
@@ -94,6 +96,7 @@ export class Service implements Lifecycle {
     this.checkpoints = parts.checkpoints;
     this.changes = parts.changes;
     this.sinks = parts.sinks;
+    this.cleanup = parts.cleanup;
   }
 
   /**
@@ -246,6 +249,7 @@ export class Service implements Lifecycle {
     this.checkpoints.start(this.path.log.replayedFrom, this.path.log.isConverted);
     this.#parts.folderKeeper.start();
     this.sinks.start();
+    this.cleanup.start();
   }
 
   /** Calls `onApplied` once the event `seq` is applied. */
@@ -293,6 +297,7 @@ export class Service implements Lifecycle {
     clockWatch.stop();
     this.#profiler.endEarly();
     this.#parts.loopDelay?.stop();
+    void this.cleanup.stop();
     await checkpoints.stop();
     http?.beginDrain();
     changes.closeHeld();

@@ -23,6 +23,8 @@ import {
 } from '../ring/commit-ring.ts';
 import { sleepUntilRung } from '../ring/sleep.ts';
 import { SLOT_DOUBLES, SLOT_SEQ } from '../ring/slot.ts';
+import { FreeingBounds } from '../store/freeing-bounds.ts';
+import { PlaceSweep, ReplayPlaces } from '../store/place-sweep.ts';
 import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard, shardOfRoute } from '../store/shard.ts';
 import { type ApplyResult, PREFETCH_SLOTS, ShardWriter } from '../store/shard-writer.ts';
@@ -41,6 +43,9 @@ export const OUTCOME_OF: Readonly<Record<Exclude<ApplyResult, 'no-room'>, number
   // in the window may hold the outcome of a much earlier event, which is not this one's.
   overtaken: OUTCOME_UNKNOWN,
   receipt: OUTCOME_RECEIPT,
+  // Notes of the service's own, as a receipt is one.
+  forgotten: OUTCOME_RECEIPT,
+  kept: OUTCOME_RECEIPT,
 };
 
 /** Which applier owns a shard. */
@@ -57,7 +62,17 @@ export function runApplier(
   const shards = memory.shards.map((buffer) => new Shard(buffer));
   const owned = shards.map((_, shard) => ownerOf(shard, ring.appliers) === index);
   const control = new ApplierControl(memory.appliers[index]);
-  const writer = new ShardWriter(shards, ring.slots, control.undo);
+  const bounds = new FreeingBounds(memory.freeing);
+  const replayPlaces = new ReplayPlaces(shards, bounds);
+  const writer = new ShardWriter(shards, ring.slots, control.undo, (shard, seq) =>
+    replayPlaces.next(shard, seq),
+  );
+  const sweep = new PlaceSweep(
+    shards,
+    shards.flatMap((_, shard) => (owned[shard] ? [shard] : [])),
+    bounds,
+    writer.places,
+  );
   const apply = wrap((cursor, slot, time) => writer.apply(cursor, slot, time), ring);
 
   const counters = new ApplierCounters(memory.counters, index);
@@ -100,8 +115,11 @@ export function runApplier(
     const closed = Atomics.load(cursors, COMMIT_CLOSED) === 1;
     // Pairs with the log thread's Atomics.store of the head, after it wrote the slots.
     const head = Atomics.load(cursors, COMMIT_HEAD);
+    const freed = sweep.step();
+    if (freed > 0) counters.addFreed(freed);
     if (cursor === head) {
       if (closed) return 'closed';
+      if (freed >= 0) continue;
       counters.beginWait();
       sleepUntilRung(cursors, COMMIT_DOORBELL, bell);
       counters.endWait();
@@ -127,6 +145,7 @@ export function runApplier(
         } else {
           const result = apply(cursor, slot, commitTimes[slot]);
           if (result === 'no-room') return 'no-room';
+          if (result === 'forgotten') counters.addForgotten(1);
           outcome = OUTCOME_OF[result];
         }
         // Before the cursor: whoever sees the event under the watermark sees its outcome.

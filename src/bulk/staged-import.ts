@@ -75,8 +75,14 @@ export class StagedImport extends BatchImport {
       return this.faults.events > this.conflicts ? 'faulty' : 'conflict';
     }
     if (this.#hasKeys && (await this.#hasConflicts())) return 'conflict';
-    const refused = await this.#reserveAll();
-    return refused ?? this.#queueAll();
+    const { deciding } = this.intake.admission;
+    deciding.add(this);
+    try {
+      const refused = await this.#reserveAll();
+      return refused ?? (await this.#queueAll());
+    } finally {
+      deciding.delete(this);
+    }
   }
 
   override get slots(): SlotViews {
@@ -184,10 +190,12 @@ export class StagedImport extends BatchImport {
   /** Once for each product that is new, with the first of its events in the batch. */
   #reserveExactly(slots: SlotViews, index: number, reserved: Set<string>): Reservation {
     const { admission } = this.intake;
-    if (admission.isKnown(slots, index)) return 'reserved';
+    const knowledge = admission.knows(slots, index);
+    if (knowledge === 'known') return 'reserved';
     const id = idOf(slots, index);
     if (reserved.has(id)) return 'reserved';
     const reservation = admission.reserve(slots, index, this.#held);
+    if (reservation === 'full' && knowledge === 'busy') return 'undecided';
     if (reservation === 'reserved') this.#held++;
     // A keyed event may turn out to be no event; then no other one may rely on its room.
     if (reservation === 'reserved' && !isKeyed(slots.words, index)) reserved.add(id);

@@ -4,9 +4,12 @@
  * The state that a change carries is read from the store when the change is read: that of the event,
  * or a newer one. So the last change of a product always has its present state, if none that changed
  * something is left out. Left out is what is known to have changed nothing:
- *  - The product is not there, or its version is older than the event: the event did not take effect.
- *  - Its version is newer, and the outcome says stale, refused or dead. Where the outcome is not
- *    known any more, the event is reported: the state is right, whatever it did.
+ *  - The product's version is older than the event: the event did not take effect.
+ *  - Its version is newer, or it is not there, and the outcome says stale, refused or dead. Where the outcome
+ *    is not known any more, the event is reported: the state is right, whatever it did.
+ *  - It is no event: a batch's receipt, or the note that a product is forgotten.
+ * A product that is not there was forgotten since and its place freed, if the event took effect: it is reported
+ * as delisted, so that a follower who has not heard of that yet does.
  * A dead event that had taken effect before its applier died (version = seq) is reported like any other.
  */
 import type { OutcomeReader } from '../outcome/outcome-window.ts';
@@ -15,6 +18,7 @@ import {
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
   KIND_DELETE,
+  KIND_UPSERT,
   metaIdBytes,
   metaKind,
   SLOT_BYTES,
@@ -76,22 +80,25 @@ export class EventChanges {
     const { words, doubles } = slots;
     const w = index * SLOT_WORDS;
     const meta = words[w + SLOT_META];
+    const kind = metaKind(meta);
+    if (kind !== KIND_UPSERT && kind !== KIND_DELETE) return 'unchanged';
     const idBytes = metaIdBytes(meta);
     const hash = words[w + SLOT_HASH];
     const result = this.#products.readId(words, w + SLOT_ID, idBytes, hash);
     if (result === 'busy') return 'busy';
     const { state } = this.#products;
     const seq = doubles[index * SLOT_DOUBLES + SLOT_SEQ];
-    const version = state.seq;
-    if (result === 'missing' || version < seq) return 'unchanged';
-    if (version > seq && this.#changedNothing(seq)) return 'unchanged';
+    const isThere = result === 'found';
+    const version = isThere ? state.seq : seq;
+    if (version < seq) return 'unchanged';
+    if ((version > seq || !isThere) && this.#changedNothing(seq)) return 'unchanged';
 
     const occurredAtMs = doubles[index * SLOT_DOUBLES + SLOT_OCCURRED_AT];
     const id = index * SLOT_BYTES + SLOT_ID_BYTE;
-    const isDelete = metaKind(meta) === KIND_DELETE;
+    const isDelete = kind === KIND_DELETE;
     // A newer state has the times of later events; its own has the event's where it took effect. One
     // without a time of its own always does.
-    const isKnown = version === seq && (meta & FLAG_ARRIVAL_TIME) === 0;
+    const isKnown = isThere && version === seq && (meta & FLAG_ARRIVAL_TIME) === 0;
     const change = this.#change;
     change.seq = seq;
     change.productId = bytes.toString('utf8', id, id + idBytes);
@@ -100,9 +107,9 @@ export class EventChanges {
     change.changedStock =
       (isDelete || (meta & FLAG_HAS_STOCK) !== 0) && !(isKnown && state.stockAtMs !== occurredAtMs);
     change.occurredAtMs = occurredAtMs;
-    change.isDeleted = !isListed(state);
-    change.price = state.price;
-    change.stock = state.stock;
+    change.isDeleted = !isThere || !isListed(state);
+    change.price = isThere ? state.price : Number.NaN;
+    change.stock = isThere ? state.stock : Number.NaN;
     change.version = version;
     return 'changed';
   }

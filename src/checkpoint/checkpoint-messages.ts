@@ -50,6 +50,8 @@ export type CheckpointMessage =
       /** While it worked. */
       readonly bytesPerSecond: number;
       readonly removed: Removed;
+      /** No start replays anything before it, whichever of the kept states it takes; 1 = unknown. */
+      readonly twiceCoveredSeq: number;
     }
   | { readonly type: 'cancelled' }
   | { readonly type: 'failed'; readonly reason: string };

@@ -82,6 +82,7 @@ class Round {
   #bytesDone = 0;
   #retentionMs = Number.NEGATIVE_INFINITY;
   #removed: Removed = { checkpoints: 0, segments: 0 };
+  #twiceCoveredSeq = 1;
   #parts = 0;
   #entries = 0;
   #bytes = 0;
@@ -142,6 +143,7 @@ class Round {
       durationMs: performance.now() - this.#startedMs,
       bytesPerSecond: this.#speed,
       removed: this.#removed,
+      twiceCoveredSeq: this.#twiceCoveredSeq,
     };
   }
 
@@ -277,6 +279,9 @@ class Round {
       retention,
       damaged: this.#damaged,
       nowMs: Date.now(),
+      onCovered: (seq) => {
+        this.#twiceCoveredSeq = seq;
+      },
       goOn: () => this.#pace.rest(),
     });
     this.#removed = {

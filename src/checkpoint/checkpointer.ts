@@ -71,6 +71,8 @@ export class Checkpointer {
   #look: NodeJS.Timeout | undefined;
   /** A start would replay from this seq. */
   #coveredSeq = 1;
+  /** Likewise, from whichever state of the two that are kept; 1 = not known. */
+  #twiceCoveredSeq = 1;
   /** The store came from files that the next start had better not read again. */
   #isConverting = false;
   #running: { readonly control: Int32Array; readonly ended: Promise<boolean> } | undefined;
@@ -108,6 +110,19 @@ export class Checkpointer {
   /** Events that a start would have to replay now. */
   get unsavedEvents(): number {
     return (this.#progress.load()?.nextSeq ?? 1) - this.#coveredSeq;
+  }
+
+  /**
+   * No start replays anything before this seq, whichever state of the two that are kept of each part it
+   * takes; 1 = that is not known yet.
+   */
+  get twiceCoveredSeq(): number {
+    return this.#twiceCoveredSeq;
+  }
+
+  /** Whether a round is under way. */
+  get isRunning(): boolean {
+    return this.#running !== undefined;
   }
 
   /** The start found the part, windows or checkpoint of this name damaged. */
@@ -240,6 +255,7 @@ export class Checkpointer {
     if (message.type === 'checkpoint') {
       const { type: _, ...done } = message;
       this.#coveredSeq = message.replayFrom;
+      this.#twiceCoveredSeq = Math.max(this.#twiceCoveredSeq, message.twiceCoveredSeq);
       this.#isConverting = false;
       this.#bytesPerSecond = message.bytesPerSecond;
       this.#rounds++;

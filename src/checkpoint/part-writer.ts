@@ -81,17 +81,17 @@ function writeAll(options: PartOptions, file: FileHandle): WrittenPart {
   const { files, key, shards, shard: index, replayFrom, nowMs, log, flushBytes, pause } = options;
   const shard = shards[index];
   // Entries that come later, or are not certain yet, are made by events from `replayFrom` on.
-  const entries = shard.certainEntries();
-  const checksums = new Uint32Array(Math.ceil(entries / BLOCK_ENTRIES));
+  const certain = shard.certainEntries();
+  const blocks = new BlockChecksums();
   const copier = new ShardCopier();
+  let entries = 0;
   let at = PART_HEADER_BYTES;
   let unflushed = 0;
-  for (let from = 0; from < entries; from += PIECE_ENTRIES) {
-    const count = Math.min(PIECE_ENTRIES, entries - from);
-    copier.copy(shard, from, count);
+  for (let from = 0; from < certain; from += PIECE_ENTRIES) {
+    const count = copier.copy(shard, from, Math.min(PIECE_ENTRIES, certain - from));
     const bytes = count * ENTRY_BYTES;
-    const block = Math.floor(from / BLOCK_ENTRIES);
-    checksums[block] = crc32(copier.bytes.subarray(0, bytes), checksums[block]);
+    blocks.add(copier.bytes, entries, count);
+    entries += count;
     writeFully(files, file, copier.bytes, 0, bytes, at);
     at += bytes;
     unflushed += bytes;
@@ -102,7 +102,7 @@ function writeAll(options: PartOptions, file: FileHandle): WrittenPart {
     pause(bytes);
   }
   const { firstSeq, bytes: outcomes } = options.outcomes();
-  const tail = Buffer.concat([new Uint8Array(checksums.buffer), outcomes]);
+  const tail = Buffer.concat([blocks.bytes, outcomes]);
   writeFully(files, file, tail, 0, tail.length, at);
   const header = packPartHeader({
     key,
@@ -121,6 +121,26 @@ function writeAll(options: PartOptions, file: FileHandle): WrittenPart {
   });
   writeFully(files, file, header, 0, PART_HEADER_BYTES, 0);
   return { entries, bytes: at + tail.length };
+}
+
+/** The checksums of blocks, of entries that come in pieces of any length. */
+class BlockChecksums {
+  readonly #sums: number[] = [];
+
+  get bytes(): Uint8Array {
+    return new Uint8Array(Uint32Array.from(this.#sums).buffer);
+  }
+
+  /** The next `count` entries, the first of which is the part's entry `first`. */
+  add(bytes: Buffer, first: number, count: number): void {
+    for (let done = 0; done < count; ) {
+      const block = Math.floor((first + done) / BLOCK_ENTRIES);
+      const end = Math.min(count, (block + 1) * BLOCK_ENTRIES - first);
+      const piece = bytes.subarray(done * ENTRY_BYTES, end * ENTRY_BYTES);
+      this.#sums[block] = crc32(piece, this.#sums[block] ?? 0);
+      done = end;
+    }
+  }
 }
 
 function removeQuietly(files: FileSystem, path: string): void {

@@ -43,6 +43,8 @@ export interface RetentionOptions {
   /** Names of what is known to be damaged; it covers nothing. */
   readonly damaged: readonly string[];
   readonly nowMs: number;
+  /** Told from which seq on the log may still be replayed, whichever of the kept states a start takes. */
+  readonly onCovered?: (seq: number) => void;
   /** Called after each removal, which may hold up the log's flushes: waits, or says no to more. */
   readonly goOn: () => boolean;
 }
@@ -68,6 +70,7 @@ export function applyRetention(options: RetentionOptions): Removed {
     if (!goOn()) return { checkpoints, segments: 0 };
   }
   if (covered === undefined) return { checkpoints, segments: 0 };
+  options.onCovered?.(covered);
   const { retention, holds, nowMs } = options;
   return { checkpoints, ...options.log.release(covered, { retention, holds, nowMs, goOn }) };
 }

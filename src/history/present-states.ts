@@ -20,11 +20,18 @@ export function* presentStates(shards: readonly Shard[]): Iterable<PresentState>
     const bytes = Buffer.from(shard.buffer);
     for (let entry = 0; entry < shard.certainEntries(); entry++) {
       const at = entriesAt + entry * ENTRY_WORDS;
-      while (!reader.read(words, at));
-      const from = (at + ENTRY_ID) * 4;
-      const idBytes = words[at + ENTRY_META] >>> ENTRY_ID_LENGTH_SHIFT;
+      let id = '';
+      do {
+        while (!reader.read(words, at));
+        const from = (at + ENTRY_ID) * 4;
+        const idBytes = words[at + ENTRY_META] >>> ENTRY_ID_LENGTH_SHIFT;
+        id = bytes.toString('utf8', from, from + idBytes);
+        // Its place may just have become another product's.
+      } while (!reader.holds(words, at));
+      // A free place.
+      if (id === '') continue;
       yield {
-        id: bytes.toString('utf8', from, from + idBytes),
+        id,
         seq: reader.seq,
         price: Number.isNaN(reader.price) ? null : reader.price,
         priceAtMs: reader.priceAtMs,

@@ -6,6 +6,7 @@ import {
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
   KIND_BATCH_RECEIPT,
+  KIND_FORGET,
   metaIdBytes,
   metaKind,
   SLOT_BYTES,
@@ -21,7 +22,7 @@ import {
 } from '../ring/slot.ts';
 import type { HistoryEvent } from './history-writer.ts';
 
-/** The event at `index`, which is applied; `undefined` if it says nothing: refused, dead, or a receipt. */
+/** The event at `index`, which is applied; `undefined` if it says nothing: refused, dead, or no event. */
 export function historyEvent(
   { slots: { words, doubles }, bytes }: EventBatch,
   index: number,
@@ -29,7 +30,8 @@ export function historyEvent(
 ): HistoryEvent | undefined {
   const d = index * SLOT_DOUBLES;
   const meta = words[index * SLOT_WORDS + SLOT_META];
-  if (metaKind(meta) === KIND_BATCH_RECEIPT) return undefined;
+  // What the store forgets, the history keeps.
+  if (metaKind(meta) === KIND_BATCH_RECEIPT || metaKind(meta) === KIND_FORGET) return undefined;
   const seq = doubles[d + SLOT_SEQ];
   const outcome = outcomes.outcomeOfApplied(seq);
   if (outcome === 'refused' || outcome === 'dead') return undefined;

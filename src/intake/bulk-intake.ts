@@ -117,6 +117,15 @@ export class BulkIntake {
     return (this.#claimed - this.#settled) | 0;
   }
 
+  /** How far slots are claimed; `isSettled` says when all up to there are settled. */
+  get claimed(): number {
+    return this.#claimed;
+  }
+
+  isSettled(claimed: number): boolean {
+    return ((this.#settled - claimed) | 0) >= 0;
+  }
+
   /** Whether streams may go on; once false, it stays so. */
   get isOpen(): boolean {
     return this.#isOpen;

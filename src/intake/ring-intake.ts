@@ -103,6 +103,15 @@ export class RingIntake implements EventIntake {
     return (this.#claimed - this.#settled) | 0;
   }
 
+  /** How far slots are claimed; `isSettled` says when all up to there are settled. */
+  get claimed(): number {
+    return this.#claimed;
+  }
+
+  isSettled(claimed: number): boolean {
+    return ((this.#settled - claimed) | 0) >= 0;
+  }
+
   /** Lets offers in; closed at first. */
   open(): void {
     this.#open = true;

@@ -14,7 +14,7 @@ import {
 import type { Admission, Reservation } from '../store/admission.ts';
 import { hashId } from '../store/id-hash.ts';
 import { shardOf } from '../store/shard.ts';
-import type { SharedProductStore } from '../store/shared-product-store.ts';
+import type { Knowledge, SharedProductStore } from '../store/shared-product-store.ts';
 import type { HashKey } from '../threads/shared-memory.ts';
 
 export interface SlotAdmissionOptions {
@@ -25,6 +25,11 @@ export interface SlotAdmissionOptions {
 }
 
 export class SlotAdmission {
+  /**
+   * Batches that have decided about room for events which they have not queued yet. What they knew stays true
+   * as long as they are here (write-path/admission-fence.ts).
+   */
+  readonly deciding = new Set<object>();
   readonly #options: SlotAdmissionOptions;
 
   constructor(options: SlotAdmissionOptions) {
@@ -44,12 +49,12 @@ export class SlotAdmission {
     return this.#options.admission.isPlentiful(this.#shard(slots, index));
   }
 
-  /** Whether the slot's product is in the store, listed or not. */
-  isKnown({ words }: SlotViews, index: number): boolean {
+  /** Whether the slot's product has a place in the store that it keeps, listed or not. */
+  knows({ words }: SlotViews, index: number): Knowledge {
     const w = index * SLOT_WORDS;
     const idBytes = metaIdBytes(words[w + SLOT_META]);
     const hash = words[w + SLOT_HASH];
-    return this.#options.store.has(words, w + SLOT_ID, idBytes, hash);
+    return this.#options.store.knows(words, w + SLOT_ID, idBytes, hash);
   }
 
   /**
@@ -76,10 +81,13 @@ export class SlotAdmission {
     words[w + SLOT_HASH] = hash;
     const shard = shardOf(hash, shards);
     // While there is plenty of room, reserving some costs less than looking whether it is needed.
-    if (!admission.isPlentiful(shard) && store.has(words, w + SLOT_ID, idBytes, hash)) {
-      return 'reserved';
+    let knowledge: Knowledge = 'new';
+    if (!admission.isPlentiful(shard)) {
+      knowledge = store.knows(words, w + SLOT_ID, idBytes, hash);
+      if (knowledge === 'known') return 'reserved';
     }
     const reservation = admission.reserve(shard);
+    if (reservation === 'full' && knowledge === 'busy') return 'undecided';
     if (reservation === 'reserved') words[w + SLOT_META] = meta | FLAG_RESERVED;
     return reservation;
   }

@@ -46,6 +46,8 @@ import {
   FLAG_CONFLICT,
   FLAG_DUPLICATE,
   isKeyed,
+  KIND_FORGET,
+  metaKind,
   SLOT_DOUBLES,
   SLOT_FINGERPRINT,
   SLOT_META,
@@ -183,7 +185,7 @@ export class FrameContent {
     const bulk = sumOf(this.#bulk);
     if (live.kept + bulk.kept > 0) counters.frameEvents.observe(live.kept + bulk.kept);
     counters.add('singleAccepted', live.kept - live.receipts);
-    counters.add('batchAccepted', bulk.kept - bulk.receipts);
+    counters.add('batchAccepted', bulk.kept - bulk.receipts - bulk.notes);
     counters.add('singleDuplicates', live.drops - live.conflicts);
     counters.add('batchDuplicates', bulk.drops - bulk.conflicts);
     counters.add('batchConflicts', bulk.conflicts);
@@ -226,10 +228,11 @@ function share(ends: readonly IntakeEnd[], room: number, first: number): number 
 
 /** What the frame has of all of these rings. */
 function sumOf(ends: readonly IntakeEnd[]) {
-  const sum = { kept: 0, receipts: 0, drops: 0, conflicts: 0 };
+  const sum = { kept: 0, receipts: 0, notes: 0, drops: 0, conflicts: 0 };
   for (const end of ends) {
     sum.kept += end.kept;
     sum.receipts += end.receipts.length;
+    sum.notes += end.notes;
     sum.drops += end.drops;
     sum.conflicts += end.conflicts;
   }
@@ -251,6 +254,8 @@ class IntakeEnd {
   drops = 0;
   /** Of these, events whose key stands for another one. */
   conflicts = 0;
+  /** Slots claimed that are no events, but notes that a product is forgotten. */
+  notes = 0;
 
   constructor(ring: IntakeRing) {
     this.ring = ring;
@@ -274,6 +279,7 @@ class IntakeEnd {
     const { tail, claimed } = this;
     this.drops = 0;
     this.conflicts = 0;
+    this.notes = 0;
     this.receipts.length = 0;
     let seq = nextSeq;
     for (let i = 0; i < claimed; i++) {
@@ -290,8 +296,10 @@ class IntakeEnd {
       const d = index * SLOT_DOUBLES;
       doubles[d + SLOT_SEQ] = seq++;
       // In this pass, while the slot's cache line is here.
-      if ((words[index * SLOT_WORDS + SLOT_META] & FLAG_ARRIVAL_TIME) !== 0) {
+      const meta = words[index * SLOT_WORDS + SLOT_META];
+      if ((meta & FLAG_ARRIVAL_TIME) !== 0) {
         doubles[d + SLOT_OCCURRED_AT] = timeMs;
+        if (metaKind(meta) === KIND_FORGET) this.notes++;
       }
     }
     return seq - nextSeq;

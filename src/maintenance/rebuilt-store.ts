@@ -10,8 +10,10 @@ import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { Replay } from '../recovery/replay.ts';
 import { COMMIT_HEAD, CommitRing, commitCursor } from '../ring/commit-ring.ts';
 import { IntakeRing } from '../ring/intake-ring.ts';
+import { FreeingBounds } from '../store/freeing-bounds.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
-import { SHARD_USED, Shard } from '../store/shard.ts';
+import { ReplayPlaces } from '../store/place-sweep.ts';
+import { Shard } from '../store/shard.ts';
 import { ShardWriter, UNDO_BYTES } from '../store/shard-writer.ts';
 import type { StorePlan } from '../store/sizing.ts';
 import type { HashKey } from '../threads/shared-memory.ts';
@@ -54,7 +56,7 @@ export class RebuiltStore {
   }
 
   get products(): number {
-    return this.shards.reduce((sum, { words }) => sum + words[SHARD_USED], 0);
+    return this.shards.reduce((sum, { taken }) => sum + taken, 0);
   }
 }
 
@@ -66,7 +68,13 @@ class InlineApplier extends CommitPublisher {
   constructor(ring: CommitRing, shards: readonly Shard[]) {
     super(ring);
     this.#ring = ring;
-    this.#writer = new ShardWriter(shards, ring.slots, new Int32Array(UNDO_BYTES / 4));
+    const bounds = new FreeingBounds(FreeingBounds.create());
+    bounds.isReplaying = true;
+    const places = new ReplayPlaces(shards, bounds);
+    const undo = new Int32Array(UNDO_BYTES / 4);
+    this.#writer = new ShardWriter(shards, ring.slots, undo, (shard, seq) =>
+      places.next(shard, seq),
+    );
   }
 
   override waitForRoom(): void {

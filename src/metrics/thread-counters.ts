@@ -47,6 +47,9 @@ export type LogCount = (typeof LOG_COUNTS)[number];
 
 /** How many outcomes an applier tells apart: those of outcome/outcome-window.ts, by number. */
 export const OUTCOMES_COUNTED = 6;
+/** Behind them: products forgotten, places freed. */
+const FORGOTTEN = COUNTS + OUTCOMES_COUNTED;
+const FREED = FORGOTTEN + 1;
 
 const US = 1e3;
 const MS = 1e6;
@@ -58,7 +61,7 @@ const FLUSH_BOUNDS_NS: readonly number[] = Object.freeze([
 /** As far as one frame goes (FRAME_SLOTS_MAX). */
 const FRAME_BOUNDS: readonly number[] = Object.freeze(Array.from({ length: 14 }, (_, i) => 2 ** i));
 
-assert.ok(COUNTS + LOG_COUNTS.length <= FLUSH_NS && COUNTS + OUTCOMES_COUNTED <= FLUSH_NS);
+assert.ok(COUNTS + LOG_COUNTS.length <= FLUSH_NS && FREED < FLUSH_NS);
 assert.ok(FLUSH_NS + FLUSH_BOUNDS_NS.length + 2 <= FRAME_EVENTS);
 assert.ok(FRAME_EVENTS + FRAME_BOUNDS.length + 2 <= BLOCK_WORDS);
 
@@ -189,6 +192,23 @@ export class ApplierCounters extends ThreadCounters {
       Atomics.add(this.words, COUNTS + outcome, BigInt(counts[outcome]));
       counts[outcome] = 0;
     }
+  }
+
+  /** The applier: so many products were forgotten, so many places freed. */
+  addForgotten(products: number): void {
+    Atomics.add(this.words, FORGOTTEN, BigInt(products));
+  }
+
+  addFreed(places: number): void {
+    Atomics.add(this.words, FREED, BigInt(places));
+  }
+
+  get forgotten(): number {
+    return load(this.words, FORGOTTEN);
+  }
+
+  get freed(): number {
+    return load(this.words, FREED);
   }
 
   /** Events that ended so, those replayed at the start included. */

@@ -24,6 +24,7 @@ import {
   SLOT_WORDS,
   type SlotViews,
 } from '../ring/slot.ts';
+import type { FreeingBounds } from '../store/freeing-bounds.ts';
 import { hashId } from '../store/id-hash.ts';
 import type { RestoreBoard } from '../store/restore-board.ts';
 import type { RestoredBefore } from '../store/restored-before.ts';
@@ -49,6 +50,8 @@ export interface ReplayTarget {
   readonly dedupe: DedupeWindow;
   readonly receipts: ReceiptWindow;
   readonly outcomes: OutcomeWindow;
+  /** What the appliers may free where a shard is full; without it, nothing. */
+  readonly freeing?: FreeingBounds | undefined;
   /** What the appliers need not apply, and who helps; without it parts are restored entry by entry. */
   readonly images?: { readonly restored: RestoredBefore; readonly board: RestoreBoard } | undefined;
 }
@@ -84,6 +87,8 @@ export class Replay implements RecoverySink {
 
   /** Replays a frame's events from seq `from` on. Throws StopRequested. */
   frame(slots: SlotViews, first: number, frame: CheckedFrame, from: number): void {
+    const { freeing } = this.#target;
+    if (freeing !== undefined && !freeing.isReplaying) freeing.isReplaying = true;
     const skipped = Math.max(0, Math.min(frame.count, from - frame.firstSeq));
     for (let i = skipped; i < frame.count; i++) {
       const w = (first + i) * SLOT_WORDS;

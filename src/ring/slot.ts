@@ -16,7 +16,8 @@
  *         48  fingerprint    16 B key (12) and content (4) of an event that came under a key, or zeros
  *         64  product id     64 B UTF-8, zero-padded
  *
- * A batch receipt is a slot, too, with a seq of its own, but no event: dedupe/batch-receipt.ts.
+ * A batch receipt is a slot, too, with a seq of its own, but no event: dedupe/batch-receipt.ts. So is the
+ * note that a product is forgotten: cleanup/forget-slot.ts.
  */
 import assert from 'node:assert/strict';
 import { endianness } from 'node:os';
@@ -57,6 +58,11 @@ export const KIND_UPSERT = 1;
 export const KIND_DELETE = 3;
 /** No event: how far a batch with an Idempotency-Key came. Changes nothing and has no product. */
 export const KIND_BATCH_RECEIPT = 4;
+/**
+ * No event: the service's own note that a product which has been delisted for long is forgotten
+ * (src/cleanup). It takes effect if the product still has the expected seq and is not listed.
+ */
+export const KIND_FORGET = 5;
 
 /** Stands where an event came without a time, until the log thread puts its own there. */
 export const TIME_OF_THE_LOG = 0;
@@ -113,10 +119,12 @@ export function metaIdBytes(meta: number): number {
 /** Whether `meta` can stand in a slot that this version wrote; the log's reader asks. */
 export function isMetaValid(meta: number): boolean {
   const idBytes = metaIdBytes(meta);
-  if (metaKind(meta) === KIND_BATCH_RECEIPT) return meta === KIND_BATCH_RECEIPT;
+  const kind = metaKind(meta);
+  if (kind === KIND_BATCH_RECEIPT) return meta === KIND_BATCH_RECEIPT;
+  const flags = kind === KIND_FORGET ? FLAG_ARRIVAL_TIME : FLAGS_DEFINED;
   return (
-    (metaKind(meta) === KIND_UPSERT || metaKind(meta) === KIND_DELETE) &&
-    (meta & FLAGS_MASK & ~FLAGS_DEFINED) === 0 &&
+    (kind === KIND_UPSERT || kind === KIND_DELETE || kind === KIND_FORGET) &&
+    (meta & FLAGS_MASK & ~flags) === 0 &&
     idBytes >= 1 &&
     idBytes <= ID_BYTES_MAX
   );
@@ -137,6 +145,8 @@ export interface SlotContent {
   readonly occurredAtMs: number;
   /** Only there where it is true. */
   readonly isDelete?: boolean;
+  /** Likewise: it is no event, but says that the product is forgotten. */
+  readonly isForget?: boolean;
   /** Only there where the event has a condition. */
   readonly expectedSeq?: number;
 }
@@ -156,6 +166,7 @@ export function describeSlot(slots: SlotViews, index: number): SlotContent {
     stock: meta & FLAG_HAS_STOCK && !isDelete ? slots.doubles[d + SLOT_STOCK] : undefined,
     occurredAtMs: slots.doubles[d + SLOT_OCCURRED_AT],
     ...(isDelete ? { isDelete } : {}),
+    ...(metaKind(meta) === KIND_FORGET ? { isForget: true } : {}),
     ...(expectedSeq === 0 ? {} : { expectedSeq }),
   };
 }

@@ -68,7 +68,7 @@ export class BatchWriter {
         await nextTurn();
         continue;
       }
-      batch.push(row);
+      if (row !== undefined) batch.push(row);
       i++;
     }
     return batch.sort((a, b) => (a.id < b.id ? -1 : 1));

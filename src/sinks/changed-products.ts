@@ -16,6 +16,9 @@
  *  - An event is applied during a scan: its entry has a seq above U, and stays for the next time.
  *  - An applier dies in the middle of an entry, and its successor puts the old state back: a version that is
  *    odd is waited for, because the old state may be one that the sink lacks.
+ *  - A product is forgotten (src/cleanup): that is a change of its entry, found and written as any other. Its
+ *    place is freed only behind the positions of all sinks; then it has seq 0, and nobody finds it. Who gets
+ *    the place comes with a seq of its own.
  *  - The ring is overwritten while it is read: the copy is thrown away, and all entries are scanned.
  *  - More changed than a window holds: T is the highest seq up to which all of them fit.
  *
@@ -36,6 +39,7 @@ import {
   ENTRY_SEQ,
   ENTRY_VERSION,
   ENTRY_WORDS,
+  FIND_BUSY,
   SHARD_USED,
   type Shard,
   shardOf,
@@ -124,8 +128,11 @@ export class ChangedProductsSearch {
       const room = this.#windowMax - this.#count;
       const copied = this.#ring.copy(place + 1, Math.min(applied, place + room), this.#batch);
       if (copied === 0) break;
-      for (let i = 0; i < copied; i++) this.#mark(i);
-      place += copied;
+      let marked = 0;
+      while (marked < copied && this.#mark(marked)) marked++;
+      place += marked;
+      // A writer was moving cells of the index: what is behind is found the next time, or by a scan.
+      if (marked < copied) break;
     }
     for (let i = 0; i < this.#count; i++) {
       const entry = this.#foundEntries[i];
@@ -135,24 +142,27 @@ export class ChangedProductsSearch {
     return place;
   }
 
-  #mark(index: number): void {
+  /** False if it can't be told where the product is. */
+  #mark(index: number): boolean {
     const { words } = this.#batch.slots;
     const w = index * SLOT_WORDS;
     const meta = words[w + SLOT_META];
-    if (meta === KIND_BATCH_RECEIPT) return;
+    if (meta === KIND_BATCH_RECEIPT) return true;
     const hash = words[w + SLOT_HASH];
     const shardIndex = shardOf(hash, this.#shards.length);
     const shard = this.#shards[shardIndex];
     const at = shard.find(words, w + SLOT_ID, metaIdBytes(meta), hash);
-    // Refused or dead: it made no entry.
-    if (at < 0) return;
+    if (at === FIND_BUSY) return false;
+    // Refused or dead, so that it made no entry; or forgotten, and its place freed: then the sink has it.
+    if (at < 0) return true;
     const entry = (at - shard.entriesAt) / ENTRY_WORDS;
     const marks = this.#marks[shardIndex];
     const bit = 1 << (entry & 31);
-    if ((marks[entry >>> 5] & bit) !== 0) return;
+    if ((marks[entry >>> 5] & bit) !== 0) return true;
     marks[entry >>> 5] |= bit;
     this.#foundShards[this.#count] = shardIndex;
     this.#foundEntries[this.#count++] = entry;
+    return true;
   }
 
   #scan(position: number, applied: number): Search {

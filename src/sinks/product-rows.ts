@@ -11,6 +11,7 @@ import {
   ENTRY_ID_LENGTH_SHIFT,
   ENTRY_META,
   ENTRY_WORDS,
+  FIND_BUSY,
   type Shard,
   shardOf,
 } from '../store/shard.ts';
@@ -30,7 +31,7 @@ export class ProductRows {
     this.#bytes = shards.map(({ buffer }) => Buffer.from(buffer));
   }
 
-  /** The id of the product at `entry` of `shard`, which never changes. */
+  /** The id of the product at `entry` of `shard` as it reads now; its place may become another one's. */
   idAt(shard: number, entry: number): string {
     const { words, entriesAt } = this.#shards[shard];
     const at = entriesAt + entry * ENTRY_WORDS;
@@ -39,16 +40,22 @@ export class ProductRows {
     return this.#bytes[shard].toString('utf8', from, from + idBytes);
   }
 
-  /** The product at `entry` of `shard`; `busy`: a writer holds it, read again on a later turn. */
-  read(shard: number, entry: number): ProductRow | 'busy' {
+  /**
+   * The product at `entry` of `shard`; `busy`: a writer holds it, read again on a later turn. `undefined`: the place is
+   * free, so that the sink has what was there.
+   */
+  read(shard: number, entry: number): ProductRow | 'busy' | undefined {
     const { words, entriesAt } = this.#shards[shard];
     const at = entriesAt + entry * ENTRY_WORDS;
     const reader = this.#reader;
     if (!reader.read(words, at)) return 'busy';
     const from = (at + ENTRY_ID) * 4;
     const idBytes = words[at + ENTRY_META] >>> ENTRY_ID_LENGTH_SHIFT;
+    const id = this.#bytes[shard].toString('utf8', from, from + idBytes);
+    if (!reader.holds(words, at)) return 'busy';
+    if (id === '') return undefined;
     return {
-      id: this.#bytes[shard].toString('utf8', from, from + idBytes),
+      id,
       price: numberOrNull(reader.price),
       stock: numberOrNull(reader.stock),
       priceAtMs: timeOrNull(reader.priceAtMs),
@@ -68,7 +75,11 @@ export class ProductRows {
     const index = shardOf(hash, this.#shards.length);
     const shard = this.#shards[index];
     const at = shard.find(words, 0, idBytes, hash);
-    return at < 0 ? undefined : this.read(index, (at - shard.entriesAt) / ENTRY_WORDS);
+    if (at === FIND_BUSY) return 'busy';
+    if (at < 0) return undefined;
+    const row = this.read(index, (at - shard.entriesAt) / ENTRY_WORDS);
+    // Its place became another product's meanwhile: it is looked for again.
+    return row === 'busy' || row?.id === productId ? row : 'busy';
   }
 }
 

@@ -13,6 +13,8 @@ export interface SinkThreadData {
   readonly limits: SinkLimits;
   readonly deadLetters: { readonly path: string; readonly lettersMax: number };
   readonly stats: SharedArrayBuffer;
+  /** The least position, but 0, from which it may go on (followed-sinks.ts). */
+  readonly leastPosition: number;
 }
 
 /** What became of a product's present state when it was written again. */
@@ -24,11 +26,12 @@ export type SinkOrder =
   | { readonly type: 'stop' }
   | { readonly type: 'redrive'; readonly id: number; readonly productId: string };
 
-/** From it: a line for the log, or the answer to a redrive. */
+/** From it: a line for the log, that it was opened and may go on, or the answer to a redrive. */
 export type SinkReport =
   | {
       readonly type: 'report';
       readonly level: 'info' | 'warn' | 'error';
       readonly text: string;
     }
+  | { readonly type: 'opened' }
   | { readonly type: 'redriven'; readonly id: number; readonly status: RowRedrive };

@@ -51,6 +51,10 @@ export interface SinkRunnerOptions {
   readonly stats: SinkStats;
   readonly limits: SinkLimits;
   readonly refused: RefusedRows;
+  /** The least position, but 0, that it may go on from: before it, it may lack what was forgotten since. */
+  readonly leastPosition: number;
+  /** It was opened, and may go on from its position. */
+  readonly onOpen: () => void;
   readonly report: SinkReport;
 }
 
@@ -148,8 +152,13 @@ export class SinkRunner {
   }
 
   async #open(): Promise<number> {
-    const { sink, applied, stats, report } = this.#options;
+    const { sink, applied, stats, report, leastPosition, onOpen } = this.#options;
     const position = await sink.open();
+    if (position > 0 && position < leastPosition) {
+      throw new SinkForeignError(
+        `it has everything up to seq ${position}, and was away while products up to seq ${leastPosition} were forgotten: it may list some that are gone; see docs/sinks.md`,
+      );
+    }
     if (position > applied.seq) {
       throw new SinkForeignError(
         `it has everything up to seq ${position}, and the service only ${applied.seq}: it belongs to another or a later state of the data folder; see docs/sinks.md`,
@@ -159,6 +168,7 @@ export class SinkRunner {
     stats.set('position', position);
     if (stats.get('caughtUpMs') === 0) stats.set('caughtUpMs', Date.now());
     stats.state = 'following';
+    onOpen();
     report('info', `goes on behind seq ${position}, ${applied.seq - position} events to come`);
     return position;
   }

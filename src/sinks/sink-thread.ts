@@ -22,7 +22,7 @@ export interface SinkPort {
 
 /** Runs the sink; resolves when it ended. Rejects if the dead letters can't be opened. */
 export async function runSink(data: SinkThreadData, port: SinkPort): Promise<void> {
-  const { memory, name, target, options, limits, stats } = data;
+  const { memory, name, target, options, limits, stats, leastPosition } = data;
   const { path, lettersMax } = data.deadLetters;
   const progress = new LogProgress(memory.progress);
   const ring = new CommitRing(memory.commit, memory.appliers.length);
@@ -37,6 +37,8 @@ export async function runSink(data: SinkThreadData, port: SinkPort): Promise<voi
     stats: new SinkStats(stats),
     limits,
     refused: new RefusedLetters(letters, name),
+    leastPosition,
+    onOpen: () => port.postMessage({ type: 'opened' }),
     report: (level, text) => port.postMessage({ type: 'report', level, text }),
   });
   port.on('message', (order) => {

@@ -9,6 +9,7 @@ import type { NamedSink } from '../config/sinks.ts';
 import { SINKS_FOLDER } from '../log/data-dir.ts';
 import { NodeFileSystem } from '../log/file-system.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
+import { FollowedSinks } from './followed-sinks.ts';
 import { dataFolderIdentity, writeIdentity } from './identity.ts';
 import type { RowRedrive, SinkOrder, SinkReport, SinkThreadData } from './sink-messages.ts';
 import type { SinkLimits } from './sink-runner.ts';
@@ -60,6 +61,8 @@ export class Sinks {
   readonly #files = new NodeFileSystem();
   readonly #threads: readonly Thread[];
   #identity: string | undefined;
+  /** None before the start. */
+  #followed: FollowedSinks | undefined;
   #isStopping = false;
   #redrives = 0;
 
@@ -85,14 +88,25 @@ export class Sinks {
     return this.#threads;
   }
 
-  /** All products that were changed by events up to this seq are in every sink. */
+  /**
+   * All products that were changed by events up to this seq are in every sink. One that is not written to at
+   * all, because it can't go on from where it is, is not waited for.
+   */
   get flushedSeq(): number {
-    return Math.min(...this.#threads.map(({ stats }) => stats.get('position')));
+    const followed = this.#threads.filter(({ stats }) => stats.state !== 'foreign');
+    return Math.min(...followed.map(({ stats }) => stats.get('position')));
+  }
+
+  /** What was forgotten up to this seq is about to be freed: no sink can hear of it any more. Throws what the file system throws. */
+  freeUntil(seq: number): void {
+    this.#followed?.freeUntil(seq);
   }
 
   /** Starts them; the store is whole. Throws if the data folder's own name can't be read or written. */
   start(): void {
-    if (this.#threads.length === 0) return;
+    const names = this.#threads.map(({ name }) => name);
+    this.#followed = new FollowedSinks(this.#files, this.#options.root, names);
+    if (names.length === 0) return;
     this.#identity = dataFolderIdentity(this.#files, this.#options.root);
     for (const thread of this.#threads) thread.ended = this.#supervise(thread);
   }
@@ -110,6 +124,7 @@ export class Sinks {
 
   /** The data folder was made anew: what is in it of the sinks' is written again. */
   remake(): void {
+    this.#followed?.remake();
     if (this.#identity !== undefined) {
       writeIdentity(this.#files, this.#options.root, this.#identity);
     }
@@ -127,6 +142,15 @@ export class Sinks {
     this.#isStopping = true;
     this.#order({ type: 'stop' });
     await Promise.all(this.#threads.map(({ worker }) => worker?.terminate()));
+  }
+
+  #noteFollowed(name: string): void {
+    try {
+      this.#followed?.add(name);
+    } catch (error) {
+      // The next time that it is opened; at a start before that it would be taken for one that was away.
+      this.#options.logger.error({ err: error, sink: name }, `sink ${name}: can't be noted`);
+    }
   }
 
   #order(order: SinkOrder): void {
@@ -158,12 +182,17 @@ export class Sinks {
       limits,
       deadLetters: { path: lettersPath(root), lettersMax },
       stats: buffer,
+      leastPosition: this.#followed?.leastPosition(name) ?? 0,
     };
     return new Promise((resolve) => {
       const worker = new Worker(ENTRY, { workerData, name: `sink ${name}` });
       thread.worker = worker;
       let reason = '';
       worker.on('message', (report: SinkReport) => {
+        if (report.type === 'opened') {
+          this.#noteFollowed(name);
+          return;
+        }
         if (report.type === 'report') {
           logger[report.level]({ sink: name }, `sink ${name}: ${report.text}`);
           return;

@@ -5,11 +5,11 @@
  * A reservation is taken for every queued event whose product is not yet in the store, and, while
  * there is plenty of room, for every event unseen: that costs less than the look. It is settled by
  * the applier when it has applied that event (`released`), whether or not an entry was made.
- * Taken room = entries in use + reservations in flight. The applier raises `used` before
- * `released`; here `released` is read before `used`, so a settled reservation is counted once or
+ * Taken room = places taken + reservations in flight. The applier counts a place as taken before
+ * `released`; here `released` is read before both, so a settled reservation is counted once or
  * twice, never not at all.
  */
-import { SHARD_RELEASED, SHARD_USED, type Shard } from './shard.ts';
+import { SHARD_RELEASED, type Shard } from './shard.ts';
 import type { StorePlan } from './sizing.ts';
 
 /**
@@ -85,12 +85,12 @@ export class Admission {
     let used = 0;
     let inFlight = 0;
     for (const [index, shard] of this.#shards.entries()) {
-      // In this order: pairs with the applier's used, then released.
+      // In this order: pairs with the applier's places taken, then released.
       const released = Atomics.load(shard.words, SHARD_RELEASED);
       const reserved = (this.#reserved[index] - released) | 0;
-      const shardUsed = Atomics.load(shard.words, SHARD_USED);
-      this.#shardRoom[index] = shard.entries - shardUsed - reserved;
-      used += shardUsed;
+      const { taken } = shard;
+      this.#shardRoom[index] = shard.entries - taken - reserved;
+      used += taken;
       inFlight += reserved;
     }
     this.#room = this.#productsMax - used - inFlight;

@@ -23,6 +23,8 @@ export class EntryReader implements ProductState {
   readonly #words = new Int32Array(ENTRY_STATE_WORDS);
   /** The same memory as doubles. */
   readonly #doubles = new Float64Array(this.#words.buffer);
+  readonly #fence = new Int32Array(new SharedArrayBuffer(4));
+  #version = 0;
 
   get seq(): number {
     return this.#at(ENTRY_SEQ);
@@ -53,9 +55,19 @@ export class EntryReader implements ProductState {
       for (let i = 0; i < ENTRY_STATE_WORDS; i++) {
         to[i] = Atomics.load(words, entry + ENTRY_STATE_FIRST + i);
       }
-      if (Atomics.load(words, entry + ENTRY_VERSION) === before) return true;
+      if (Atomics.load(words, entry + ENTRY_VERSION) === before) {
+        this.#version = before;
+        return true;
+      }
     }
     return false;
+  }
+
+  /** Whether nobody has written to the entry since it was read; then its id, read since, is the state's. */
+  holds(words: Int32Array, entry: number): boolean {
+    // No plain load of the id passes it, nor the load below (shard-image.ts).
+    Atomics.add(this.#fence, 0, 1);
+    return Atomics.load(words, entry + ENTRY_VERSION) === this.#version;
   }
 
   #at(word: number): number {

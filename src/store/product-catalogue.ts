@@ -2,9 +2,10 @@
  * The seam between HTTP and the data for whoever goes through all products. Implemented by
  * `shared-product-store.ts`; runs on the main thread, never waits for a writer.
  *
- * Entries are never moved or freed, and new ones are appended to their shard. So a walk in the order
- * of shards and entries meets every product that was there when it began exactly once, however long
- * it takes and whatever is written meanwhile. A product that comes meanwhile it meets once or not.
+ * Entries are never moved, and new ones are appended to their shard or take the place of a forgotten
+ * product. So a walk in the order of shards and entries meets every product that was there when it began, and
+ * stays, exactly once, however long it takes and whatever is written meanwhile. A product that comes meanwhile
+ * it meets once or not; one that is delisted, forgotten and comes again meanwhile counts as two.
  */
 import type { ProductState } from './product-repository.ts';
 

@@ -13,7 +13,10 @@
  *  5. The versions are read again. An entry whose version is even and the same as in 1 was written by
  *     nobody between 1 and 5: its copy is one committed state. All others are read again, each with
  *     the readers' seqlock.
- * The rest of an entry (hash, meta, id) was written before it could be counted and never changes.
+ * The rest of an entry (hash, meta, id) was written before it could be counted, and changes only with its
+ * version, when its place becomes another product's. Free places are left out: what stands behind them moves
+ * up. A place is freed only when every state from which a start could replay knows its product as forgotten
+ * (src/cleanup); who takes it comes with an event that the replay of this part has.
  *
  * The index is not copied. Every entry holds its hash, and entries are all different; so it is made
  * anew from the hashes, in the order of the entries, which is the order in which the owner made it.
@@ -24,9 +27,8 @@
 import {
   ENTRY_BYTES,
   ENTRY_HASH,
+  ENTRY_META,
   ENTRY_SEQ,
-  ENTRY_STATE_FIRST,
-  ENTRY_STATE_WORDS,
   ENTRY_UPDATED_AT,
   ENTRY_VERSION,
   ENTRY_WORDS,
@@ -53,8 +55,11 @@ export class ShardCopier {
   readonly #versions = new Int32Array(PIECE_ENTRIES);
   readonly #fence = new Int32Array(new SharedArrayBuffer(4));
 
-  /** Copies `count` ≤ PIECE_ENTRIES certain entries from entry `from` on. */
-  copy(shard: Shard, from: number, count: number): void {
+  /**
+   * Copies `count` ≤ PIECE_ENTRIES certain entries from entry `from` on, but for free places; returns how many
+   * that is.
+   */
+  copy(shard: Shard, from: number, count: number): number {
     const { words, entriesAt } = shard;
     const versions = this.#versions;
     const to = this.#words;
@@ -70,7 +75,7 @@ export class ShardCopier {
     for (let i = 0, w = first, t = 0; i < count; i++, w += ENTRY_WORDS, t += ENTRY_WORDS) {
       const version = versions[i];
       if ((version & 1) !== 0 || words[w + ENTRY_VERSION] !== version) {
-        this.#copyState(words, w, t);
+        this.#copyEntry(words, w, t);
       }
       // It means something only to the process that wrote it.
       to[t + ENTRY_VERSION] = 0;
@@ -81,15 +86,29 @@ export class ShardCopier {
     }
     this.lastSeq = last;
     this.lastTimeMs = lastTime;
+    return this.#closeUp(count);
   }
 
-  #copyState(words: Int32Array, entry: number, to: number): void {
+  /** Moves what is no free place to the front. */
+  #closeUp(count: number): number {
+    const words = this.#words;
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const at = i * ENTRY_WORDS;
+      if (words[at + ENTRY_META] === 0) continue;
+      if (kept < i) words.copyWithin(kept * ENTRY_WORDS, at, at + ENTRY_WORDS);
+      kept++;
+    }
+    return kept;
+  }
+
+  #copyEntry(words: Int32Array, entry: number, to: number): void {
     for (let pauses = 0; pauses < HELD_PAUSES_MAX; pauses++) {
       for (let tries = 0; tries < READ_TRIES; tries++) {
         // Pairs with the writer's two stores of the version around its stores of the state.
         const before = Atomics.load(words, entry + ENTRY_VERSION);
         if (before & 1) continue;
-        for (let i = ENTRY_STATE_FIRST; i < ENTRY_STATE_FIRST + ENTRY_STATE_WORDS; i++) {
+        for (let i = ENTRY_HASH; i < ENTRY_WORDS; i++) {
           this.#words[to + i] = Atomics.load(words, entry + i);
         }
         if (Atomics.load(words, entry + ENTRY_VERSION) === before) return;

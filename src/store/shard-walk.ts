@@ -1,6 +1,6 @@
 /**
  * A walk through all entries of all shards while their owners go on writing. Main thread; any number
- * of walks at a time.
+ * of walks at a time. A free place looks like a product that is not listed, and is passed like one.
  *
  * Which entries it may read: an owner counts a new entry (`used`) before it stores the index cell,
  * so the newest one counted may have no cell yet. If its owner dies just then, its successor takes
@@ -49,12 +49,15 @@ export class ShardWalk implements CatalogueWalk {
     const { words, entriesAt } = this.#shards[this.#shard];
     const at = entriesAt + this.#entry * ENTRY_WORDS;
     if (!this.#reader.read(words, at)) return 'busy';
+    if (isListed(this.#reader)) {
+      const from = (at + ENTRY_ID) * 4;
+      const idBytes = words[at + ENTRY_META] >>> ENTRY_ID_LENGTH_SHIFT;
+      this.#id = this.#bytes.toString('utf8', from, from + idBytes);
+      // Its place may just have become another product's.
+      if (!this.#reader.holds(words, at)) return 'busy';
+    }
     this.#entry++;
-    if (!isListed(this.#reader)) return 'delisted';
-    const from = (at + ENTRY_ID) * 4;
-    const idBytes = words[at + ENTRY_META] >>> ENTRY_ID_LENGTH_SHIFT;
-    this.#id = this.#bytes.toString('utf8', from, from + idBytes);
-    return 'found';
+    return isListed(this.#reader) ? 'found' : 'delisted';
   }
 
   /** Goes to the next entry, in this shard or a later one; false if there is none. */

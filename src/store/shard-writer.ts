@@ -12,6 +12,7 @@
  *     Dead before the cell: `undo` puts `used` back. Dead after: it was applied.
  *  4. The reservation is released last, and `undo` puts its count back, because the slot is about
  *     to be applied again and will release it then. So every slot releases exactly once.
+ *  5. A place that is freed or taken again has a record of its own: shard-places.ts.
  *
  * The merge rule: each field is taken unless it stands with a later event time. An event that has none
  * of its own (ARRIVAL_TIME) is always taken, and its field then has the later of its arrival and the
@@ -29,7 +30,9 @@ import {
   FLAG_RESERVED,
   ID_WORDS,
   KIND_BATCH_RECEIPT,
+  KIND_FORGET,
   metaIdBytes,
+  metaKind,
   SLOT_DOUBLES,
   SLOT_EXPECTED_SEQ,
   SLOT_HASH,
@@ -57,15 +60,18 @@ import {
   ENTRY_UPDATED_AT,
   ENTRY_VERSION,
   ENTRY_WORDS,
+  SHARD_FREE,
   SHARD_RELEASED,
   SHARD_USED,
   type Shard,
   shardOf,
 } from './shard.ts';
+import { BLANK_STATE, ShardPlaces } from './shard-places.ts';
 
 /**
  * The undo record, 128 bytes of shared memory for each applier:
  *   word 0 phase · 1 shard · 2 entry word · 3 cell word · 4 used · 5 released · 6 cursor
+ *   8, 9 a place that changes hands (shard-places.ts)
  *   16–27 entry state
  * Only the applier's thread writes it; its successor reads it. Plain accesses: one thread at a time.
  */
@@ -77,6 +83,8 @@ const UNDO_CELL = 3;
 const UNDO_USED = 4;
 const UNDO_RELEASED = 5;
 const UNDO_CURSOR = 6;
+const UNDO_PLACE_SHARD = 8;
+const UNDO_PLACE_ENTRY = 9;
 const UNDO_STATE = 16;
 
 /** As the memory starts: no record yet. */
@@ -93,10 +101,23 @@ const PHASE_RELEASING = 3;
  * - `overtaken`: the entry came from a checkpoint and holds a later event; what became of this one
  *   was decided before.
  * - `receipt`: it is no event, but a batch's receipt (dedupe/batch-receipt.ts).
+ * - `forgotten`: it is no event; from here on the product is as if it had never been.
+ * - `kept`: it would have been that, but the product has changed since, or is not there.
  * - `no-room`: a new product and no entry left. Admission makes this impossible for events taken in
  *   here; the event is another instance's, or at a replay the store was made smaller than the data.
  */
-export type ApplyResult = 'applied' | 'stale' | 'refused' | 'overtaken' | 'receipt' | 'no-room';
+export type ApplyResult =
+  | 'applied'
+  | 'stale'
+  | 'refused'
+  | 'overtaken'
+  | 'receipt'
+  | 'forgotten'
+  | 'kept'
+  | 'no-room';
+
+/** Finds a place that may be freed, in a shard that is full; `undefined` if there is none. For a replay. */
+export type FindFree = (shardIndex: number, seq: number) => number | undefined;
 
 /** Slots that are prefetched together: enough for all misses that a core can have in flight. */
 export const PREFETCH_SLOTS = 32;
@@ -111,12 +132,22 @@ export class ShardWriter {
   readonly #time = new Float64Array(1);
   readonly #timeWords = new Int32Array(this.#time.buffer);
   readonly #prefetched = new Int32Array(PREFETCH_SLOTS);
+  readonly #findFree: FindFree;
+  /** Frees places between slots. */
+  readonly places: ShardPlaces;
 
   /** `undo` is this applier's record (UNDO_BYTES / 4 words), zeroed before its first start. */
-  constructor(shards: readonly Shard[], slots: SlotViews, undo: Int32Array) {
+  constructor(
+    shards: readonly Shard[],
+    slots: SlotViews,
+    undo: Int32Array,
+    findFree: FindFree = () => undefined,
+  ) {
     this.#shards = shards;
     this.#slots = slots;
     this.#undo = undo;
+    this.#findFree = findFree;
+    this.places = new ShardPlaces(shards, undo, UNDO_PLACE_SHARD, UNDO_PLACE_ENTRY);
   }
 
   /**
@@ -141,6 +172,9 @@ export class ShardWriter {
     let result: ApplyResult;
     if (entrySeq >= seq) {
       result = entrySeq === seq ? 'applied' : 'overtaken';
+      if (entrySeq === seq && metaKind(meta) === KIND_FORGET) result = 'forgotten';
+    } else if (metaKind(meta) === KIND_FORGET) {
+      result = this.#forget(cursor, shard, shardIndex, found, w);
     } else if (!this.#holds(shard, found, entrySeq, d)) {
       result = 'refused';
     } else if (found >= 0) {
@@ -161,11 +195,20 @@ export class ShardWriter {
       } else {
         result = 'stale';
       }
+    } else if (shard.words[SHARD_FREE] > 0) {
+      this.#take(shard, shardIndex, -1 - found, w, meta);
+      result = 'applied';
     } else if (shard.words[SHARD_USED] < shard.entries) {
       this.#insert(cursor, shard, shardIndex, -1 - found, w, meta);
       result = 'applied';
     } else {
-      result = 'no-room';
+      const place = this.#findFree(shardIndex, seq);
+      if (place === undefined) result = 'no-room';
+      else {
+        this.places.free(shardIndex, place);
+        // Cells have moved: once more, with a place.
+        return this.apply(cursor, index, commitTimeMs);
+      }
     }
     if (meta & FLAG_RESERVED) this.#release(cursor, shard, shardIndex);
     return result;
@@ -216,6 +259,7 @@ export class ShardWriter {
    * less than a ring ahead; the sign alone would take a record of 2^31 slots ago for one to come.
    */
   undo(cursor: number): void {
+    this.places.repair();
     const undo = this.#undo;
     const phase = undo[UNDO_PHASE];
     const ahead = (undo[UNDO_CURSOR] - cursor) | 0;
@@ -258,6 +302,60 @@ export class ShardWriter {
     setsStock: boolean,
   ): void {
     const { words } = shard;
+    this.#keep(cursor, shard, shardIndex, entry);
+    // Pairs with the reader's two loads of the version around its loads of the state.
+    const version = words[entry + ENTRY_VERSION];
+    Atomics.store(words, entry + ENTRY_VERSION, (version + 1) | 0);
+    this.#storeState(shard, entry, slot, setsPrice, setsStock);
+    Atomics.store(words, entry + ENTRY_VERSION, (version + 2) | 0);
+  }
+
+  /** Sets the product back to what never was, if it is as it was when that was asked for. */
+  #forget(
+    cursor: number,
+    shard: Shard,
+    shardIndex: number,
+    found: number,
+    slot: number,
+  ): 'forgotten' | 'kept' {
+    if (found < 0) return 'kept';
+    const { words, doubles } = shard;
+    const entry = found >> 1;
+    const isListed =
+      !Number.isNaN(doubles[entry + (ENTRY_PRICE >> 1)]) ||
+      !Number.isNaN(doubles[entry + (ENTRY_STOCK >> 1)]);
+    const expected = this.#slots.doubles[(slot >> 1) + SLOT_EXPECTED_SEQ];
+    if (isListed || doubles[entry + (ENTRY_SEQ >> 1)] !== expected) return 'kept';
+    this.#keep(cursor, shard, shardIndex, found);
+    const version = words[found + ENTRY_VERSION];
+    Atomics.store(words, found + ENTRY_VERSION, (version + 1) | 0);
+    for (let i = 0; i < ENTRY_STATE_WORDS; i += 2) {
+      storePair(words, found + ENTRY_STATE_FIRST + i, BLANK_STATE, i);
+    }
+    // So that a replay knows that all before it is in this state.
+    storePair(words, found + ENTRY_SEQ, this.#slots.words, slot + SLOT_SEQ * 2);
+    storePair(words, found + ENTRY_UPDATED_AT, this.#timeWords, 0);
+    Atomics.store(words, found + ENTRY_VERSION, (version + 2) | 0);
+    return 'forgotten';
+  }
+
+  /** Gives a free place to the slot's product. */
+  #take(shard: Shard, shardIndex: number, cell: number, slot: number, meta: number): void {
+    const { words } = shard;
+    const slotWords = this.#slots.words;
+    this.places.take(shardIndex, cell, (entry) => {
+      Atomics.store(words, entry + ENTRY_HASH, slotWords[slot + SLOT_HASH]);
+      Atomics.store(words, entry + ENTRY_META, metaIdBytes(meta) << ENTRY_ID_LENGTH_SHIFT);
+      for (let i = 0; i < ID_WORDS; i++) {
+        Atomics.store(words, entry + ENTRY_ID + i, slotWords[slot + SLOT_ID + i]);
+      }
+      const setsPrice = (meta & FLAG_HAS_PRICE) !== 0;
+      this.#storeState(shard, entry, slot, setsPrice, (meta & FLAG_HAS_STOCK) !== 0);
+    });
+  }
+
+  /** Notes in the undo record what the entry at word `entry` is now. */
+  #keep(cursor: number, { words }: Shard, shardIndex: number, entry: number): void {
     const undo = this.#undo;
     undo[UNDO_SHARD] = shardIndex;
     undo[UNDO_ENTRY] = entry;
@@ -267,12 +365,6 @@ export class ShardWriter {
     }
     undo[UNDO_PHASE] = PHASE_EXISTING;
     undo[UNDO_CURSOR] = cursor;
-
-    // Pairs with the reader's two loads of the version around its loads of the state.
-    const version = words[entry + ENTRY_VERSION];
-    Atomics.store(words, entry + ENTRY_VERSION, (version + 1) | 0);
-    this.#storeState(shard, entry, slot, setsPrice, setsStock);
-    Atomics.store(words, entry + ENTRY_VERSION, (version + 2) | 0);
   }
 
   #insert(

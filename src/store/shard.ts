@@ -1,30 +1,35 @@
 /**
  * A shard of the product store: one SharedArrayBuffer with an open-addressing index and entries.
  * One applier owns it and writes, after shard-restorer.ts has; every other thread reads. Entries are
- * never moved or freed.
+ * never moved. The place of one whose product is forgotten is freed and given to another product: who
+ * reads an entry proves by its version that it was one product's all the time (shard-places.ts).
  *
  *   byte   0  used      u32  entries in use; the owner writes
  *          4  released  i32  admission reservations that were settled here; the owner writes
  *          8  cells     u32  index cells, a power of two; fixed
  *         12  entries   u32  room for entries, ≤ half the cells; fixed
+ *         16  free      u32  places before `used` that hold no product; the owner writes
+ *         20  first     u32  the first of these + 1, 0 = none; the owner's alone
+ *         24  index version  i32  odd while the owner moves cells: what is not found then is to be looked
+ *                            for again; 0 = none was ever freed
  *        128  index     cells × u32: 0 = vacant, else entry number + 1
  *        …    entries   entries × 128 bytes
  *
  * An entry:
- *   byte   0  version    i32  seqlock: odd while the owner writes                     (mutable)
+ *   byte   0  version    i32  seqlock: odd while the owner writes; goes on when the place is freed
  *          4  hash       u32  of the id under the data folder's key                   (fixed)
  *          8  seq        f64  of the event that last changed the product              (mutable)
  *         16  price      f64, NaN = absent ·  24 price_at f64 ms, −Infinity = never set (mutable)
  *         32  stock      f64, NaN = absent ·  40 stock_at f64 ms, −Infinity = never set (mutable)
  *         48  updated_at f64  commit time of that event, ms                           (mutable)
  *         56  meta       u32  id length in bytes (24–31)                             (fixed)
- *         60  unused
+ *         60  next free  u32  of a free place: the next one + 1, 0 = none; else 0
  *         64  id         64 B UTF-8, zero-padded                                      (fixed)
  * A field is absent until an event sets it, and again once a delete does: both keep the time. The
  * product is listed unless both are absent; an entry that is not stays, as a tombstone, so that an
- * older event can't bring the product back.
- * Fixed words are written before the entry's cell is stored and never after: whoever loads the cell
- * (Atomics.load, pairs with the owner's Atomics.store) may read them plainly.
+ * older event can't bring the product back. Where neither time was ever set, the product is forgotten:
+ * to any event it is as if it had never been. A free place is the same, without an id and with seq 0.
+ * Fixed words are written before the entry's cell is stored; after it only while the version is odd.
  */
 import assert from 'node:assert/strict';
 import { ID_WORDS } from '../ring/slot.ts';
@@ -33,6 +38,9 @@ export const SHARD_USED = 0;
 export const SHARD_RELEASED = 1;
 const SHARD_CELLS = 2;
 const SHARD_ENTRIES = 3;
+export const SHARD_FREE = 4;
+export const SHARD_FREE_FIRST = 5;
+export const SHARD_INDEX_VERSION = 6;
 const SHARD_HEADER_BYTES = 128;
 
 export const ENTRY_BYTES = 128;
@@ -48,6 +56,7 @@ export const ENTRY_STOCK = 8;
 export const ENTRY_STOCK_AT = 10;
 export const ENTRY_UPDATED_AT = 12;
 export const ENTRY_META = 14;
+export const ENTRY_NEXT_FREE = 15;
 export const ENTRY_ID = 16;
 
 /** The words between them are what a seqlock read copies and an undo record keeps. */
@@ -55,6 +64,10 @@ export const ENTRY_STATE_FIRST = ENTRY_SEQ;
 export const ENTRY_STATE_WORDS = ENTRY_META - ENTRY_STATE_FIRST;
 
 export const ENTRY_ID_LENGTH_SHIFT = 24;
+
+/** The owner was moving cells through all tries: look again on a later turn. Below every other answer. */
+export const FIND_BUSY = Number.NEGATIVE_INFINITY;
+const FIND_TRIES = 100;
 
 assert.equal((ENTRY_ID + ID_WORDS) * 4, ENTRY_BYTES);
 assert.equal(ENTRY_STATE_WORDS, 12);
@@ -127,18 +140,27 @@ export class Shard {
   /**
    * Finds the product whose id is the `idBytes` bytes at word `at` of `id` (zero-padded).
    * Returns the word offset of its entry, or −1 − the word offset of the vacant cell where it
-   * would go. Any thread; a probe ends because at least half of the cells are vacant.
+   * would go, or FIND_BUSY. Any thread; a probe ends because at least half of the cells are vacant. Whoever
+   * reads the entry proves by its version that it is this product's still.
    */
   find(id: Int32Array, at: number, idBytes: number, hash: number): number {
     const { words, cellsAt } = this;
     const mask = this.cells - 1;
-    for (let probe = hash & mask; ; probe = (probe + 1) & mask) {
-      // Pairs with the owner's Atomics.store of the cell, after the entry's fixed words.
-      const cell = Atomics.load(words, cellsAt + probe);
-      if (cell === 0) return -1 - (cellsAt + probe);
-      const entry = this.entryOf(cell);
-      if (this.hasId(entry, id, at, idBytes, hash)) return entry;
+    for (let tries = 0; tries < FIND_TRIES; tries++) {
+      // Pairs with the owner's two stores around its moves of cells: one of them may be missed meanwhile.
+      const version = Atomics.load(words, SHARD_INDEX_VERSION);
+      let probe = hash & mask;
+      for (let probes = 0; probes < this.cells; probes++, probe = (probe + 1) & mask) {
+        // Pairs with the owner's Atomics.store of the cell, after the entry's fixed words.
+        const cell = Atomics.load(words, cellsAt + probe);
+        if (cell === 0) break;
+        const entry = this.entryOf(cell);
+        if (this.hasId(entry, id, at, idBytes, hash)) return entry;
+      }
+      const isStill = Atomics.load(words, SHARD_INDEX_VERSION) === version;
+      if (isStill && (version & 1) === 0) return -1 - (cellsAt + probe);
     }
+    return FIND_BUSY;
   }
 
   /** The same in the owner's thread: nobody else writes the cells, so they can be read plainly. */
@@ -154,8 +176,8 @@ export class Shard {
   }
 
   /**
-   * How many entries nobody will take back or write to another product's; shard-walk.ts says why
-   * the newest one may not be of them. Any thread.
+   * How many entries nobody will take back; shard-walk.ts says why the newest one may not be of them.
+   * Any thread.
    */
   certainEntries(): number {
     const { words } = this;
@@ -174,7 +196,21 @@ export class Shard {
     return this.entriesAt + (cell - 1) * ENTRY_WORDS;
   }
 
-  private hasId(entry: number, id: Int32Array, at: number, idBytes: number, hash: number): boolean {
+  /** Places that hold a product, forgotten ones too. Any thread. */
+  get taken(): number {
+    // In this order: a place that is freed between the two counts as taken, never less than none.
+    const free = Atomics.load(this.words, SHARD_FREE);
+    return Atomics.load(this.words, SHARD_USED) - free;
+  }
+
+  /** Whether a place was ever freed here; while none was, an entry that was found is its product's for good. */
+  get hasFreed(): boolean {
+    // Pairs with the owner's Atomics.store before the first entry loses its id.
+    return Atomics.load(this.words, SHARD_INDEX_VERSION) !== 0;
+  }
+
+  /** Whether the entry at word `entry` is this product's, as far as nobody writes to it meanwhile. */
+  hasId(entry: number, id: Int32Array, at: number, idBytes: number, hash: number): boolean {
     const { words } = this;
     if (words[entry + ENTRY_HASH] !== hash) return false;
     if (words[entry + ENTRY_META] >>> ENTRY_ID_LENGTH_SHIFT !== idBytes) return false;

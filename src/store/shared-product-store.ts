@@ -10,8 +10,14 @@ import { EntryReader } from './entry-reader.ts';
 import { hashId } from './id-hash.ts';
 import type { CataloguePlace, CatalogueWalk, ProductCatalogue } from './product-catalogue.ts';
 import type { ProductRepository, ProductState, ReadResult } from './product-repository.ts';
-import { SHARD_USED, type Shard, shardOf } from './shard.ts';
+import { FIND_BUSY, type Shard, shardOf } from './shard.ts';
 import { isPlaceIn, ShardWalk } from './shard-walk.ts';
+
+/** How often a place is looked for that becomes another product's while it is read. */
+const LOOKS = 10;
+
+/** What the admission goes by: whether events of a product need room. `busy`: it can't be told just now. */
+export type Knowledge = 'known' | 'new' | 'busy';
 
 export class SharedProductStore implements ProductRepository, ProductCatalogue {
   readonly #shards: readonly Shard[];
@@ -29,11 +35,11 @@ export class SharedProductStore implements ProductRepository, ProductCatalogue {
     return this.#reader;
   }
 
-  /** Products in the store. */
+  /** Products in the store, delisted and forgotten ones too, as long as they have a place. */
   get size(): number {
-    let used = 0;
-    for (const shard of this.#shards) used += Atomics.load(shard.words, SHARD_USED);
-    return used;
+    let taken = 0;
+    for (const shard of this.#shards) taken += shard.taken;
+    return taken;
   }
 
   read(productId: string): ReadResult {
@@ -45,9 +51,17 @@ export class SharedProductStore implements ProductRepository, ProductCatalogue {
   /** The same of the product whose id stands at word `at` of `id` (zero-padded), with its hash. */
   readId(id: Int32Array, at: number, idBytes: number, hash: number): ReadResult {
     const shard = this.#shards[shardOf(hash, this.#shards.length)];
-    const entry = shard.find(id, at, idBytes, hash);
-    if (entry < 0) return 'missing';
-    return this.#reader.read(shard.words, entry) ? 'found' : 'busy';
+    for (let looks = 0; looks < LOOKS; looks++) {
+      const entry = shard.find(id, at, idBytes, hash);
+      if (entry === FIND_BUSY) return 'busy';
+      if (entry < 0) return 'missing';
+      if (!this.#reader.read(shard.words, entry)) return 'busy';
+      if (!shard.hasFreed) return 'found';
+      // Between the look and the reading its place may have become another product's.
+      const isIts = shard.hasId(entry, id, at, idBytes, hash);
+      if (this.#reader.holds(shard.words, entry) && isIts) return 'found';
+    }
+    return 'busy';
   }
 
   walk(): CatalogueWalk {
@@ -58,9 +72,14 @@ export class SharedProductStore implements ProductRepository, ProductCatalogue {
     return isPlaceIn(this.#shards, place) ? new ShardWalk(this.#shards, place) : undefined;
   }
 
-  /** Whether the product whose id stands at word `at` of `id` (zero-padded) is in the store. */
-  has(id: Int32Array, at: number, idBytes: number, hash: number): boolean {
-    const shard = this.#shards[shardOf(hash, this.#shards.length)];
-    return shard.find(id, at, idBytes, hash) >= 0;
+  /**
+   * Whether the product whose id stands at word `at` of `id` (zero-padded) has a place that it keeps. A
+   * forgotten one's may be freed: it counts as new.
+   */
+  knows(id: Int32Array, at: number, idBytes: number, hash: number): Knowledge {
+    const result = this.readId(id, at, idBytes, hash);
+    if (result !== 'found') return result === 'busy' ? 'busy' : 'new';
+    const { priceAtMs, stockAtMs } = this.#reader;
+    return Math.max(priceAtMs, stockAtMs) === Number.NEGATIVE_INFINITY ? 'new' : 'known';
   }
 }

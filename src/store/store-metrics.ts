@@ -1,7 +1,14 @@
 /** What the store tells of itself. Main thread. */
 import type { MetricsRegistry } from '../metrics/registry.ts';
-import { SHARD_USED, Shard } from './shard.ts';
+import { Shard } from './shard.ts';
 import type { StorePlan } from './sizing.ts';
+
+/** How full the store is, or the fullest of its shards if that is more. */
+export function fillOf(shards: readonly Shard[], productsMax: number): number {
+  const counts = shards.map(({ taken }) => taken);
+  const fills = counts.map((count, i) => count / shards[i].entries);
+  return Math.max(counts.reduce((all, count) => all + count, 0) / productsMax, ...fills);
+}
 
 export function storeMetrics(
   metrics: MetricsRegistry,
@@ -9,7 +16,7 @@ export function storeMetrics(
   plan: StorePlan,
 ): void {
   const shards = buffers.map((buffer) => new Shard(buffer));
-  const used = () => shards.map(({ words }) => Atomics.load(words, SHARD_USED));
+  const used = () => shards.map(({ taken }) => taken);
   const sum = (counts: readonly number[]) => counts.reduce((all, count) => all + count, 0);
   metrics.gauge(
     {
@@ -31,9 +38,7 @@ export function storeMetrics(
       help: 'How full the store is, or the fullest of its shards if that is more; at 1 new products are refused',
     },
     (put) => {
-      const counts = used();
-      const fills = counts.map((count, i) => count / shards[i].entries);
-      put(Math.max(sum(counts) / plan.productsMax, ...fills));
+      put(fillOf(shards, plan.productsMax));
     },
   );
   metrics.gauge(

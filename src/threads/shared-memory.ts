@@ -43,6 +43,8 @@ export interface SharedMemory extends ProducerMemory {
   readonly progress: SharedArrayBuffer;
   /** log/log-holds.ts */
   readonly holds: SharedArrayBuffer;
+  /** store/freeing-bounds.ts */
+  readonly freeing: SharedArrayBuffer;
   /** store/restored-before.ts */
   readonly restored: SharedArrayBuffer;
   /** store/restore-board.ts */

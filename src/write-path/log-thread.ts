@@ -18,6 +18,7 @@ import { recover } from '../recovery/recovery.ts';
 import { Replay, StopRequested } from '../recovery/replay.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { LogProgress, type Progress } from '../ring/progress.ts';
+import { FreeingBounds } from '../store/freeing-bounds.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
 import { RestoreBoard } from '../store/restore-board.ts';
 import { RestoredBefore } from '../store/restored-before.ts';
@@ -52,7 +53,8 @@ export function runLogThread(
       restored: new RestoredBefore(memory.restored),
       board: new RestoreBoard(memory.board),
     };
-    const target = { shards, hashKey, dedupe, receipts, outcomes, images };
+    const freeing = new FreeingBounds(memory.freeing);
+    const target = { shards, hashKey, dedupe, receipts, outcomes, images, freeing };
     const sink = new Replay(intakes.live, commits, target);
     const tail =
       died === undefined

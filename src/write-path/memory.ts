@@ -11,6 +11,7 @@ import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, nextPowerOfTwo } from '../ring/intake-ring.ts';
 import { progressBytes } from '../ring/progress.ts';
+import { FreeingBounds } from '../store/freeing-bounds.ts';
 import { RestoreBoard } from '../store/restore-board.ts';
 import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard } from '../store/shard.ts';
@@ -58,6 +59,7 @@ export function sharedMemoryBytes(options: MemoryOptions): number {
     ReceiptWindow.bytes(dedupeEvents) +
     progressBytes(producers - 1) +
     LogHolds.bytes +
+    FreeingBounds.bytes +
     RestoredBefore.bytes(store.shards) +
     RestoreBoard.bytes(store.shards) +
     threadCountersBytes(appliers)
@@ -84,6 +86,7 @@ export function createSharedMemory(options: MemoryOptions): SharedMemory {
     receipts: ReceiptWindow.create(dedupeEvents),
     progress: new SharedArrayBuffer(progressBytes(producers - 1)),
     holds: LogHolds.create(),
+    freeing: FreeingBounds.create(),
     restored: RestoredBefore.create(store.shards),
     board: RestoreBoard.create(store.shards),
     counters: createThreadCounters(appliers),

@@ -27,9 +27,11 @@ import type { IntakeRings } from '../ring/intake-ring.ts';
 import { LogProgress } from '../ring/progress.ts';
 import type { SlotContent } from '../ring/slot.ts';
 import { Admission } from '../store/admission.ts';
+import { FreeingBounds } from '../store/freeing-bounds.ts';
 import { Shard } from '../store/shard.ts';
 import { SharedProductStore } from '../store/shared-product-store.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
+import { decisionsApplied } from './admission-fence.ts';
 import { intakeRingsOf } from './intake-rings.ts';
 import type { LogSource } from './log-source.ts';
 import { LogSupervisor } from './log-supervisor.ts';
@@ -200,6 +202,7 @@ export class WritePath {
 
   /** Takes events from now on. Once it is ready. */
   open(): void {
+    new FreeingBounds(this.memory.freeing).isReplaying = false;
     this.events.replayedSeq = this.progress.loadNextSeq() - 1;
     this.counters.begin();
     this.intake.open();
@@ -210,6 +213,11 @@ export class WritePath {
   set storageAvailable(available: boolean) {
     this.intake.storageAvailable = available;
     this.bulk.storageAvailable = available;
+  }
+
+  /** Resolves when all that was decided about room for events before this call is applied. */
+  decisionsApplied(): Promise<void> {
+    return decisionsApplied(this);
   }
 
   /** Takes no more events; resolves when all that were claimed are settled. */

@@ -36,6 +36,9 @@ t.test('an empty environment gives the defaults', (t) => {
     keepAliveTimeoutMs: 65_000,
     httpConnectionsMax: 10_000,
     rateLimit: 'off',
+    cleanupThreshold: '0.8',
+    cleanupIntervalMs: 30_000,
+    tombstoneRetentionMs: 86_400_000,
     history: 'off',
     dedupeEvents: 1_000_000,
     changesHeartbeatMs: 15_000,
@@ -98,6 +101,9 @@ t.test('every variable reaches its own property', (t) => {
     HTTP_MAX_CONNECTIONS: '9',
     RATE_LIMIT: '500/1m',
     HISTORY: '90d',
+    CLEANUP_THRESHOLD: '0.75',
+    GC_INTERVAL: '2s',
+    TOMBSTONE_RETENTION: '36h',
     RATE_LIMIT_READ: '1000/1s',
     RATE_LIMIT_WRITE: 'off',
     RATE_LIMIT_BULK: '10000000/9999h',
@@ -163,6 +169,9 @@ t.test('every variable reaches its own property', (t) => {
     httpConnectionsMax: 9,
     rateLimit: '500/1m',
     history: '90d',
+    cleanupThreshold: '0.75',
+    cleanupIntervalMs: 2_000,
+    tombstoneRetentionMs: 36 * 3_600_000,
     readRate: '1000/1s',
     writeRate: 'off',
     bulkRate: '10000000/9999h',
@@ -257,6 +266,16 @@ t.test('a secret is shown nowhere: not in a fault, not where the configuration i
     const faults = faultsOf({ [env]: `${secret}\u0000` });
     t.match(faults, [new RegExp(`^${env}=\\*\\*\\* must be `)]);
     t.notMatch(faults.join(), 'horse');
+  }
+  t.end();
+});
+
+t.test('the threshold of the cleanup is a share, or off', (t) => {
+  for (const text of ['off', '0', '0.125', '1']) {
+    t.equal(loadConfig({ CLEANUP_THRESHOLD: text }).cleanupThreshold, text);
+  }
+  for (const text of ['1.1', '80%', '-1', '.8']) {
+    t.throws(() => loadConfig({ CLEANUP_THRESHOLD: text }), /CLEANUP_THRESHOLD/);
   }
   t.end();
 });

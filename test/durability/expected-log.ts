@@ -172,6 +172,12 @@ function numbered(event: PlainEvent, seq: number, commitTimeMs: number): PlainEv
 
 /** What a slot of the log says of an event: of its key there is only a fingerprint. */
 function asLogged(event: PlainEvent, seq: number, commitTimeMs: number): PlainEvent {
-  const { key: _, isArrival: __, receipt: ___, ...logged } = numbered(event, seq, commitTimeMs);
+  const {
+    key: _,
+    isArrival: __,
+    receipt: ___,
+    reserved: ____,
+    ...logged
+  } = numbered(event, seq, commitTimeMs);
   return logged;
 }

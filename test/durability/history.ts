@@ -5,12 +5,13 @@
  */
 import assert from 'node:assert/strict';
 import { readHashKey } from '../../src/checkpoint/part-files.ts';
+import { isListed } from '../../src/store/product-repository.ts';
 import type { PlainEvent } from '../helpers/models/plain-event.ts';
 import { Random } from '../helpers/models/random.ts';
 import { type Damage, damageDisk } from './damage.ts';
 import { ExpectedLog } from './expected-log.ts';
 import { Ended, type Fault, FaultyProcess } from './faulty-files.ts';
-import { CHECKPOINT_FOLDER, LOG_FOLDER, RecoveredState, SMALL } from './recovered-state.ts';
+import { CHECKPOINT_FOLDER, keyOf, LOG_FOLDER, RecoveredState, SMALL } from './recovered-state.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 import { type RingName, SimulatedProcess } from './simulated-process.ts';
 
@@ -21,6 +22,8 @@ const PROMISING_CALLS = ['write', 'fdatasync', 'fdatasync', 'rename', 'fsync'] a
 /** As many as are remembered. */
 const BATCHES = 8;
 const RINGS = ['live', 'bulk'] as const;
+/** Products that come and go, of which some are there at a time. */
+const COMING = 60;
 const IDS = ['a', 'p2', 'sku-3', 'SKU-0004', 'ü5', 'long-'.repeat(12), 'x7', 'x8', 'x9'];
 
 /** What happened in histories, to be sure that all of it does. */
@@ -34,6 +37,10 @@ export class History {
   #timeMs = 1000;
   #inCheckpoint = false;
   #receipts = 0;
+  #came = 0;
+  readonly #isTight: boolean;
+  /** Few products, most of which are soon delisted, forgotten, and come again. */
+  readonly #isChurning: boolean;
   /** A part that nobody could flush into the folder may be lost, and with it one place of outcomes. */
   #mayForgetOutcomes = false;
   /** Events with a key, answered or not; a client may repeat any of them. */
@@ -42,6 +49,8 @@ export class History {
   constructor(seed: number) {
     // Neighbouring seeds shall not begin alike.
     this.random = new Random(Math.imul(seed + 1, 0x9e3779b1));
+    this.#isTight = this.random.chance(0.5);
+    this.#isChurning = this.random.chance(0.4);
     for (const folder of ['/data', LOG_FOLDER, CHECKPOINT_FOLDER]) this.disk.makeFolder(folder);
     for (const folder of ['/', '/data']) this.disk.syncFolder(folder);
   }
@@ -125,12 +134,18 @@ export class History {
 
   #serve(life: SimulatedProcess): void {
     const { random } = this;
-    for (let steps = random.below(random.pick([3, STEPS_MAX, STEPS_MAX])); steps > 0; steps--) {
+    for (
+      let steps = random.below(
+        random.pick([3, STEPS_MAX, this.#isChurning ? 3 * STEPS_MAX : STEPS_MAX]),
+      );
+      steps > 0;
+      steps--
+    ) {
       if (random.chance(0.1)) {
         life.logThreadEndsIn = random.below(20);
         this.#count('deaths ordered');
       }
-      switch (random.below(7)) {
+      switch (random.below(this.#isChurning ? 14 : 9)) {
         case 0:
         case 1:
           this.#push(life, random.integer(1, random.pick([2, 5, 16])));
@@ -156,6 +171,17 @@ export class History {
           break;
         case 6:
           this.#checkpoint(life);
+          break;
+        case 7:
+          this.#forget(life);
+          break;
+        default:
+          if (!this.#cleanUp(life)) {
+            this.#count('given up');
+            return;
+          }
+          if (life.state.freed > 0) this.#count('sweeps that freed');
+          life.state.freed = 0;
       }
     }
     if (random.chance(0.5)) return;
@@ -170,7 +196,47 @@ export class History {
 
   #push(life: SimulatedProcess, events: number): void {
     const ring = this.random.pick(RINGS);
-    for (let n = Math.min(events, life.room(ring)); n > 0; n--) life.push(this.#slot(ring), ring);
+    for (let n = Math.min(events, life.room(ring)); n > 0; n--) {
+      if (!life.push(this.#slot(ring), ring)) this.#count('refused for room');
+    }
+  }
+
+  /** Says of products that are delisted, as far as the store knows now, that they are forgotten. */
+  #forget(life: SimulatedProcess): void {
+    const { random } = this;
+    for (const productId of this.#ids) {
+      if (life.room('bulk') === 0) return;
+      const { store } = life.state;
+      if (store.read(productId) !== 'found' || isListed(store.state)) continue;
+      const expectedSeq = random.chance(0.1) ? -1 : store.state.seq;
+      const none = { price: undefined, stock: undefined, occurredAtMs: this.#timeMs };
+      const note = { seq: 0, productId, ...none, isForget: true, isArrival: true, expectedSeq };
+      life.push(note, 'bulk');
+      this.#count('notes');
+    }
+  }
+
+  /** Mostly with the checkpoints that the cleanup has taken; false if the log gave up. */
+  #cleanUp(life: SimulatedProcess): boolean {
+    const { random } = this;
+    this.#forget(life);
+    if (random.chance(0.4)) {
+      for (let round = 0; round < 2; round++) {
+        this.#push(life, random.integer(1, 3));
+        if (!life.commit()) return false;
+        if (random.chance(0.8)) life.state.apply();
+        this.#checkpoint(life);
+      }
+    }
+    return life.sweep();
+  }
+
+  get #ids(): readonly string[] {
+    const from = Math.max(0, this.#came - (this.#isChurning ? 5 : COMING));
+    return [
+      ...(this.#isChurning ? IDS.slice(0, 3) : IDS),
+      ...Array.from({ length: this.#came - from }, (_, i) => `came ${from + i}`),
+    ];
   }
 
   /** An event, or where batches come, the receipt of one. */
@@ -191,11 +257,13 @@ export class History {
       this.#count('repetitions');
       return known;
     }
+    const event = this.#freshEvent();
+    // Two deletes of one product say the same.
+    if (event.isDelete === true) return event;
     if (known !== undefined) {
       this.#count('conflicts');
-      return { ...this.#freshEvent(), key: known.key as string };
+      return { ...event, key: known.key as string };
     }
-    const event = this.#freshEvent();
     if (random.chance(0.6)) return event;
     const keyed = { ...event, key: `key ${this.#keyed.length}` };
     this.#keyed.push(keyed);
@@ -204,12 +272,15 @@ export class History {
 
   #freshEvent(): PlainEvent {
     const { random } = this;
-    const fields = random.below(5);
+    const fields = random.below(this.#isChurning ? 10 : 7);
+    if (random.chance(this.#isChurning ? 0.1 : 0.3)) this.#came++;
+    const isDelete = fields > 4;
     return {
       seq: 0,
-      productId: random.pick(IDS),
-      price: fields === 0 ? undefined : random.below(10_000) / 100,
-      stock: fields === 1 ? undefined : random.below(1000),
+      productId: random.pick(this.#ids),
+      price: fields === 0 || isDelete ? undefined : random.below(10_000) / 100,
+      stock: fields === 1 || isDelete ? undefined : random.below(1000),
+      ...(isDelete ? { isDelete } : {}),
       occurredAtMs: this.#timeMs + random.integer(-20, 20),
       ...(random.chance(0.3) ? { isArrival: true } : {}),
     };
@@ -235,9 +306,12 @@ export class History {
     if (who === 'checkpoint' && this.#inCheckpoint && life.commit()) life.state.apply(2);
   }
 
-  /** Memory of a start: mostly with the data folder's key, and with as many shards as before. */
+  /** Memory of a start: where it may be full, the same; else mostly the folder's key and as many shards. */
   #freshState(): RecoveredState {
     const { random } = this;
+    if (this.#isTight) {
+      return new RecoveredState(random.word() | 0, { ...SMALL, isTight: true }, keyOf(0));
+    }
     const key = random.chance(0.8) ? readHashKey(this.disk, CHECKPOINT_FOLDER) : undefined;
     const shards = random.pick([2, 2, 2, 2, 2, 2, 3]);
     return new RecoveredState(random.word() | 0, { ...SMALL, shards }, key);

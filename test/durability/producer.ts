@@ -1,5 +1,6 @@
 /** The main thread's end of an intake ring, in the simulation: pushes events, reads their fate. Tests only. */
 import assert from 'node:assert/strict';
+import type { SlotAdmission } from '../../src/intake/slot-admission.ts';
 import { INTAKE_HEAD, INTAKE_TAIL, type IntakeRing } from '../../src/ring/intake-ring.ts';
 import {
   FLAG_CONFLICT,
@@ -34,13 +35,18 @@ export class Producer {
     return this.#ring.capacity - this.pending.length;
   }
 
-  push(event: PlainEvent, hashKey: HashKey): void {
+  /** False if the store has no room for the event's product. There must be room in the ring. */
+  push(event: PlainEvent, hashKey: HashKey, admission: SlotAdmission): boolean {
     const { cursors, slots, mask } = this.#ring;
     assert.ok(this.room > 0);
     const head = Atomics.load(cursors, INTAKE_HEAD);
-    putEvent(slots, head & mask, event, hashKey);
+    const index = head & mask;
+    putEvent(slots, index, event, hashKey);
+    const isEvent = event.receipt === undefined && event.isForget !== true;
+    if (isEvent && admission.admit(slots, index) !== 'reserved') return false;
     this.pending.push(event);
     Atomics.store(cursors, INTAKE_HEAD, (head + 1) | 0);
+    return true;
   }
 
   /** What the pending slots say now, the log thread being in the middle of them. */
@@ -49,10 +55,13 @@ export class Producer {
   }
 
   /** Takes what was settled since the last call. */
-  settle(): Fated[] {
+  settle(admission: SlotAdmission): Fated[] {
     const count = (Atomics.load(this.#ring.cursors, INTAKE_TAIL) - this.#settled) | 0;
     const settled = this.unsettled().slice(0, count);
     assert.equal(settled.length, count);
+    for (const [i, { fate }] of settled.entries()) {
+      if (fate !== 'new') admission.cancel(this.#ring.slots, (this.#settled + i) & this.#ring.mask);
+    }
     this.pending.splice(0, count);
     this.#settled = (this.#settled + count) | 0;
     return settled;

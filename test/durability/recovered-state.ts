@@ -9,6 +9,7 @@ import type { EntriesVisitor } from '../../src/checkpoint/reader.ts';
 import type { ImageTarget } from '../../src/checkpoint/restore.ts';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
 import { ReceiptWindow } from '../../src/dedupe/receipt-window.ts';
+import { SlotAdmission } from '../../src/intake/slot-admission.ts';
 import { CommitPublisher } from '../../src/log/commit-publisher.ts';
 import type { FileSystem } from '../../src/log/file-system.ts';
 import type { CheckedFrame } from '../../src/log/format.ts';
@@ -22,9 +23,13 @@ import { COMMIT_HEAD, CommitRing, commitCursor } from '../../src/ring/commit-rin
 import { IntakeRing, type IntakeRings } from '../../src/ring/intake-ring.ts';
 import { PROGRESS_BYTES } from '../../src/ring/progress.ts';
 import { describeSlot, SLOT_DOUBLES, SLOT_SEQ, type SlotViews } from '../../src/ring/slot.ts';
+import { Admission } from '../../src/store/admission.ts';
+import { FreeingBounds } from '../../src/store/freeing-bounds.ts';
+import { PlaceSweep, ReplayPlaces } from '../../src/store/place-sweep.ts';
 import { RestoreBoard } from '../../src/store/restore-board.ts';
 import { RestoredBefore } from '../../src/store/restored-before.ts';
-import { Shard, shardOfRoute, shardSize } from '../../src/store/shard.ts';
+import { ENTRY_WORDS, SHARD_USED, Shard, shardOfRoute, shardSize } from '../../src/store/shard.ts';
+import { isForgotten } from '../../src/store/shard-places.ts';
 import { ShardWriter, UNDO_BYTES } from '../../src/store/shard-writer.ts';
 import { SharedProductStore } from '../../src/store/shared-product-store.ts';
 import type { HashKey, SharedMemory } from '../../src/threads/shared-memory.ts';
@@ -42,6 +47,8 @@ export interface MemorySize {
   readonly outcomeEvents: number;
   readonly shards: number;
   readonly shardBytes: number;
+  /** All the room may be taken, which only the same key and number of shards can hold. */
+  readonly isTight?: boolean;
 }
 
 /** Small, so that thousands of processes start in a second. */
@@ -54,8 +61,18 @@ export const SMALL: MemorySize = {
   shardBytes: 4096,
 };
 
+/** The key of a state that is given none. */
+export function keyOf(firstCursor: number): HashKey {
+  return { k0: firstCursor ^ 0x5bd1e995, k1: 7 };
+}
+
 export class RecoveredState implements RecoverySink {
   readonly memory: SharedMemory;
+  readonly admission: SlotAdmission;
+  /** Places freed by sweeps. */
+  freed = 0;
+  readonly #freeing: FreeingBounds;
+  readonly #sweep: PlaceSweep;
   readonly intakes: IntakeRings;
   readonly dedupe: DedupeWindow;
   readonly receiptWindow: ReceiptWindow;
@@ -76,7 +93,7 @@ export class RecoveredState implements RecoverySink {
 
   /** `key`: that of the folder which it will recover from, as a start reads it. */
   constructor(firstCursor: number, size = SMALL, key?: HashKey) {
-    const hashKey = key ?? { k0: firstCursor ^ 0x5bd1e995, k1: 7 };
+    const hashKey = key ?? keyOf(firstCursor);
     const shards = Array.from({ length: size.shards }, () =>
       Shard.create(shardSize(size.shardBytes)),
     );
@@ -97,6 +114,7 @@ export class RecoveredState implements RecoverySink {
       receipts: ReceiptWindow.createFor(size.batches),
       progress: new SharedArrayBuffer(PROGRESS_BYTES),
       holds: LogHolds.create(),
+      freeing: FreeingBounds.create(),
       restored: RestoredBefore.create(size.shards),
       board: RestoreBoard.create(size.shards),
       counters: createThreadCounters(1),
@@ -108,7 +126,22 @@ export class RecoveredState implements RecoverySink {
     this.outcomeWindow = new OutcomeWindow(this.memory.outcomes);
     this.store = new SharedProductStore(shards, hashKey);
     const undo = new Int32Array(this.memory.appliers[0]);
-    this.#writer = new ShardWriter(shards, this.ring.slots, undo);
+    this.#freeing = new FreeingBounds(this.memory.freeing);
+    const places = new ReplayPlaces(shards, this.#freeing);
+    this.#writer = new ShardWriter(shards, this.ring.slots, undo, (shard, seq) =>
+      places.next(shard, seq),
+    );
+    const all = shards.map((_, shard) => shard);
+    this.#sweep = new PlaceSweep(shards, all, this.#freeing, this.#writer.places);
+    const shard = shardSize(size.shardBytes);
+    // With another key, all of them may be in one shard.
+    const productsMax = shard.entries * (size.isTight === true ? size.shards : 1);
+    this.admission = new SlotAdmission({
+      store: this.store,
+      admission: new Admission(shards, { shards: size.shards, shard, productsMax }),
+      shards: size.shards,
+      hashKey,
+    });
   }
 
   /** Recovers from `files` into this memory. Throws what the recovery throws. */
@@ -119,6 +152,7 @@ export class RecoveredState implements RecoverySink {
       dedupe: this.dedupe,
       receipts: this.receiptWindow,
       outcomes: this.outcomeWindow,
+      freeing: this.#freeing,
       images: { restored: this.#restored, board: new RestoreBoard(this.memory.board) },
     });
     const tail = recover({
@@ -132,6 +166,7 @@ export class RecoveredState implements RecoverySink {
       },
     });
     this.nextSeq = tail.nextSeq;
+    this.#freeing.isReplaying = false;
     return tail;
   }
 
@@ -165,6 +200,14 @@ export class RecoveredState implements RecoverySink {
 
   finish(): void {
     this.#replay?.finish();
+  }
+
+  /** Frees the places of products that are forgotten up to this seq. */
+  sweep(until: number): void {
+    if (until > this.#freeing.sweepUntil) this.#freeing.sweepUntil = until;
+    for (let freed = this.#sweep.step(); freed >= 0; freed = this.#sweep.step()) {
+      this.freed += freed;
+    }
   }
 
   /** The applier applies up to `most` of the slots published. */
@@ -209,7 +252,13 @@ export class RecoveredState implements RecoverySink {
     for (const [id, product] of model.products) {
       assert.deepEqual(readProduct(this.store, id), product, `product ${id}`);
     }
-    assert.equal(this.store.size, model.products.size, 'products in the store');
+    let forgotten = 0;
+    for (const shard of this.#shards) {
+      for (let i = 0; i < shard.words[SHARD_USED]; i++) {
+        if (isForgotten(shard, shard.entriesAt + i * ENTRY_WORDS)) forgotten++;
+      }
+    }
+    assert.equal(this.store.size - forgotten, model.products.size, 'products in the store');
   }
 }
 

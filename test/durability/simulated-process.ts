@@ -48,6 +48,7 @@ export class SimulatedProcess {
   /** The log thread gave up on a batch, so it has ended. */
   #gaveUp = false;
   #coveredSeq = 1;
+  #twiceCoveredSeq = 1;
   #damaged: string[] = [];
 
   constructor(options: ProcessOptions) {
@@ -107,10 +108,25 @@ export class SimulatedProcess {
     return true;
   }
 
-  /** The main thread claims a slot for `event`. There must be room. */
-  push(event: PlainEvent, ring: RingName): void {
+  /** The main thread claims a slot for `event`, unless the service starts or the store has no room. The ring must have. */
+  push(event: PlainEvent, ring: RingName): boolean {
     this.#settle();
-    this.#producers[ring].push(event, this.state.memory.hashKey);
+    // The intake is closed before: what room there is shows when all is restored.
+    if (this.#sequencer === undefined) return false;
+    const { memory, admission } = this.state;
+    return this.#producers[ring].push(event, memory.hashKey, admission);
+  }
+
+  /**
+   * What the cleanup does, and the applier then: frees the places of products that are forgotten, as far as
+   * nobody counts on them. False if the log gave up.
+   */
+  sweep(): boolean {
+    // Nothing is in flight then whose room was decided before.
+    while (this.hasPending) if (!this.commit()) return false;
+    this.state.apply();
+    this.state.sweep(this.#twiceCoveredSeq - 1);
+    return true;
   }
 
   /** The log thread commits a batch; false when it was told to give up. Throws Ended. */
@@ -164,7 +180,9 @@ export class SimulatedProcess {
       this.#damaged = this.#damaged.filter((name) => name !== part.name);
     }
     const message = told.at(-1);
-    if (message?.type !== 'checkpoint') {
+    if (message?.type === 'checkpoint') {
+      this.#twiceCoveredSeq = Math.max(this.#twiceCoveredSeq, message.twiceCoveredSeq);
+    } else {
       const reason = message?.type === 'failed' ? message.reason : 'cancelled';
       assert.match(reason, /^(EIO|ENOSPC): simulated/, 'only a failing disk fails a checkpoint');
       assert.ok(process.faults.length > 0);
@@ -272,7 +290,7 @@ export class SimulatedProcess {
   /** Reads what the log thread has settled, as the main thread does before it reuses a slot. */
   #settle(): void {
     const { expected } = this.#options;
-    const settled = this.#all.flatMap((producer) => producer.settle());
+    const settled = this.#all.flatMap((producer) => producer.settle(this.state.admission));
     const isNew = ({ fate }: Fated) => fate === 'new';
     for (const { seq, event } of settled.filter(isNew).sort((a, b) => a.seq - b.seq)) {
       const commitTimeMs = this.#commitTimes.get(seq);

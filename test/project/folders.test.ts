@@ -57,6 +57,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'sqlite',
     'changes',
   ],
+  cleanup: ['metrics', 'ring', 'threads', 'store', 'intake'],
   checkpoint: ['config', 'metrics', 'ring', 'threads', 'outcome', 'store', 'dedupe', 'log'],
   http: [
     'auth',
@@ -111,6 +112,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   'assembly.ts': [
     'config',
+    'cleanup',
     'ring',
     'metrics',
     'threads',
@@ -142,6 +144,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'write-path',
   ],
   'service.ts': [
+    'cleanup',
     'auth',
     'config',
     'deadline.ts',

@@ -30,6 +30,7 @@ class PlainSink {
     for (let i = 0; i < found.count; i++) {
       const row = this.#rows.read(found.shards[i], found.entries[i]);
       if (row === 'busy') throw new Error('an entry is busy');
+      if (row === undefined) continue;
       if (row.seq > (this.seqs.get(row.id) ?? 0)) this.seqs.set(row.id, row.seq);
       meanwhile();
     }

@@ -55,6 +55,8 @@ class World {
       },
       stats: this.stats,
       limits: { ...LIMITS, ...limits },
+      leastPosition: 0,
+      onOpen: () => undefined,
       refused: {
         refuse: (row) => {
           if (this.letters.size >= this.lettersMax) return false;

@@ -13,7 +13,7 @@ export function storeRows(memory: SharedMemory): ProductRow[] {
     for (let entry = 0; entry < entries; entry++) {
       const row = reader.read(s, entry);
       if (row === 'busy') throw new Error('an entry is busy');
-      rows.push(row);
+      if (row !== undefined) rows.push(row);
     }
   }
   return rows.sort((a, b) => (Buffer.compare(Buffer.from(a.id), Buffer.from(b.id)) < 0 ? -1 : 1));

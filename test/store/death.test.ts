@@ -14,8 +14,15 @@ const IDS = ['a', 'b', 'ccc', 'ddd-1', 'é', '0123456789'.repeat(6), '😀', 'z'
 const EVENTS = 80;
 const COMMIT_TIME_MS = 1_700_000_000_000;
 
-function randomEvent(random: Random, seq: number): PlainEvent {
+function randomEvent(random: Random, seq: number, model: ProductModel): PlainEvent {
   const fields = random.below(8);
+  if (fields > 5) {
+    const gone = IDS.filter((id) => Number.isNaN(model.products.get(id)?.price ?? 0));
+    const productId = random.pick(gone.length > 0 ? gone : IDS);
+    const expectedSeq = model.products.get(productId)?.seq ?? 1;
+    const none = { price: undefined, stock: undefined, occurredAtMs: 0 };
+    return { seq, productId, ...none, isForget: true, expectedSeq, reserved: false };
+  }
   return {
     seq,
     productId: random.pick(IDS),
@@ -36,9 +43,11 @@ function difference(memory: MortalStore, model: ProductModel, released: number):
     const expected = JSON.stringify(model.products.get(id) ?? 'missing');
     if (found !== expected) return `${id}: found ${found}, expected ${expected}`;
   }
-  if (memory.store.size !== model.products.size) {
-    return `used ${memory.store.size}, expected ${model.products.size}`;
+  const products = memory.store.size - memory.forgotten;
+  if (products !== model.products.size) {
+    return `used ${products}, expected ${model.products.size}`;
   }
+  if (memory.fault !== '') return memory.fault;
   if (memory.released !== released) return `released ${memory.released}, expected ${released}`;
   return memory.oddEntries === 0 ? '' : 'an entry was left odd';
 }
@@ -68,7 +77,7 @@ function walk(t: Test, seed: number, firstCursor: number, story: (scene: Scene) 
   let released = 0;
   for (let n = 0; n < EVENTS; n++) {
     const cursor = (firstCursor + n) | 0;
-    const event = randomEvent(random, n + 1);
+    const event = randomEvent(random, n + 1, model);
     const timeMs = COMMIT_TIME_MS + n;
     const before = model;
     const after = model.copy();
@@ -105,6 +114,8 @@ function walk(t: Test, seed: number, firstCursor: number, story: (scene: Scene) 
     if (wrong !== '') t.fail(`event ${n}, undisturbed: ${wrong}`, { event });
     if (!t.passing()) return;
     model = after;
+    // So that some of the next events find places that are free.
+    if (random.chance(0.5)) memory.writes.run(Infinity, () => memory.sweep());
   }
 }
 
@@ -147,7 +158,7 @@ t.test(`a dead slot leaves the state as it was (seed ${seed})`, (t) => {
   let untouched = 0;
   walk(t, seed, -EVENTS / 2, (scene) => {
     const { memory, productId, after } = scene;
-    const expected = JSON.stringify(after.products.get(productId));
+    const expected = JSON.stringify(after.products.get(productId) ?? 'missing');
     for (let at = 0, died = true; died; at++) {
       for (let releaseAt = 0, releaseDied = true; releaseDied; releaseAt++) {
         died = scene.apply(at);
@@ -198,5 +209,53 @@ t.test(`an undo record is done with once its slot is published (seed ${seed})`, 
 t.test('the deaths were many', (t) => {
   t.ok(deaths > 5_000, `${deaths} deaths`);
   t.comment(`${deaths} deaths`);
+  t.end();
+});
+
+t.test(`death while places are freed (seed ${seed})`, (t) => {
+  const random = new Random(seed);
+  const memory = new MortalStore({ k0: random.word() | 0, k1: random.word() | 0 }, 1, 4096);
+  const model = new ProductModel();
+  const ids = Array.from({ length: memory.room }, (_, n) => `product ${n}`);
+  let seq = 0;
+  const send = (event: Omit<PlainEvent, 'seq'>) => {
+    const numbered = { seq: ++seq, ...event };
+    memory.put(seq, numbered);
+    memory.writes.run(Infinity, () => {
+      memory.freshWriter().apply(seq, memory.slotOf(seq), COMMIT_TIME_MS);
+    });
+    model.apply(numbered, COMMIT_TIME_MS);
+  };
+  const none = { price: undefined, stock: undefined, occurredAtMs: 2 };
+  for (const productId of ids) send({ productId, price: 1, stock: 1, occurredAtMs: 1 });
+  for (const productId of ids.filter((_, n) => n % 3 !== 1)) {
+    send({ productId, ...none, isDelete: true });
+    send({ productId, ...none, isForget: true, expectedSeq: seq });
+  }
+  const wrong = () => {
+    if (memory.fault !== '') return memory.fault;
+    const differ = ids.find(
+      (id) =>
+        JSON.stringify(readProduct(memory.store, id)) !==
+        JSON.stringify(model.products.get(id) ?? 'missing'),
+    );
+    return differ === undefined ? '' : `${differ}: ${readProduct(memory.store, differ)}`;
+  };
+  const restore = memory.snapshot();
+  let at = 0;
+  for (let died = true; died && t.passing(); at++) {
+    // Death once more while the first one is being put in order.
+    for (let again = 0, diedAgain = true; diedAgain && t.passing(); again += 13) {
+      died = memory.writes.run(at, () => memory.sweep());
+      diedAgain = memory.writes.run(again, () => memory.freshWriter().undo(seq + 1));
+      memory.writes.run(Infinity, () => memory.freshWriter().undo(seq + 1));
+      if (wrong() !== '') t.fail(`deaths at writes ${at} and ${again}: ${wrong()}`);
+      memory.writes.run(Infinity, () => memory.sweep());
+      const left = memory.store.size - model.products.size;
+      if (wrong() !== '' || left !== 0) t.fail(`after death ${at}, ${again}: ${left}, ${wrong()}`);
+      restore();
+    }
+  }
+  t.ok(at > 100, `${at} deaths`);
   t.end();
 });

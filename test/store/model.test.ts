@@ -1,6 +1,7 @@
 /**
  * The store and its merge rule against a plain Map, over long random histories: many products in
- * several shards, fields set alone, event times out of order and equal, deaths in between.
+ * several shards, fields set alone, event times out of order and equal, deaths in between; products that are
+ * forgotten, and places that are freed and taken again.
  */
 import t from 'tap';
 import { MortalStore } from '../helpers/models/mortal-store.ts';
@@ -19,12 +20,18 @@ function productId(n: number): string {
   return n % 3 === 0 ? `p${n}` : `${'long-'.repeat(11)}${n}`;
 }
 
-function randomEvent(random: Random, seq: number): PlainEvent {
+function randomEvent(random: Random, seq: number, model: ProductModel): PlainEvent {
+  if (random.chance(0.1)) {
+    const id = productId(random.below(random.chance(0.5) ? 10 : PRODUCTS));
+    const expectedSeq = (model.products.get(id)?.seq ?? 1) - (random.chance(0.1) ? 1 : 0);
+    const none = { price: undefined, stock: undefined, occurredAtMs: 0 };
+    return { seq, productId: id, ...none, isForget: true, expectedSeq };
+  }
   const fields = random.below(6);
   const price = random.chance(0.1) ? random.pick(PRICES) : random.below(1e6) / 100;
   const stock = random.chance(0.1) ? random.pick(STOCKS) : random.below(1e4);
   // Around the event's number, so that most are late by a little and some equal.
-  const isDelete = random.chance(0.05);
+  const isDelete = random.chance(0.2);
   const condition = random.chance(0.05)
     ? { expectedSeq: random.pick([-1, -1, -2, seq - 1, 7]) }
     : {};
@@ -47,8 +54,9 @@ t.test(`${EVENTS} events on up to ${PRODUCTS} products (seed ${seed})`, (t) => {
   const memory = new MortalStore({ k0: random.word() | 0, k1: random.word() | 0 }, 5, 32 * 1024);
   const model = new ProductModel();
   let deaths = 0;
+  let freed = 0;
   for (let n = 0; n < EVENTS; n++) {
-    const event = randomEvent(random, n + 1);
+    const event = randomEvent(random, n + 1, model);
     const cursor = (2 ** 31 - EVENTS / 2 + n) | 0;
     memory.put(cursor, event);
     const apply = () => void memory.freshWriter().apply(cursor, memory.slotOf(cursor), 5 * n);
@@ -59,6 +67,19 @@ t.test(`${EVENTS} events on up to ${PRODUCTS} products (seed ${seed})`, (t) => {
       mayDie = random.chance(0.5);
     }
     model.apply(event, 5 * n);
+    if (random.chance(0.02)) {
+      const dies = random.chance(0.5);
+      while (memory.writes.run(dies ? random.below(60) : Infinity, () => memory.sweep())) {
+        deaths++;
+        memory.writes.run(Infinity, () => memory.freshWriter().undo((cursor + 1) | 0));
+        if (random.chance(0.5)) break;
+      }
+      freed = Math.max(freed, memory.free);
+      if (memory.fault !== '') {
+        t.fail(memory.fault, { event: n });
+        break;
+      }
+    }
     const found = readProduct(memory.store, event.productId);
     const expected = model.products.get(event.productId) ?? 'missing';
     if (JSON.stringify(found) !== JSON.stringify(expected)) {
@@ -70,7 +91,9 @@ t.test(`${EVENTS} events on up to ${PRODUCTS} products (seed ${seed})`, (t) => {
     const found = readProduct(memory.store, productId(n));
     t.same(found, model.products.get(productId(n)) ?? 'missing', productId(n));
   }
-  t.equal(memory.store.size, model.products.size);
+  t.equal(memory.store.size - memory.forgotten, model.products.size);
+  t.equal(memory.fault, '');
+  t.ok(freed > 10, `up to ${freed} places were free`);
   t.ok(deaths > 1000, `${deaths} deaths`);
   t.end();
 });

@@ -32,7 +32,7 @@ function fill(
     const productId = `product-${n}`;
     const event = { seq: n + 1, productId, price: n, stock: n, occurredAtMs: n, reserved: true };
     const hash = putEvent(slots, slot, event, key);
-    if (store.has(slots.words, slot * SLOT_WORDS + SLOT_ID, productId.length, hash)) {
+    if (store.knows(slots.words, slot * SLOT_WORDS + SLOT_ID, productId.length, hash) !== 'new') {
       return { products: n, answer: '', wrong: `${productId} is there already` };
     }
     const answer = admission.reserve(shardOf(hash, plan.shards));

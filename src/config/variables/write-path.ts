@@ -1,5 +1,5 @@
 /** Variables of threads, queues and memory of the write path. Pure data, any thread. */
-import { bytes, GB, integer, KB } from '../variable.ts';
+import { bytes, duration, GB, HOUR_MS, integer, KB, text } from '../variable.ts';
 
 /** The largest and smallest part of MAX_MEMORY_USAGE that one shard may get: a shard is one buffer. */
 export const SHARD_BYTES_MAX = 2 * GB;
@@ -50,5 +50,28 @@ export const WRITE_PATH = {
     maximum: 1_024 * SHARD_BYTES_MAX,
     description:
       'Size of the store, which fixes how many products fit; divided by SHARDS it must lie between 4KB and 2GB',
+  }),
+  cleanupThreshold: text({
+    env: 'CLEANUP_THRESHOLD',
+    defaultText: '0.8',
+    pattern: '^(off|0(\\.[0-9]{1,3})?|1)$',
+    allowedText: 'off, or a share from 0 to 1, like 0.8',
+    description:
+      'Fill of the store from which on products are forgotten that were delisted longer than TOMBSTONE_RETENTION ago, so that new ones find room',
+  }),
+  cleanupIntervalMs: duration({
+    env: 'GC_INTERVAL',
+    defaultText: '30s',
+    minimum: 100,
+    maximum: HOUR_MS,
+    description: 'How often it is looked whether there is something to forget, or to free',
+  }),
+  tombstoneRetentionMs: duration({
+    env: 'TOMBSTONE_RETENTION',
+    defaultText: '24h',
+    minimum: 1,
+    maximum: 366 * 24 * HOUR_MS,
+    description:
+      'How long a delisted product is remembered at least, so that an older event which comes late can not bring it back',
   }),
 };

@@ -198,11 +198,12 @@ export class BuiltData {
       const nothing = { productId: '', price: undefined, stock: undefined };
       return { seq, ...nothing, occurredAtMs: seq * 10, receipt };
     }
+    const hasPrice = random.chance(0.8);
     return {
       seq,
       productId: `product ${random.below(this.#products)}`,
-      price: random.chance(0.8) ? seq / 4 : undefined,
-      stock: random.chance(0.8) ? seq : undefined,
+      price: hasPrice ? seq / 4 : undefined,
+      stock: random.chance(0.8) || !hasPrice ? seq : undefined,
       // Some come late, so that not every event changes something.
       occurredAtMs: random.chance(0.8) ? seq * 10 : random.below(seq * 10),
       ...(seq % 3 === 0 ? { key: `key ${seq}` } : {}),

@@ -5,13 +5,18 @@
  */
 import { SLOT_BYTES, SlotViews } from '../../../src/ring/slot.ts';
 import {
+  ENTRY_NEXT_FREE,
   ENTRY_VERSION,
   ENTRY_WORDS,
+  SHARD_FREE,
+  SHARD_FREE_FIRST,
+  SHARD_INDEX_VERSION,
   SHARD_RELEASED,
   SHARD_USED,
   Shard,
   shardSize,
 } from '../../../src/store/shard.ts';
+import { isForgotten } from '../../../src/store/shard-places.ts';
 import { ShardWriter, UNDO_BYTES } from '../../../src/store/shard-writer.ts';
 import { SharedProductStore } from '../../../src/store/shared-product-store.ts';
 import type { HashKey } from '../../../src/threads/shared-memory.ts';
@@ -62,6 +67,53 @@ export class MortalStore {
       }
     }
     return odd;
+  }
+
+  /** Forgotten products whose places are not freed. */
+  get forgotten(): number {
+    let forgotten = 0;
+    for (const shard of this.#shards) {
+      for (let i = 0; i < shard.words[SHARD_USED]; i++) {
+        if (isForgotten(shard, shard.entriesAt + i * ENTRY_WORDS)) forgotten++;
+      }
+    }
+    return forgotten;
+  }
+
+  /** Places below the highest that was ever taken which hold nothing, as the shards count them. */
+  get free(): number {
+    return this.#shards.reduce((sum, shard) => sum + shard.words[SHARD_FREE], 0);
+  }
+
+  /** What is wrong with the index or the free places of a shard, or ''. */
+  get fault(): string {
+    for (const { words, entriesAt, cellsAt, cells } of this.#shards) {
+      const used = words[SHARD_USED];
+      const free = new Set<number>();
+      for (let no = words[SHARD_FREE_FIRST]; no !== 0; ) {
+        if (free.has(no) || no > used) return `place ${no} is free twice or never was taken`;
+        free.add(no);
+        no = words[entriesAt + (no - 1) * ENTRY_WORDS + ENTRY_NEXT_FREE];
+      }
+      if (free.size !== words[SHARD_FREE]) return `${free.size} free, not ${words[SHARD_FREE]}`;
+      const led = [...words.subarray(cellsAt, cellsAt + cells)].filter((cell) => cell !== 0);
+      if (new Set(led).size !== led.length) return 'two cells lead to one entry';
+      if (led.some((no) => free.has(no))) return 'a cell leads to a free place';
+      if (led.length + free.size !== used) return `${led.length} cells of ${used - free.size}`;
+      if ((words[SHARD_INDEX_VERSION] & 1) !== 0) return 'the index was left odd';
+    }
+    return '';
+  }
+
+  /** Frees the places of all forgotten products, with a fresh thread's writer. */
+  sweep(): void {
+    const { places } = this.freshWriter();
+    for (const [index, shard] of this.#shards.entries()) {
+      for (let i = 0; i < shard.words[SHARD_USED]; i++) {
+        const entry = shard.entriesAt + i * ENTRY_WORDS;
+        if (isForgotten(shard, entry)) places.free(index, entry);
+      }
+    }
   }
 
   /** Puts the event where the commit ring would have it at `cursor`. */

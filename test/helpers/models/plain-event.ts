@@ -12,6 +12,7 @@ import {
   FLAG_IF_UNLISTED,
   FLAG_RESERVED,
   KIND_DELETE,
+  KIND_FORGET,
   KIND_UPSERT,
   packMeta,
   SLOT_BYTES,
@@ -40,6 +41,8 @@ export interface PlainEvent {
   /** The client gave no time: that is its arrival. */
   readonly isArrival?: boolean;
   readonly isDelete?: boolean;
+  /** It is no event, but says that the product is forgotten if it has the expected seq and is not listed. */
+  readonly isForget?: boolean;
   /** 0 or absent = no condition. */
   readonly expectedSeq?: number;
   /** Whether the admission reserved room for it. */
@@ -78,7 +81,11 @@ export function putEvent(slots: SlotViews, index: number, event: PlainEvent, key
   slots.doubles[d + SLOT_PRICE] = event.price ?? Number.NaN;
   slots.doubles[d + SLOT_STOCK] = event.stock ?? Number.NaN;
   slots.doubles[d + SLOT_EXPECTED_SEQ] = event.expectedSeq ?? 0;
-  slots.words[w + SLOT_META] = packMeta(isDelete ? KIND_DELETE : KIND_UPSERT, flags, idBytes);
+  const kind = isDelete ? KIND_DELETE : KIND_UPSERT;
+  slots.words[w + SLOT_META] =
+    event.isForget === true
+      ? packMeta(KIND_FORGET, FLAG_ARRIVAL_TIME, idBytes)
+      : packMeta(kind, flags, idBytes);
   slots.words[w + SLOT_HASH] = hash;
   if (event.key !== undefined) {
     putFingerprint(slots.words, index, fingerprintKey('event', event.key), 0);

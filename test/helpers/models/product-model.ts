@@ -39,6 +39,10 @@ export class ProductModel {
     const price = isDelete ? ABSENT : event.price;
     const stock = isDelete ? ABSENT : event.stock;
     const old = this.products.get(productId);
+    if (event.isForget === true) {
+      if (old?.seq === expectedSeq && !isListed(old)) this.products.delete(productId);
+      return 'receipt';
+    }
     if (expectedSeq === -2 && isListed(old)) return 'refused';
     if (expectedSeq !== 0 && expectedSeq !== -2 && !isListed(old)) return 'refused';
     if (expectedSeq > 0 && expectedSeq !== old?.seq) return 'refused';
@@ -60,7 +64,7 @@ export class ProductModel {
   }
 }
 
-/** What the store says about `productId`, in the model's terms; the answer itself if not `found`. */
+/** What the store says about `productId`, in the model's terms: a forgotten one is missing. */
 export function readProduct(
   store: SharedProductStore,
   productId: string,
@@ -68,5 +72,6 @@ export function readProduct(
   const answer = store.read(productId);
   if (answer !== 'found') return answer;
   const { seq, price, stock, priceAtMs, stockAtMs, updatedAtMs } = store.state;
+  if (priceAtMs === NEVER && stockAtMs === NEVER) return 'missing';
   return { seq, price, stock, priceAtMs, stockAtMs, updatedAtMs };
 }

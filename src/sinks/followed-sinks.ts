@@ -1,0 +1,95 @@
+/**
+ * Which sinks have heard of everything that the store has forgotten since: DATA_DIR/sinks/followed, JSON. The
+ * places of forgotten products are freed behind the positions of all sinks (src/cleanup), but only of those that
+ * are named now. One that was taken out of SINKS and comes back may still list products whose delisting it
+ * never heard of, and nothing in the store tells it any more. Main thread.
+ *
+ *   freedUntil  places of products forgotten up to this seq may have been freed
+ *   sinks       names of those that were held for ever since they were filled
+ *
+ * A crash: `freedUntil` is flushed before anything up to it is freed; a name is taken off, flushed, before
+ * anything is freed that its sink may lack, because a start takes off all that it does not find in SINKS.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { SINKS_FOLDER } from '../log/data-dir.ts';
+import { type FileSystem, writeFully } from '../log/file-system.ts';
+
+const NAME = 'followed';
+const TEMPORARY_NAME = 'followed.tmp';
+
+interface Content {
+  readonly freedUntil: number;
+  readonly sinks: readonly string[];
+}
+
+export class FollowedSinks {
+  readonly #files: FileSystem;
+  readonly #root: string;
+  #content: Content;
+
+  /** `names`: those that are to be followed now. All throw what the file system throws, this one also if the file is damaged. */
+  constructor(files: FileSystem, root: string, names: readonly string[]) {
+    this.#files = files;
+    this.#root = root;
+    this.#content = read(join(root, SINKS_FOLDER, NAME));
+    const { freedUntil, sinks } = this.#content;
+    const kept = sinks.filter((name) => names.includes(name));
+    if (kept.length < sinks.length) this.#write({ freedUntil, sinks: kept });
+  }
+
+  /** The least position, but 0, from which this sink may go on; it may lack what was forgotten before. */
+  leastPosition(name: string): number {
+    return this.#content.sinks.includes(name) ? 0 : this.#content.freedUntil;
+  }
+
+  /** The sink was opened at a position that it may go on from. */
+  add(name: string): void {
+    const { freedUntil, sinks } = this.#content;
+    if (!sinks.includes(name)) this.#write({ freedUntil, sinks: [...sinks, name] });
+  }
+
+  /** Places are about to be freed up to this seq. */
+  freeUntil(seq: number): void {
+    const { freedUntil, sinks } = this.#content;
+    if (seq > freedUntil) this.#write({ freedUntil: seq, sinks });
+  }
+
+  /** Writes it again, where the folder was removed meanwhile. */
+  remake(): void {
+    const { freedUntil, sinks } = this.#content;
+    if (freedUntil > 0 || sinks.length > 0) this.#write(this.#content);
+  }
+
+  /** In memory it is so once it is on disk. */
+  #write(content: Content): void {
+    const files = this.#files;
+    const folder = join(this.#root, SINKS_FOLDER);
+    files.makeFolder(folder);
+    const bytes = Buffer.from(`${JSON.stringify(content)}\n`);
+    const file = files.create(join(folder, TEMPORARY_NAME));
+    try {
+      writeFully(files, file, bytes, 0, bytes.length, 0);
+      files.syncData(file);
+    } finally {
+      files.close(file);
+    }
+    files.rename(join(folder, TEMPORARY_NAME), join(folder, NAME));
+    files.syncFolder(folder);
+    files.syncFolder(this.#root);
+    this.#content = content;
+  }
+}
+
+function read(path: string): Content {
+  let content: Partial<Content> = {};
+  try {
+    content = JSON.parse(readFileSync(path, 'utf8')) as Partial<Content>;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { freedUntil: 0, sinks: [] };
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  const { freedUntil, sinks } = content;
+  if (typeof freedUntil === 'number' && Array.isArray(sinks)) return { freedUntil, sinks };
+  throw new Error(`${path} is damaged; without it, sinks that were away may list what is delisted`);
+}

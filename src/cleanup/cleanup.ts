@@ -233,7 +233,8 @@ export class Cleanup {
       for (let round = 0; round < 2; round++) {
         if (options.checkpoints.twiceCoveredSeq > wanted || !this.#goesOn) break;
         await this.#moveOn();
-        if (!this.#goesOn || !(await options.checkpoints.runRound(true))) break;
+        // At full speed where new products are about to be refused: that is worse than a slower answer.
+        if (!this.#goesOn || !(await options.checkpoints.runRound(!this.#isNearlyFull))) break;
       }
     }
     const until = Math.min(wanted, options.checkpoints.twiceCoveredSeq - 1);
@@ -246,9 +247,12 @@ export class Cleanup {
   }
 
   get #isRoomNeeded(): boolean {
-    const { limits, productsMax } = this.#options;
-    const nearlyFull = limits.threshold + (1 - limits.threshold) * NEARLY_FULL;
-    return this.#waiting >= productsMax * WAITING_SHARE || this.#fill >= nearlyFull;
+    return this.#waiting >= this.#options.productsMax * WAITING_SHARE || this.#isNearlyFull;
+  }
+
+  get #isNearlyFull(): boolean {
+    const { threshold } = this.#options.limits;
+    return this.#fill >= threshold + (1 - threshold) * NEARLY_FULL;
   }
 
   /** A part is written anew only if something came since: a note that changes nothing will do. */

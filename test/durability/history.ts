@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { readHashKey } from '../../src/checkpoint/part-files.ts';
 import { isListed } from '../../src/store/product-repository.ts';
 import type { PlainEvent } from '../helpers/models/plain-event.ts';
+import { readProduct } from '../helpers/models/product-model.ts';
 import { Random } from '../helpers/models/random.ts';
 import { type Damage, damageDisk } from './damage.ts';
 import { ExpectedLog } from './expected-log.ts';
@@ -207,7 +208,7 @@ export class History {
     for (const productId of this.#ids) {
       if (life.room('bulk') === 0) return;
       const { store } = life.state;
-      if (store.read(productId) !== 'found' || isListed(store.state)) continue;
+      if (readProduct(store, productId) === 'missing' || isListed(store.state)) continue;
       const expectedSeq = random.chance(0.1) ? -1 : store.state.seq;
       const none = { price: undefined, stock: undefined, occurredAtMs: this.#timeMs };
       const note = { seq: 0, productId, ...none, isForget: true, isArrival: true, expectedSeq };
@@ -304,6 +305,10 @@ export class History {
     if (random.chance(0.5) && life.room(ring) > 0) life.push(this.#slot(ring), ring);
     else life.state.apply(random.integer(1, 5));
     if (who === 'checkpoint' && this.#inCheckpoint && life.commit()) life.state.apply(2);
+    if (who === 'checkpoint' && this.#isChurning) {
+      if (random.chance(0.5)) this.#forget(life);
+      life.sweepIfIdle();
+    }
   }
 
   /** Memory of a start: where it may be full, the same; else mostly the folder's key and as many shards. */

@@ -124,9 +124,15 @@ export class SimulatedProcess {
   sweep(): boolean {
     // Nothing is in flight then whose room was decided before.
     while (this.hasPending) if (!this.commit()) return false;
+    this.sweepIfIdle();
+    return true;
+  }
+
+  /** The same, if nothing is in flight as it is. */
+  sweepIfIdle(): void {
+    if (this.hasPending) return;
     this.state.apply();
     this.state.sweep(this.#twiceCoveredSeq - 1);
-    return true;
   }
 
   /** The log thread commits a batch; false when it was told to give up. Throws Ended. */

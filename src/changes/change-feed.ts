@@ -76,7 +76,7 @@ export class ChangeFeed {
     this.#connections++;
     response.once('close', () => this.#connections--);
     // Quiet for as long as nothing changes; heartbeats find out who is gone.
-    response.socket?.setTimeout(0);
+    response.setTimeout(0);
     const { changesBufferBytesMax: bufferBytesMax } = this.#options.limits;
     const onGone = (gone: Follower) => {
       this.#held?.delete(gone);

@@ -2,7 +2,7 @@
  * Assembles the HTTP side: one Fastify app with its server, guards and routes, not yet listening.
  * Main thread. Knows the write path and the store by their seams only.
  */
-import type { BlockList, Socket } from 'node:net';
+import type { BlockList } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { isIn } from '../config/networks.ts';
@@ -18,6 +18,7 @@ import { allowOrigins } from './connection/cross-origin.ts';
 import { EarlyAnswers, type OnAnswer } from './connection/early-answers.ts';
 import { askForBodiesLate } from './connection/expect-continue.ts';
 import { guardHost } from './connection/host-guard.ts';
+import { Http2Response } from './connection/http2-response.ts';
 import { createClientErrorHandler, refuseExpectations } from './connection/protocol-errors.ts';
 import { createRequestIds } from './connection/request-ids.ts';
 import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connection/server.ts';
@@ -30,7 +31,7 @@ import { RateGuard } from './guards/rate-guard.ts';
 import { RouteGuard } from './guards/route-guard.ts';
 import { enforcePolicies } from './guards/route-policy.ts';
 import { meterRoutes } from './metering/meter-routes.ts';
-import { meteredResponses } from './metering/metered-response.ts';
+import { meteredHttp2Responses, meteredResponses } from './metering/metered-response.ts';
 import type { Metering } from './metering/metering.ts';
 import { traceRequests } from './requests/request-tracing.ts';
 import { traceIdOf } from './requests/trace-parent.ts';
@@ -120,7 +121,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   });
   const guard = new RouteGuard(PARAM_LENGTH_MAX, access, rates.gateOf('read'));
   const handleError = createErrorHandler(logger, guard);
-  const untimed = new WeakSet<Socket>();
+  const untimed = new WeakSet<object>();
   const noteEarly: OnAnswer = (status, reason, reqId, request) => {
     const traceId = request === undefined ? undefined : traceIdOf(request.headers);
     logger.debug({ status, reason, reqId, trace_id: traceId }, 'answered before any route');
@@ -133,10 +134,17 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
     // No logger for Fastify: its child logger and listeners cost each request 2–3 µs of CPU (of 16
     // for a GET). What is worth a line, the error handler logs itself.
     serverFactory: (handler) => {
-      const responses = metering && meteredResponses(metering.meter);
+      const meter = metering?.meter;
+      const responses = meter && meteredResponses(meter);
+      const http2 = {
+        responses: meter === undefined ? Http2Response : meteredHttp2Responses(meter),
+        early,
+        untimed,
+        onRefused: () => meter?.noteRefusedStream(),
+      };
       const guarded = guardHost(handler, early);
       const next = corsOrigins === undefined ? guarded : allowOrigins(guarded, corsOrigins);
-      return createHttpServer(limits, { handler: next, responses, tls });
+      return createHttpServer(limits, { handler: next, responses, tls, http2 });
     },
     bodyLimit: limits.bodyBytesMax,
     genReqId: requestIds,

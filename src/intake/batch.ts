@@ -13,6 +13,8 @@ export class Batch {
   onStop: () => void = () => undefined;
   /** Called with the seqs of all events that are durable, as of now or from before, if anybody asks. */
   onSeqs: ((from: number, to: number) => void) | undefined;
+  /** When its first events were queued (`performance.now()`); 0 = none were. */
+  queuedAtMs = 0;
   /** Events queued and not yet settled. */
   inFlight = 0;
   /** Receipts of it that are queued and not yet settled. */

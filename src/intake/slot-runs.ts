@@ -127,6 +127,7 @@ export class SlotRuns {
 
   #push({ batch, isKeyed, number }: NewRun, count: number, isReceipts: boolean): void {
     const queuedAtMs = performance.now();
+    if (batch.queuedAtMs === 0) batch.queuedAtMs = queuedAtMs;
     this.#runs.push({ batch, isKeyed, isReceipts, number, count, queuedAtMs });
   }
 

@@ -6,6 +6,11 @@
  *   ├─ event commit        from the queue to the flush that the event shared
  *   └─ frame apply         of all sampled events that became durable together: until all of them are visible;
  *                          a child of the first one's request, with a link to each of the others
+ *
+ *   POST …/events/batch    server span
+ *   ├─ batch commit        from the first events in the queue to the flush of the last ones: one for a whole batch,
+ *   │                      which shares hundreds of flushes
+ *   └─ frame apply         from there until the last one is visible, and with it all others
  */
 import {
   type Context,
@@ -38,7 +43,7 @@ import {
 } from '@opentelemetry/sdk-trace';
 import type { Logger } from 'pino';
 import type { TraceSettings } from './trace-settings.ts';
-import type { RequestSpan, TracedRequest, TracedService, Tracing } from './tracing.ts';
+import type { RequestSpan, TracedBatch, TracedRequest, TracedService, Tracing } from './tracing.ts';
 
 const SERVICE_NAME = 'product-service';
 /** The collector may be down for long: one line is enough for a while. */
@@ -159,6 +164,24 @@ class OpenSpan implements RequestSpan {
     commit?.setAttribute('error.type', reason);
     commit?.setStatus({ code: SpanStatusCode.ERROR });
     commit?.end();
+  }
+
+  settled(batch: TracedBatch): void {
+    const { queuedAtMs, firstSeq, lastSeq, accepted, duplicates, hasFailed } = batch;
+    const attributes = {
+      'product_service.first_seq': firstSeq,
+      'product_service.seq': lastSeq,
+      'product_service.accepted_events': accepted,
+      'product_service.replayed_events': duplicates,
+    };
+    const startTime = performance.timeOrigin + queuedAtMs;
+    const commit = this.#tracer.startSpan('batch commit', { attributes, startTime }, this.#context);
+    if (hasFailed) {
+      commit.setAttribute('error.type', 'storage-unavailable');
+      commit.setStatus({ code: SpanStatusCode.ERROR });
+    }
+    commit.end(performance.timeOrigin + performance.now());
+    if (!hasFailed && lastSeq > 0) this.#frames.add(lastSeq, this.#span.spanContext());
   }
 
   end(status: number): void {

@@ -11,12 +11,24 @@ export interface TracedRequest {
   readonly id: string;
 }
 
+/** A batch whose events are settled; times are `performance.now()`'s. */
+export interface TracedBatch {
+  readonly queuedAtMs: number;
+  /** 0 = no event is durable. */
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly hasFailed: boolean;
+}
+
 export interface RequestSpan {
   readonly traceId: string;
   readonly context: string;
   enqueued(): void;
   durable(seq: number, isReplayed: boolean): void;
   refused(reason: string): void;
+  settled(batch: TracedBatch): void;
   end(status: number): void;
 }
 

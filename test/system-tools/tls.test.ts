@@ -1,12 +1,10 @@
 /** TLS as operators have it: a pair made by openssl, replaced while connections are open. */
-import { execFileSync } from 'node:child_process';
-import { X509Certificate } from 'node:crypto';
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { Agent, type RequestOptions, request } from 'node:https';
-import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
 import { bounded, polled } from '../helpers/bounded.ts';
+import { Certificates } from '../helpers/certificates.ts';
 import { RawConnection } from '../helpers/clients/raw-connection.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
@@ -14,34 +12,13 @@ import { ServiceProcess } from '../helpers/processes/service-process.ts';
 const WAIT_MS_MAX = 30_000;
 const POST = { method: 'POST', headers: { 'content-type': 'application/json' } };
 
-const folder = tempDir(t);
-const fileOf = (name: string) => join(folder, name);
-
-/** Makes NAME.crt and NAME.key. */
-function makePair(name: string): void {
-  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  args.push('-days', '30', '-subj', `/CN=${name}`, '-addext', 'subjectAltName=DNS:localhost');
-  args.push('-keyout', fileOf(`${name}.key`), '-out', fileOf(`${name}.crt`));
-  execFileSync('openssl', args, { stdio: 'ignore' });
-}
-
-/** What the service is given from now on. */
-function install(name: string): void {
-  copyFileSync(fileOf(`${name}.crt`), fileOf('tls.crt'));
-  copyFileSync(fileOf(`${name}.key`), fileOf('tls.key'));
-}
-
-const certificateOf = (name: string) => new X509Certificate(readFileSync(fileOf(`${name}.crt`)));
-
-makePair('first');
-makePair('second');
+const certificates = new Certificates(tempDir(t));
+const fileOf = (name: string) => certificates.pathOf(name);
+const install = (name: string) => certificates.install(name);
+certificates.make('first');
+certificates.make('second');
 install('first');
-const env = {
-  TLS_CERT: fileOf('tls.crt'),
-  TLS_KEY: fileOf('tls.key'),
-  HEADERS_TIMEOUT: '10m',
-  REQUEST_TIMEOUT: '10m',
-};
+const env = { ...certificates.env, HEADERS_TIMEOUT: '10m', REQUEST_TIMEOUT: '10m' };
 
 interface Answered {
   readonly status: number | undefined;
@@ -88,7 +65,7 @@ t.test('writes and reads, and nothing in plain text', async (t) => {
   const service = await ServiceProcess.start(t, { cwd: tempDir(t), env });
   const port = await service.ready();
   t.match(service.stdout, /"ready on https:\/\//);
-  const trusting = { ca: certificateOf('first').toString() };
+  const trusting = { ca: certificates.pemOf('first') };
   const body = '{"product_id":"a","price":1,"stock":2}';
   const posted = await ask(
     port,
@@ -130,7 +107,7 @@ t.test('SIGHUP brings the new certificate to new connections, and the others go 
   t.equal(await shown(t, port), 'CN=first');
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   t.teardown(() => agent.destroy());
-  const kept = { agent, ca: certificateOf('first').toString(), path: '/health' };
+  const kept = { agent, ca: certificates.pemOf('first'), path: '/health' };
   const before = await ask(port, kept);
 
   install('second');

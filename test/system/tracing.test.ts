@@ -139,6 +139,57 @@ t.test(
   },
 );
 
+t.test('a batch: its way to the disk, and on to the readers, once for all of it', async (t) => {
+  const { collector, service, port } = await traced(t);
+  const json = (key: string) => ({ traceparent: SAMPLED, 'idempotency-key': key });
+  for (const [round, query] of [
+    '?ack=durable',
+    '?ack=accepted',
+    '?on_error=continue&ack=applied',
+  ].entries()) {
+    const key = `round-${round}`;
+    const body = `${lines(5000, round)}${round < 2 ? '' : '{}\n'}`;
+    const answer = await sendBatch(port, body, { query, headers: json(key) });
+    t.ok(answer.status < 300, `${answer.status} ${query}`);
+    const context = answer.headers.traceresponse;
+    const isOfIt = (name: string) =>
+      collector.span(
+        `${name} of ${query}`,
+        (span) => span.name === name && context === `00-${TRACE}-${span.parentId}-01`,
+      );
+    const commit = await isOfIt('batch commit');
+    t.match(commit, {
+      traceId: TRACE,
+      kind: 1,
+      status: 0,
+      attributes: {
+        'product_service.accepted_events': 5000,
+        'product_service.replayed_events': 0,
+      },
+    });
+    const { 'product_service.first_seq': first, 'product_service.seq': last } = commit.attributes;
+    // Receipts of a batch under a key have numbers, too.
+    t.ok(Number(last) - Number(first) >= 4999);
+    const { first_seq, last_seq } = answer.body;
+    if (round !== 1) t.strictSame([first, last], [first_seq, last_seq], 'as the answer says');
+    const apply = await isOfIt('frame apply');
+    t.match(apply.attributes, {
+      'product_service.seq': last,
+      'product_service.sampled_events': 1,
+    });
+    const request = await collector.span('it', ({ spanId }) => spanId === commit.parentId);
+    t.equal(request.name, 'POST /api/v1/events/batch');
+    t.ok(request.startNs <= commit.startNs && commit.startNs <= commit.endNs);
+    if (round !== 1) t.ok(commit.endNs <= request.endNs, 'the answer waited for it');
+  }
+  const again = await sendBatch(port, lines(5000), { headers: json('round-0') });
+  t.equal(again.headers['idempotency-replayed'], 'true');
+  await sendBatch(port, 'nothing\n', { headers: { traceparent: SAMPLED } });
+  t.strictSame(await service.stop(), { code: 0, signal: null });
+  const commits = collector.spans.filter(({ name }) => name === 'batch commit');
+  t.equal(commits.length, 3, 'none for what was never queued');
+});
+
 t.test('who is sampled', async (t) => {
   const byCaller = await traced(t, { OTEL_TRACES_SAMPLER: 'parentbased_always_off' });
   const silent = await byCaller.ask('/livez');

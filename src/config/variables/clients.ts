@@ -65,7 +65,7 @@ export const CLIENTS = {
       pattern: '^[^\\u0000-\\u001f]{1,4096}$',
       allowedText: 'the path of a PEM file',
       description:
-        'Certificate, and those between it and the root; with it and TLS_KEY the service speaks TLS only. SIGHUP reads both anew',
+        'Certificate, and those between it and the root; with it and TLS_KEY the service speaks TLS only, HTTP/2 and HTTP/1.1. SIGHUP reads both anew',
     }),
   ),
   tlsKeyPath: Type.Optional(

@@ -15,6 +15,7 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, Socket } from 'node:net';
 import { connectionEvent } from './connection-event.ts';
+import { http2SessionsOf } from './server.ts';
 
 const NEWEST = Symbol('newest response');
 
@@ -129,7 +130,9 @@ export class ConnectionDrain {
       }
       if (this.#server.listening) NetServer.prototype.close.call(this.#server);
       this.#takeOverRequests();
+      http2SessionsOf(this.#server)?.close();
       for (const [socket, connection] of this.#connections) {
+        if (isHttp2(socket)) continue;
         connection.newest = (socket as TrackedSocket)[NEWEST];
         this.#closeHalfway(socket);
         sayClose(connection);
@@ -165,6 +168,7 @@ export class ConnectionDrain {
     const nowMs = performance.now();
     const idle: Socket[] = [];
     for (const [socket, connection] of this.#connections) {
+      if (isHttp2(socket)) continue;
       if (noteMoves(socket, connection) || isAnswering(connection)) connection.quietSinceMs = nowMs;
       else if (nowMs - connection.quietSinceMs >= idleMs) idle.push(socket);
     }
@@ -184,6 +188,11 @@ export class ConnectionDrain {
 /** Runs `step` once the loop has taken in all that the kernel holds now: one whole poll phase. */
 function afterNextPoll(step: () => void): void {
   setImmediate(() => setImmediate(step));
+}
+
+/** Its session says goodbye and ends when all is answered (http2-sessions.ts); here it counts as open. */
+function isHttp2(socket: Socket): boolean {
+  return 'alpnProtocol' in socket && socket.alpnProtocol === 'h2';
 }
 
 function sayClose(connection: Connection): void {

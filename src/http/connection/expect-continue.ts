@@ -28,18 +28,23 @@ export function isBodyUnasked(request: ExpectingRequest): boolean {
 /** Takes over from Node, which asks for every body at once. */
 export function askForBodiesLate(server: Server): void {
   server.on('checkContinue', (request: ExpectingRequest, response: ServerResponse) => {
-    request[UNASKED] = true;
-    request.on('newListener', (event) => {
-      if (event !== 'data' && event !== 'readable') return;
-      if (!isBodyUnasked(request) || response.headersSent) return;
-      request[UNASKED] = false;
-      response.writeContinue();
-    });
+    askLate(request, response);
     // Before Node's own listener, which closes the connection.
     response.prependOnceListener('finish', () => {
       if (isBodyUnasked(request)) closeBehindBody(request);
     });
     server.emit('request', request, response);
+  });
+}
+
+/** Asks for the body of `request` when somebody begins to read it. */
+export function askLate(request: ExpectingRequest, response: ServerResponse): void {
+  request[UNASKED] = true;
+  request.on('newListener', (event) => {
+    if (event !== 'data' && event !== 'readable') return;
+    if (!isBodyUnasked(request) || response.headersSent) return;
+    request[UNASKED] = false;
+    response.writeContinue();
   });
 }
 

@@ -24,7 +24,7 @@ type ClientErrorHandler = (error: Error, socket: Socket) => void;
  */
 export function createClientErrorHandler(
   answers: EarlyAnswers,
-  untimed: WeakSet<Socket> = new WeakSet(),
+  untimed: WeakSet<object> = new WeakSet(),
 ): ClientErrorHandler {
   const refused = new WeakSet<Socket>();
   return (error, socket) => {

@@ -5,6 +5,8 @@
 import type { RequestListener, Server, ServerOptions } from 'node:http';
 import type { ServerOptions as HttpsOptions } from 'node:https';
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { type Http2Parts, Http2Sessions } from './http2-sessions.ts';
 import { createServer } from './node-http.ts';
 import { ServiceRequest } from './service-request.ts';
 import { ServiceResponse } from './service-response.ts';
@@ -39,13 +41,25 @@ export interface ServerParts {
   readonly handler: RequestListener;
   /** The class of its responses. */
   readonly responses?: typeof ServiceResponse | undefined;
-  /** With it, it speaks TLS and nothing else. */
+  /** With it, it speaks TLS and nothing else: HTTP/2 to who agrees to it, HTTP/1.1 to all others. */
   readonly tls?: LoadedTls | undefined;
+  readonly http2: Omit<Http2Parts, 'handler' | 'headerBytesMax'>;
+}
+
+const SESSIONS = Symbol('sessions of HTTP/2');
+
+interface TlsServer extends Server {
+  readonly [SESSIONS]?: Http2Sessions;
+}
+
+/** Those of `server`, if it speaks TLS. */
+export function http2SessionsOf(server: TlsServer): Http2Sessions | undefined {
+  return server[SESSIONS];
 }
 
 export function createHttpServer(
   limits: HttpLimits,
-  { handler, responses = ServiceResponse, tls }: ServerParts,
+  { handler, responses = ServiceResponse, tls, http2 }: ServerParts,
 ): Server {
   const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = limits;
   const options: ServerOptions = {
@@ -69,7 +83,11 @@ export function createHttpServer(
   const server =
     tls === undefined
       ? createServer(options, handle)
-      : createTlsServer({ ...options, ...tls.options, handshakeTimeout: headersTimeoutMs }, handle);
+      : createTlsServer(
+          { ...options, ...tls.options, handshakeTimeout: headersTimeoutMs },
+          handle,
+          new Http2Sessions(limits, { ...http2, handler, headerBytesMax: HEADER_BYTES_MAX }),
+        );
   // Silence in both directions: a client that sends but never reads its answers.
   server.timeout = requestTimeoutMs + keepAliveTimeoutMs;
   server.maxConnections = limits.httpConnectionsMax;
@@ -79,9 +97,25 @@ export function createHttpServer(
 /**
  * The same over TLS, as far as this service has to do with it: all of `http.Server` that it uses is there. A
  * connection in its handshake is no request's yet and would hold up the end, so it ends with the others.
+ *
+ * Node's own server for both (`http2.createSecureServer` with `allowHTTP1`) is not taken: it would be
+ * another one for HTTP/1.1, too. So this is the HTTPS server that it was, and hands on what agreed to HTTP/2.
  */
-function createTlsServer(options: HttpsOptions, handler: RequestListener): Server {
-  const server = process.getBuiltinModule('node:https').createServer(options, handler);
+function createTlsServer(
+  options: HttpsOptions,
+  handler: RequestListener,
+  sessions: Http2Sessions,
+): Server {
+  const server = process
+    .getBuiltinModule('node:https')
+    .createServer({ ...options, ALPNProtocols: ['h2', 'http/1.1'] }, handler);
+  const speakHttp1 = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[];
+  server.removeAllListeners('secureConnection');
+  server.on('secureConnection', (socket) => {
+    if (socket.alpnProtocol === 'h2') sessions.accept(socket);
+    else for (const listener of speakHttp1) listener.call(server, socket);
+  });
+  server.once('close', () => sessions.dispose());
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -92,5 +126,10 @@ function createTlsServer(options: HttpsOptions, handler: RequestListener): Serve
     closeRequests();
     for (const socket of sockets) socket.destroy();
   };
-  return server as unknown as Server;
+  const close = server.close.bind(server);
+  server.close = (callback) => {
+    sessions.close();
+    return close(callback);
+  };
+  return Object.assign(server as unknown as Server, { [SESSIONS]: sessions });
 }

@@ -117,9 +117,14 @@ export class ServiceResponse<
   }
 }
 
+/** Takes what is added: `ServiceResponse`, and that of HTTP/2 (http2-response.ts). */
+interface Adding {
+  added?: Record<string, string> | undefined;
+}
+
 /** Has `response` say one more header, in lower case, when its headers are written. */
-export function addHeader(response: ServerResponse, name: string, value: string): void {
-  if (!(response instanceof ServiceResponse)) response.setHeader(name, value);
+export function addHeader(response: ServerResponse & Adding, name: string, value: string): void {
+  if (!('added' in response)) response.setHeader(name, value);
   else if (response.added === undefined) response.added = { [name]: value };
   else response.added[name] = value;
 }

@@ -82,10 +82,37 @@ export class SlowReaders {
     }
     before.taken = taken;
     before.queued = queued;
-    const boughtMs = (moved / BYTES_PER_SECOND_MIN) * 1000;
-    before.patienceMs = Math.min(this.#patienceMs, before.patienceMs - passedMs + boughtMs);
+    before.patienceMs = Math.min(this.#patienceMs, before.patienceMs - passedMs + msFor(moved));
     if (before.patienceMs <= 0) cutOff(socket);
   }
+}
+
+/** The same for an answer of HTTP/2, whose connection may go on. */
+export class Patience {
+  readonly #mostMs: number;
+  #leftMs: number;
+  #takenBytes: number;
+
+  constructor(mostMs: number, takenBytes: number) {
+    this.#mostMs = mostMs;
+    this.#leftMs = mostMs;
+    this.#takenBytes = takenBytes;
+  }
+
+  /**
+   * Whether it is over, `passedMs` after the last look: `takenBytes` were taken all in all, and of
+   * `pieceBytes` more it is not known.
+   */
+  isOver(takenBytes: number, pieceBytes: number, passedMs: number): boolean {
+    const boughtMs = msFor(takenBytes - this.#takenBytes);
+    this.#takenBytes = takenBytes;
+    this.#leftMs = Math.min(this.#mostMs, this.#leftMs - passedMs + boughtMs);
+    return this.#leftMs + msFor(pieceBytes) <= 0;
+  }
+}
+
+function msFor(bytes: number): number {
+  return (bytes / BYTES_PER_SECOND_MIN) * 1000;
 }
 
 /**

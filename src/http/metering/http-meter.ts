@@ -27,10 +27,12 @@ export interface RouteCounts {
   readonly takesEvents: boolean;
 }
 
-/** A connection, and how many of its requests have no whole answer yet. */
-export interface MeteredSocket extends Socket {
+/** A connection, or a stream of HTTP/2, and how many of its requests have no whole answer yet. */
+export interface Unanswered {
   unanswered?: number;
 }
+
+export type MeteredSocket = Socket & Unanswered;
 
 export class HttpMeter {
   readonly routes: RouteCounts[] = [];
@@ -40,11 +42,11 @@ export class HttpMeter {
   readonly eventProblems = new Map<ProblemCode, number>();
   /** Requests that have no whole answer yet. */
   inFlight = 0;
-  /** Requests whose connection ended before their answer did. */
+  /** Requests whose connection or stream ended before their answer did. */
   aborted = 0;
   connections = 0;
   connectionsAccepted = 0;
-  /** Connections closed as they came, because there were MAX_CONNECTIONS. */
+  /** Connections closed as they came, and streams of HTTP/2, because there were MAX_CONNECTIONS. */
   connectionsDropped = 0;
 
   constructor() {
@@ -74,9 +76,7 @@ export class HttpMeter {
       this.connectionsAccepted++;
       socket.once('close', () => {
         this.connections--;
-        this.aborted += socket.unanswered ?? 0;
-        this.inFlight -= socket.unanswered ?? 0;
-        socket.unanswered = 0;
+        this.ended(socket);
       });
     });
     server.on('drop', () => {
@@ -85,23 +85,35 @@ export class HttpMeter {
   }
 
   /** A request has come, whose headers are read; returns when (`performance.now()`). */
-  begun(socket: MeteredSocket): number {
-    socket.unanswered = (socket.unanswered ?? 0) + 1;
+  begun(on: Unanswered): number {
+    on.unanswered = (on.unanswered ?? 0) + 1;
     this.inFlight++;
     return performance.now();
   }
 
+  /** The connection or the stream is no more. */
+  ended(on: Unanswered): void {
+    this.aborted += on.unanswered ?? 0;
+    this.inFlight -= on.unanswered ?? 0;
+    on.unanswered = 0;
+  }
+
+  /** A stream of HTTP/2 was refused, because as many were open as connections may be. */
+  noteRefusedStream(): void {
+    this.connectionsDropped++;
+  }
+
   /** Its answer is complete; `durationMs` after the headers. */
   answered(
-    socket: MeteredSocket,
+    on: Unanswered,
     route: number,
     status: number,
     durationMs: number,
     problem: ProblemCode | undefined,
   ): void {
     // The connection ended first: it counts as aborted by now.
-    if (!socket.unanswered) return;
-    socket.unanswered--;
+    if (!on.unanswered) return;
+    on.unanswered--;
     this.inFlight--;
     const counts = this.routes[route];
     counts.answers[status - STATUS_MIN]++;

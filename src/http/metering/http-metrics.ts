@@ -60,7 +60,7 @@ export function httpMetrics(
   metrics.counter(
     {
       name: 'product_service_http_requests_aborted_total',
-      help: 'Requests whose connection ended before their answer did',
+      help: 'Requests whose connection, or stream of HTTP/2, ended before their answer did',
     },
     (put) => put(meter.aborted),
   );
@@ -77,7 +77,7 @@ export function httpMetrics(
   metrics.counter(
     {
       name: 'product_service_http_connections_dropped_total',
-      help: 'Connections closed as they came, because MAX_CONNECTIONS were open',
+      help: 'Connections closed as they came, and streams of HTTP/2 refused, because MAX_CONNECTIONS were open',
     },
     (put) => put(meter.connectionsDropped),
   );

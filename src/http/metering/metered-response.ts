@@ -6,8 +6,9 @@
  */
 import type { IncomingMessage, ServerResponse as NodeResponse } from 'node:http';
 import type { ProblemCode } from '../../errors/problems.ts';
+import { Http2Response } from '../connection/http2-response.ts';
 import { ServiceResponse } from '../connection/service-response.ts';
-import { type HttpMeter, type MeteredSocket, UNROUTED } from './http-meter.ts';
+import { type HttpMeter, type MeteredSocket, UNROUTED, type Unanswered } from './http-meter.ts';
 
 /** Any response; one that is not metered ignores what is noted. */
 interface Noted {
@@ -38,7 +39,7 @@ export function meteredResponses(meter: HttpMeter): typeof ServiceResponse {
   return class MeteredResponse<Request extends IncomingMessage> extends ServiceResponse<Request> {
     meteredRoute = UNROUTED;
     meteredProblem: ProblemCode | undefined = undefined;
-    readonly #beganMs = meter.begun(this.req.socket);
+    readonly #beganMs = meter.begun(this.req.socket as MeteredSocket);
     #isCounted = false;
 
     override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
@@ -51,6 +52,28 @@ export function meteredResponses(meter: HttpMeter): typeof ServiceResponse {
       }
       END.call(this, chunk, encoding, callback);
       return this;
+    }
+  };
+}
+
+/** The same for HTTP/2, where a request may end alone and its connection goes on. */
+export function meteredHttp2Responses(meter: HttpMeter): typeof Http2Response {
+  return class MeteredHttp2Response extends Http2Response {
+    meteredRoute = UNROUTED;
+    meteredProblem: ProblemCode | undefined = undefined;
+    readonly #own: Unanswered = {};
+    readonly #beganMs = meter.begun(this.#own);
+
+    override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
+      const { meteredRoute, meteredProblem, statusCode } = this;
+      const durationMs = performance.now() - this.#beganMs;
+      meter.answered(this.#own, meteredRoute, statusCode, durationMs, meteredProblem);
+      return super.end(chunk, encoding, callback);
+    }
+
+    override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+      meter.ended(this.#own);
+      super._destroy(error, callback);
     }
   };
 }

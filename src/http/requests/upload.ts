@@ -7,10 +7,10 @@
  * more costs none.
  */
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
 import type { ByteSource } from '../../bulk/byte-source.ts';
 import { BodyRefused } from '../../errors/body-refused.ts';
 import { PROBLEMS, type ProblemCode } from '../../errors/problems.ts';
+import { timedBy } from '../connection/http2-request.ts';
 import { ContentDecoder } from './content-decoder.ts';
 
 /** The slowest that a client may send on average. */
@@ -36,8 +36,8 @@ export interface UploadOptions {
   readonly patienceMs: number;
   /** As much may come out of a compressed body however short it is. */
   readonly plainBytes: number;
-  /** Has the socket while its request must not be timed as a whole; see protocol-errors.ts. */
-  readonly untimed: WeakSet<Socket>;
+  /** Has the request (its socket, unless it shares that) while it must not be timed as a whole. */
+  readonly untimed: WeakSet<object>;
 }
 
 export class Upload implements ByteSource {
@@ -59,7 +59,7 @@ export class Upload implements ByteSource {
     this.#request = request;
     this.#options = options;
     this.#patienceMs = options.patienceMs;
-    options.untimed.add(request.socket);
+    options.untimed.add(timedBy(request));
     request.on('error', () => this.#fail('bad-request', 'The body ended before it was complete.'));
     if (options.coding !== 'identity') {
       this.#decoder = new ContentDecoder(request, options.coding, this.#wake);
@@ -122,19 +122,18 @@ export class Upload implements ByteSource {
   release(): void {
     const { untimed, patienceMs } = this.#options;
     const request = this.#request;
-    const { socket } = request;
     this.#onMove = undefined;
     request.off('readable', this.#wake);
     this.#decoder?.destroy();
     if (request.complete || request.destroyed) {
-      untimed.delete(socket);
+      untimed.delete(timedBy(request));
       request.resume();
       return;
     }
-    const cutOff = setTimeout(() => socket.destroy(), patienceMs);
+    const cutOff = setTimeout(() => request.destroy(), patienceMs);
     request.once('close', () => {
       clearTimeout(cutOff);
-      untimed.delete(socket);
+      untimed.delete(timedBy(request));
     });
     // Node notes on the next tick that nobody listens to `readable` any more.
     setImmediate(() => request.resume());

@@ -4,7 +4,6 @@
  * batch-answers.ts.
  */
 
-import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { BatchForm, BatchRecord } from '../../bulk/batch-imports.ts';
 import { bodyTooLong } from '../../bulk/staged-import.ts';
@@ -51,8 +50,8 @@ export interface BatchRouteDeps {
   readonly limits: BatchLimits;
   readonly rates: RateGuard;
   readonly future: FutureEvents;
-  /** Sockets whose requests Node must not time as a whole. */
-  readonly untimed: WeakSet<Socket>;
+  /** Requests, or their sockets, that must not be timed as a whole; upload.ts. */
+  readonly untimed: WeakSet<object>;
 }
 
 interface Asked extends BatchAsked {
@@ -211,9 +210,13 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     future.count(work.faults.clockEvents);
     const isQueued = end === 'queued';
     const isWaiting = !isQueued || level !== 'accepted';
-    if (isWaiting) await batches.settle(work, isQueued);
+    const settle = async (): Promise<void> => {
+      await batches.settle(work, isQueued);
+      if (work.batch.queuedAtMs > 0) asked.request.trace?.settled(work.batch);
+    };
+    if (isWaiting) await settle();
     answers.send(asked, work, end, dead);
-    if (!isWaiting) await batches.settle(work, isQueued);
+    if (!isWaiting) await settle();
   }
 
   /** Charges the events of `upload` to its client; `undefined` if events of batches are not limited. */

@@ -57,6 +57,8 @@ export interface BatchState {
   onStop: () => void;
   /** Called with the seqs of all events that are durable, as of now or from before. */
   onSeqs: ((from: number, to: number) => void) | undefined;
+  /** When its first events were queued (`performance.now()`); 0 = none were. */
+  readonly queuedAtMs: number;
   /** Events queued and not yet settled. */
   readonly inFlight: number;
   /** Events that are durable now and were not before. */

@@ -13,6 +13,19 @@ export interface TracedRequest {
   readonly id: string;
 }
 
+/** What a trace tells of a batch whose events are settled. */
+export interface TracedBatch {
+  /** When its first events were queued (`performance.now()`). */
+  readonly queuedAtMs: number;
+  /** Lowest and highest seq of its events, those known before included; 0 = none are durable. */
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly accepted: number;
+  readonly duplicates: number;
+  /** Whether some waited longer than STORAGE_TIMEOUT, or the log gave up. */
+  readonly hasFailed: boolean;
+}
+
 /** The recorded span of one request. */
 export interface RequestTrace {
   readonly traceId: string;
@@ -24,7 +37,9 @@ export interface RequestTrace {
   durable(seq: number, isReplayed: boolean): void;
   /** That event will not become durable. */
   refused(reason: string): void;
-  /** It is answered; nothing comes after it. */
+  /** All that was queued of its batch is settled; may come after the answer. */
+  settled(batch: TracedBatch): void;
+  /** It is answered; but for `settled` nothing comes after it. */
   end(status: number): void;
 }
 

@@ -10,7 +10,7 @@ import { tempDir } from '../helpers/disks/temp-dir.ts';
 
 const PROMETHEUS = '/usr/bin/prometheus';
 const START_MS_MAX = 60_000;
-const DEPLOY = new URL('../../deploy/prometheus', import.meta.url);
+const DEPLOY = new URL('../../deploy/prometheus/', import.meta.url);
 
 export interface Sample {
   readonly metric: Readonly<Record<string, string>>;

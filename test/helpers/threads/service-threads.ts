@@ -28,7 +28,7 @@ export class ServiceThreads {
   get #appliers(): Worker[] {
     return [...this.#alive].filter(
       ({ threadName }) =>
-        !['log', 'checkpoint', 'history', 'history-reader'].includes(threadName ?? ''),
+        !/^(log|checkpoint|history|history-reader|dead-letters|sink .*)$/.test(threadName ?? ''),
     );
   }
 

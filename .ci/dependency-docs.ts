@@ -8,6 +8,7 @@ const PURPOSES: Readonly<Record<string, string>> = {
   '@fastify/swagger': "the API's document, from the routes' schemas",
   '@fastify/swagger-ui': 'the page at `/docs`',
   '@fastify/type-provider-typebox': 'types of requests, from their schemas',
+  '@nats-io/transport-node': 'the stream of a cluster, loaded with LOG=jetstream',
   '@opentelemetry/api': 'traces, loaded where a collector is set',
   '@opentelemetry/core': 'the W3C context of traces, loaded with them',
   '@opentelemetry/exporter-trace-otlp-proto': 'sends traces by OTLP, loaded with them',

@@ -32,6 +32,7 @@ const PACKAGES = {
   prometheus: '/usr/bin/prometheus',
   'python3-httpx': '/usr/lib/python3/dist-packages/httpx/__init__.py',
   'python3-requests': '/usr/lib/python3/dist-packages/requests/__init__.py',
+  'nats-server': '/usr/sbin/nats-server',
   'redis-server': '/usr/bin/redis-server',
   slowhttptest: '/usr/bin/slowhttptest',
   sqlite3: '/usr/bin/sqlite3',

@@ -44,6 +44,7 @@ import { ClockWatch } from './time/clock-watch.ts';
 import type { StartTracing } from './tracing/tracing.ts';
 import { fileLog, type LogSource } from './write-path/log-source.ts';
 import { memoryOptionsOf } from './write-path/memory-options.ts';
+import { type Membership, replicatedLog } from './write-path/replicated-log-source.ts';
 import { threadMetrics } from './write-path/thread-metrics.ts';
 import { WritePath } from './write-path/write-path.ts';
 import { writePathMetrics } from './write-path/write-path-metrics.ts';
@@ -53,6 +54,8 @@ export interface ServiceOptions {
   readonly logger: Logger;
   /** Where the ring cursors start (an Int32); tests put it just below the 32-bit wrap. */
   readonly firstCursor?: number;
+  /** The cluster that it belongs to; none = the log is its own. */
+  readonly cluster?: Membership | undefined;
   /** Another log than the one in the data folder. */
   readonly log?: LogSource;
   /** Starts to record traces; none = tracing is off. */
@@ -116,12 +119,17 @@ export function assemble(
     `store: room for ${plan.productsMax} products`,
   );
   const { batchesMax, storageTimeoutMs, isMetered } = config;
-  const log = options.log ?? fileLog(dataDir, config.segmentBytesMax, threads?.log);
+  const { cluster } = options;
+  const log =
+    options.log ??
+    (cluster === undefined
+      ? fileLog(dataDir, config.segmentBytesMax, threads?.log)
+      : replicatedLog(dataDir, config.segmentBytesMax, cluster));
   const path = new WritePath(
     {
       ...memoryOptionsOf(config, plan),
       // With it, what the checkpoint has can lie in memory as it is.
-      hashKey: keptHashKey(dataDir),
+      hashKey: cluster?.genesis.hashKey ?? keptHashKey(dataDir),
       ...(firstCursor === undefined ? {} : { firstCursor }),
       batchesMax,
       storageTimeoutMs,
@@ -210,7 +218,11 @@ export function assemble(
     productsMax: plan.productsMax,
     bulk: path.bulk,
     limits: {
-      threshold: config.cleanupThreshold === 'off' ? 2 : Number(config.cleanupThreshold),
+      // When a place is free again each instance decides for itself, so no cluster frees any.
+      threshold:
+        config.cleanupThreshold === 'off' || cluster !== undefined
+          ? 2
+          : Number(config.cleanupThreshold),
       intervalMs: config.cleanupIntervalMs,
       retentionMs: config.tombstoneRetentionMs,
     },

@@ -51,6 +51,11 @@ export const CONFLICT: BodyFault = {
   detail: PROBLEMS['idempotency-conflict'].detail,
 };
 
+export const STORE_FULL: BodyFault = {
+  pointer: '/product_id',
+  detail: PROBLEMS['store-full'].detail,
+};
+
 export interface BatchImportOptions {
   readonly intake: BulkIntake;
   readonly batch: Batch;

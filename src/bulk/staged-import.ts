@@ -22,7 +22,13 @@ import {
   type SlotViews,
 } from '../ring/slot.ts';
 import type { Reservation } from '../store/admission.ts';
-import { BatchImport, type BatchImportOptions, CONFLICT, type ImportEnd } from './batch-import.ts';
+import {
+  BatchImport,
+  type BatchImportOptions,
+  CONFLICT,
+  type ImportEnd,
+  STORE_FULL,
+} from './batch-import.ts';
 import { NOTHING } from './batch-reader.ts';
 import type { BatchReceipts } from './batch-receipts.ts';
 import type { ByteSource } from './byte-source.ts';
@@ -59,6 +65,7 @@ export class StagedImport extends BatchImport {
     super(options);
     this.#bytesMax = options.bytesMax;
     options.batch.onConflict = (number) => this.refuse(number, [CONFLICT]);
+    options.batch.onNoRoom = (number) => this.refuse(number, [STORE_FULL]);
   }
 
   override async run(source: ByteSource): Promise<ImportEnd> {

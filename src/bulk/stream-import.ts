@@ -4,14 +4,17 @@
  * memory is that of one slice. Main thread.
  */
 import { KEY_CONFLICT } from '../dedupe/dedupe-window.ts';
-import { type BodyFault, PROBLEMS } from '../errors/problems.ts';
 import { RETRY_MS_MAX } from '../later-turns.ts';
 import { SLOT_FINGERPRINT, SLOT_WORDS, type SlotViews } from '../ring/slot.ts';
-import { BatchImport, type BatchImportOptions, CONFLICT, type ImportEnd } from './batch-import.ts';
+import {
+  BatchImport,
+  type BatchImportOptions,
+  CONFLICT,
+  type ImportEnd,
+  STORE_FULL,
+} from './batch-import.ts';
 import type { BatchReceipts } from './batch-receipts.ts';
 import type { ByteSource } from './byte-source.ts';
-
-const STORE_FULL: BodyFault = { pointer: '/product_id', detail: PROBLEMS['store-full'].detail };
 
 export class StreamImport extends BatchImport {
   readonly slots: SlotViews;
@@ -25,6 +28,7 @@ export class StreamImport extends BatchImport {
     const { intake, batch } = options;
     this.slots = intake.slots;
     batch.onConflict = (number) => this.refuse(number, [CONFLICT]);
+    batch.onNoRoom = (number) => this.refuse(number, [STORE_FULL]);
   }
 
   override async run(source: ByteSource): Promise<ImportEnd> {

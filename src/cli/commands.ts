@@ -76,6 +76,27 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
     ],
   },
   {
+    name: 'cluster',
+    operands: 'init|status',
+    summary: 'begin a cluster of instances over NATS JetStream (once), or show it',
+    options: [
+      { name: 'replicas', value: 'COUNT', description: 'copies of the stream: 1, 3 or 5 (1)' },
+      {
+        name: 'size',
+        value: 'BYTES',
+        description: 'what the stream takes at the most, reserved on each server (1GB)',
+      },
+    ],
+    examples: [
+      {
+        command:
+          'LOG=jetstream CLUSTER=shop NATS_URL=nats://127.0.0.1:4222 product-service cluster init --replicas 3',
+        what: 'with the SHARDS, MAX_MEMORY_USAGE and DEDUPE_WINDOW that all instances will have',
+      },
+    ],
+    load: () => import('./cluster.ts'),
+  },
+  {
     name: 'get',
     operands: 'ID…',
     summary: 'print products, one JSON object a line',

@@ -9,6 +9,7 @@
 import { type Static, Type, TypeGuard } from '@sinclair/typebox';
 import type { Variable } from './variable.ts';
 import { CLIENTS } from './variables/clients.ts';
+import { CLUSTER } from './variables/cluster.ts';
 import { DISK } from './variables/disk.ts';
 import { EVENTS } from './variables/events.ts';
 import { LISTENING } from './variables/listening.ts';
@@ -30,6 +31,7 @@ export const ConfigSchema = Type.Object({
   ...CLIENTS,
   ...EVENTS,
   ...DISK,
+  ...CLUSTER,
   ...SINKS,
 });
 

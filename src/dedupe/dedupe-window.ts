@@ -144,6 +144,17 @@ export class DedupeWindow {
   }
 
   /**
+   * The same, but only among the last `events` keyed ones, whatever else is still remembered: what every
+   * instance that has the same events says. Log thread.
+   */
+  seqAmongLast(events: number, words: Int32Array, at: number): number {
+    const place = this.#index[this.#cellOf(words, at)] - 1;
+    if (place < 0) return KEY_UNKNOWN;
+    const newer = (this.#cursors[ADDED] - 1 - place) & this.#mask;
+    return newer < events ? this.seqOf(words, at) : KEY_UNKNOWN;
+  }
+
+  /**
    * Adds an event: its fingerprint, as above, and its seq, higher than any in the window. Takes the
    * place of an older one with the same key. Log thread.
    */

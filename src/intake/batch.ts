@@ -7,6 +7,8 @@
 export class Batch {
   /** Called with the number of an event before which another one came under the same key. */
   onConflict: (number: number) => void = () => undefined;
+  /** Called with the number of an event for whose product others of the log had taken the last room. */
+  onNoRoom: (number: number) => void = () => undefined;
   /** Called once, when it is to end: the service stops, or the log has not accepted what is queued. */
   onStop: () => void = () => undefined;
   /** Called with the seqs of all events that are durable, as of now or from before, if anybody asks. */

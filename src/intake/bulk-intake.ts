@@ -40,6 +40,8 @@ export interface BulkIntakeOptions {
   readonly storageTimeoutMs: number;
   /** Hears how long events took; nobody does, unless given. */
   readonly ages?: DurableAges | undefined;
+  /** Whether the log may drop events without a key, too: one that other instances write to. */
+  readonly isLogShared?: boolean | undefined;
 }
 
 /** Why no batch is begun: the same words as for a single event. */
@@ -94,7 +96,7 @@ export class BulkIntake {
     this.#claimed = Atomics.load(this.#ring.cursors, INTAKE_HEAD);
     this.#published = this.#claimed;
     this.#settled = this.#claimed;
-    this.#runs = new SlotRuns(this.#ring, options.admission, options.ages);
+    this.#runs = new SlotRuns(this.#ring, options.admission, options.ages, options.isLogShared);
     this.#limit = options.queueSize;
     this.#liveHead = Atomics.load(options.rings.live.cursors, INTAKE_HEAD);
     const sweepMs = Math.max(10, Math.min(250, options.storageTimeoutMs / 4));

@@ -21,6 +21,11 @@ export interface EventWaiter {
   /** Another event came before under the same key; this one was not accepted. */
   conflict(): void;
   /**
+   * The product was new, and when the event's turn came in a log that other instances write to as well,
+   * they had taken the last room; it was not accepted. Without it, `failed('none')` is called.
+   */
+  noRoom?(): void;
+  /**
    * The event will not be acknowledged.
    * `none`: it was not applied and never will be; `unknown`: it had been handed to a disk that failed.
    */

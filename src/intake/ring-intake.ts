@@ -27,6 +27,7 @@ import {
 import {
   FLAG_CONFLICT,
   FLAG_DUPLICATE,
+  FLAG_NO_ROOM,
   SLOT_DOUBLES,
   SLOT_META,
   SLOT_SEQ,
@@ -46,6 +47,8 @@ export interface RingIntakeOptions {
   readonly admission: SlotAdmission;
   /** How long a waiter waits at the most before it is notified that the outcome is unknown. */
   readonly storageTimeoutMs: number;
+  /** Whether the log may drop events without a key, too: one that other instances write to. */
+  readonly isLogShared?: boolean | undefined;
   /** Hears how long events took; nobody does, unless given. */
   readonly ages?: DurableAges | undefined;
   /** How long events are held back at the most while turn after turn brings more. For tests. */
@@ -58,7 +61,7 @@ export class RingIntake implements EventIntake {
   readonly #waiters: (EventWaiter | undefined)[];
   /** When the slot at the same index was claimed, to the turn: `performance.now()`. */
   readonly #claimedAtMs: Float64Array;
-  /** Whether the slot at the same index has a key, so that it may be dropped. */
+  /** Whether the slot at the same index may be dropped: it has a key, or the log is shared. */
   readonly #isKeyed: Uint8Array;
   readonly #gatherMs: number;
   readonly #rate = new DrainRate();
@@ -162,7 +165,7 @@ export class RingIntake implements EventIntake {
     const index = this.#claimed & this.#ring.mask;
     this.#waiters[index] = waiter;
     this.#claimedAtMs[index] = this.#turnMs;
-    this.#isKeyed[index] = event.key === undefined ? 0 : 1;
+    this.#isKeyed[index] = event.key === undefined && this.#options.isLogShared !== true ? 0 : 1;
     this.#claimed = (this.#claimed + 1) | 0;
     return 'queued';
   }
@@ -223,13 +226,14 @@ export class RingIntake implements EventIntake {
       const waiter = this.#waiters[index];
       // Only where there may be something to see: the slot is in the log thread's cache.
       const meta = this.#isKeyed[index] === 1 ? words[index * SLOT_WORDS + SLOT_META] : 0;
-      const isDropped = (meta & (FLAG_DUPLICATE | FLAG_CONFLICT)) !== 0;
+      const isDropped = (meta & (FLAG_DUPLICATE | FLAG_CONFLICT | FLAG_NO_ROOM)) !== 0;
       // No applier sees it, so none releases what was reserved for it.
       if (isDropped) this.#options.admission.cancel(slots, index);
       this.#settled = (c + 1) | 0;
       if (waiter === undefined) continue;
       this.#waiters[index] = undefined;
       if ((meta & FLAG_CONFLICT) !== 0) waiter.conflict();
+      else if ((meta & FLAG_NO_ROOM) !== 0) refuse(waiter);
       else waiter.durable(doubles[index * SLOT_DOUBLES + SLOT_SEQ], isDropped);
     }
     this.#afterSettling();
@@ -271,4 +275,9 @@ export class RingIntake implements EventIntake {
     this.#waiters[index] = undefined;
     waiter?.failed('unknown');
   }
+}
+
+function refuse(waiter: EventWaiter): void {
+  if (waiter.noRoom === undefined) waiter.failed('none');
+  else waiter.noRoom();
 }

@@ -12,6 +12,7 @@ import type { IntakeRing } from '../ring/intake-ring.ts';
 import {
   FLAG_CONFLICT,
   FLAG_DUPLICATE,
+  FLAG_NO_ROOM,
   SLOT_DOUBLES,
   SLOT_META,
   SLOT_SEQ,
@@ -46,14 +47,17 @@ export class SlotRuns {
   readonly #ring: IntakeRing;
   readonly #admission: SlotAdmission;
   readonly #ages: DurableAges | undefined;
+  readonly #isLogShared: boolean;
   /** Oldest first; what was settled stays until the array is cut, at `#first`. */
   #runs: Run[] = [];
   #first = 0;
 
-  constructor(ring: IntakeRing, admission: SlotAdmission, ages?: DurableAges) {
+  /** `isLogShared`: events without a key may be dropped, too. */
+  constructor(ring: IntakeRing, admission: SlotAdmission, ages?: DurableAges, isLogShared = false) {
     this.#ring = ring;
     this.#admission = admission;
     this.#ages = ages;
+    this.#isLogShared = isLogShared;
   }
 
   /**
@@ -136,9 +140,10 @@ export class SlotRuns {
       batch.receiptsInFlight -= count;
       return;
     }
-    batch.accepted += run.isKeyed
-      ? this.#settleKeyed(batch, number, from, count)
-      : this.#settlePlain(batch, from, count);
+    batch.accepted +=
+      run.isKeyed || this.#isLogShared
+        ? this.#settleKeyed(batch, number, from, count)
+        : this.#settlePlain(batch, from, count);
     batch.inFlight -= count;
   }
 
@@ -172,11 +177,15 @@ export class SlotRuns {
     for (let i = 0; i < count; i++) {
       const index = (from + i) & mask;
       const meta = words[index * SLOT_WORDS + SLOT_META];
-      if ((meta & (FLAG_DUPLICATE | FLAG_CONFLICT)) !== 0) {
+      if ((meta & (FLAG_DUPLICATE | FLAG_CONFLICT | FLAG_NO_ROOM)) !== 0) {
         // It went no further than the sequencer, so no applier gives its room back.
         this.#admission.cancel(this.#ring.slots, index);
         if ((meta & FLAG_CONFLICT) !== 0) {
           batch.onConflict(number + i);
+          continue;
+        }
+        if ((meta & FLAG_NO_ROOM) !== 0) {
+          batch.onNoRoom(number + i);
           continue;
         }
         batch.duplicates++;

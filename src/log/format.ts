@@ -26,7 +26,8 @@
  *         24  commit time      f64  ms since the epoch
  *         32  nonce            16 B of the segment
  *         48  offset           f64  of this frame in the file
- *         56  zeros
+ *         56  position         f64  in the replicated stream (src/replication) of the message that the
+ *                                   slots came in; 0 in a log that follows none
  * What an older program would take for something else is no new version of the format, which refused
  * logs that don't hold it as well: it is a kind or a flag of the slot that the older one does not know
  * (isMetaValid in ring/slot.ts), so that it refuses the log, with the event's seq.
@@ -145,6 +146,8 @@ export interface FrameHeader {
   readonly offsetBytes: number;
   /** CRC-32 of the frame before. */
   readonly chain: number;
+  /** In the replicated stream; none = 0. */
+  readonly position?: number;
 }
 
 export function frameBytes(count: number): number {
@@ -163,7 +166,7 @@ export function sealFrame(frame: Buffer, header: FrameHeader): number {
   frame.writeDoubleLE(header.commitTimeMs, 24);
   header.nonce.copy(frame, 32);
   frame.writeDoubleLE(header.offsetBytes, 48);
-  frame.writeDoubleLE(0, 56);
+  frame.writeDoubleLE(header.position ?? 0, 56);
   const crc = crc32(frame.subarray(8, frameBytes(header.count)));
   frame.writeUInt32LE(crc, 4);
   return crc;
@@ -177,6 +180,8 @@ export interface CheckedFrame {
   readonly chain: number;
   readonly crc: number;
   readonly bytes: number;
+  /** In the replicated stream; 0 = it came from none. */
+  readonly position: number;
 }
 
 /** How long the frame at `at` of `bytes` says that it is, unchecked; 0 = no frame starts there. */
@@ -218,5 +223,6 @@ export function checkFrame(
     chain: file.readUInt32LE(at + 20),
     crc,
     bytes,
+    position: file.readDoubleLE(at + 56),
   };
 }

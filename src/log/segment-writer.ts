@@ -147,8 +147,9 @@ export class SegmentWriter {
   /**
    * Appends the frame whose `count` slots stand at `frame[FRAME_HEADER_BYTES…]` and flushes it.
    * When this returns, the frame survives a power loss. When it throws, the segment is done for.
+   * `position`: where it stands in a replicated stream, if it does.
    */
-  append(frame: Buffer, firstSeq: number, count: number, commitTimeMs: number): void {
+  append(frame: Buffer, firstSeq: number, count: number, commitTimeMs: number, position = 0): void {
     const chain = sealFrame(frame, {
       firstSeq,
       count,
@@ -156,6 +157,7 @@ export class SegmentWriter {
       nonce: this.#nonce,
       offsetBytes: this.#endBytes,
       chain: this.#chain,
+      position,
     });
     const bytes = frameBytes(count);
     writeFully(this.#files, this.#file, frame, 0, bytes, this.#endBytes);

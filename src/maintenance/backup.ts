@@ -117,7 +117,7 @@ function pinIfStill(source: FileSystem, root: string): PinnedFolder | undefined 
 }
 
 function copyPinned(source: FileSystem, pinned: PinnedFolder, to: string): void {
-  const { parts, checkpoints, segments } = pinned;
+  const { replica, parts, checkpoints, segments } = pinned;
   const files = new NodeFileSystem();
   const copyFile = (from: FileHandle, path: string, mode?: number) =>
     copyOpenFile(source, from, files, path, mode);
@@ -125,6 +125,7 @@ function copyPinned(source: FileSystem, pinned: PinnedFolder, to: string): void 
   const logFolder = join(to, LOG_FOLDER);
   files.makeFolder(checkpointFolder);
   files.makeFolder(logFolder);
+  for (const { name, file } of replica) copyFile(file, join(to, name));
   for (const { name, file } of parts) copyFile(file, join(checkpointFolder, name), PART_MODE);
   for (const checkpoint of checkpoints) {
     const folder = join(checkpointFolder, checkpoint.name);

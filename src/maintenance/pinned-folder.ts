@@ -16,6 +16,8 @@ import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
 import type { FileHandle, FileSystem } from '../log/file-system.ts';
 import { segmentName } from '../log/format.ts';
 import { listSegments } from '../log/segment-headers.ts';
+import { GENESIS_FILE } from '../replication/kept-genesis.ts';
+import { REPLICA_FILES } from '../replication/replica-file.ts';
 
 export interface PinnedFile {
   readonly name: string;
@@ -23,6 +25,8 @@ export interface PinnedFile {
 }
 
 export interface PinnedFolder {
+  /** What an instance of a cluster knows of its stream, none otherwise. */
+  readonly replica: readonly PinnedFile[];
   readonly parts: readonly PinnedFile[];
   /** Windows and whole checkpoints: folders. */
   readonly checkpoints: readonly { readonly name: string; readonly files: readonly PinnedFile[] }[];
@@ -46,6 +50,12 @@ export function pinFolder(files: FileSystem, root: string): PinnedFolder {
     for (const file of open) files.close(file);
   };
   try {
+    // Before the segments: a log that is ahead of what is known of the stream is found again by reading
+    // the stream, the other way round is not.
+    const beside = new Set(files.list(root));
+    const replica = [...REPLICA_FILES, GENESIS_FILE]
+      .filter((name) => beside.has(name))
+      .map((name) => pin(root, name));
     const checkpointFolder = join(root, CHECKPOINT_FOLDER);
     const names = [
       ...listWindows(files, checkpointFolder).map(windowsName),
@@ -63,7 +73,7 @@ export function pinFolder(files: FileSystem, root: string): PinnedFolder {
       firstSeq,
       ...pin(logFolder, segmentName(firstSeq)),
     }));
-    return { parts, checkpoints, segments, close };
+    return { replica, parts, checkpoints, segments, close };
   } catch (error) {
     close();
     throw error;

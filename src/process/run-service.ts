@@ -12,9 +12,12 @@ import type { Logger } from 'pino';
 import { hostInUrl } from '../config/host.ts';
 import type { Config } from '../config/schema.ts';
 import { changedConfig, secretsOf, shownConfig } from '../config/shown.ts';
+import { keptGenesis } from '../replication/kept-genesis.ts';
 import { Service } from '../service.ts';
+import { planStore } from '../store/sizing.ts';
 import { type TraceSettings, traceSettings } from '../tracing/trace-settings.ts';
 import type { StartTracing } from '../tracing/tracing.ts';
+import type { Membership } from '../write-path/replicated-log-source.ts';
 import { fitOf } from './limits.ts';
 import { LogOutput } from './log-output.ts';
 import { readMachine } from './machine.ts';
@@ -43,6 +46,21 @@ export async function runService(config: Config, signals: Signals): Promise<void
   for (const warning of warnings) logger.warn(warning);
   const tracing = startTracing(logger, output);
   await new ServiceProcess({ ...config, httpConnectionsMax }, logger, output, tracing).run(signals);
+}
+
+/** The cluster that this instance belongs to; loaded only where there is one. */
+async function membership(config: Config): Promise<Membership | undefined> {
+  const { cluster: name, natsUrl, shards, dedupeEvents } = config;
+  if (config.log !== 'jetstream' || name === undefined || natsUrl === undefined) {
+    keptGenesis(config.dataDir, undefined);
+    return undefined;
+  }
+  const { openCluster } = await import('../replication/open-cluster.ts');
+  const nats = { url: natsUrl };
+  const shardEntries = planStore(config.storeBytesMax, shards).shard.entries;
+  const { dataDir } = config;
+  const own = { name, nats, dataDir, shards, shardEntries, dedupeEvents };
+  return { name, nats, genesis: await openCluster(own) };
 }
 
 class ServiceProcess {
@@ -87,7 +105,9 @@ class ServiceProcess {
     }
     let service: Service;
     try {
-      service = await Service.start({ config: this.#config, logger, tracing: this.#tracing });
+      const cluster = await membership(this.#config);
+      const tracing = this.#tracing;
+      service = await Service.start({ config: this.#config, logger, tracing, cluster });
     } catch (error) {
       return quit(this.#output, EXIT_FAILED, message(error));
     }

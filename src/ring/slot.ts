@@ -81,11 +81,16 @@ export const FLAG_RESERVED = 1 << 11;
 export const FLAG_DUPLICATE = 1 << 12;
 /** Likewise: an event with this key and other content is known; nothing was logged. */
 export const FLAG_CONFLICT = 1 << 13;
+/** Likewise: there was no room for its product when its turn came; only a replicated log says so. */
+export const FLAG_NO_ROOM = 1 << 15;
 /**
  * Stands with EXPECTED_UNLISTED. Versions that don't know that value would replay the event as refused
  * and lose what it created; a flag that they don't know makes them refuse the log.
  */
 export const FLAG_IF_UNLISTED = 1 << 14;
+
+/** Flags that never leave the memory of an instance. */
+export const FLAGS_OF_MEMORY = FLAG_RESERVED | FLAG_DUPLICATE | FLAG_CONFLICT | FLAG_NO_ROOM;
 
 const KIND_MASK = 0xff;
 const FLAGS_DEFINED =

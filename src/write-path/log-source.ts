@@ -19,6 +19,10 @@ export interface LogSource {
   readonly restoring?: { readonly checkpoints: string; readonly held: HeldFolder };
   /** Module of a checkpoint's thread, and what it is given besides; none for the file log. */
   readonly checkpoint?: { readonly entry: URL; readonly data: object };
+  /** Whether other instances write to it: then it may refuse what was admitted here. */
+  readonly isShared?: boolean;
+  /** A thread that it needs beside its own for as long as it is there; replaced when it dies. */
+  readonly companion?: { readonly entry: URL; readonly data: object; readonly name: string };
   /** Its newest segment, where it has files in the data folder that must not go. */
   readonly newestSegment?: (progress: LogProgress) => SegmentEnd | undefined;
 }

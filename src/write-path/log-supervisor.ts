@@ -13,6 +13,8 @@ import type { LogSource } from './log-source.ts';
 
 /** Deaths at the same event after which restarting is given up. */
 const DEATHS_MAX = 5;
+/** Before a companion is started again: one that can't run must not take the machine. */
+const COMPANION_PAUSE_MS = 250;
 
 export interface LogSupervisorOptions {
   readonly memory: SharedMemory;
@@ -37,9 +39,12 @@ export class LogSupervisor {
   readonly #closed = Promise.withResolvers<boolean>();
   /** None before `start`. */
   #worker: Worker | undefined;
+  #companion: Worker | undefined;
   #done = false;
+  #isTerminated = false;
   #served = false;
-  #isAvailable = true;
+  /** Why events can't be stored, as was said last; none = they can. */
+  #unavailable: string | undefined;
   #restarts = 0;
   #replayed: Replayed | undefined;
   #deaths = 0;
@@ -56,6 +61,7 @@ export class LogSupervisor {
 
   /** Starts the thread. Call once. */
   start(): void {
+    this.#spawnCompanion();
     this.#worker = this.#spawn();
   }
 
@@ -109,8 +115,23 @@ export class LogSupervisor {
   /** Ends the thread wherever it is, for good. */
   async terminate(): Promise<void> {
     this.#done = true;
+    this.#isTerminated = true;
     await this.#worker?.terminate();
+    await this.#companion?.terminate();
     this.#closed.resolve(false);
+  }
+
+  /** The log's other thread: whatever it had in hand, the log thread asks its successor for again. */
+  #spawnCompanion(): void {
+    const { memory, source, logger } = this.#options;
+    if (source.companion === undefined || this.#isTerminated) return;
+    const { entry, data, name } = source.companion;
+    const worker = new Worker(entry, { workerData: { ...data, memory }, name });
+    this.#companion = worker;
+    worker.on('error', (error) => logger.error({ err: error }, `${name} thread died`));
+    worker.on('exit', () => {
+      if (!this.#isTerminated) setTimeout(() => this.#spawnCompanion(), COMPANION_PAUSE_MS);
+    });
   }
 
   #spawn(): Worker {
@@ -167,11 +188,15 @@ export class LogSupervisor {
         this.#serving.resolve();
         break;
       case 'storage':
-        if (message.available === this.#isAvailable) break;
-        this.#isAvailable = message.available;
+        if (message.available && this.#unavailable === undefined) break;
+        if (!message.available && message.reason === this.#unavailable) break;
+        this.#unavailable = message.available ? undefined : message.reason;
         if (message.available) logger.info('log: storage is available again');
         else logger.error({ reason: message.reason }, 'log: storage unavailable, retrying');
         onStorage(message.available, message.reason);
+        break;
+      case 'void':
+        logger.debug({ position: message.position }, `log: void in the stream: ${message.reason}`);
         break;
       case 'refused':
         this.#end(message.reason);

@@ -136,6 +136,7 @@ export class WritePath {
       storageTimeoutMs,
       admission,
       ages: this.ages?.single,
+      isLogShared: options.log.isShared,
     });
     this.bulk = new BulkIntake({
       rings: this.rings,
@@ -144,6 +145,7 @@ export class WritePath {
       admission,
       storageTimeoutMs,
       ages: this.ages?.batch,
+      isLogShared: options.log.isShared,
     });
     this.known = new DedupeWindow(memory.dedupe, hashKey);
     this.receipts = new ReceiptWindow(memory.receipts, hashKey);

@@ -4915,6 +4915,8 @@ export interface operations {
             query?: {
                 /** @description Each check with its state, whatever the value. */
                 verbose?: string;
+                /** @description What is to be sent here; `reads` are answered while the log can not be written, too. */
+                for?: "reads" | "writes";
             };
             header?: never;
             path?: never;

@@ -17,7 +17,7 @@ t.test('a secret is read from its file, but for a line end behind it', (t) => {
     writeFileSync(join(folder, 'secret'), content);
     return join(folder, 'secret');
   };
-  t.strictSame([...SECRET_VARIABLES], ['JWT_SECRET', 'SINKS']);
+  t.strictSame([...SECRET_VARIABLES], ['JWT_SECRET', 'NATS_URL', 'SINKS']);
   for (const end of ['', '\n', '\r\n']) {
     const env = withSecretFiles({ JWT_SECRET_FILE: write(SECRET + end), PORT: '1' });
     t.equal(loadConfig(env).jwtSecret, SECRET);

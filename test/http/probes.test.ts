@@ -107,6 +107,8 @@ t.test('readyz is red while a thread is stalled, and names it; livez stays green
     'storage-unavailable',
     'the cause comes first',
   );
+  t.equal((await app.inject('/readyz?for=reads')).statusCode, 200, 'reads are answered');
+  t.equal((await app.inject('/readyz?for=writes')).statusCode, 503);
 });
 
 t.test('readyz shows each check if asked to be verbose, green or red', async (t) => {

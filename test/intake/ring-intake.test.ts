@@ -19,6 +19,7 @@ import {
   describeSlot,
   FLAG_CONFLICT,
   FLAG_DUPLICATE,
+  FLAG_NO_ROOM,
   SLOT_BYTES,
   SLOT_DOUBLES,
   SLOT_FINGERPRINT,
@@ -40,6 +41,7 @@ interface BenchOptions {
   readonly firstCursor?: number;
   readonly storageTimeoutMs?: number;
   readonly gatherMs?: number;
+  readonly isLogShared?: boolean;
   /** Products that fit. */
   readonly productsMax?: number;
 }
@@ -73,6 +75,7 @@ class IntakeBench {
       }),
       storageTimeoutMs,
       gatherMs,
+      isLogShared: options.isLogShared,
     });
     this.intake.open();
     // What the intake awaits does not keep the process alive by itself.
@@ -93,6 +96,7 @@ class IntakeBench {
       durable: (seq, isReplayed) =>
         this.#tell(`${name} ${isReplayed === true ? 'replayed' : 'durable'} ${seq}`),
       conflict: () => this.#tell(`${name} conflict`),
+      noRoom: () => this.#tell(`${name} no room`),
       failed: (outcome) => this.#tell(`${name} failed ${outcome}`),
     };
   }
@@ -331,6 +335,18 @@ t.test('two events of one new product need its room once', async (t) => {
   t.equal(bench.offer('b'), 'queued', 'the second reservation came back');
   bench.apply('b', 3);
   t.equal(bench.offer('c'), 'store-full');
+});
+
+t.test('a shared log may have no room for what was let in, with a key or without', async (t) => {
+  const bench = new IntakeBench(t, { isLogShared: true, productsMax: 2 });
+  bench.offer('a');
+  bench.offer('b', { key: fingerprintKey('event', 'k') });
+  t.equal(bench.offer('c'), 'undecided', 'all room is reserved');
+  await turn();
+  bench.drop(FLAG_NO_ROOM, 0);
+  bench.drop(FLAG_NO_ROOM, 0);
+  t.same(await bench.toldSoFar(2), ['a no room', 'b no room']);
+  t.equal(bench.offer('c'), 'queued', 'what was reserved is given back');
 });
 
 t.test('a repetition is answered with the first seq, a conflict with nothing', async (t) => {

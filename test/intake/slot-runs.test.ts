@@ -7,6 +7,7 @@ import { IntakeRing } from '../../src/ring/intake-ring.ts';
 import {
   FLAG_CONFLICT,
   FLAG_DUPLICATE,
+  FLAG_NO_ROOM,
   SLOT_DOUBLES,
   SLOT_META,
   SLOT_SEQ,
@@ -58,15 +59,33 @@ class Followed {
   }
 }
 
-function setup() {
+function setup(isLogShared = false) {
   const plan = planStore(1 << 16, 1);
   const shards = [Shard.create(plan.shard)];
   const hashKey = { k0: 1, k1: 2 };
   const store = new SharedProductStore(shards, hashKey);
   const room = { store, admission: new Admission(shards, plan), shards: 1, hashKey };
   const ring = IntakeRing.create(SLOTS, FIRST_CURSOR | 0);
-  return { ring, runs: new SlotRuns(ring, new SlotAdmission(room)) };
+  return { ring, runs: new SlotRuns(ring, new SlotAdmission(room), undefined, isLogShared) };
 }
+
+t.test('in a shared log any event may find no room', (t) => {
+  const { ring, runs } = setup(true);
+  const { batch } = new Followed();
+  const refused: number[] = [];
+  batch.onNoRoom = (number) => refused.push(number);
+  runs.addRun({ batch, isKeyed: false, number: 7 }, 3);
+  const first = FIRST_CURSOR | 0;
+  for (const [i, flag] of [0, FLAG_NO_ROOM, 0].entries()) {
+    const index = (first + i) & ring.mask;
+    ring.slots.words[index * SLOT_WORDS + SLOT_META] = flag;
+    ring.slots.doubles[index * SLOT_DOUBLES + SLOT_SEQ] = flag === 0 ? i + 1 : 0;
+  }
+  runs.settle(first, (first + 3) | 0, 0);
+  t.strictSame(refused, [8]);
+  t.match(batch, { accepted: 2, inFlight: 0, firstSeq: 1, lastSeq: 3 });
+  t.end();
+});
 
 const random = new Random();
 t.test(`every slot counts for its batch (SEED=${random.seed})`, async (t) => {

@@ -25,6 +25,8 @@ const LICENSES = [
   'BSD-3-Clause',
   'ISC',
   'MIT',
+  // Public domain.
+  'Unlicense',
 ];
 
 interface Sbom {

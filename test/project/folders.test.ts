@@ -96,6 +96,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'changes',
   ],
   recovery: ['ring', 'threads', 'outcome', 'store', 'dedupe', 'log', 'checkpoint'],
+  replication: ['metrics', 'ring', 'threads', 'store', 'dedupe', 'log'],
   'write-path': [
     'metrics',
     'ring',
@@ -107,6 +108,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'intake',
     'log',
     'recovery',
+    'replication',
   ],
   'assembly.ts': [
     'config',
@@ -138,6 +140,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'checkpoint',
     'history',
     'recovery',
+    'replication',
     'write-path',
   ],
   'service.ts': [
@@ -170,13 +173,25 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'log',
     'checkpoint',
     'recovery',
+    'replication',
     'write-path',
     'maintenance',
     'service.ts',
     'tracing',
   ],
   feeds: ['bulk'],
-  cli: ['config', 'errors', 'ring', 'event', 'bulk', 'feeds', 'http', 'process'],
+  cli: [
+    'config',
+    'errors',
+    'ring',
+    'event',
+    'store',
+    'bulk',
+    'feeds',
+    'http',
+    'replication',
+    'process',
+  ],
   'main.ts': ['process', 'cli'],
 };
 

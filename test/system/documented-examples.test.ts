@@ -187,12 +187,14 @@ t.test('no other page has examples', (t) => {
     .filter((name) => name.endsWith('.md'))
     .filter((name) => commandsOf(exampleText(name)).length > 0);
   // Those of durability.md are run by test/maintenance/durability-page.test.ts, those of sinks.md by
-  // test/system-tools/sinks-page.test.ts, those of cli.md by test/cli/cli-page.test.ts.
+  // test/system-tools/sinks-page.test.ts, those of cli.md by test/cli/cli-page.test.ts, those of cluster.md by
+  // test/system-tools/cluster-page.test.ts.
   t.strictSame(pages.sort(), [
     'api.md',
     'batches.md',
     'changes.md',
     'cli.md',
+    'cluster.md',
     'diagnosis.md',
     'durability.md',
     'history.md',

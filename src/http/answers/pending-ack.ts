@@ -46,6 +46,10 @@ export class PendingAck implements EventWaiter {
     if (!isGone(this.reply)) sendProblem(this.reply, 'idempotency-conflict', { outcome: 'none' });
   }
 
+  noRoom(): void {
+    if (!isGone(this.reply)) sendProblem(this.reply, 'store-full', { outcome: 'none' });
+  }
+
   failed(outcome: 'none' | 'unknown'): void {
     if (isGone(this.reply)) return;
     const seconds = this.#intake.retryAfterSeconds();

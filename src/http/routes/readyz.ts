@@ -18,8 +18,13 @@ const readySchema = Type.Object({
   checks: Type.Optional(Type.Array(healthCheck, { description: 'With `verbose`.' })),
 });
 
+interface ReadyzQuery {
+  readonly verbose?: unknown;
+  readonly for?: 'reads' | 'writes';
+}
+
 export function readyzRoute(app: FastifyInstance, lifecycle: Lifecycle): void {
-  app.route<{ Querystring: Readonly<Record<string, unknown>> }>({
+  app.route<{ Querystring: ReadyzQuery }>({
     method: 'GET',
     url: '/readyz',
     config: { policy: PROBE_POLICY },
@@ -35,6 +40,12 @@ export function readyzRoute(app: FastifyInstance, lifecycle: Lifecycle): void {
         verbose: Type.Optional(
           Type.String({ description: 'Each check with its state, whatever the value.' }),
         ),
+        for: Type.Optional(
+          Type.Union([Type.Literal('reads'), Type.Literal('writes')], {
+            description:
+              'What is to be sent here; `reads` are answered while the log can not be written, too.',
+          }),
+        ),
       }),
       response: {
         200: jsonResponse('It is ready.', readySchema, { status: 'ready' }),
@@ -48,21 +59,31 @@ export function readyzRoute(app: FastifyInstance, lifecycle: Lifecycle): void {
       },
     },
     handler: (request, reply) => {
-      answer(reply, lifecycle, request.query.verbose !== undefined);
+      const { verbose, for: traffic } = request.query;
+      answer(reply, lifecycle, verbose !== undefined, traffic === 'reads');
     },
   });
 }
 
-function answer(reply: FastifyReply, lifecycle: Lifecycle, isVerbose: boolean): void {
-  const obstacle = obstacleOf(lifecycle);
+function answer(
+  reply: FastifyReply,
+  lifecycle: Lifecycle,
+  isVerbose: boolean,
+  isForReads: boolean,
+): void {
+  const obstacle = obstacleOf(lifecycle, isForReads);
   const shown = isVerbose ? { checks: lifecycle.checks() } : {};
   if (obstacle === undefined) sendJson(reply, 200, JSON.stringify({ status: 'ready', ...shown }));
   else sendProblem(reply, obstacle, { ...detailOf(lifecycle, obstacle), ...shown });
 }
 
-function obstacleOf({ phase, storageAvailable, stalled }: Lifecycle): ProblemCode | undefined {
+function obstacleOf(
+  { phase, storageAvailable, stalled }: Lifecycle,
+  isForReads: boolean,
+): ProblemCode | undefined {
   if (phase === 'starting') return 'not-ready';
   if (phase !== 'ready') return 'stopping';
+  if (isForReads) return undefined;
   if (!storageAvailable) return 'storage-unavailable';
   return stalled === undefined ? undefined : 'stalled';
 }

@@ -22,6 +22,12 @@ export class TracedWaiter implements EventWaiter {
     this.#waiter.conflict();
   }
 
+  noRoom(): void {
+    this.#trace.refused('store-full');
+    if (this.#waiter.noRoom === undefined) this.#waiter.failed('none');
+    else this.#waiter.noRoom();
+  }
+
   failed(outcome: 'none' | 'unknown'): void {
     this.#trace.refused('storage-unavailable');
     this.#waiter.failed(outcome);

@@ -237,6 +237,14 @@ function slotOf(events: readonly PlainEvent[]) {
     slots.words[i * (SLOT_BYTES / 4) + 11] = 0;
   }
   const firstSeq = events[0]?.seq ?? 0;
-  const frame = { firstSeq, count, commitTimeMs: firstSeq, chain: 0, crc: 0, bytes: 0 };
+  const frame = {
+    firstSeq,
+    count,
+    commitTimeMs: firstSeq,
+    chain: 0,
+    crc: 0,
+    bytes: 0,
+    position: 0,
+  };
   return { memory: Buffer.from(buffer), slots, frame };
 }

@@ -39,7 +39,7 @@ function replay(): void {
   for (let i = 0; i < stream.count; i++) {
     slot.bytes.set(stream.slots.bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES));
     const place = { firstSeq: i + 1, count: 1, commitTimeMs: stream.times[i] };
-    sink.frame(slot, 0, { ...place, bytes: 0, chain: 0, crc: 0 }, 1);
+    sink.frame(slot, 0, { ...place, bytes: 0, chain: 0, crc: 0, position: 0 }, 1);
   }
   sink.finish();
 }

@@ -47,7 +47,7 @@ export class LogMemory {
   readonly ring = CommitRing.create(COMMIT_SLOTS, 0);
   readonly dedupe = new DedupeWindow(DedupeWindow.create(1000), HASH_KEY);
   readonly receipts = new ReceiptWindow(ReceiptWindow.createFor(8), HASH_KEY);
-  readonly progress = new LogProgress(new SharedArrayBuffer(PROGRESS_BYTES));
+  readonly progress: LogProgress = new LogProgress(new SharedArrayBuffer(PROGRESS_BYTES));
 
   /** The log thread's end of the commit ring. */
   publisher(): CommitPublisher {

@@ -1,0 +1,36 @@
+/** How the cluster was begun, kept in the data folder: `cluster.json`. Main thread, at start. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Genesis } from './cluster-settings.ts';
+
+/** In the data folder. */
+export const GENESIS_FILE = 'cluster.json';
+
+export function keepGenesis(dataDir: string, name: string, genesis: Genesis): void {
+  const path = join(dataDir, GENESIS_FILE);
+  const text = `${JSON.stringify({ name, genesis })}\n`;
+  writeFileSync(`${path}.tmp`, text, { flush: true });
+  renameSync(`${path}.tmp`, path);
+}
+
+/**
+ * `undefined` where the folder has none. Throws where it is of another cluster than `name`, or of one at all
+ * though the instance is to be of none (`undefined`).
+ */
+export function keptGenesis(dataDir: string, name: string | undefined): Genesis | undefined {
+  let text: string;
+  try {
+    text = readFileSync(join(dataDir, GENESIS_FILE), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const kept = JSON.parse(text) as { readonly name: string; readonly genesis: Genesis };
+  if (kept.name === name) return kept.genesis;
+  if (name === undefined) {
+    throw new Error(
+      `the data in ${dataDir} is of the cluster ${kept.name}: LOG=jetstream goes on with it; without it, another order of events would begin (remove cluster.json if that is meant)`,
+    );
+  }
+  throw new Error(`the data in ${dataDir} is of the cluster ${kept.name}, not of ${name}`);
+}

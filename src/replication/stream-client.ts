@@ -1,0 +1,318 @@
+/**
+ * Sends the log thread's messages to the stream, and hands it the stream's, in unbroken order. A thread of its
+ * own, because all of this waits.
+ *
+ *   tail    what the stream stores it sends on at once, with its position; not all of it need come through
+ *   gets    what is missing between the last one handed on and the newest known: asked for by position, some
+ *           at a time; and when nothing came for a while, the next one, in case the last was lost
+ *   check   whether it is the stream that this instance has followed: the leader's message at the last
+ *           position must be the same one (its header's CRC). On each connection, each wish of the log
+ *           thread, and every few seconds
+ * Two connections: a tail that is slow is cut by the server, and must not take the sender along.
+ */
+import type { Msg, NatsConnection } from '@nats-io/transport-node';
+import { createInbox } from '@nats-io/transport-node';
+import { BellWatch } from '../ring/bell.ts';
+import type { namesOf } from './cluster-settings.ts';
+import { headerCrc } from './message.ts';
+import { type NatsSettings, openNats } from './nats-connection.ts';
+import { StreamApi } from './stream-api.ts';
+import type { StreamEnd } from './stream-memory.ts';
+import type { StreamHealth } from './stream-port.ts';
+
+const POLL_MS = 250;
+const CHECK_MS = 5000;
+/** A ring without room is tried again after so long. */
+const FULL_MS = 2;
+const GETS_MAX = 32;
+const HELD_MAX = 256;
+const HELD_BYTES_MAX = 16 << 20;
+/** How often another stream must be found before it is believed: a new leader may be behind for a moment. */
+const FORK_CHECKS = 10;
+const FORK_PAUSE_MS = 1000;
+/** So long a refused publish is remembered. */
+const REFUSED_MS = 3000;
+/** A gap that nobody fills for so long is a fault. */
+const GAP_MS = 5000;
+
+export interface StreamClientOptions {
+  readonly nats: NatsSettings;
+  readonly names: ReturnType<typeof namesOf>;
+  /** What NATS shows of this client. */
+  readonly name: string;
+  readonly end: StreamEnd;
+}
+
+export class StreamClient {
+  readonly #options: StreamClientOptions;
+  readonly #bell: BellWatch;
+  #out: NatsConnection | undefined;
+  #api: StreamApi | undefined;
+  #connected = { out: false, tail: false };
+  #fault = 'NATS was not reached yet';
+  #epoch = -1;
+  /** Position of the next message to hand on. */
+  #next = 1;
+  /** Of the header of the one before; 0 = any. */
+  #crc = 0;
+  #newest = 0;
+  readonly #held = new Map<number, Uint8Array>();
+  #heldBytes = 0;
+  readonly #asking = new Set<number>();
+  #isChecked = false;
+  #checking: Promise<void> | undefined;
+  #forkChecks = 0;
+  #forked: string | undefined;
+  #checkedMs = 0;
+  #movedMs = performance.now();
+  #refused: { readonly reason: string; readonly atMs: number } | undefined;
+  #reported = '';
+  #inbox = '';
+  #isWaiting = false;
+
+  constructor(options: StreamClientOptions) {
+    this.#options = options;
+    const { words, bell } = options.end;
+    this.#bell = new BellWatch(words, bell, () => this.#onBell());
+  }
+
+  /** Runs from here on; the thread is ended from outside. */
+  start(): void {
+    const { nats, name, names } = this.#options;
+    void openNats(nats, `${name} publish`, true).then((connection) => {
+      this.#out = connection;
+      this.#inbox = createInbox();
+      connection.subscribe(this.#inbox, { callback: (_, message) => this.#onAck(message) });
+      void this.#watch(connection, 'out');
+    }, this.#onRefused);
+    void openNats(nats, `${name} tail`, true).then((connection) => {
+      this.#api = new StreamApi(connection, names.stream);
+      connection.subscribe(names.tail, { callback: (_, message) => this.#onTail(message) });
+      void this.#watch(connection, 'tail');
+    }, this.#onRefused);
+    setInterval(() => this.#onTick(), POLL_MS);
+    this.#onBell();
+  }
+
+  readonly #onRefused = (error: unknown) => {
+    this.#fault = `NATS: ${error instanceof Error ? error.message : String(error)}`;
+    this.#report();
+  };
+
+  async #watch(connection: NatsConnection, which: 'out' | 'tail'): Promise<void> {
+    const set = (isConnected: boolean, fault: string) => {
+      this.#connected[which] = isConnected;
+      this.#fault = fault;
+      if (isConnected && which === 'tail') this.#recheck();
+      this.#report();
+    };
+    set(true, '');
+    for await (const status of connection.status()) {
+      if (status.type === 'disconnect') set(false, 'NATS cannot be reached');
+      else if (status.type === 'reconnect') set(true, '');
+    }
+    set(false, 'the connection to NATS was closed');
+  }
+
+  #onBell(): void {
+    const { end, names } = this.#options;
+    do {
+      const wish = end.wish;
+      if (wish.epoch !== this.#epoch) {
+        this.#epoch = wish.epoch;
+        this.#next = wish.position + 1;
+        this.#crc = wish.crc;
+        this.#held.clear();
+        this.#heldBytes = 0;
+        this.#recheck();
+      }
+      for (let bytes = end.toSend(); bytes !== undefined; bytes = end.toSend()) {
+        // What is lost here the log thread sends again.
+        if (this.#connected.out) this.#out?.publish(names.log, bytes, { reply: this.#inbox });
+      }
+      this.#pump();
+    } while (this.#bell.watch(() => end.hasNews(this.#epoch)));
+  }
+
+  #onTick(): void {
+    const now = performance.now();
+    if (this.#refused !== undefined && now - this.#refused.atMs > REFUSED_MS) {
+      this.#refused = undefined;
+    }
+    if (!this.#isChecked || now - this.#checkedMs > CHECK_MS) this.#check();
+    else if (now - this.#movedMs >= POLL_MS) this.#ask(this.#next);
+    this.#pump();
+    this.#report();
+  }
+
+  #onTail(message: Msg): void {
+    const position = Number(message.headers?.get('Nats-Sequence'));
+    if (!Number.isSafeInteger(position) || position < this.#next) return;
+    this.#newest = Math.max(this.#newest, position);
+    this.#hold(position, message.data);
+    this.#pump();
+  }
+
+  /** The stream's answer to a publish: only of interest where it says why it can't. */
+  #onAck(message: Msg): void {
+    const text = message.data.length > 0 ? message.string() : '';
+    const code = message.headers?.code ?? 0;
+    if (code === 503) this.#refuse('no server leads the stream');
+    else if (!text.includes('"error"')) this.#refused = undefined;
+    else {
+      const { error } = JSON.parse(text) as { error?: { description?: string } };
+      this.#refuse(error?.description ?? text);
+    }
+    this.#report();
+  }
+
+  #refuse(reason: string): void {
+    this.#refused = { reason: `the stream refuses: ${reason}`, atMs: performance.now() };
+  }
+
+  #hold(position: number, bytes: Uint8Array): void {
+    if (position < this.#next || position >= this.#next + HELD_MAX) return;
+    if (this.#held.has(position) || this.#heldBytes > HELD_BYTES_MAX) {
+      // The very next one always has room.
+      if (position !== this.#next || this.#held.has(position)) return;
+    }
+    this.#held.set(position, bytes);
+    this.#heldBytes += bytes.length;
+  }
+
+  /** Hands on what is there, and asks for what is missing. */
+  #pump(): void {
+    if (!this.#isChecked || this.#forked !== undefined) return;
+    const { end } = this.#options;
+    let handed = 0;
+    for (;;) {
+      const bytes = this.#held.get(this.#next);
+      if (bytes === undefined) break;
+      if (!end.deliver(bytes, this.#next, this.#epoch)) {
+        this.#waitForRoom();
+        break;
+      }
+      this.#held.delete(this.#next);
+      this.#heldBytes -= bytes.length;
+      this.#crc = headerCrc(bytes);
+      this.#next++;
+      handed++;
+    }
+    if (handed > 0) {
+      this.#movedMs = performance.now();
+      end.wakeLog();
+    }
+    const last = Math.min(this.#newest, this.#next + GETS_MAX - 1);
+    for (let p = this.#next; p <= last && this.#heldBytes <= HELD_BYTES_MAX; p++) {
+      if (!this.#held.has(p)) this.#ask(p);
+    }
+  }
+
+  #waitForRoom(): void {
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    setTimeout(() => {
+      this.#isWaiting = false;
+      this.#pump();
+    }, FULL_MS);
+  }
+
+  #ask(position: number): void {
+    const api = this.#api;
+    if (api === undefined || !this.#connected.tail || this.#asking.has(position)) return;
+    this.#asking.add(position);
+    void api
+      .direct(position)
+      .then(
+        (bytes) => {
+          if (bytes === undefined) return;
+          this.#newest = Math.max(this.#newest, position);
+          this.#hold(position, bytes);
+        },
+        () => undefined,
+      )
+      .then(() => {
+        this.#asking.delete(position);
+        // Not at once for one that is not there: the tick asks again.
+        if (this.#held.size > 0) this.#pump();
+      });
+  }
+
+  #recheck(): void {
+    this.#isChecked = false;
+    this.#forkChecks = 0;
+    this.#check();
+  }
+
+  #check(): void {
+    if (this.#checking !== undefined || this.#forked !== undefined || !this.#connected.tail) return;
+    this.#checking = this.#compare()
+      .catch((error: unknown) => {
+        this.#isChecked = false;
+        this.#fault = `the stream does not answer: ${error instanceof Error ? error.message : error}`;
+      })
+      .finally(() => {
+        this.#checking = undefined;
+        this.#pump();
+        this.#report();
+      });
+  }
+
+  async #compare(): Promise<void> {
+    const api = this.#api;
+    if (api === undefined || this.#epoch < 0) return;
+    const epoch = this.#epoch;
+    const position = this.#next - 1;
+    const crc = this.#crc;
+    const { first_seq: first, last_seq: last } = (await api.info()).state;
+    const found = position > 0 && position >= first ? await this.#crcAt(api, position) : crc;
+    if (epoch !== this.#epoch) return;
+    const now = performance.now();
+    this.#checkedMs = now;
+    const fork =
+      position > last
+        ? `the stream ends at ${last}, and this instance has read up to ${position}`
+        : position + 1 < first
+          ? `the stream begins at ${first}, and this instance has read up to ${position}: it must join anew`
+          : crc !== 0 && found !== crc
+            ? `the stream has another message at ${position} than this instance has read`
+            : undefined;
+    if (fork === undefined) {
+      this.#forkChecks = 0;
+      this.#isChecked = true;
+      this.#fault = '';
+      this.#newest = Math.max(this.#newest, last);
+      return;
+    }
+    this.#isChecked = false;
+    this.#fault = fork;
+    this.#checkedMs = now - CHECK_MS + FORK_PAUSE_MS;
+    if (++this.#forkChecks >= FORK_CHECKS) this.#forked = fork;
+  }
+
+  async #crcAt(api: StreamApi, position: number): Promise<number> {
+    const bytes = await api.leaders(position);
+    return bytes === undefined ? -1 : headerCrc(bytes);
+  }
+
+  #report(): void {
+    const health = this.#health();
+    const text = JSON.stringify(health);
+    if (text === this.#reported) return;
+    this.#reported = text;
+    this.#options.end.health = health;
+  }
+
+  #health(): StreamHealth {
+    if (this.#forked !== undefined) return { type: 'forked', reason: this.#forked };
+    const down = (reason: string): StreamHealth => ({ type: 'down', reason });
+    if (!this.#connected.out || !this.#connected.tail || !this.#isChecked) {
+      return down(this.#fault || 'the stream was not looked at yet');
+    }
+    if (this.#refused !== undefined) return down(this.#refused.reason);
+    if (this.#newest >= this.#next && performance.now() - this.#movedMs > GAP_MS) {
+      return down(`message ${this.#next} of the stream is missing`);
+    }
+    return { type: 'up' };
+  }
+}

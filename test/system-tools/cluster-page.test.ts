@@ -1,0 +1,32 @@
+/** The commands of docs/cluster.md, typed as they stand there, at Debian's NATS server. */
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import t from 'tap';
+import { commandsOf } from '../../.ci/readme-commands.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { MAIN } from '../helpers/processes/command-line.ts';
+import { startNats } from '../helpers/servers/nats-server.ts';
+
+const COMMANDS = commandsOf(
+  readFileSync(new URL('../../docs/cluster.md', import.meta.url), 'utf8'),
+);
+const skip = !existsSync('/usr/sbin/nats-server') && process.env.CI !== 'true';
+
+t.test('a cluster is begun once, and shown', { skip }, async (t) => {
+  const { url } = await startNats(t);
+  const cwd = tempDir(t);
+  const script = COMMANDS.join('\n')
+    .replace('nats://127.0.0.1:4222', url)
+    .replaceAll('product-service ', `'${process.execPath}' '${MAIN}' `);
+  const printed = execFileSync('sh', ['-ec', script], { cwd, encoding: 'utf8' });
+  t.match(printed, /^cluster shop: created/);
+  t.match(JSON.parse(printed.slice(printed.indexOf('{'))), {
+    cluster: 'shop',
+    stream: { last: 1 },
+  });
+  const again = spawnSync('sh', ['-ec', script], { cwd, encoding: 'utf8' });
+  t.match(again.stderr, /exists already/);
+  t.equal(again.status, 1);
+  t.end();
+});

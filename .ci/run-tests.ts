@@ -25,6 +25,7 @@ const PACKAGES = {
   fish: '/usr/bin/fish',
   'golang-go': '/usr/bin/go',
   haproxy: '/usr/sbin/haproxy',
+  'nats-server': '/usr/sbin/nats-server',
   'nghttp2-client': '/usr/bin/h2load',
   'nginx-light': '/usr/sbin/nginx',
   openssl: '/usr/bin/openssl',

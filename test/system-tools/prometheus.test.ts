@@ -5,6 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { parse } from 'yaml';
@@ -99,7 +100,8 @@ t.test('docs/metrics.md says what to do about each alert', (t) => {
 });
 
 t.test('a real Prometheus', async (t) => {
-  const { service, port } = await startReadyService(t, { DATA_DIR: tempDir(t) });
+  const SINKS = `sqlite:${join(tempDir(t), 'products.db')}`;
+  const { service, port } = await startReadyService(t, { DATA_DIR: tempDir(t), SINKS });
   const follower = await RawClient.connect(port);
   t.teardown(() => follower.close());
   follower.send('GET /api/v1/changes HTTP/1.1\r\nhost: a\r\naccept: text/event-stream\r\n\r\n');

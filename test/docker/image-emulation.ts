@@ -149,7 +149,8 @@ function run(
   const ownIds = `-o ${process.getuid?.()} -g ${process.getgid?.()}`;
   const owned = `-o ${NODE_USER_ID} -g ${NODE_USER_ID}`;
   const permitted = isRoot() ? command : command.replaceAll(owned, ownIds);
-  execFileSync('/bin/sh', ['-c', permitted], {
+  // Left out here, too: tap adds it to each `env` of ours, and the image's user can't write to tap's folder.
+  execFileSync('/usr/bin/env', ['-u', 'NODE_OPTIONS', '/bin/sh', '-c', permitted], {
     cwd,
     env: { ...environmentWithoutNpmRun(), ...env },
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -28,7 +28,10 @@ export class KeptSegments implements KeptLog {
   release(before: number, rule: ReleaseRule): Released {
     const segments = listSegments(this.#files, this.#folder);
     const ages = 'bytes' in rule.retention ? undefined : this.#createdTimes(segments, rule.nowMs);
-    const keep = segments.findIndex((_, i) => !this.#isRemovable(segments, ages, i, before, rule));
+    const sizes = this.#sizes(segments);
+    const keep = segments.findIndex(
+      (_, i) => !this.#isRemovable({ segments, ages, sizes }, i, before, rule),
+    );
     let removed = 0;
     // Oldest first, so that what is left is always without gaps.
     for (const firstSeq of segments.slice(0, keep)) {
@@ -43,18 +46,15 @@ export class KeptSegments implements KeptLog {
 
   /** Whether segment `i` may go, provided that all before it may. The newest never may. */
   #isRemovable(
-    segments: readonly number[],
-    ages: CreatedTimes | undefined,
+    { segments, ages, sizes }: Present,
     i: number,
     before: number,
     { retention, holds, nowMs }: ReleaseRule,
   ): boolean {
     const next = segments[i + 1];
     if (next === undefined || next > before) return false;
-    const bytesFrom = (at: number) =>
-      segments.slice(at).reduce((sum, seq) => sum + this.#size(seq), 0);
-    if (holds?.needs(next, () => bytesFrom(i)) === true) return false;
-    if ('bytes' in retention) return bytesFrom(i + 1) >= retention.bytes;
+    if (holds?.needs(next, () => sizes.bytesFrom(i)) === true) return false;
+    if ('bytes' in retention) return sizes.bytesFrom(i + 1) >= retention.bytes;
     // All events of a segment are older than the next one.
     return (ages?.createdAtMs[i + 1] ?? nowMs) <= nowMs - retention.ageMs;
   }
@@ -79,6 +79,23 @@ export class KeptSegments implements KeptLog {
     return { createdAtMs, future: said.filter((ms) => ms > nowMs).length };
   }
 
+  /**
+   * Sizes when they are first asked for, each file being opened once: there may be a great many segments, of
+   * which many may go. The newest may grow meanwhile, so that one more is kept until the next call.
+   */
+  #sizes(segments: readonly number[]): Sizes {
+    let from: number[] | undefined;
+    return {
+      bytesFrom: (at) => {
+        if (from === undefined) {
+          from = segments.map((seq) => this.#size(seq));
+          for (let i = from.length - 2; i >= 0; i--) from[i] += from[i + 1];
+        }
+        return from[at];
+      },
+    };
+  }
+
   #size(firstSeq: number): number {
     const file = this.#files.openForReading(join(this.#folder, segmentName(firstSeq)));
     try {
@@ -87,6 +104,18 @@ export class KeptSegments implements KeptLog {
       this.#files.close(file);
     }
   }
+}
+
+/** What is there when a release begins. */
+interface Present {
+  readonly segments: readonly number[];
+  readonly ages: CreatedTimes | undefined;
+  readonly sizes: Sizes;
+}
+
+interface Sizes {
+  /** Bytes of segment `at` and all behind it. */
+  bytesFrom(at: number): number;
 }
 
 interface CreatedTimes {

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import { applyRetention } from '../../src/checkpoint/retention.ts';
 import type { LogRetention } from '../../src/log/event-log.ts';
-import { NodeFileSystem } from '../../src/log/file-system.ts';
+import { type FileHandle, NodeFileSystem } from '../../src/log/file-system.ts';
 import { KeptSegments } from '../../src/log/kept-segments.ts';
+import { LogHolds } from '../../src/log/log-holds.ts';
 import { BUILT_SET, BuiltData, namesOf } from '../helpers/disks/built-data.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { Random, testSeed } from '../helpers/models/random.ts';
@@ -88,6 +89,29 @@ t.test('a segment that no checkpoint needs stays as long as LOG_RETENTION asks f
   const bytes = data.segments.slice(2).reduce((sum, path) => sum + statSync(path).size, 0);
   t.equal(removed({ bytes: bytes + 1 }, 0), 0);
   t.equal(removed({ bytes }, 0), 1);
+  t.end();
+});
+
+t.test('however many segments may go, each is opened once to see how long it is', (t) => {
+  const segments = 40;
+  const data = new BuiltData(join(tempDir(t), 'data'), new Random(testSeed()));
+  for (let n = 0; n < segments; n++) data.segment(1);
+  data.seal();
+  const [last] = data.segments.slice(-1) as [string];
+  const opened: string[] = [];
+  class CountingFiles extends NodeFileSystem {
+    override openForReading(path: string): FileHandle {
+      opened.push(path);
+      return super.openForReading(path);
+    }
+  }
+  const log = new KeptSegments(new CountingFiles(), data.logFolder);
+  const holds = new LogHolds(LogHolds.create());
+  // Somebody who needs all of it, and may not have it: how much that is, is asked for each as well.
+  holds.hold(1, statSync(last).size);
+  const rule = { retention: { bytes: 0 }, holds, nowMs: 0, goOn: () => true };
+  t.same(log.release(data.nextSeq, rule), { segments: segments - 1 });
+  t.same(opened.sort(), data.segments, 'each once');
   t.end();
 });
 

@@ -50,6 +50,13 @@ export type FolderState =
   /** It was renamed, covered by a mount or replaced by another one with files in it. */
   | 'elsewhere';
 
+/** What to say of a folder that can't be used, for whatever reason the system gives. */
+export function unusable(root: string, error: unknown): DataDirError {
+  const { message, path: at = root } = error as NodeJS.ErrnoException;
+  const hint = isAccessError(error) ? ownerHint(at) : '';
+  return new DataDirError(`can't use DATA_DIR ${root}: ${message}${hint}`);
+}
+
 export class DataDir {
   readonly root: string;
   /** Folder of the log's segments. */
@@ -81,10 +88,7 @@ export class DataDir {
       dataDir.acquire();
     } catch (error) {
       dataDir.close();
-      if (error instanceof DataDirError) throw error;
-      const { message, path: at = root } = error as NodeJS.ErrnoException;
-      const hint = isAccessError(error) ? ownerHint(at) : '';
-      throw new DataDirError(`can't use DATA_DIR ${root}: ${message}${hint}`);
+      throw error instanceof DataDirError ? error : unusable(root, error);
     }
     return dataDir;
   }

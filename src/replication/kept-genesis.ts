@@ -1,6 +1,7 @@
 /** How the cluster was begun, kept in the data folder: `cluster.json`. Main thread, at start. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { unusable } from '../log/data-dir.ts';
 import type { Genesis } from './cluster-settings.ts';
 
 /** In the data folder. */
@@ -15,15 +16,15 @@ export function keepGenesis(dataDir: string, name: string, genesis: Genesis): vo
 
 /**
  * `undefined` where the folder has none. Throws where it is of another cluster than `name`, or of one at all
- * though the instance is to be of none (`undefined`).
+ * though the instance is to be of none (`undefined`), and DataDirError where it can't be read.
  */
 export function keptGenesis(dataDir: string, name: string | undefined): Genesis | undefined {
   let text: string;
   try {
-    text = readFileSync(join(dataDir, GENESIS_FILE), 'utf8');
+    text = readFileSync(join(resolve(dataDir), GENESIS_FILE), 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    throw unusable(resolve(dataDir), error);
   }
   const kept = JSON.parse(text) as { readonly name: string; readonly genesis: Genesis };
   if (kept.name === name) return kept.genesis;

@@ -11,7 +11,6 @@
  * the same program is faster in one life than in the next. At the end the counters are held against the
  * answers that wrk has seen.
  */
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { figure, median, quartiles, type Report, type Table } from './support/report.ts';
@@ -19,7 +18,7 @@ import { type BenchSize, runBench } from './support/run-bench.ts';
 import { withScratchFolder } from './support/scratch-folder.ts';
 import { ServerProcess } from './support/server-process.ts';
 import { processCpuMs } from './support/thread-times.ts';
-import { hasWrk, sendWrkLoad, type WrkResult } from './support/wrk.ts';
+import { hasWrk, keepOnCore, sendWrkLoad, type WrkResult } from './support/wrk.ts';
 
 const RATIO_WANTED = 0.98;
 const SCRAPED_P99_WANTED = 1.1;
@@ -50,12 +49,6 @@ interface Running {
   readonly products: number;
 }
 
-/** Puts all threads of a process on one core. */
-function pin(pid: number, core: number): void {
-  const pinned = spawnSync('taskset', ['-a', '-p', '-c', `${core}`, `${pid}`]);
-  if (pinned.status !== 0) throw new Error(`taskset: ${pinned.stderr}`);
-}
-
 /** Starts it on its core, with all products in it. */
 async function start(folder: string, isMetered: boolean, products: number): Promise<Running> {
   const server = await ServerProcess.start('src/main.ts', {
@@ -63,7 +56,7 @@ async function start(folder: string, isMetered: boolean, products: number): Prom
     METRICS: String(isMetered),
     DATA_DIR: join(folder, String(isMetered)),
   });
-  pin(server.pid, SERVER_CORE);
+  keepOnCore(server.pid, SERVER_CORE);
   const running = { server, products };
   await run(running, 'POST', 1);
   return running;
@@ -217,7 +210,7 @@ async function bench(size: BenchSize): Promise<Report> {
   }
   const options = SIZES[size];
   // Its own work, scrapes among it, is not to be in the server's way.
-  pin(process.pid, CLIENT_CORE);
+  keepOnCore(process.pid, CLIENT_CORE);
   return withScratchFolder(async (folder) => {
     const results = await rounds(folder, options);
     const { p99Ratios, scrapeMs } = await scraped(folder, options);

@@ -1,6 +1,7 @@
 /**
  * What a service is made of, put together: the write path and what stands around it. No thread runs
  * yet. Main thread. When it starts, opens, stops and ends is service.ts's.
+ * (Over 300 lines: the one list of parts, in the order in which they need each other.)
  */
 import { join } from 'node:path';
 import type { Logger } from 'pino';

@@ -2,7 +2,8 @@
  * Accepts a batch whole or not at all (`on_error=reject`): every event is validated first, then room is
  * reserved for all new products, and only then the first one is queued. From there on the service
  * goes through with it; a crash or a dying disk in the middle may still leave the first part durable,
- * which was never acknowledged, and the same batch sent again completes it. Main thread.
+ * which was never acknowledged, and the same batch sent again completes it. Main thread. (Over 300 lines: the
+ * steps of one batch and what gives back what they took.)
  */
 import { Buffer } from 'node:buffer';
 import { type BodyPart, RECEIPT_EVENTS } from '../dedupe/batch-receipt.ts';

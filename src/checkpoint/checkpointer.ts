@@ -7,6 +7,7 @@
  * When: a round begins when CHECKPOINT_EVERY would be exceeded before it could be done, and writes the
  * parts with at least half of that behind them. So parts that were written one after the other come due
  * one after the other; and each is written once for 0.5 to 1 times CHECKPOINT_EVERY of log.
+ * (Over 300 lines: who wants a round, and what becomes of one, is one state.)
  */
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';

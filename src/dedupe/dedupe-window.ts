@@ -1,6 +1,7 @@
 /**
  * The last events that came under a key, so that a repetition is known: in shared memory, so that
- * it survives the log thread. The log thread writes; the checkpoint's thread reads the entries.
+ * it survives the log thread. The log thread writes; the checkpoint's thread reads the entries. (Over 300
+ * lines: a third of it is the layout, and what a death leaves of it.)
  *
  *   byte   0  oldest   i32  position of the oldest entry
  *          4  gaps     i32  1 = entries were removed, or were left out by a checkpoint

@@ -8,7 +8,7 @@
  *   check   whether it is the stream that this instance has followed: the leader's message at the last
  *           position must be the same one (its header's CRC). On each connection, each wish of the log
  *           thread, and every few seconds
- * Two connections: a tail that is slow is cut by the server, and must not take the sender along.
+ * (Over 300 lines: the three of them share one position.) Two connections: a tail that is slow is cut by the server, and must not take the sender along.
  */
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { createInbox } from '@nats-io/transport-node';

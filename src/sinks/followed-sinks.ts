@@ -13,10 +13,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SINKS_FOLDER } from '../log/data-dir.ts';
-import { type FileSystem, writeFully } from '../log/file-system.ts';
+import type { FileSystem } from '../log/file-system.ts';
+import { replaceSinksFile } from './sinks-file.ts';
 
 const NAME = 'followed';
-const TEMPORARY_NAME = 'followed.tmp';
 
 interface Content {
   readonly freedUntil: number;
@@ -63,20 +63,8 @@ export class FollowedSinks {
 
   /** In memory it is so once it is on disk. */
   #write(content: Content): void {
-    const files = this.#files;
-    const folder = join(this.#root, SINKS_FOLDER);
-    files.makeFolder(folder);
     const bytes = Buffer.from(`${JSON.stringify(content)}\n`);
-    const file = files.create(join(folder, TEMPORARY_NAME));
-    try {
-      writeFully(files, file, bytes, 0, bytes.length, 0);
-      files.syncData(file);
-    } finally {
-      files.close(file);
-    }
-    files.rename(join(folder, TEMPORARY_NAME), join(folder, NAME));
-    files.syncFolder(folder);
-    files.syncFolder(this.#root);
+    replaceSinksFile(this.#files, this.#root, NAME, bytes);
     this.#content = content;
   }
 }

@@ -7,10 +7,10 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SINKS_FOLDER } from '../log/data-dir.ts';
-import { type FileSystem, writeFully } from '../log/file-system.ts';
+import type { FileSystem } from '../log/file-system.ts';
+import { replaceSinksFile } from './sinks-file.ts';
 
 const NAME = 'identity';
-const TEMPORARY_NAME = 'identity.tmp';
 
 /** Reads it, or draws it and makes it durable. Throws what the file system throws, and if it is damaged. */
 export function dataFolderIdentity(files: FileSystem, root: string): string {
@@ -29,17 +29,5 @@ export function dataFolderIdentity(files: FileSystem, root: string): string {
 
 /** Writes it again, where the folder was removed meanwhile. */
 export function writeIdentity(files: FileSystem, root: string, identity: string): void {
-  const folder = join(root, SINKS_FOLDER);
-  files.makeFolder(folder);
-  const bytes = Buffer.from(`${identity}\n`, 'latin1');
-  const file = files.create(join(folder, TEMPORARY_NAME));
-  try {
-    writeFully(files, file, bytes, 0, bytes.length, 0);
-    files.syncData(file);
-  } finally {
-    files.close(file);
-  }
-  files.rename(join(folder, TEMPORARY_NAME), join(folder, NAME));
-  files.syncFolder(folder);
-  files.syncFolder(root);
+  replaceSinksFile(files, root, NAME, Buffer.from(`${identity}\n`, 'latin1'));
 }

@@ -2,6 +2,7 @@
  * A random history, all of it decided by its seed: a disk, several lives of the service on it with
  * faults, deaths and power losses at random calls, and after each the comparison with what was
  * promised. At the end some damage, which the last recovery must see through. Tests only.
+ * (Over 300 lines: all dice of a history are thrown here, in one order.)
  */
 import assert from 'node:assert/strict';
 import { readHashKey } from '../../src/checkpoint/part-files.ts';

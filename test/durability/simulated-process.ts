@@ -2,6 +2,7 @@
  * One life of the service on the simulated disk: the real recovery, sequencer, store and
  * checkpoints in one thread, with turns taken between any two calls of the disk. It may end at any
  * call, and so may its log thread, which is then replaced as the supervisor does it. Tests only.
+ * (Over 300 lines: one life, call after call.)
  */
 import assert from 'node:assert/strict';
 import type { CheckpointMessage } from '../../src/checkpoint/checkpoint-messages.ts';

@@ -1,4 +1,4 @@
-/** HTTP/2: the same service as over HTTP/1.1, on real connections. */
+/** HTTP/2: the same service as over HTTP/1.1, on real connections. (Over 300 lines: one list of behaviours over one server.) */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { constants } from 'node:http2';

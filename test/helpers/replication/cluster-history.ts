@@ -1,5 +1,6 @@
 /**
  * One history of a cluster of three on a simulated stream, and the model that it is checked against. Tests only.
+ * (Over 300 lines: all dice of a history are thrown here, in one order.)
  *
  * The model is the stream: which events the clients were told of, with which seq, is kept aside (`told`), and
  * at the end a fresh instance reads the whole stream once, without any trouble. All others must be like it.

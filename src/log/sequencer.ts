@@ -27,7 +27,7 @@ import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { createThreadCounters, LogCounters } from '../metrics/thread-counters.ts';
 import { INTAKE_DOORBELL, INTAKE_STOP, type IntakeRings } from '../ring/intake-ring.ts';
 import { type LogProgress, OWN_DOUBLES } from '../ring/progress.ts';
-import { sleepUntilRung } from '../ring/sleep.ts';
+import { sleepUnlessStopped, sleepUntilRung } from '../ring/sleep.ts';
 import {
   FLAG_RESERVED,
   SLOT_BYTES,
@@ -371,15 +371,7 @@ export class Sequencer implements EventLog {
 
   /** Waits before the next try; false when the service is to stop instead. */
   #pause(ms: number): boolean {
-    const { cursors } = this.#options.intakes.live;
-    const until = performance.now() + ms;
-    for (;;) {
-      const bell = Atomics.load(cursors, INTAKE_DOORBELL);
-      if (Atomics.load(cursors, INTAKE_STOP) === 1) return false;
-      const leftMs = until - performance.now();
-      if (leftMs <= 0) return true;
-      sleepUntilRung(cursors, INTAKE_DOORBELL, bell, leftMs);
-    }
+    return sleepUnlessStopped(this.#options.intakes.live.cursors, ms);
   }
 
   #storeProgress(): void {

@@ -34,7 +34,7 @@ test: $(INSTALLED) ## Run all tests, with the short runs of the race and model s
 test-race: $(INSTALLED) ## Run the race and model suites at full length (minutes)
 	npm run test:race
 
-test-durability: $(INSTALLED) ## Run SEEDS=2000 histories on the simulated disk from FIRST_SEED=1 on
+test-durability: $(INSTALLED) ## Run SEEDS=600 histories on the simulated disk from FIRST_SEED=1 on
 	npm run test:durability
 
 test-kill: $(INSTALLED) ## Kill the service under load ROUNDS times (default 500) and look for what is lost

@@ -2,11 +2,12 @@
  * Runs the tests: `npm test`, with tap's arguments behind it if there are any. Most need nothing but
  * Node. Four folders need more: test/system-faults puts faults into real system calls and fills a real
  * disk (Linux, root, strace), test/system-cgroup limits memory as a container does, test/system-init runs a systemd, test/system-tools uses the programs that people use with the service
- * (Debian's packages, PACKAGES below). This installs what is missing where it may (Debian, as root);
- * where something can't be had it runs all others and says at the end what was not run. Under CI=true
- * that is a failure.
+ * (Debian's packages, PACKAGES below). This installs what is missing where it may (Debian, as root), beside the
+ * tests that need nothing, and then runs the rest; where something can't be had it says at the end what was not
+ * run. Under CI=true that is a failure.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -41,13 +42,15 @@ const PACKAGES = {
   zsh: '/usr/bin/zsh',
   zstd: '/usr/bin/zstd',
 };
+/** Those of the other folders. */
+const PROGRAMS = { strace: '/usr/bin/strace', systemd: '/lib/systemd/systemd' };
 /** Enough for a shell. */
 const CGROUP_TRIAL_BYTES = 64 << 20;
 /** What each folder that needs more than Node tests, and why it can't be run here, if it can't. */
 const DEMANDING = {
   'system-faults': { tests: 'real disk faults and full disks', obstacle: faultObstacle },
   'system-cgroup': { tests: 'memory limits of containers', obstacle: cgroupObstacle },
-  'system-init': { tests: 'the unit under a real systemd', obstacle: systemdObstacle },
+  'system-init': { tests: 'the unit under a real systemd', obstacle: PrivateSystemd.obstacle },
   'system-tools': { tests: "the programs of the service's users", obstacle: toolObstacle },
 };
 
@@ -56,36 +59,38 @@ function succeeds(command: string, ...args: readonly string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 }
 
-/** Installs Debian's packages, where that is allowed. */
-function install(...packages: readonly string[]): void {
+/** Runs a command and resolves to its exit code. */
+async function run(command: string, args: readonly string[], options: object): Promise<number> {
+  const [code] = await once(spawn(command, args, options), 'close');
+  return code ?? 1;
+}
+
+/** Installs Debian's packages that are missing, where that is allowed. */
+async function install(files: Readonly<Record<string, string>>): Promise<void> {
+  const packages = missingOf(files);
   if (packages.length === 0 || process.getuid?.() !== 0 || !succeeds('apt-get', '--version'))
     return;
   console.log(`# installing ${packages.join(', ')}, which tests need`);
   const args = ['install', '-y', '-qq', '--no-install-recommends', ...packages];
-  if (succeeds('apt-get', ...args)) return;
-  succeeds('apt-get', 'update', '-qq');
-  succeeds('apt-get', ...args);
+  if ((await run('apt-get', args, { stdio: 'ignore' })) === 0) return;
+  await run('apt-get', ['update', '-qq'], { stdio: 'ignore' });
+  await run('apt-get', args, { stdio: 'ignore' });
+}
+
+function missingOf(files: Readonly<Record<string, string>>): string[] {
+  return Object.entries(files).flatMap(([name, file]) => (existsSync(file) ? [] : [name]));
 }
 
 /** Why the users' programs can't be had here, or `undefined` if they can. */
 function toolObstacle(): string | undefined {
-  const missing = () =>
-    Object.entries(PACKAGES).flatMap(([name, file]) => (existsSync(file) ? [] : [name]));
-  install(...missing());
-  return missing().length === 0 ? undefined : `${missing().join(', ')} missing`;
-}
-
-/** Why a systemd of our own can't run here, or `undefined` if it can. */
-function systemdObstacle(): string | undefined {
-  if (!existsSync('/lib/systemd/systemd')) install('systemd');
-  return PrivateSystemd.obstacle();
+  const missing = missingOf(PACKAGES);
+  return missing.length === 0 ? undefined : `${missing.join(', ')} missing`;
 }
 
 /** Why real faults can't be had here, or `undefined` if they can. */
 function faultObstacle(): string | undefined {
   if (process.platform !== 'linux') return 'they need Linux';
   if (process.getuid?.() !== 0) return 'they need root';
-  if (!succeeds('strace', '--version')) install('strace');
   if (!succeeds('strace', '--version')) return 'strace is missing';
   if (!succeeds('strace', '-o', '/dev/null', 'true')) {
     return "strace can't trace here (in a container: --cap-add=SYS_PTRACE)";
@@ -115,21 +120,43 @@ function cgroupObstacle(): string | undefined {
   }
 }
 
+const { NODE_OPTIONS = '' } = process.env;
+const env = {
+  ...process.env,
+  // Hundreds of processes load the same modules: they strip and compile them once.
+  NODE_COMPILE_CACHE: join(REPOSITORY, 'node_modules/.cache/node'),
+  NODE_OPTIONS: `${NODE_OPTIONS} --import=${new URL('without-load-hooks.mjs', import.meta.url)}`,
+};
+
+/** Runs tap; its exit code. */
+function tap(...args: readonly string[]): Promise<number> {
+  return run('tap', args, { cwd: REPOSITORY, env, stdio: 'inherit' });
+}
+
 const chosen = process.argv.slice(2);
-const choosesFiles = chosen.some((argument) => !argument.startsWith('-'));
-const obstacles = Object.entries(DEMANDING).flatMap(([folder, { tests, obstacle }]) => {
-  const reason = choosesFiles ? undefined : obstacle();
-  return reason === undefined ? [] : [{ folder, tests, reason }];
-});
-const others = readdirSync(join(REPOSITORY, 'test'), { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && !obstacles.some(({ folder }) => folder === entry.name))
-  .map(({ name }) => `test/${name}/**/*.test.ts`);
-const files = obstacles.length === 0 ? [] : others;
-// Hundreds of processes load the same modules: they strip and compile them once.
-const env = { ...process.env, NODE_COMPILE_CACHE: join(REPOSITORY, 'node_modules/.cache/node') };
-const run = spawnSync('tap', [...chosen, ...files], { cwd: REPOSITORY, env, stdio: 'inherit' });
-process.exitCode = run.status ?? 1;
-for (const { folder, tests, reason } of obstacles) {
-  console.error(`# NOT RUN: test/${folder} (${tests}): ${reason}`);
-  if (process.env.CI === 'true') process.exitCode = 1;
+if (chosen.some((argument) => !argument.startsWith('-'))) {
+  process.exitCode = await tap(...chosen);
+} else {
+  const testsOf = (folder: string) => `test/${folder}/**/*.test.ts`;
+  const folders = readdirSync(join(REPOSITORY, 'test'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+  const undemanding = folders.filter((name) => !(name in DEMANDING)).map(testsOf);
+  const [code] = await Promise.all([
+    tap(...chosen, ...undemanding),
+    install({ ...PACKAGES, ...PROGRAMS }),
+  ]);
+  const demanding: string[] = [];
+  const omitted: string[] = [];
+  for (const [folder, { tests, obstacle }] of Object.entries(DEMANDING)) {
+    const reason = obstacle();
+    if (reason === undefined) demanding.push(testsOf(folder));
+    else omitted.push(`# NOT RUN: test/${folder} (${tests}): ${reason}`);
+  }
+  const codeOfDemanding = demanding.length === 0 ? 0 : await tap(...chosen, ...demanding);
+  process.exitCode = code || codeOfDemanding;
+  for (const line of omitted) {
+    console.error(line);
+    if (process.env.CI === 'true') process.exitCode = 1;
+  }
 }

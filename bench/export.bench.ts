@@ -76,6 +76,7 @@ function appOn(store: SharedProductStore) {
     phase: 'ready',
     wasReady: true,
     storageAvailable: true,
+    isReader: false,
     checks: () => [],
   } as const;
   const watermark = { seq: 0, whenApplied: () => undefined, cancel: () => {} };

@@ -35,7 +35,7 @@ const LINES_PER_BLOCK = 5000;
 const FILL_EVENTS = 500_000;
 
 const SIZES = {
-  full: { products: 1_000_000, rounds: 4, requests: 600, bulkEvents: 1_600_000, uploads: 4 },
+  full: { products: 1_000_000, rounds: 3, requests: 2400, bulkEvents: 1_600_000, uploads: 4 },
   smoke: { products: 20_000, rounds: 1, requests: 10, bulkEvents: 10_000, uploads: 2 },
 } as const;
 /** The smoke's checkpoints come due by its few events. */

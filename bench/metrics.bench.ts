@@ -29,7 +29,7 @@ const SCRAPE_EVERY_MS = 1000;
 /** The first ones load and compile what the others use. */
 const FIRST_SCRAPES = 20;
 const SIZES = {
-  full: { lives: 2, warmUps: 3, rounds: 12, scrapeRounds: 5, scrapeSeconds: 4, products: 2_000 },
+  full: { lives: 2, warmUps: 3, rounds: 12, scrapeRounds: 5, scrapeSeconds: 4, products: 500 },
   smoke: { lives: 1, warmUps: 0, rounds: 1, scrapeRounds: 1, scrapeSeconds: 1, products: 100 },
 } as const;
 

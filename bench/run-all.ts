@@ -3,13 +3,14 @@
  *
  *   this process ──fork──▶ flush · bursts · core · store · start ·
  *                │          checkpoint · recovery · meanwhile · large · export · http · single ·
- *                │          changes · parser · bulk · import · fairness · metrics · status ·
- *                │          guarded · sinks · history · churn · soak ──IPC──▶ reports
+ *                │          threads · changes · parser · bulk · import · fairness · metrics · status ·
+ *                │          guarded · slow-clients · sinks · history · churn · soak ──IPC──▶ reports
  *                └─fork──▶ load-test, perf-test, with --smoke only, on a service started for them
  *
- * With `--smoke` everything runs in small, nothing is written, and no figure is held to its aim. Exit code 1
- * if a bench fails or finds its result wrong; never because something was slow.
+ * With `--smoke` everything runs in small, two at a time, for no figure is held to its aim and nothing is written. Exit
+ * code 1 if a bench fails or finds its result wrong; never because something was slow.
  */
+import { Buffer } from 'node:buffer';
 import { fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -36,6 +37,7 @@ const BENCHES = [
   'export.bench.ts',
   'http.bench.ts',
   'single.bench.ts',
+  'threads.bench.ts',
   'changes.bench.ts',
   'parser.bench.ts',
   'bulk.bench.ts',
@@ -44,30 +46,45 @@ const BENCHES = [
   'metrics.bench.ts',
   'status.bench.ts',
   'guarded.bench.ts',
+  'slow-clients.bench.ts',
   'sinks.bench.ts',
   'history.bench.ts',
   'churn.bench.ts',
+  'cluster.bench.ts',
   'soak.bench.ts',
 ];
 const CLIENTS = ['load-test.ts', 'perf-test.ts'];
 const BENCH_MS_MAX = 40 * 60_000;
 const REST_MS = 20_000;
+const SMOKE_LANES = 2;
 /** What every bench is started with. */
 const ENV = { ...START_ENV, ...process.env };
 const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
 
-/** Runs one module of this folder; returns its report, if it sent one. Throws if it fails. */
-async function run(module: string, args: readonly string[]): Promise<Report | undefined> {
+/**
+ * Runs one module of this folder; returns its report, if it sent one. Throws if it fails. What it prints comes at once,
+ * or whole at its end where others run beside it.
+ */
+async function run(
+  module: string,
+  args: readonly string[],
+  isBesideOthers = false,
+): Promise<Report | undefined> {
   const path = fileURLToPath(new URL(module, import.meta.url));
-  const child = fork(path, args, { timeout: BENCH_MS_MAX, env: ENV });
+  const child = fork(path, args, { timeout: BENCH_MS_MAX, env: ENV, silent: isBesideOthers });
+  const printed: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk: Buffer) => printed.push(chunk));
+  }
   const kill = () => void child.kill('SIGTERM');
   process.once('exit', kill);
   let report: Report | undefined;
   child.on('message', (message) => {
     report = message as Report;
   });
-  const [code, signal] = await once(child, 'exit');
+  const [code, signal] = await once(child, 'close');
   process.off('exit', kill);
+  process.stdout.write(Buffer.concat(printed));
   if (code !== 0) throw new Error(`bench/${module} ended with ${code ?? signal}`);
   return report;
 }
@@ -79,6 +96,27 @@ async function run(module: string, args: readonly string[]): Promise<Report | un
 async function rest(): Promise<void> {
   spawnSync('sync');
   await setTimeout(REST_MS);
+}
+
+async function runReported(
+  module: string,
+  args: readonly string[] = [],
+  isBesideOthers = false,
+): Promise<Report> {
+  const report = await run(module, args, isBesideOthers);
+  if (report === undefined) throw new Error(`bench/${module} sent no report`);
+  return report;
+}
+
+async function runSmoke(): Promise<void> {
+  const waiting = [...BENCHES];
+  const lane = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      await runReported(next, ['--smoke'], true);
+    }
+  };
+  await Promise.all(Array.from({ length: SMOKE_LANES }, lane));
+  await runClients();
 }
 
 async function runClients(): Promise<void> {
@@ -113,17 +151,15 @@ const isSmoke = process.argv.includes('--smoke');
 const before = conditions(ENV);
 for (const [name, text] of before) console.log(`${name.padEnd(12)} ${text}`);
 console.log();
-const reports: Report[] = [];
-for (const module of BENCHES) {
-  if (!isSmoke) await rest();
-  const report = await run(module, isSmoke ? ['--smoke'] : []);
-  if (report === undefined) throw new Error(`bench/${module} sent no report`);
-  reports.push(report);
-}
 if (isSmoke) {
-  await runClients();
+  await runSmoke();
   console.log('smoke: every bench ran and its result was right; the figures mean nothing');
 } else {
+  const reports: Report[] = [];
+  for (const module of BENCHES) {
+    await rest();
+    reports.push(await runReported(module));
+  }
   writeFileSync(RESULTS, `${results(before, reports).trimEnd()}\n`);
   console.log(`written: ${RESULTS}`);
 }

@@ -1,6 +1,8 @@
 /**
  * Sinks on the whole service: how fast a new one is filled, how far one is behind under full load on hot
- * products, and what the traffic loses by it. Databases, service and load share the cores.
+ * products, and what the traffic loses by it. Databases, service and load share the cores, so a sink takes
+ * from the traffic what its thread and its database need; what the service itself needs for an event, the sink's thread
+ * aside, says whether it takes more than that.
  *
  *   this process ──HTTP, one batch──▶ service ─▶ store ─▶ sink's thread ──▶ SQLite | PostgreSQL | Redis
  *   wrk          ──HTTP, POST ─────▶
@@ -8,22 +10,36 @@
  * A part of the figures needs Debian's postgresql, redis-server and wrk; what is missing is left out and said.
  * Each sink's rows are counted in the end.
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { setTimeout } from 'node:timers/promises';
-import { PostgresProcess, postgresVersion } from './support/postgres-process.ts';
-import { RedisProcess, redisVersion } from './support/redis-process.ts';
+import { postgresVersion } from './support/postgres-process.ts';
+import { redisVersion } from './support/redis-process.ts';
 import { type Aim, figure, median, type Report } from './support/report.ts';
 import { type BenchSize, runBench } from './support/run-bench.ts';
 import { withScratchFolder } from './support/scratch-folder.ts';
 import { ServerProcess } from './support/server-process.ts';
+import {
+  postgresTarget,
+  redisTarget,
+  type SinkKind,
+  type SinkTarget,
+  sqliteTarget,
+} from './support/sink-targets.ts';
 import { StridedUpload } from './support/strided-upload.ts';
+import { namedThreadsCpuMs, processCpuMs } from './support/thread-times.ts';
 import { hasWrk, sendWrkLoad } from './support/wrk.ts';
 
 const SIZES = {
-  full: { products: 1_000_000, hot: 20_000, events: 4_000_000, rounds: 3, seconds: 5 },
-  smoke: { products: 5_000, hot: 500, events: 20_000, rounds: 1, seconds: 1 },
+  full: {
+    products: 1_000_000,
+    hot: 20_000,
+    posted: 2000,
+    events: 2_500_000,
+    rounds: 3,
+    seconds: 3,
+  },
+  smoke: { products: 5_000, hot: 50, posted: 50, events: 20_000, rounds: 1, seconds: 1 },
 } as const;
 
 const POLL_MS = 20;
@@ -35,63 +51,7 @@ const WANTED = {
   sqlite: { rate: 150_000, seconds: 10 },
   postgres: { rate: 50_000, seconds: 30 },
   redis: { rate: 100_000, seconds: 30 },
-} as const;
-
-type Kind = keyof typeof WANTED;
-
-interface Target {
-  readonly kind: Kind;
-  readonly sink: string;
-  /** How many products it has. */
-  count(): Promise<number>;
-  empty(): Promise<void>;
-  stop(): Promise<void>;
-}
-
-function sqliteTarget(folder: string): Target {
-  const path = join(folder, 'sink', 'products.db');
-  mkdirSync(join(folder, 'sink'));
-  return {
-    kind: 'sqlite',
-    sink: `sqlite:${path}`,
-    count: async () => {
-      const database = new DatabaseSync(path, { readOnly: true });
-      const row = database.prepare('SELECT count(*) AS count FROM products').get();
-      database.close();
-      return Number(row?.count);
-    },
-    empty: async () => {
-      rmSync(join(folder, 'sink'), { recursive: true });
-      mkdirSync(join(folder, 'sink'));
-    },
-    stop: async () => undefined,
-  };
-}
-
-async function postgresTarget(version: string): Promise<Target> {
-  const server = await PostgresProcess.start(version);
-  return {
-    kind: 'postgres',
-    sink: `${server.url}?schema=bench`,
-    count: async () =>
-      Number((await server.query('SELECT count(*) FROM bench.products'))[0]?.count),
-    empty: async () => void (await server.query('DROP SCHEMA IF EXISTS bench CASCADE')),
-    stop: () => server.stop(),
-  };
-}
-
-async function redisTarget(folder: string): Promise<Target> {
-  mkdirSync(join(folder, 'redis'));
-  const server = await RedisProcess.start(join(folder, 'redis'));
-  return {
-    kind: 'redis',
-    sink: `redis://127.0.0.1:${server.port}`,
-    // One key is the sink's own.
-    count: async () => Number(await server.command('DBSIZE')) - 1,
-    empty: async () => void (await server.command('FLUSHALL')),
-    stop: () => server.stop(),
-  };
-}
+} as const satisfies Record<SinkKind, object>;
 
 interface Check {
   readonly name: string;
@@ -136,14 +96,22 @@ interface HotRun {
   readonly eventsPerSecond: number;
   readonly lagSecondsMax: number;
   readonly postsPerSecond: number;
+  /** CPU of the service without its sink's thread, microseconds. */
+  readonly cpuPerEvent: number;
+  readonly cpuPerPost: number;
+}
+
+/** CPU milliseconds of the service so far, its sink's thread aside. */
+function ownCpuMs({ pid }: ServerProcess): number {
+  return processCpuMs(pid) - namedThreadsCpuMs(pid, 'sink ');
 }
 
 async function hotRun(
   folder: string,
-  target: Target | undefined,
+  target: SinkTarget | undefined,
   size: BenchSize,
 ): Promise<HotRun> {
-  const { hot, events, seconds } = SIZES[size];
+  const { hot, posted, events, seconds } = SIZES[size];
   const dataDir = join(folder, 'hot');
   await target?.empty();
   const server = await serve(dataDir, target?.sink);
@@ -157,8 +125,10 @@ async function hotRun(
     }
   })();
   const startMs = performance.now();
+  const cpuMs = ownCpuMs(server);
   await upload.send(server.url, events);
   const ms = performance.now() - startMs;
+  const cpuPerEvent = ((ownCpuMs(server) - cpuMs) * 1000) / events;
   isSent = true;
   await watching;
   if (target !== undefined) {
@@ -167,15 +137,19 @@ async function hotRun(
     if (count !== hot) throw new Error(`${target.kind} has ${count} of ${hot} products`);
   }
   let postsPerSecond = Number.NaN;
+  let cpuPerPost = Number.NaN;
   if (hasWrk()) {
-    const load = { method: 'POST', products: hot, edition: 1, token: undefined } as const;
+    const load = { method: 'POST', products: posted, edition: 1, token: undefined } as const;
     const { url } = server;
+    const before = ownCpuMs(server);
     const result = await sendWrkLoad({ ...load, url, connections: CONNECTIONS, seconds });
     postsPerSecond = result.requestsPerSecond;
+    cpuPerPost = ((ownCpuMs(server) - before) * 1000) / (postsPerSecond * seconds);
   }
   await server.stop();
   rmSync(dataDir, { recursive: true });
-  return { eventsPerSecond: (events * 1000) / ms, lagSecondsMax, postsPerSecond };
+  const eventsPerSecond = (events * 1000) / ms;
+  return { eventsPerSecond, lagSecondsMax, postsPerSecond, cpuPerEvent, cpuPerPost };
 }
 
 async function bench(size: BenchSize): Promise<Report> {
@@ -197,11 +171,11 @@ async function bench(size: BenchSize): Promise<Report> {
 
 async function measure(
   folder: string,
-  targets: readonly Target[],
+  targets: readonly SinkTarget[],
   missing: readonly string[],
   size: BenchSize,
 ): Promise<Report> {
-  const { products, hot, events, rounds } = SIZES[size];
+  const { products, hot, posted, events, rounds } = SIZES[size];
   const aims: Aim[] = [];
   const filled: string[][] = [];
   const dataDir = join(folder, 'cold');
@@ -223,7 +197,7 @@ async function measure(
   }
 
   const none: HotRun[] = [];
-  const beside = new Map<Kind, HotRun[]>(targets.map(({ kind }) => [kind, []]));
+  const beside = new Map<SinkKind, HotRun[]>(targets.map(({ kind }) => [kind, []]));
   for (let round = 0; round < rounds; round++) {
     none.push(await hotRun(folder, undefined, size));
     for (const target of targets) {
@@ -237,15 +211,34 @@ async function measure(
     figure(of(runs, 'eventsPerSecond') / of(none, 'eventsPerSecond')),
     figure(of(runs, 'postsPerSecond')),
     figure(of(runs, 'postsPerSecond') / of(none, 'postsPerSecond')),
+    figure(of(runs, 'cpuPerEvent')),
+    figure(of(runs, 'cpuPerPost')),
     name === 'none' ? '' : figure(of(runs, 'lagSecondsMax')),
   ]);
   for (const [kind, runs] of beside) {
     aims.push(aim(`${kind}: most lag under full load`, of(runs, 'lagSecondsMax'), 2, 'lower', 's'));
+    const ratio = (stat: 'cpuPerEvent' | 'cpuPerPost') => of(none, stat) / of(runs, stat);
+    aims.push(
+      aim(
+        `${kind}: bulk beside it, by CPU, its thread aside`,
+        ratio('cpuPerEvent'),
+        0.9,
+        'higher',
+        '',
+      ),
+      aim(
+        `${kind}: POST beside it, by CPU, its thread aside`,
+        ratio('cpuPerPost'),
+        0.9,
+        'higher',
+        '',
+      ),
+    );
   }
   return {
     name: 'Sinks',
     conditions: [
-      `A new sink of ${products} products; then ${events} events on ${hot} hot products in one batch, as fast as they are taken, and POSTs by wrk over ${CONNECTIONS} connections; ${rounds} rounds in turns, median.`,
+      `A new sink of ${products} products; then ${events} events on ${hot} hot products in one batch, as fast as they are taken, and POSTs for ${posted} of them by wrk over ${CONNECTIONS} connections; ${rounds} rounds in turns, median.`,
       'Databases, service and load share the cores; PostgreSQL flushes each commit, Redis each second.',
       'Every product was counted in the sink.',
     ],
@@ -257,7 +250,16 @@ async function measure(
       },
       {
         title: 'Beside full load',
-        columns: ['sink', 'batch events/s', 'of none', 'POST/s', 'of none', 'most lag, s'],
+        columns: [
+          'sink',
+          'batch events/s',
+          'of none',
+          'POST/s',
+          'of none',
+          'CPU µs an event, sink aside',
+          'CPU µs a POST, sink aside',
+          'most lag, s',
+        ],
         rows,
       },
     ],

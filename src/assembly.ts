@@ -5,8 +5,8 @@
  */
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { ChangeFeed } from './changes/change-feed.ts';
-import { changeMetrics } from './changes/change-metrics.ts';
+import { AHEAD_MS, ChangeFeed } from './changes/change-feed.ts';
+import { changeLimitMetrics, changeMetrics } from './changes/change-metrics.ts';
 import { changeHistory } from './changes/change-reader.ts';
 import { EventChanges } from './changes/event-changes.ts';
 import { RingHistory } from './changes/ring-history.ts';
@@ -17,14 +17,17 @@ import { parseRetention } from './checkpoint/retention.ts';
 import { Cleanup } from './cleanup/cleanup.ts';
 import { cleanupMetrics } from './cleanup/cleanup-metrics.ts';
 import type { Config } from './config/schema.ts';
-import { sinksOf } from './config/sinks.ts';
+import { historyDatabase, sinksOf } from './config/sinks.ts';
 import { FolderKeeper } from './folder/folder-keeper.ts';
+import { createHeartbeats, loopWork } from './health/heartbeats.ts';
 import { ProgressWatch } from './health/progress-watch.ts';
 import { threadWork } from './health/thread-work.ts';
 import { historyMetrics } from './history/history-metrics.ts';
-import { HISTORY_FILE } from './history/history-schema.ts';
+import type { HistoryTarget } from './history/history-store.ts';
 import { parseHistory } from './history/keeping.ts';
 import { ProductHistory } from './history/product-history.ts';
+import { HISTORY_FILE } from './history/sqlite/history-schema.ts';
+import { createOpen, openCountsOf } from './limits/open-counts.ts';
 import { inWords } from './log/access.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { diskMetrics } from './log/disk-metrics.ts';
@@ -37,16 +40,17 @@ import type { SlotContent } from './ring/slot.ts';
 import { DeadLetterOffice } from './sinks/dead-letter-office.ts';
 import { LetterDesk } from './sinks/letter-desk.ts';
 import { sinkMetrics } from './sinks/sink-metrics.ts';
-import { lettersPath, Sinks } from './sinks/sinks.ts';
+import { SinkStats } from './sinks/sink-stats.ts';
+import { lettersPath, Sinks, type SinksOptions } from './sinks/sinks.ts';
 import { planStore } from './store/sizing.ts';
 import { storeMetrics } from './store/store-metrics.ts';
 import type { SharedMemory } from './threads/shared-memory.ts';
 import { ClockWatch } from './time/clock-watch.ts';
-import type { StartTracing } from './tracing/tracing.ts';
+import type { StartTracing, ThreadTracing } from './tracing/tracing.ts';
 import { fileLog, type LogSource } from './write-path/log-source.ts';
 import { memoryOptionsOf } from './write-path/memory-options.ts';
 import { type Membership, replicatedLog } from './write-path/replicated-log-source.ts';
-import { threadMetrics } from './write-path/thread-metrics.ts';
+import { type HttpThreadsSeen, threadMetrics } from './write-path/thread-metrics.ts';
 import { WritePath } from './write-path/write-path.ts';
 import { writePathMetrics } from './write-path/write-path-metrics.ts';
 
@@ -61,8 +65,10 @@ export interface ServiceOptions {
   readonly log?: LogSource;
   /** Starts to record traces; none = tracing is off. */
   readonly tracing?: StartTracing | undefined;
+  /** The same for the other threads that serve HTTP. */
+  readonly threadTracing?: ThreadTracing | undefined;
   /** Modules of the threads, where a test wants others than those in workers/. */
-  readonly threads?: { readonly applier?: URL; readonly log?: URL };
+  readonly threads?: { readonly applier?: URL; readonly log?: URL; readonly http?: URL };
 }
 
 /** Notified of what the parts find out by themselves; on a later turn of the event loop. */
@@ -77,8 +83,14 @@ export interface AssemblyListener {
   readonly onRoom: (enough: boolean) => void;
   /** How much of the log is replayed. */
   readonly onReplayed: (percent: number) => void;
+  /** It has to start anew, with the data of another instance. One line. */
+  readonly onOvertaken: (reason: string) => void;
   /** One line: the service can't go on. */
   readonly onFatal: (reason: string) => void;
+  /** Who is stalled is another set than before. */
+  readonly onStalls: () => void;
+  /** The threads that serve HTTP beside the main thread; `undefined` while or where there are none. */
+  readonly httpThreads: () => HttpThreadsSeen | undefined;
   /** Whether the log is held up by its disk, or waits for files to be saved, as it said itself. */
   readonly isLogExcused: () => boolean;
 }
@@ -86,13 +98,19 @@ export interface AssemblyListener {
 export interface Assembly {
   readonly path: WritePath;
   readonly changes: ChangeFeed;
+  /** What all threads that serve HTTP have open; limits/open-counts.ts. */
+  readonly open: SharedArrayBuffer;
+  /** What the places of products are called where all instances of a cluster have the same. */
+  readonly placesName: string | undefined;
+  /** That they come round; health/heartbeats.ts. */
+  readonly beats: SharedArrayBuffer;
   readonly checkpoints: Checkpointer;
   /** `undefined` = HISTORY is off. */
   readonly history: ProductHistory | undefined;
   readonly diskWatch: DiskWatch;
   readonly folderKeeper: FolderKeeper;
   readonly clockWatch: ClockWatch;
-  /** What `/metrics` tells; `undefined` with METRICS=false. */
+  /** What `/metrics` shows; `undefined` with METRICS=false. */
   readonly metrics: MetricsRegistry | undefined;
   readonly loopDelay: EventLoopDelay | undefined;
   readonly progressWatch: ProgressWatch;
@@ -113,7 +131,8 @@ export function assemble(
 ): Assembly {
   const { config, logger, firstCursor, threads } = options;
   const { logFolder, held } = dataDir;
-  const { onStorage, onRemade, onWhole, onRoom, onReplayed, onFatal, isLogExcused } = listener;
+  const { onStorage, onRemade, onWhole, onRoom, onReplayed, onFatal } = listener;
+  const { onOvertaken, onStalls, isLogExcused } = listener;
   const plan = planStore(config.storeBytesMax, config.shards);
   logger.info(
     { productsMax: plan.productsMax, storeBytes: config.storeBytesMax, shards: config.shards },
@@ -121,11 +140,18 @@ export function assemble(
   );
   const { batchesMax, storageTimeoutMs, isMetered } = config;
   const { cluster } = options;
+  const namedSinks = sinksOf(config).map((sink) => ({ ...sink, stats: SinkStats.create() }));
   const log =
     options.log ??
     (cluster === undefined
       ? fileLog(dataDir, config.segmentBytesMax, threads?.log)
-      : replicatedLog(dataDir, config.segmentBytesMax, cluster));
+      : replicatedLog(
+          dataDir,
+          config.segmentBytesMax,
+          cluster,
+          config.httpThreads,
+          sharedOf(namedSinks),
+        ));
   const path = new WritePath(
     {
       ...memoryOptionsOf(config, plan),
@@ -147,10 +173,13 @@ export function assemble(
       onStorage,
       onProgress: (done, total) => onReplayed(Math.floor((done / Math.max(total, 1)) * 100)),
       onDamagedCheckpoint: (name) => checkpoints.noteDamaged(name),
+      onOvertaken,
       onFatal,
     },
   );
   const { memory, store, progress, watermark, outcomes } = path;
+  const open = createOpen(config.httpThreads);
+  const beats = createHeartbeats(config.httpThreads);
   const changes = new ChangeFeed({
     history: changeHistory(
       new RingHistory(path.commits, progress),
@@ -161,7 +190,9 @@ export function assemble(
     progress,
     watermark,
     limits: config,
+    places: openCountsOf(open, 0, config).followers,
     onError: (error) => logger.error({ err: error }, 'changes: the log could not be read'),
+    aheadMs: log.isShared === true ? AHEAD_MS : 0,
   });
   const checkpoints = new Checkpointer({
     memory,
@@ -178,7 +209,8 @@ export function assemble(
     keeping &&
     new ProductHistory({
       memory,
-      path: join(dataDir.root, HISTORY_FILE),
+      target: () => historyTarget(options, dataDir, sinks),
+      freedUntil: () => sinks.freedUntil,
       logFolder,
       held,
       holds: path.holds,
@@ -207,7 +239,7 @@ export function assemble(
     onWhole,
     onFatal,
   });
-  const sinks = makeSinks(config, memory, dataDir, logger);
+  const sinks = makeSinks(options, namedSinks, memory, dataDir);
   const letterDesk = new LetterDesk({
     path: lettersPath(dataDir.root),
     lettersMax: config.deadLettersMax,
@@ -246,12 +278,13 @@ export function assemble(
   const loopDelay = isMetered ? new EventLoopDelay() : undefined;
   if (metrics !== undefined && loopDelay !== undefined) {
     writePathMetrics(metrics, path, config);
-    threadMetrics(metrics, path);
+    threadMetrics(metrics, path, listener.httpThreads);
     storeMetrics(metrics, memory.shards, plan);
     cleanupMetrics(metrics, cleanup, memory.counters, config.workers);
     diskMetrics(metrics, dataDir);
     checkpointMetrics(metrics, checkpoints);
-    changeMetrics(metrics, changes, watermark, config.changesFollowersMax);
+    changeMetrics(metrics, changes, watermark);
+    changeLimitMetrics(metrics, config.changesFollowersMax);
     historyMetrics(metrics, history, watermark);
     sinkMetrics(metrics, sinks, letterDesk, () => watermark.seq);
     processMetrics(metrics, loopDelay);
@@ -259,6 +292,9 @@ export function assemble(
   return {
     path,
     changes,
+    open,
+    placesName: log.placesName,
+    beats,
     checkpoints,
     history,
     diskWatch,
@@ -267,10 +303,19 @@ export function assemble(
     metrics,
     loopDelay,
     progressWatch: new ProgressWatch({
-      works: threadWork({ rings: path.rings, commits: path.commits, isLogExcused }),
+      works: [
+        ...threadWork({ rings: path.rings, commits: path.commits, isLogExcused }),
+        ...loopWork(beats, config.stallTimeoutMs),
+      ],
       limitMs: config.stallTimeoutMs,
-      onStall: (stall) => logger.error(stall, `watchdog: ${stall.name} makes no progress`),
-      onProgress: (name) => logger.info({ name }, `watchdog: ${name} goes on`),
+      onStall: (stall) => {
+        logger.error(stall, `watchdog: ${stall.name} makes no progress`);
+        onStalls();
+      },
+      onProgress: (name) => {
+        logger.info({ name }, `watchdog: ${name} goes on`);
+        onStalls();
+      },
     }),
     productsMax: plan.productsMax,
     cleanup,
@@ -280,9 +325,21 @@ export function assemble(
   };
 }
 
-function makeSinks(config: Config, memory: SharedMemory, { root }: DataDir, logger: Logger): Sinks {
+/** What other threads may know: not where they are. */
+function sharedOf(sinks: SinksOptions['sinks']): { name: string; stats: SharedArrayBuffer }[] {
+  return sinks.map(({ name, stats }) => ({ name, stats }));
+}
+
+function makeSinks(
+  options: ServiceOptions,
+  sinks: SinksOptions['sinks'],
+  memory: SharedMemory,
+  { root }: DataDir,
+): Sinks {
+  const { config, logger, cluster } = options;
   return new Sinks({
-    sinks: sinksOf(config),
+    sinks,
+    cluster: cluster?.genesis.id,
     memory,
     root,
     limits: {
@@ -294,11 +351,42 @@ function makeSinks(config: Config, memory: SharedMemory, { root }: DataDir, logg
       breakerThreshold: config.breakerThreshold,
       breakerTimeoutMs: config.breakerTimeoutMs,
     },
+    holdMs: config.sinkHoldMs,
     timeoutMs: config.sinkTimeoutMs,
     connectionsMax: config.sinkConnectionsMax,
     lettersMax: config.deadLettersMax,
     logger,
   });
+}
+
+/** Beside the sink's connection and that of the history's writer. */
+const HISTORY_READERS_MAX = 8;
+
+function historyTarget(
+  { config, cluster }: ServiceOptions,
+  { root }: DataDir,
+  sinks: Sinks,
+): HistoryTarget {
+  const database = historyDatabase(config);
+  if (database === undefined) return { kind: 'file', path: join(root, HISTORY_FILE) };
+  const { url, schema } = database;
+  return {
+    kind: 'postgres',
+    url,
+    schema,
+    ...(cluster === undefined
+      ? { identity: sinks.identity, isShared: false }
+      : { ...historyOwner(cluster.genesis), isShared: true }),
+    timeoutMs: config.sinkTimeoutMs,
+    connectionsMax: Math.min(HISTORY_READERS_MAX, config.sinkConnectionsMax - 2),
+  };
+}
+
+/** Each generation of a cluster gives seqs of its own behind the one with which it began. */
+function historyOwner({ id, generation = 1, base }: Membership['genesis']) {
+  const nameOf = (number: number) => (number === 1 ? id : `${id}/${number}`);
+  const before = base && { identity: nameOf(generation - 1), seqMax: base.seq };
+  return { identity: nameOf(generation), before };
 }
 
 /** The key of the newest checkpoint; throws, in words, where it can't be read. */

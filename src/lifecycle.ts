@@ -6,10 +6,11 @@ export type Phase = 'starting' | 'ready' | 'draining' | 'stopping' | 'stopped';
 
 /** One part of readiness; `detail` is for people. */
 export interface HealthCheck {
-  /** `history` with HISTORY only, `sink NAME` for each sink. */
+  /** `http` with several threads that serve it only, `history` with HISTORY, `sink NAME` for each sink. */
   readonly name:
     | 'log'
     | 'appliers'
+    | 'http'
     | 'store'
     | 'disk'
     | 'replay'
@@ -28,10 +29,12 @@ export interface Lifecycle {
   readonly wasReady: boolean;
   /** False while the log can't be written: reads go on, writes are refused. */
   readonly storageAvailable: boolean;
+  /** Whether this instance never takes writes. */
+  readonly isReader: boolean;
   /** How much of the log is replayed, in percent; `undefined` while that is not known. */
   readonly replayedPercent?: number | undefined;
   /** One sentence on the threads that make no progress though there is work; `undefined` = none. */
   readonly stalled?: string | undefined;
-  /** What readiness is made of. */
-  checks(): readonly HealthCheck[];
+  /** What readiness is made of; a thread that doesn't know asks the one that does. */
+  checks(): readonly HealthCheck[] | Promise<readonly HealthCheck[]>;
 }

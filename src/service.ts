@@ -1,30 +1,20 @@
 /**
  * The life of a service: start, replay, serve, drain, stop. What it is made of is put together in
- * assembly.ts. Knows nothing of the process (environment, signals, exit codes: that is main.ts) and
- * can be started many times in one process. Main thread. (Over 300 lines: one life, phase after phase.)
+ * assembly.ts, what it makes of HTTP in http-threads/service-http.ts. Knows nothing of the process (environment,
+ * signals, exit codes: that is main.ts) and can be started many times in one process. Main thread.
+ * (Over 300 lines: one life, phase after phase.)
  */
-import assert from 'node:assert/strict';
-import type { Logger } from 'pino';
 import { type Assembly, assemble, type ServiceOptions } from './assembly.ts';
-import type { Authenticator } from './auth/authenticator.ts';
 import type { ChangeFeed } from './changes/change-feed.ts';
 import type { Checkpointer } from './checkpoint/checkpointer.ts';
 import type { Cleanup } from './cleanup/cleanup.ts';
-import { isAuthenticated } from './config/access.ts';
-import { parseNetworks } from './config/networks.ts';
-import { parseOrigins } from './config/origins.ts';
-import type { Config } from './config/schema.ts';
-import { shownConfig } from './config/shown.ts';
 import { afterMs, within } from './deadline.ts';
 import { FolderClaim } from './folder/folder-claim.ts';
 import { checksOf, stallText } from './health/checks.ts';
 import { healthMetrics } from './health/health-metrics.ts';
 import { historyChecks } from './history/history-health.ts';
-import type { AppDeps } from './http/app.ts';
-import type { LoadedTls } from './http/connection/tls-files.ts';
-import { HttpSide } from './http/http-side.ts';
+import { ServiceHttp } from './http-threads/service-http.ts';
 import type { HealthCheck, Lifecycle, Phase } from './lifecycle.ts';
-import { rateLimitsOf } from './limits/rate-limits.ts';
 import { DataDir } from './log/data-dir.ts';
 import type { MetricsRegistry } from './metrics/registry.ts';
 import { ThreadProfiler } from './profiles/thread-profiler.ts';
@@ -42,14 +32,19 @@ export class Service implements Lifecycle {
   readonly changes: ChangeFeed;
   readonly sinks: Sinks;
   readonly cleanup: Cleanup;
+  readonly http: ServiceHttp;
   readonly #options: ServiceOptions;
   readonly #dataDir: DataDir;
   readonly #claim: FolderClaim;
   readonly #parts: Assembly;
   readonly #failed = Promise.withResolvers<string>();
+  readonly #overtaken = Promise.withResolvers<string>();
   /** None while `start` loads it, and for good where tracing is off. */
   #tracing: Tracing | undefined;
-  readonly #profiler = new ThreadProfiler(() => this.path.threads);
+  readonly #profiler = new ThreadProfiler(() => {
+    const http = this.http.further?.threads.map(({ worker }) => ({ name: 'http', worker }));
+    return [...this.path.threads, ...(http ?? [])];
+  });
   #phase: Phase = 'starting';
   #wasReady = false;
   #logAvailable = true;
@@ -58,10 +53,8 @@ export class Service implements Lifecycle {
   #replayedPercent: number | undefined;
   #stopping: Promise<boolean> | undefined;
   #isBroken = false;
-  /** None without authentication. */
-  #authenticator: Authenticator | undefined;
-  /** None while `start` loads it, and for good if that fails. */
-  #http: HttpSide | undefined;
+  /** Claimed events of the other threads that could not be stored. */
+  #abandonedByThreads = 0;
 
   private constructor(options: ServiceOptions, dataDir: DataDir, claim: FolderClaim) {
     this.#options = options;
@@ -86,7 +79,11 @@ export class Service implements Lifecycle {
       },
       onReplayed: (percent) => {
         this.#replayedPercent = percent;
+        this.http.tellState();
       },
+      onOvertaken: (reason) => this.#overtaken.resolve(reason),
+      onStalls: () => this.http.tellStalls(this.#parts.progressWatch.stalls),
+      httpThreads: () => this.http.further,
       onFatal: (reason) => this.#fail(reason),
       isLogExcused: () => !this.#logAvailable || !this.#folderIsWhole,
     });
@@ -97,6 +94,23 @@ export class Service implements Lifecycle {
     this.changes = parts.changes;
     this.sinks = parts.sinks;
     this.cleanup = parts.cleanup;
+    const { config, logger, threads, threadTracing, tracing } = options;
+    this.http = new ServiceHttp({
+      ...parts,
+      config,
+      logger,
+      dataDir,
+      profiles: this.#profiler,
+      lifecycle: this,
+      startTraces: async () => {
+        this.#tracing = await tracing?.(this);
+        return this.#tracing;
+      },
+      threadTracing,
+      entry: threads?.http,
+      onFatal: (reason) => this.#fail(reason),
+    });
+    this.http.tellState();
   }
 
   /**
@@ -117,64 +131,15 @@ export class Service implements Lifecycle {
       throw error;
     }
     try {
-      const { host, port, adminHost, adminPort } = options.config;
       const loaded = Promise.withResolvers<void>();
       service.path.start(loaded.promise);
-      const load = HttpSide.load(() => service.#httpDeps(), adminPort !== undefined);
-      service.#http = await load.finally(() => loaded.resolve());
-      await service.#http.listen({ host, port }, { host: adminHost, port: adminPort ?? 0 });
+      await service.http.load().finally(() => loaded.resolve());
+      await service.http.listen();
     } catch (error) {
       await service.stop();
       throw error;
     }
     return service;
-  }
-
-  async #httpDeps(): Promise<AppDeps> {
-    // Not at the start of the process: what batches are made of takes its time to load.
-    const { BatchImports } = await import('./bulk/batch-imports.ts');
-    this.#tracing = await this.#options.tracing?.(this);
-    const { config, logger } = this.#options;
-    this.#authenticator = await openedAuthenticator(config, logger);
-    const { store, intake, bulk, known, receipts, events, watermark } = this.path;
-    const { history } = this.#parts;
-    const { stockMin, batchBytesMax, trustProxy, corsOrigins } = config;
-    const batches = new BatchImports({ intake: bulk, known, receipts, stockMin, batchBytesMax });
-    const { createMetering } = await import('./http/metering/metering.ts');
-    return {
-      intake,
-      batches,
-      outcomes: events,
-      watermark,
-      products: store,
-      catalogue: store,
-      changes: this.changes,
-      profiles: this.#profiler,
-      traces: this.#tracing,
-      history,
-      deadLetters: this.#parts.deadLetters,
-      lifecycle: this,
-      limits: config,
-      rateLimits: rateLimitsOf(config),
-      trustedProxies: trustProxy === undefined ? undefined : parseNetworks(trustProxy),
-      tls: await loadedTls(config),
-      corsOrigins: corsOrigins === undefined ? undefined : parseOrigins(corsOrigins),
-      ackDefault: config.ackDefault,
-      identities: this.#authenticator,
-      logger,
-      configuration: shownConfig(config),
-      metering: this.metrics && createMetering(this.metrics, batches),
-    };
-  }
-
-  /**
-   * Reads TLS_CERT and TLS_KEY again, for the connections to come. Resolves to until when the new certificate
-   * is valid, or to nothing where there is no TLS; rejects, with one line, and keeps the old one if they can't be used.
-   */
-  async reloadTls(): Promise<string | undefined> {
-    const loaded = await loadedTls(this.#options.config);
-    if (loaded !== undefined) this.http.useTls(loaded);
-    return loaded?.validTo;
   }
 
   get phase(): Phase {
@@ -190,6 +155,10 @@ export class Service implements Lifecycle {
     return isWritable && !this.#isBroken;
   }
 
+  get isReader(): boolean {
+    return this.#options.cluster?.isReader ?? false;
+  }
+
   get replayedPercent(): number | undefined {
     return this.#replayedPercent;
   }
@@ -203,10 +172,12 @@ export class Service implements Lifecycle {
       phase: this.#phase,
       wasReady: this.#wasReady,
       replayedPercent: this.#replayedPercent,
+      isReader: this.isReader,
       isLogAvailable: this.#logAvailable && !this.#isBroken,
       diskHasRoom: this.#diskHasRoom,
       isFolderWhole: this.#folderIsWhole,
       stalls: this.#parts.progressWatch.stalls,
+      hasLoops: this.http.further !== undefined,
       products: this.path.store.size,
       productsMax: this.#parts.productsMax,
     });
@@ -215,12 +186,7 @@ export class Service implements Lifecycle {
     return [...own, ...history, ...sinkChecks(this.sinks.all, seq)];
   }
 
-  get http(): HttpSide {
-    assert.ok(this.#http !== undefined, 'a service is given away when it listens');
-    return this.#http;
-  }
-
-  /** What `/metrics` tells; none with METRICS=false. */
+  /** What `/metrics` shows; none with METRICS=false. */
   get metrics(): MetricsRegistry | undefined {
     return this.#parts.metrics;
   }
@@ -239,16 +205,23 @@ export class Service implements Lifecycle {
     const failed = this.#failed.promise.then((reason) => {
       throw new Error(reason);
     });
-    await Promise.race([this.path.ready, failed]);
+    await Promise.race([Promise.all([this.path.ready, this.http.listening]), failed]);
     if (this.#phase !== 'starting') return;
-    this.#phase = 'ready';
+    // Nothing is taken in before all are open, so this is where all begin.
+    const replayedSeq = this.path.progress.loadNextSeq() - 1;
+    await this.http.open(replayedSeq);
+    if (this.phase !== 'starting') return;
     this.#wasReady = true;
-    this.changes.open();
+    this.#phase = 'ready';
+    this.changes.open(replayedSeq);
+    this.sinks.start();
+    // It may follow into the database of a sink.
     this.#parts.history?.start();
     this.path.open();
+    // What other threads take in from now on counts as new.
+    this.http.tellState();
     this.checkpoints.start(this.path.log.replayedFrom, this.path.log.isConverted);
     this.#parts.folderKeeper.start();
-    this.sinks.start();
     this.cleanup.start();
   }
 
@@ -260,6 +233,11 @@ export class Service implements Lifecycle {
   /** Resolves, with one line, when the service can't go on; it never does otherwise. */
   get failed(): Promise<string> {
     return this.#failed.promise;
+  }
+
+  /** Resolves, with one line, when it has to stop and start anew, with the data of another instance. */
+  get overtaken(): Promise<string> {
+    return this.#overtaken.promise;
   }
 
   /**
@@ -274,24 +252,24 @@ export class Service implements Lifecycle {
 
   /** Once it has stopped: claimed events that could not be stored, so that their outcome is unknown. */
   get abandoned(): number {
-    return this.path.abandoned;
+    return this.path.abandoned + this.#abandonedByThreads;
   }
 
   async #stop(): Promise<boolean> {
     const { config, logger } = this.#options;
     const { path, checkpoints, changes, diskWatch, clockWatch, progressWatch } = this.#parts;
-    const http = this.#http;
+    const { http } = this;
     const deadlineMs = performance.now() + config.shutdownTimeoutMs;
     const leftMs = (share: number) =>
       Math.max(1, deadlineMs - performance.now() - config.shutdownTimeoutMs * share);
 
     if (this.#phase === 'ready' && config.drainDelayMs > 0) {
-      this.#phase = 'draining';
+      this.#enter('draining');
       await afterMs(config.drainDelayMs);
     }
     // A replay that the appliers can't follow would block the log thread for ever.
     if (this.#phase === 'starting' && this.#isBroken) await path.log.terminate();
-    this.#phase = 'stopping';
+    this.#enter('stopping');
     diskWatch.stop();
     await this.#parts.folderKeeper.stop(leftMs(CLOSING_SHARE));
     clockWatch.stop();
@@ -299,18 +277,20 @@ export class Service implements Lifecycle {
     this.#parts.loopDelay?.stop();
     void this.cleanup.stop();
     await checkpoints.stop();
-    http?.beginDrain();
+    await http.beginDrain(leftMs(CLOSING_SHARE));
     changes.closeHeld();
-    const settled = path.drain();
+    const settled = Promise.all([path.drain(), http.drained()]);
     // In this order: every claimed slot is settled, then nothing more comes, then the log ends.
     const inTime = await within(leftMs(CLOSING_SHARE), settled);
-    const clean = path.finish().then((isClean) => {
+    const clean = path.finish().then(async (isClean) => {
       // Nothing more is applied; streams end once they have sent the rest.
       changes.close();
+      http.closeChanges();
+      if (!isClean) this.#abandonedByThreads = await http.failAll();
       return isClean;
     });
-    const haveEnded = await http?.endConnections(leftMs(CLOSING_SHARE / 2));
-    if (haveEnded === false) logger.warn('stop: connections left open are closed');
+    if (!(await http.endConnections(leftMs(CLOSING_SHARE / 2))))
+      logger.warn('stop: connections left open are closed');
     const isClean = (await within(leftMs(CLOSING_SHARE / 2), clean)) ?? false;
     // What it can't write in this time it writes after the next start.
     await this.#parts.history?.stop(leftMs(CLOSING_SHARE / 3));
@@ -334,13 +314,12 @@ export class Service implements Lifecycle {
     await this.#parts.letterDesk.terminate();
     await path.terminate();
     progressWatch.stop();
-    await http?.close();
-    this.#authenticator?.close();
+    await http.close(leftMs(0) / 2);
     // What was answered last is in it.
     await within(leftMs(0), this.#tracing?.shutdown() ?? Promise.resolve());
     this.#claim.release();
     this.#dataDir.close();
-    this.#phase = 'stopped';
+    this.#enter('stopped');
     return isClean && inTime !== undefined && missing === undefined;
   }
 
@@ -351,23 +330,13 @@ export class Service implements Lifecycle {
   }
 
   #tellIntake(): void {
-    this.path.storageAvailable = this.storageAvailable;
+    const available = this.storageAvailable;
+    this.path.storageAvailable = available;
+    this.http.tellStorage();
   }
-}
 
-/** Loads it only where it is wanted. */
-async function openedAuthenticator(
-  config: Config,
-  logger: Logger,
-): Promise<Authenticator | undefined> {
-  if (!isAuthenticated(config)) return undefined;
-  const { openAuthenticator } = await import('./auth/open-authenticator.ts');
-  return openAuthenticator(config, logger);
-}
-
-/** Loaded only where there is TLS. */
-async function loadedTls({ tlsCertPath, tlsKeyPath }: Config): Promise<LoadedTls | undefined> {
-  if (tlsCertPath === undefined || tlsKeyPath === undefined) return undefined;
-  const { loadTls } = await import('./http/connection/tls-files.ts');
-  return loadTls({ certPath: tlsCertPath, keyPath: tlsKeyPath });
+  #enter(phase: Phase): void {
+    this.#phase = phase;
+    this.http.tellState();
+  }
 }

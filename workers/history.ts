@@ -1,4 +1,4 @@
-/** Entry of the history's thread: follows the events into the history's file until told to stop. */
+/** Entry of the history's thread: follows the events into the history until asked to stop. */
 import { flushCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { HistoryThreadData } from '../src/history/history-messages.ts';

@@ -1,4 +1,4 @@
-/** Entry of a sink's thread: follows the store and writes to one database until told to stop. */
+/** Entry of a sink's thread: follows the store and writes to one database until asked to stop. */
 import { flushCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { lowerPriority } from '../src/checkpoint/pace.ts';

@@ -25,6 +25,15 @@ export function threadsCpuMs(pid: number): Map<number, number> {
   return times;
 }
 
+/** CPU milliseconds of those threads of process `pid` whose name begins with `name`. */
+export function namedThreadsCpuMs(pid: number, name: string): number {
+  let sum = 0;
+  for (const [thread, ms] of threadsCpuMs(pid)) {
+    if (readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').startsWith(name)) sum += ms;
+  }
+  return sum;
+}
+
 function cpuMs(path: string): number {
   const stat = readFileSync(path, 'utf8');
   // The name, in parentheses, may hold spaces; utime and stime are the 12th and 13th field after it.

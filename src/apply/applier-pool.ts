@@ -19,12 +19,10 @@ import { NoRoomError } from '../store/no-room-error.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 import { ApplierControl } from './applier-control.ts';
 import type { ApplierEnd, ApplierTask } from './applier-task.ts';
+import { DeadSeqs } from './dead-seqs.ts';
 
 /** Deaths without any progress in between after which restarting is given up. */
 const IDLE_DEATHS_MAX = 5;
-
-/** Seqs of dead events that are remembered; each has cost two threads. */
-const DEAD_KNOWN_MAX = 65_536;
 
 export interface ApplierPoolOptions {
   readonly memory: SharedMemory;
@@ -60,7 +58,7 @@ export class ApplierPool {
   #finished: Promise<unknown> = Promise.resolve();
   #deadEvents: SlotContent[] = [];
   #deadCount = 0;
-  readonly #deadSeqs = new Set<number>();
+  readonly #deadSeqs: DeadSeqs;
   #restarts = 0;
   /** Threads that died before they could take a task, since the last one that could. */
   #unbornDeaths = 0;
@@ -72,6 +70,7 @@ export class ApplierPool {
     const { memory } = options;
     this.#ring = new CommitRing(memory.commit, memory.appliers.length);
     this.#progress = new LogProgress(memory.progress);
+    this.#deadSeqs = new DeadSeqs(memory.dead);
   }
 
   /** Starts all appliers. What was published before waits for them in the ring. Call once. */
@@ -112,14 +111,6 @@ export class ApplierPool {
   /** The last of them, oldest first. */
   get deadEvents(): readonly SlotContent[] {
     return this.#deadEvents;
-  }
-
-  /**
-   * Which events from `from` to `to` died since the start; known before they count as
-   * applied.
-   */
-  *deadIn(from: number, to: number): Iterable<number> {
-    for (const seq of this.#deadSeqs) if (from <= seq && seq <= to) yield seq;
   }
 
   /** Applier threads replaced since the start. */
@@ -215,16 +206,10 @@ export class ApplierPool {
 
   #declareDead(index: number, { cursor, content }: Suspect, reason: string): void {
     const { memory, logger } = this.#options;
+    this.#deadSeqs.add(content.seq);
     new ApplierControl(memory.appliers[index]).orderSkip(cursor);
     this.#deadCount++;
     this.#deadEvents = [...this.#deadEvents.slice(-99), content];
-    this.#deadSeqs.add(content.seq);
-    if (this.#deadSeqs.size > DEAD_KNOWN_MAX) {
-      for (const oldest of this.#deadSeqs) {
-        this.#deadSeqs.delete(oldest);
-        break;
-      }
-    }
     logger.error({ applier: index, event: content }, `event dead: ${reason}`);
     this.#options.onDead?.(content, reason);
   }

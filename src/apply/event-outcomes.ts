@@ -1,17 +1,18 @@
 /**
  * What becomes of durable events, from the appliers, the watermark and the outcome window together:
- * whether they are applied by now, how they ended, which of a batch are dead. Main thread.
+ * whether they are applied by now, how they ended, which of a batch are dead. Each thread that serves HTTP.
  */
 
 import type { EventOutcome, OutcomeReader } from '../outcome/outcome-window.ts';
 import type { AppliedWatermark } from './applied-watermark.ts';
-import { DeadEventsSearch, type DeadIn } from './dead-events-search.ts';
+import { DeadEventsSearch } from './dead-events-search.ts';
+import type { DeadSeqs } from './dead-seqs.ts';
 
 export interface EventOutcomesOptions {
   readonly watermark: AppliedWatermark;
   readonly outcomes: OutcomeReader;
   /** Of the events that were applied since the start. */
-  readonly deadIn: DeadIn;
+  readonly dead: DeadSeqs;
 }
 
 export class EventOutcomes {
@@ -44,8 +45,8 @@ export class EventOutcomes {
 
   /** Those of a run before, repeated now, are known as long as their outcomes. */
   *#deadIn(from: number, to: number): Iterable<number> {
-    const { deadIn, outcomes } = this.#options;
-    yield* deadIn(from, to);
+    const { dead, outcomes } = this.#options;
+    yield* dead.within(from, to);
     for (let seq = from; seq <= Math.min(to, this.#replayedSeq); seq++) {
       if (outcomes.outcomeOfApplied(seq) === 'dead') yield seq;
     }

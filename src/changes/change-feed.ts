@@ -5,11 +5,13 @@
  * A position is a seq: "everything up to it is known". Where the log does not reach back to one, or
  * has not come that far (it is of another history: another data folder), the answer is a reset: the
  * present position, from which the feed goes on. The client then exports the products once more and
- * keeps the higher version of each.
+ * keeps the higher version of each. In a cluster a position that the log has not come to may have been told
+ * by an instance that is ahead of this one: what is behind it is waited for before it is taken for foreign.
  */
 import type { ServerResponse } from 'node:http';
 import type { AppliedWatermark } from '../apply/applied-watermark.ts';
 import type { LogProgress } from '../ring/progress.ts';
+import { SharedPlaces } from '../threads/shared-places.ts';
 import type { Change } from './change.ts';
 import { ChangeHub } from './change-hub.ts';
 import { type ChangeHistory, ChangeReader } from './change-reader.ts';
@@ -17,13 +19,19 @@ import { Follower } from './follower.ts';
 
 /** Events that one page passes at the most, whether they changed something or not. */
 const PAGE_EVENTS_MAX = 16_384;
+/** How far an instance of a cluster may be behind another, to which a follower was connected before. */
+export const AHEAD_MS = 10_000;
 
 export interface ChangeFeedOptions {
   readonly history: ChangeHistory;
   readonly progress: LogProgress;
   readonly watermark: Pick<AppliedWatermark, 'seq' | 'whenApplied' | 'cancel'>;
   readonly limits: ChangeLimits;
+  /** How many follow, on all threads that have a feed; this one's alone, unless given. */
+  readonly places?: SharedPlaces | undefined;
   readonly onError: (error: unknown) => void;
+  /** How long a position that the log has not come to is waited for, where other instances may have told it; 0 = not. */
+  readonly aheadMs?: number;
 }
 
 export interface ChangeLimits {
@@ -43,13 +51,14 @@ export class ChangeFeed {
   readonly #options: ChangeFeedOptions;
   readonly #hub: ChangeHub;
   /** Connections, those included that have yet to take their final event. */
-  #connections = 0;
+  readonly #places: SharedPlaces;
   /** Those who came before the log was replayed, and what they asked for; `undefined` from then on. */
   #held: Map<Follower, number | undefined> | undefined = new Map();
 
   constructor(options: ChangeFeedOptions) {
     this.#options = options;
     const { history, watermark, limits, onError } = options;
+    this.#places = options.places ?? SharedPlaces.alone(options.limits.changesFollowersMax);
     const { changesHeartbeatMs: heartbeatMs } = limits;
     this.#hub = new ChangeHub({ history, watermark, heartbeatMs, onError });
   }
@@ -63,18 +72,22 @@ export class ChangeFeed {
     return this.#hub;
   }
 
-  /** Whether one more may follow. */
-  get hasRoom(): boolean {
-    return this.#connections < this.#options.limits.changesFollowersMax;
+  /** Takes a place for one more to follow, which `follow` or `leave` must be called for; false if none is left. */
+  enter(): boolean {
+    return this.#places.take();
+  }
+
+  /** Gives a place back that is not followed on. */
+  leave(): void {
+    this.#places.give(1);
   }
 
   /**
-   * Follows from behind `since`, or from now on, until either side ends it. Before `open` the stream
+   * On a place that was taken: follows from behind `since`, or from now on, until either side ends it. Before `open` the stream
    * waits. The headers of `response` are written.
    */
   follow(response: ServerResponse, since: number | undefined): void {
-    this.#connections++;
-    response.once('close', () => this.#connections--);
+    response.once('close', () => this.leave());
     // Quiet for as long as nothing changes; heartbeats find out who is gone.
     response.setTimeout(0);
     const { changesBufferBytesMax: bufferBytesMax } = this.#options.limits;
@@ -92,13 +105,14 @@ export class ChangeFeed {
     follower.wait();
   }
 
-  /** The log is replayed: whoever waits begins. Call it before anything is written. */
-  open(): void {
+  /**
+   * The log is replayed, up to `replayedSeq`: whoever waits begins there, though the appliers may be on
+   * their way. Nothing after it is missed.
+   */
+  open(replayedSeq: number): void {
     const held = this.#held;
     this.#held = undefined;
-    // Where the log ends, though the appliers may be on their way there: nothing after it is missed.
-    const now = this.#options.progress.loadNextSeq() - 1;
-    for (const [follower, since] of held ?? []) this.#begin(follower, since ?? now);
+    for (const [follower, since] of held ?? []) this.#begin(follower, since ?? replayedSeq);
   }
 
   /** Ends the streams that wait for the replay; call it when that is not to be waited for. */
@@ -110,8 +124,37 @@ export class ChangeFeed {
     const { place } = this.#hub;
     if (since === undefined) follower.begin(place);
     else if (this.#isReached(since)) follower.begin(since);
-    else follower.reset(place);
+    else if (this.#aheadMs > 0) {
+      void this.#beginLater(follower, since);
+      return;
+    } else follower.reset(place);
     this.#hub.add(follower);
+  }
+
+  /** For who is ahead of this instance. */
+  async #beginLater(follower: Follower, since: number): Promise<void> {
+    this.#hub.hold(follower);
+    follower.wait();
+    await this.#whenReached(since);
+    if (follower.isEnded) return;
+    if (this.#isReached(since)) follower.begin(since);
+    else follower.reset(this.#hub.place);
+    this.#hub.add(follower);
+  }
+
+  /** Resolves when the history has come as far as `since`, or it was waited for long enough. */
+  async #whenReached(since: number): Promise<void> {
+    const { watermark } = this.#options;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waiter = watermark.whenApplied(since, resolve);
+    const timer = setTimeout(resolve, this.#aheadMs).unref();
+    await promise;
+    clearTimeout(timer);
+    if (waiter !== undefined) watermark.cancel(waiter);
+  }
+
+  get #aheadMs(): number {
+    return this.#options.aheadMs ?? 0;
   }
 
   /**
@@ -124,6 +167,9 @@ export class ChangeFeed {
     onChange: (change: Change) => void,
   ): Promise<PageEnd> {
     const { history, watermark } = this.#options;
+    if (since !== undefined && this.#aheadMs > 0 && !this.#isReached(since)) {
+      await this.#whenReached(since);
+    }
     const until = watermark.seq;
     if (since === undefined) return { nextSince: until, isReset: false };
     if (!this.#isReached(since)) return { nextSince: until, isReset: true };

@@ -72,7 +72,7 @@ export class Follower {
 
   /** Keeps the client until it can begin; heartbeats are comments meanwhile. */
   wait(): void {
-    this.write(this.#opened(': waiting until the log is replayed\n'), 0);
+    this.write(this.#opened(': waiting until the log has come that far\n'), 0);
   }
 
   /** What follows comes after `place`, which the client asked for or does not care about. */

@@ -1,4 +1,4 @@
-/** What checkpoints tell of themselves. Main thread. */
+/** The metrics of checkpoints. Main thread. */
 import type { MetricsRegistry } from '../metrics/registry.ts';
 import type { Checkpointer } from './checkpointer.ts';
 

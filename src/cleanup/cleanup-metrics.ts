@@ -1,4 +1,4 @@
-/** What the cleanup tells of itself. Main thread. */
+/** The metrics of the cleanup. Main thread. */
 import type { MetricsRegistry } from '../metrics/registry.ts';
 import { ApplierCounters } from '../metrics/thread-counters.ts';
 import type { Cleanup } from './cleanup.ts';

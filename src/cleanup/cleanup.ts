@@ -19,8 +19,8 @@
  *     older ones begin behind F too. Else a part without the product, and older events of it replayed, would
  *     bring it back. Where room is needed soon, rounds are begun for that.
  *  4. A sink finds what changed by the seqs of entries, this one too; it has written by then that the product
- *     is not listed. A sink that is down keeps places from being freed; one that is not named in SINKS does not,
- *     and can't go on from its position when it is named again (sinks/followed-sinks.ts).
+ *     is not listed. A sink that is down keeps places from being freed for SINK_HOLD; then, and if it is not named
+ *     in SINKS, it does not, and its rows are compared with the store when it comes back (sinks/followed-sinks.ts).
  *
  * The interleavings:
  *  - An event of the product between the note's being queued and its seq: where it lists the product, or changes
@@ -56,6 +56,12 @@ import { type Found, scanStore } from './store-scan.ts';
 const WAITING_SHARE = 1 / 32;
 /** How far between the threshold and 1 the store is nearly full. */
 const NEARLY_FULL = 0.5;
+/**
+ * Notes under way at the most: so many are queued and settled before more are. A first cleanup of a full store has
+ * millions, and they go through the rings and frames of everybody else's events: never more of them at a time,
+ * whatever there is to forget.
+ */
+export const NOTES_MAX = 1024;
 /** The mask of a plain stretch of slots: it only has to cover it. */
 const NO_WRAP = 0x3fffffff;
 
@@ -73,7 +79,10 @@ export interface CleanupOptions {
   /** The commit ring's cursors, where the appliers' bell is. */
   readonly commitCursors: Int32Array;
   readonly productsMax: number;
-  readonly bulk: BulkIntake;
+  readonly bulk: Pick<
+    BulkIntake,
+    'isOpen' | 'room' | 'publish' | 'whenRoom' | 'whenSettled' | 'claimReceipt'
+  >;
   readonly limits: CleanupLimits;
   /** Up to where events are applied. */
   readonly watermark: { readonly seq: number };
@@ -163,16 +172,22 @@ export class Cleanup {
   async #forget(): Promise<void> {
     const { bulk, limits, nowMs, logger } = this.#options;
     const isDue = this.#fill >= limits.threshold;
-    const batch = new Batch();
+    let batch = new Batch();
     let notes = 0;
     let waiting = 0;
+    const settle = async () => {
+      await this.#settle(batch);
+      batch = new Batch();
+    };
     await scanStore(this.#shards, nowMs() - limits.retentionMs, {
       expired: (found) => {
         if (!isDue || batch.hasFailed) return undefined;
         if (!this.#prepare(found, found.seq) || this.#reader.seq !== found.seq) return undefined;
         notes++;
         this.#someForgotten = found;
-        return this.#queue(batch);
+        const queued = this.#queue(batch);
+        if (notes % NOTES_MAX > 0) return queued;
+        return queued === undefined ? settle() : queued.then(settle);
       },
       forgotten: (found) => {
         waiting++;

@@ -1,13 +1,16 @@
-/** `cluster init` and `cluster status`: a cluster of instances over NATS JetStream. Main thread. */
+/** `cluster init`, with or without `--from`, and `cluster status`: a cluster of instances over NATS JetStream. Main thread. */
 import { readDotEnv } from '../config/dot-env.ts';
 import { loadConfig } from '../config/load.ts';
+import { natsSettings } from '../config/nats.ts';
 import { parseBytes } from '../config/quantity.ts';
 import type { Config } from '../config/schema.ts';
 import { withSecretFiles } from '../config/secret-files.ts';
-import { beginCluster } from '../replication/begin-cluster.ts';
+import { beginGeneration } from '../joining/begin-generation.ts';
+import { beginCluster, type StreamSize } from '../replication/begin-cluster.ts';
 import { namesOf, RULES } from '../replication/cluster-settings.ts';
-import { openNats } from '../replication/nats-connection.ts';
-import { readGenesis } from '../replication/open-cluster.ts';
+import { newestGeneration } from '../replication/generations.ts';
+import { askInstances, type InstanceState } from '../replication/instance-state.ts';
+import { connectedOnce, readGenesis } from '../replication/open-cluster.ts';
 import { StreamApi } from '../replication/stream-api.ts';
 import { planStore } from '../store/sizing.ts';
 import {
@@ -22,6 +25,8 @@ import {
 
 const REPLICAS_DEFAULT = 1;
 const SIZE_DEFAULT = '1GB';
+/** States of a sink (sinks/sink-stats.ts) in which it holds the sink's lock. */
+const WRITING = ['following', 'comparing', 'blocked'];
 
 export async function run({ values, operands, environment }: CommandContext): Promise<number> {
   const [what, ...more] = operands;
@@ -35,56 +40,81 @@ export async function run({ values, operands, environment }: CommandContext): Pr
   const size = textOf(values, 'size') ?? SIZE_DEFAULT;
   const bytesMax = parseBytes(size);
   if (bytesMax === undefined || bytesMax < 1) throw new UsageError(`--size=${size} is no size`);
-  return init(config, replicas, bytesMax);
+  const from = textOf(values, 'from');
+  const stream = { replicas, bytesMax };
+  return from === undefined ? init(config, stream) : initFrom(config, from, stream);
 }
 
-type Known = Config & { readonly cluster: string; readonly natsUrl: string };
+type Known = Config & { readonly cluster: string };
 
 function clusterConfig(environment: CommandContext['environment']): Known {
   const config = loadConfig(
     withSecretFiles({ ...readDotEnv('.env'), LOG: 'jetstream', ...environment }),
   );
-  if (config.cluster === undefined || config.natsUrl === undefined) {
+  if (config.cluster === undefined) {
     throw new CommandError('a cluster needs LOG=jetstream, CLUSTER and NATS_URL');
   }
   return config as Known;
 }
 
-function natsOf({ natsUrl: url }: Known) {
-  return { url };
-}
-
-async function init(config: Known, replicas: number, bytesMax: number): Promise<number> {
+async function init(config: Known, size: StreamSize): Promise<number> {
   const { cluster, shards, dedupeEvents, storeBytesMax } = config;
   const shardEntries = planStore(storeBytesMax, shards).shard.entries;
   const settings = { rules: RULES, shards, shardEntries, dedupeEvents };
   const connection = await connected(config);
   try {
-    await beginCluster(connection, cluster, settings, { replicas, bytesMax });
+    await beginCluster(connection, cluster, settings, size);
   } catch (error) {
     throw new CommandError(messageOf(error));
   } finally {
     await connection.close();
   }
   process.stdout.write(
-    `cluster ${cluster}: created, ${replicas} copies of at most ${bytesMax} bytes\n`,
+    `cluster ${cluster}: created, ${size.replicas} copies of at most ${size.bytesMax} bytes\n`,
   );
+  return EXIT_DONE;
+}
+
+/** A new generation, which begins with the data of an instance. */
+async function initFrom(config: Known, dataDir: string, size: StreamSize): Promise<number> {
+  const { cluster: name } = config;
+  const connection = await connected(config);
+  try {
+    const { generation, base } = await beginGeneration({ connection, name, dataDir, size });
+    process.stdout.write(
+      `cluster ${name}: generation ${generation} begins behind seq ${base?.seq}, with the data in ${dataDir}\n`,
+    );
+  } catch (error) {
+    throw new CommandError(messageOf(error));
+  } finally {
+    await connection.close();
+  }
   return EXIT_DONE;
 }
 
 async function showStatus(config: Known): Promise<number> {
   const { cluster } = config;
-  const genesis = await readGenesis(cluster, natsOf(config)).catch((error: unknown) => {
+  const genesis = await readGenesis(cluster, natsSettings(config)).catch((error: unknown) => {
     throw new CommandError(messageOf(error));
   });
   const connection = await connected(config);
   try {
-    const info = await new StreamApi(connection, namesOf(cluster).stream).info();
+    const generation = Math.max(await newestGeneration(connection, cluster), 1);
+    const { stream: name, who } = namesOf(cluster, generation);
+    const instances = await askInstances(connection, who);
+    // Behind their answers: nobody is ahead of it.
+    const info = await new StreamApi(connection, name).info();
     const { state, config: stream, cluster: peers } = info;
     const shown = {
       cluster,
-      ...{ shards: genesis.shards, shard_entries: genesis.shardEntries },
-      dedupe_window: genesis.dedupeEvents,
+      generation,
+      // The beginning of the stream says it, as long as it is there.
+      ...(genesis === undefined
+        ? {}
+        : {
+            ...{ shards: genesis.shards, shard_entries: genesis.shardEntries },
+            ...{ dedupe_window: genesis.dedupeEvents, rules: genesis.rules },
+          }),
       stream: {
         ...{ first: state.first_seq, last: state.last_seq, bytes: state.bytes },
         ...{ bytes_max: stream.max_bytes, replicas: stream.num_replicas },
@@ -94,6 +124,14 @@ async function showStatus(config: Known): Promise<number> {
           current: current && offline !== true,
         })),
       },
+      sinks: Object.fromEntries(
+        sinkNames(instances).map((name) => [name, writerOf(instances, name)]),
+      ),
+      instances: instances.map(({ position, ...instance }) => ({
+        ...instance,
+        position,
+        lag: state.last_seq - position,
+      })),
     };
     process.stdout.write(`${JSON.stringify(shown, undefined, 2)}\n`);
   } finally {
@@ -102,10 +140,20 @@ async function showStatus(config: Known): Promise<number> {
   return EXIT_DONE;
 }
 
-async function connected(config: Known): ReturnType<typeof openNats> {
+function sinkNames(instances: readonly InstanceState[]): string[] {
+  return [...new Set(instances.flatMap(({ sinks }) => Object.keys(sinks)))];
+}
+
+/** Who writes to the sink, as it says itself; null = nobody does just now. */
+function writerOf(instances: readonly InstanceState[], name: string) {
+  const writer = instances.find(({ sinks }) => WRITING.includes(sinks[name] ?? ''));
+  return writer === undefined ? null : { host: writer.host, pid: writer.pid };
+}
+
+async function connected(config: Known): ReturnType<typeof connectedOnce> {
   try {
-    return await openNats(natsOf(config), 'product-service cluster', false);
+    return await connectedOnce(natsSettings(config));
   } catch (error) {
-    throw new CommandError(`can't reach NATS: ${messageOf(error)}`);
+    throw new CommandError(messageOf(error));
   }
 }

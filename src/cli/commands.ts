@@ -86,6 +86,11 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
         value: 'BYTES',
         description: 'what the stream takes at the most, reserved on each server (1GB)',
       },
+      {
+        name: 'from',
+        value: 'DIR',
+        description: 'init: begin a new generation with this data of an instance that is stopped',
+      },
     ],
     examples: [
       {

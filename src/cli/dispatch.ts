@@ -15,7 +15,6 @@ import {
   quoted,
   UsageError,
 } from './command.ts';
-import { commandHelp, programHelp } from './command-help.ts';
 import { COMMANDS, HELP_OPTION } from './commands.ts';
 
 /** What the process itself knows of these two is an option. */
@@ -23,6 +22,9 @@ const AS_OPTION: Readonly<Record<string, readonly string[]>> = {
   serve: [],
   'check-config': ['--check-config'],
 };
+
+/** Loaded for somebody who asks: the program's help has all variables of the service. */
+const help = () => import('./command-help.ts');
 
 /** Runs what `args` ask for; returns what is left to the process (src/process), `undefined` = nothing. */
 export async function dispatch(
@@ -33,11 +35,11 @@ export async function dispatch(
   const command = COMMANDS.find(({ name }) => name === first);
   const wantsHelp = args.includes('--help') || args.includes('-h');
   if (command === undefined) {
-    if (wantsHelp && first.startsWith('-')) return printed(programHelp());
-    if (first === 'help') return printed(helpOn(rest));
+    if (wantsHelp && first.startsWith('-')) return printed((await help()).programHelp());
+    if (first === 'help') return printed(await helpOn(rest));
     return args;
   }
-  if (wantsHelp) return printed(commandHelp(command));
+  if (wantsHelp) return printed((await help()).commandHelp(command));
   if (command.load === undefined) {
     const option = AS_OPTION[command.name];
     return option === undefined ? args : [...option, ...rest];
@@ -52,7 +54,8 @@ function printed(text: string): undefined {
   process.stdout.write(text);
 }
 
-function helpOn([name, ...more]: readonly string[]): string {
+async function helpOn([name, ...more]: readonly string[]): Promise<string> {
+  const { commandHelp, programHelp } = await help();
   if (name === undefined) return programHelp();
   const command = COMMANDS.find((known) => known.name === name);
   if (command === undefined || more.length > 0) {

@@ -8,8 +8,7 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import {
   type CommandContext,
@@ -71,16 +70,22 @@ async function* products(client: ServiceClient, values: OptionValues): AsyncGene
     path: `/api/v1/products${hasFlag(values, 'full') ? '?view=full' : ''}`,
     headers: { accept: 'application/x-ndjson' },
   });
-  // A stream that is cut off is an error of the response, which readline does not pass on.
-  const end = finished(stream);
-  end.catch(() => undefined);
-  for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
-    yield JSON.parse(line) as Row;
-  }
-  await end.catch((error: unknown) => {
-    throw unreachable(client.url, new Error(`the stream was cut off: ${messageOf(error)}`));
-  });
+  for await (const line of linesOf(stream, client.url)) yield JSON.parse(line) as Row;
   sayNext(stream.headers['x-resume-seq']);
+}
+
+/** Whole lines. Node's readline also cuts at U+2028 and U+2029, which an id may have. */
+async function* linesOf(stream: Readable, url: URL): AsyncGenerator<string, void> {
+  let rest = '';
+  try {
+    for await (const chunk of stream.setEncoding('utf8')) {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop() ?? '';
+      yield* lines;
+    }
+  } catch (error) {
+    throw unreachable(url, new Error(`the stream was cut off: ${messageOf(error)}`));
+  }
 }
 
 /** What changed behind `since`; everything where the log does not reach back so far. */

@@ -28,7 +28,9 @@ export function topLines(before: Sample, now: Sample): TopLine[] {
   const applied = gauge('applied_seq');
   const share = gauge('store_fill_ratio');
   const cpu = rate(before, now, 'process_cpu_seconds_total');
-  const busy = rate(before, now, 'nodejs_eventloop_active_seconds_total');
+  const busy = rate(before, now, 'nodejs_eventloop_active_seconds_total', {
+    thread: 'main',
+  });
   const lines: TopLine[] = [
     {
       title: 'events/s',

@@ -8,6 +8,7 @@ import { Value } from '@sinclair/typebox/value';
 import { accessFaults } from './access.ts';
 import { allowedPhrase } from './allowed.ts';
 import { parseHost } from './host.ts';
+import { natsFaults } from './nats.ts';
 import { parseNetworks } from './networks.ts';
 import { parseOrigins } from './origins.ts';
 import {
@@ -111,21 +112,8 @@ function relationFaults(config: Config): string[] {
       `DRAIN_DELAY=${formatDuration(config.drainDelayMs)} must be less than SHUTDOWN_TIMEOUT=${formatDuration(config.shutdownTimeoutMs)}, since it is a part of it`,
     );
   }
-  faults.push(...clusterFaults(config));
+  faults.push(...natsFaults(config));
   return [...faults, ...accessFaults(config), ...sinkFaults(config)];
-}
-
-function clusterFaults({ log, cluster, natsUrl, sinks }: Config): string[] {
-  if (log !== 'jetstream') {
-    if (cluster === undefined && natsUrl === undefined) return [];
-    return ['CLUSTER and NATS_URL are for LOG=jetstream only'];
-  }
-  const missing = cluster === undefined || natsUrl === undefined;
-  return [
-    ...(missing ? ['LOG=jetstream needs CLUSTER and NATS_URL'] : []),
-    // Every instance of the cluster would write to the same databases.
-    ...(sinks === undefined ? [] : ['SINKS is for LOG=file only']),
-  ];
 }
 
 /** Quotes a value so that it stays on one line and can't flood it. */

@@ -13,6 +13,7 @@ import { CLUSTER } from './variables/cluster.ts';
 import { DISK } from './variables/disk.ts';
 import { EVENTS } from './variables/events.ts';
 import { LISTENING } from './variables/listening.ts';
+import { NATS } from './variables/nats.ts';
 import { REQUESTS } from './variables/requests.ts';
 import { SERVICE } from './variables/service.ts';
 import { SINKS } from './variables/sinks.ts';
@@ -32,6 +33,7 @@ export const ConfigSchema = Type.Object({
   ...EVENTS,
   ...DISK,
   ...CLUSTER,
+  ...NATS,
   ...SINKS,
 });
 

@@ -56,7 +56,36 @@ export function sinkFaults(config: Config): string[] {
       `INITIAL_RETRY_DELAY=${formatDuration(retryInitialMs)} must be at most MAX_RETRY_DELAY=${formatDuration(retryMaxMs)}`,
     );
   }
+  if (config.historyIn === 'postgres' && typeof sinks !== 'string') {
+    faults.push(...historyFaults(config));
+  }
   return faults;
+}
+
+/** Of the history in a database: its writer and one reader at least have a connection beside the sink's. */
+const HISTORY_CONNECTIONS_MIN = 3;
+
+function historyFaults(config: Config): string[] {
+  if (historyDatabase(config) === undefined) {
+    return [
+      'HISTORY_IN=postgres needs a postgres:// in SINKS, in whose database the history is kept',
+    ];
+  }
+  if (config.sinkConnectionsMax >= HISTORY_CONNECTIONS_MIN) return [];
+  return [
+    `MAX_CONNECTIONS=${config.sinkConnectionsMax} must be at least ${HISTORY_CONNECTIONS_MIN} with HISTORY_IN=postgres`,
+  ];
+}
+
+/** The database that HISTORY_IN means; `undefined` = the history is kept in a file. */
+export function historyDatabase(
+  config: Config,
+): Extract<SinkTarget, { readonly kind: 'postgres' }> | undefined {
+  if (config.historyIn !== 'postgres') return undefined;
+  for (const { target } of sinksOf(config)) {
+    if (target.kind === 'postgres') return target;
+  }
+  return undefined;
 }
 
 function targetOf(part: string): SinkTarget | string {

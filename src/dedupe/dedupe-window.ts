@@ -25,6 +25,7 @@
  * another order. So it first takes back every entry with a seq that is not committed (they are the
  * newest), and makes the index anew, whatever half-done change it finds there. Entries that had to
  * make room for those are gone; therefore there is room for a frame besides the window.
+ * (Over 300 lines: one table, and its layout belongs beside the code that reads and writes it.)
  */
 import assert from 'node:assert/strict';
 import { nextPowerOfTwo } from '../ring/intake-ring.ts';

@@ -102,6 +102,11 @@ export const PROBLEMS = {
     title: 'Method not allowed',
     detail: 'This path does not take this method; the Allow header lists those it takes.',
   },
+  'read-only': {
+    status: 405,
+    title: 'Read-only',
+    detail: 'This instance only reads (ROLE=reader); send writes to another one of its cluster.',
+  },
   'not-acceptable': {
     status: 406,
     title: 'Not acceptable',

@@ -16,7 +16,7 @@ import {
   FLAG_ARRIVAL_TIME,
   FLAG_HAS_PRICE,
   FLAG_HAS_STOCK,
-  FLAG_RESERVED,
+  FLAGS_RESERVATION,
   KEY_WORDS,
   KIND_UPSERT,
   metaIdBytes,
@@ -69,7 +69,7 @@ function contentHash(words: Int32Array, w: number): number {
   const idWords = (metaIdBytes(meta) + 3) >> 2;
   // Absent values are NaN, which has many bit patterns.
   const valueIf = (flag: number) => (isUpsert && (meta & flag) !== 0 ? -1 : 0);
-  let h = mix(0, meta & ~FLAG_RESERVED);
+  let h = mix(0, meta & ~FLAGS_RESERVATION);
   h = mixDouble(h, words, w + 2 * SLOT_OCCURRED_AT, (meta & FLAG_ARRIVAL_TIME) === 0 ? -1 : 0);
   h = mixDouble(h, words, w + 2 * SLOT_PRICE, valueIf(FLAG_HAS_PRICE));
   h = mixDouble(h, words, w + 2 * SLOT_STOCK, valueIf(FLAG_HAS_STOCK));

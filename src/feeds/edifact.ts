@@ -196,7 +196,7 @@ export class EdifactConverter extends StreamConverter {
     const unitPrice =
       price === undefined || units === undefined ? undefined : quotient(price, units);
     if (unitPrice === undefined) {
-      line.fault = `the price ${asciiText(amount)} for ${asciiText(basis)} can not be told exactly`;
+      line.fault = `the price ${asciiText(amount)} for ${asciiText(basis)} is not an exact number`;
     } else if (line.price !== '' && line.price !== unitPrice) {
       line.fault = `it has several net prices, ${line.price} and ${unitPrice}`;
     } else line.price = unitPrice;

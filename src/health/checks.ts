@@ -10,6 +10,8 @@ export interface HealthFacts {
   readonly phase: Phase;
   readonly wasReady: boolean;
   readonly replayedPercent: number | undefined;
+  /** Whether it takes no writes anyway. */
+  readonly isReader: boolean;
   /** Whether the log can be written. */
   readonly isLogAvailable: boolean;
   /** Whether the disk has more room than DISK_RESERVE. */
@@ -17,6 +19,8 @@ export interface HealthFacts {
   /** Whether the files of the data folder are all there. */
   readonly isFolderWhole: boolean;
   readonly stalls: readonly Stall[];
+  /** Whether several threads serve HTTP. */
+  readonly hasLoops: boolean;
   readonly products: number;
   readonly productsMax: number;
 }
@@ -26,6 +30,7 @@ export function checksOf(facts: HealthFacts): HealthCheck[] {
   return [
     logCheck(facts),
     appliersCheck(facts),
+    ...(facts.hasLoops ? [httpCheck(facts)] : []),
     storeCheck(facts),
     diskCheck(facts),
     replayCheck(facts),
@@ -41,11 +46,15 @@ export function stallText(stalls: readonly Stall[]): string | undefined {
 
 function textOf({ name, pending, forMs }: Stall): string {
   const seconds = Math.floor(forMs / 100) / 10;
-  return `${name} for ${seconds} s, with ${pending} events waiting`;
+  const waiting = pending === undefined ? '' : `, with ${pending} events waiting`;
+  return `${name} for ${seconds} s${waiting}`;
 }
 
-function logCheck({ isLogAvailable, phase, wasReady, stalls }: HealthFacts): HealthCheck {
+function logCheck(facts: HealthFacts): HealthCheck {
+  const { isReader, isLogAvailable, phase, wasReady, stalls } = facts;
   const name = 'log';
+  if (isReader && wasReady)
+    return { name, ok: true, state: isLogAvailable ? 'following' : 'cut-off' };
   if (!isLogAvailable) return { name, ok: false, state: 'unavailable' };
   const own = stalls.filter((stall) => stall.name === LOG_WORK);
   if (own.length > 0) return { name, ok: false, state: 'stalled', detail: stallText(own) };
@@ -55,9 +64,17 @@ function logCheck({ isLogAvailable, phase, wasReady, stalls }: HealthFacts): Hea
 
 function appliersCheck({ stalls }: HealthFacts): HealthCheck {
   const name = 'appliers';
-  const own = stalls.filter((stall) => stall.name !== LOG_WORK);
+  const own = stalls.filter((stall) => stall.name !== LOG_WORK && stall.pending !== undefined);
   if (own.length > 0) return { name, ok: false, state: 'stalled', detail: stallText(own) };
   return { name, ok: true, state: 'applying' };
+}
+
+/** Of the threads that serve HTTP beside the main thread. */
+function httpCheck({ stalls }: HealthFacts): HealthCheck {
+  const name = 'http';
+  const own = stalls.filter(({ pending }) => pending === undefined);
+  if (own.length > 0) return { name, ok: false, state: 'stalled', detail: stallText(own) };
+  return { name, ok: true, state: 'serving' };
 }
 
 /** A full store is no reason to send traffic elsewhere: known products go on. */

@@ -1,10 +1,10 @@
 /** What `/readyz` says, as figures. Main thread. */
-import type { Lifecycle } from '../lifecycle.ts';
+import type { HealthCheck } from '../lifecycle.ts';
 import type { MetricsRegistry } from '../metrics/registry.ts';
 
 export function healthMetrics(
   metrics: MetricsRegistry,
-  lifecycle: Pick<Lifecycle, 'checks'>,
+  lifecycle: { checks(): readonly HealthCheck[] },
 ): void {
   metrics.gauge(
     {

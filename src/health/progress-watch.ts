@@ -16,11 +16,16 @@ export interface Work {
   readonly position: () => number;
   /** Who must go on before it can: while one of them is stalled, it is not. */
   readonly behind?: readonly string[];
+  /** Whether its work is to come round, and nothing that could be counted. */
+  readonly isLoop?: boolean;
+  /** Where it may stand for another time than the rest. */
+  readonly limitMs?: number;
 }
 
 export interface Stall {
   readonly name: string;
-  readonly pending: number;
+  /** `undefined`: it is a loop that does not come round. */
+  readonly pending: number | undefined;
   /** Since its last step, at least. */
   readonly forMs: number;
 }
@@ -52,6 +57,12 @@ const LOOK_EVERY_MS_MAX = 1000;
 /** What passes between two looks counts up to so many times their distance. */
 const LATE_LOOKS_MAX = 2;
 
+/** How far two looks are apart. */
+export function lookEveryMs(limitMs: number): number {
+  const everyMs = Math.round(limitMs / LOOKS_PER_LIMIT);
+  return Math.min(LOOK_EVERY_MS_MAX, Math.max(LOOK_EVERY_MS_MIN, everyMs));
+}
+
 export class ProgressWatch {
   readonly #options: ProgressWatchOptions;
   readonly #watched: readonly Watched[];
@@ -64,8 +75,7 @@ export class ProgressWatch {
   constructor(options: ProgressWatchOptions) {
     this.#options = options;
     this.#nowMs = options.nowMs ?? (() => performance.now());
-    const everyMs = Math.round(options.limitMs / LOOKS_PER_LIMIT);
-    this.#everyMs = Math.min(LOOK_EVERY_MS_MAX, Math.max(LOOK_EVERY_MS_MIN, everyMs));
+    this.#everyMs = lookEveryMs(options.limitMs);
     this.#watched = options.works.map((work) => ({
       work,
       position: work.position(),
@@ -93,8 +103,9 @@ export class ProgressWatch {
   }
 
   #judge(watched: Watched, passedMs: number): void {
-    const { limitMs, onStall, onProgress } = this.#options;
-    const { name, pending, position, behind = [] } = watched.work;
+    const { onStall, onProgress } = this.#options;
+    const { name, pending, position, behind = [], isLoop = false } = watched.work;
+    const { limitMs = this.#options.limitMs } = watched.work;
     // The position first: a step in between counts as none, and the next look sees it.
     const at = position();
     const waiting = pending();
@@ -110,7 +121,7 @@ export class ProgressWatch {
     watched.stoodMs += passedMs;
     if (watched.stoodMs < limitMs) return;
     const isNew = watched.stall === undefined;
-    watched.stall = { name, pending: waiting, forMs: watched.stoodMs };
+    watched.stall = { name, pending: isLoop ? undefined : waiting, forMs: watched.stoodMs };
     if (isNew) onStall(watched.stall);
   }
 }

@@ -2,15 +2,19 @@
  * How far the history is, in shared memory.
  *
  *   byte   0  stop      i32  1 = the thread is to end; the main thread writes
+ *          4  opened    i32  1 = it is this data folder's, and no later state of it; the history's thread writes
+ *          8  standing by i32  1 = another instance of the cluster writes it; the history's thread writes
  *         64  bell      i32  rung by the history's thread after the place moved
- *        128  place     i64  the last event that readers of the file see; the history's thread writes
+ *        128  place     i64  the last event that readers see; the history's thread writes
  *        136  flushed   i64  the last event that is in it for certain, whatever becomes of the machine
  *        144  caught up i64  ms since 1970: when the thread last had all that was applied
- *        152  failures  i64  how often the file could not be written
+ *        152  failures  i64  how often it could not be written
  */
 import assert from 'node:assert/strict';
 
 const STOP = 0;
+const OPENED = 1;
+const STANDING_BY = 2;
 const BELL = 16;
 const PLACE = 16;
 const FLUSHED = 17;
@@ -49,9 +53,25 @@ export class HistoryControl {
     Atomics.notify(this.words, STOP);
   }
 
-  /** Blocks the history's thread for `ms`, or until it is to stop. */
-  sleep(ms: number): void {
-    Atomics.wait(this.words, STOP, 0, ms);
+  /** Resolves after `ms`, or when it is to stop. */
+  sleep(ms: number): Promise<void> {
+    return waitWhile(this.words, STOP, 0, ms);
+  }
+
+  get isOpened(): boolean {
+    return Atomics.load(this.words, OPENED) === 1;
+  }
+
+  noteOpened(): void {
+    Atomics.store(this.words, OPENED, 1);
+  }
+
+  get isStandingBy(): boolean {
+    return Atomics.load(this.words, STANDING_BY) === 1;
+  }
+
+  set isStandingBy(isStandingBy: boolean) {
+    Atomics.store(this.words, STANDING_BY, isStandingBy ? 1 : 0);
   }
 
   get place(): number {
@@ -87,4 +107,21 @@ export class HistoryControl {
   noteFailure(): void {
     Atomics.add(this.#longs, FAILURES, 1n);
   }
+}
+
+const ALIVE_MS = 1 << 30;
+
+/** Resolves when word `index` is rung or `ms` are over; at once if it is not `value`. */
+export async function waitWhile(
+  words: Int32Array,
+  index: number,
+  value: number,
+  ms: number,
+): Promise<void> {
+  const wait = Atomics.waitAsync(words, index, value, ms);
+  if (!wait.async) return;
+  // The wait itself keeps no thread alive.
+  const alive = setInterval(() => undefined, ALIVE_MS);
+  await wait.value;
+  clearInterval(alive);
 }

@@ -6,8 +6,10 @@ export interface HistoryState {
   readonly progress: { readonly seq: number };
   /** When it last had everything that was applied, ms since 1970; 0 = never yet. */
   readonly caughtUpMs: number;
-  /** How often its file could not be written. */
+  /** How often it could not be written. */
   readonly failures: number;
+  /** Whether another instance of the cluster writes it. */
+  readonly isStandingBy: boolean;
 }
 
 /** How long it may be behind before it says so: it rests between two transactions. */
@@ -20,21 +22,22 @@ export function historyChecks(
   nowMs: number,
 ): HealthCheck[] {
   if (history === undefined) return [];
-  const { progress, caughtUpMs, failures } = history;
+  const { progress, caughtUpMs, failures, isStandingBy } = history;
   const behind = Math.max(0, applied - progress.seq);
   const last = caughtUpMs === 0 ? 'never yet' : new Date(caughtUpMs).toISOString();
   return [
     {
       name: 'history',
       ok: true,
-      state: stateOf(behind, caughtUpMs, nowMs),
+      state: stateOf(behind, caughtUpMs, nowMs, isStandingBy),
       detail: `${behind} events behind, had everything ${last}, ${failures} failed writes`,
     },
   ];
 }
 
-function stateOf(behind: number, caughtUpMs: number, nowMs: number): string {
-  if (behind === 0) return 'following';
+function stateOf(behind: number, caughtUpMs: number, nowMs: number, isStandingBy: boolean): string {
+  const well = isStandingBy ? 'standby' : 'following';
+  if (behind === 0) return well;
   if (caughtUpMs === 0) return 'catching-up';
-  return nowMs - caughtUpMs > BEHIND_MS ? 'behind' : 'following';
+  return nowMs - caughtUpMs > BEHIND_MS ? 'behind' : well;
 }

@@ -1,14 +1,14 @@
 /** What the history's threads are given and say. Types only. */
 import type { HeldFolder } from '../log/held-files.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
+import type { HistoryTarget } from './history-store.ts';
 import type { HistoryField, Mark } from './mark.ts';
 import type { PriorPrice, PriorPriceRule } from './prior-price.ts';
 
 export interface HistoryThreadData {
   readonly memory: SharedMemory;
   readonly control: SharedArrayBuffer;
-  /** The history's file. */
-  readonly path: string;
+  readonly target: HistoryTarget;
   /** Folder of the log's segments. */
   readonly logFolder: string;
   /** The data folder that it lies in. */
@@ -17,6 +17,13 @@ export interface HistoryThreadData {
   readonly outcomeEvents: number;
   /** How long values are kept; `undefined` = for ever. */
   readonly keepMs: number | undefined;
+  /** Places of products forgotten up to this seq had been freed before this start. */
+  readonly freedUntil: number;
+}
+
+export interface HistoryDeskData {
+  readonly control: SharedArrayBuffer;
+  readonly target: HistoryTarget;
 }
 
 /** One line for the log. */

@@ -1,4 +1,4 @@
-/** What the history tells of itself; nothing while HISTORY is off. Main thread. */
+/** The metrics of the history; none while HISTORY is off. Main thread. */
 import type { MetricsRegistry } from '../metrics/registry.ts';
 import type { SeqWatch } from '../ring/seq-watch.ts';
 import type { ProductHistory } from './product-history.ts';
@@ -29,7 +29,7 @@ export function historyMetrics(
   metrics.counter(
     {
       name: 'product_service_history_failures_total',
-      help: 'How often the file of the history could not be written; none while HISTORY is off',
+      help: 'How often the history could not be written; none while HISTORY is off',
     },
     (put) => {
       if (history !== undefined) put(history.failures);

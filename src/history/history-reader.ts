@@ -1,8 +1,4 @@
-/**
- * Answers from the history's file. A thread of its own runs it: a page that is not in memory waits for the
- * disk, which is nothing for the main thread. Each answer is of one state of the file, with its place.
- */
-import { Database } from '../sqlite/database.ts';
+/** Answers from a history, wherever it is kept; each answer is of one state of it. A thread of its own. */
 import type {
   HistoryAnswers,
   HistoryAsk,
@@ -11,164 +7,184 @@ import type {
   Placed,
   ProductPriorPrice,
 } from './history-messages.ts';
-import { FIELD_PRICE, FIELD_STOCK, type FieldNumber, type Mark, WHOLE } from './mark.ts';
+import type { HistoryReads, HistoryRow, HistoryView } from './history-store.ts';
+import { FIELD_PRICE, FIELD_STOCK, type FieldNumber, type Mark } from './mark.ts';
 import { type PriorPriceRule, priorPrice } from './prior-price.ts';
-import { marksOf } from './run.ts';
-import { runOf } from './run-table.ts';
+import { marksOf, type Run } from './run.ts';
 
-/** Rows read at a time: an open cursor would keep the write-ahead log from being used again. */
+/** Rows asked for at a time; most questions are answered by fewer. */
 const ROWS = 64;
-const BUSY_MS = 5000;
-
-interface Row {
-  readonly no: number;
-  readonly version: number;
-  readonly isListed: boolean;
-  /** By the field's number. */
-  readonly wholeFromMs: readonly [number, number];
-}
+/** Values looked at for a prior price at first: a row that is read costs more than one that is passed over. */
+const PRIOR_ROWS = 16;
+/** How much more is asked for where that was not enough. */
+const MORE = 8;
 
 export class HistoryReader {
-  readonly #database: Database;
-  readonly #product;
-  readonly #place;
-  readonly #before;
-  readonly #upTo;
-  readonly #behind;
+  readonly #reads: HistoryReads;
 
-  /** Opens the file; throws what SQLite says where there is none. */
-  constructor(path: string) {
-    const database = new Database({ path, busyMs: BUSY_MS, flush: 'normal', isReadOnly: true });
-    this.#database = database;
-    this.#product = database.prepare(
-      'SELECT no, version, price, stock, price_whole_from, stock_whole_from FROM products WHERE id = ?',
+  constructor(reads: HistoryReads) {
+    this.#reads = reads;
+  }
+
+  /** Rejects with what the database says. */
+  answer<K extends HistoryAsk['kind']>(
+    ask: HistoryAsk & { kind: K },
+  ): Promise<Placed<HistoryAnswers[K]>>;
+  answer(ask: HistoryAsk): Promise<Placed<HistoryAnswers[HistoryAsk['kind']]>> {
+    return this.#reads.snapshot(async (view) => ({
+      place: view.place,
+      found: await answerFrom(view, ask),
+    }));
+  }
+
+  close(): Promise<void> {
+    return this.#reads.close();
+  }
+}
+
+function answerFrom(
+  view: HistoryView,
+  ask: HistoryAsk,
+): Promise<HistoryAnswers[HistoryAsk['kind']]> {
+  switch (ask.kind) {
+    case 'page':
+      return pageOf(view, ask);
+    case 'state':
+      return stateOf(view, ask.id, ask.atMs);
+    case 'prior':
+      return priorPricesOf(view, ask.ids, ask.rule);
+  }
+}
+
+async function priorPricesOf(
+  view: HistoryView,
+  ids: readonly string[],
+  rule: PriorPriceRule,
+): Promise<readonly (ProductPriorPrice | undefined)[]> {
+  const rows = await view.rows(ids);
+  const found: (ProductPriorPrice | undefined)[] = ids.map(() => undefined);
+  let open = [...rows.keys()].filter((i) => isListed(rows[i]));
+  for (let count = PRIOR_ROWS; open.length > 0; count *= MORE) {
+    const listed = open.flatMap((i) => rows[i] ?? []);
+    const newest = await view.newest(
+      listed.map(({ no }) => no),
+      FIELD_PRICE,
+      count,
     );
-    this.#place = database.prepare('SELECT seq FROM place');
-    const runs = 'SELECT at, seq, value, again FROM runs WHERE product = ? AND field = ?';
-    this.#before = database.prepare(`${runs} AND at < ? ORDER BY at DESC LIMIT ?`);
-    this.#upTo = database.prepare(`${runs} AND at <= ? ORDER BY at DESC LIMIT ?`);
-    this.#behind = database.prepare(`${runs} AND at > ? ORDER BY at LIMIT ?`);
+    const short: number[] = [];
+    for (const [n, i] of open.entries()) {
+      const marks = new CountedMarks(newest[n], count);
+      const { id, version, fields } = listed[n];
+      const prior = priorPrice(marks, fields[FIELD_PRICE].wholeFromMs, rule);
+      if (marks.wantedMore) short.push(i);
+      else found[i] = { id, version, ...prior };
+    }
+    open = short;
+  }
+  return found;
+}
+
+/** Some marks, newest first; knows whether somebody would have read on. */
+class CountedMarks implements Iterable<Mark> {
+  readonly #marks: readonly Mark[];
+  readonly #hasMore: boolean;
+  wantedMore = false;
+
+  /** `count` were asked for. */
+  constructor(marks: readonly Mark[], count: number) {
+    this.#marks = marks;
+    this.#hasMore = marks.length === count;
   }
 
-  answer<K extends HistoryAsk['kind']>(ask: HistoryAsk & { kind: K }): Placed<HistoryAnswers[K]>;
-  answer(ask: HistoryAsk): Placed<HistoryAnswers[HistoryAsk['kind']]> {
-    return this.#database.snapshot(() => {
-      const place = this.#place.get()?.seq as number;
-      switch (ask.kind) {
-        case 'page':
-          return { place, found: this.#page(ask) };
-        case 'state':
-          return { place, found: this.#state(ask.id, ask.atMs) };
-        case 'prior':
-          return { place, found: ask.ids.map((id) => this.#prior(id, ask.rule)) };
+  *[Symbol.iterator](): Iterator<Mark> {
+    yield* this.#marks;
+    this.wantedMore = this.#hasMore;
+  }
+}
+
+function isListed(row: HistoryRow | undefined): boolean {
+  return row?.fields.some(({ value }) => value !== null) ?? false;
+}
+
+async function stateOf(
+  view: HistoryView,
+  id: string,
+  atMs: number,
+): Promise<PastState | undefined> {
+  const [row] = await view.rows([id]);
+  if (row === undefined) return undefined;
+  return {
+    price: await markAt(view, row.no, FIELD_PRICE, atMs),
+    stock: await markAt(view, row.no, FIELD_STOCK, atMs),
+    wholeFromMs: Math.max(...row.fields.map(({ wholeFromMs }) => wholeFromMs)),
+    version: row.version,
+  };
+}
+
+async function pageOf(
+  view: HistoryView,
+  ask: HistoryAsk & { kind: 'page' },
+): Promise<HistoryPage | undefined> {
+  const [row] = await view.rows([ask.id]);
+  if (row === undefined) return undefined;
+  const field = ask.field === 'price' ? FIELD_PRICE : FIELD_STOCK;
+  const entries: Mark[] = [];
+  let behindMs = ask.afterMs ?? ask.fromMs;
+  let last: Mark | undefined;
+  if (ask.afterMs !== undefined) {
+    last = await markAt(view, row.no, field, ask.afterMs);
+  } else {
+    last = await beginningAt(view, row.no, field, ask.fromMs);
+    if (last !== undefined && last.atMs < ask.toMs) entries.push(last);
+  }
+  for (let isEnd = false; !isEnd && entries.length <= ask.limit; ) {
+    const runs = await view.behind(row.no, field, behindMs, ROWS);
+    isEnd = runs.length < ROWS;
+    for (const { atMs, seq, value } of runs) {
+      behindMs = atMs;
+      if (atMs >= ask.toMs) {
+        isEnd = true;
+        break;
       }
-    });
-  }
-
-  close(): void {
-    this.#database.close();
-  }
-
-  #row(id: string): Row | undefined {
-    const row = this.#product.get(id);
-    if (row === undefined) return undefined;
-    return {
-      no: row.no as number,
-      version: row.version as number,
-      isListed: row.price !== null || row.stock !== null,
-      wholeFromMs: [
-        (row.price_whole_from ?? WHOLE) as number,
-        (row.stock_whole_from ?? WHOLE) as number,
-      ],
-    };
-  }
-
-  #prior(id: string, rule: PriorPriceRule): ProductPriorPrice | undefined {
-    const row = this.#row(id);
-    if (row === undefined || !row.isListed) return undefined;
-    const marks = this.#newestFirst(row.no, FIELD_PRICE);
-    const found = priorPrice(marks, row.wholeFromMs[FIELD_PRICE], rule);
-    return { id, version: row.version, ...found };
-  }
-
-  #state(id: string, atMs: number): PastState | undefined {
-    const row = this.#row(id);
-    if (row === undefined) return undefined;
-    return {
-      price: this.#markAt(row.no, FIELD_PRICE, atMs),
-      stock: this.#markAt(row.no, FIELD_STOCK, atMs),
-      wholeFromMs: Math.max(...row.wholeFromMs),
-      version: row.version,
-    };
-  }
-
-  #page(ask: HistoryAsk & { kind: 'page' }): HistoryPage | undefined {
-    const row = this.#row(ask.id);
-    if (row === undefined) return undefined;
-    const field = ask.field === 'price' ? FIELD_PRICE : FIELD_STOCK;
-    const entries: Mark[] = [];
-    let behindMs = ask.afterMs ?? ask.fromMs;
-    let last: Mark | undefined;
-    if (ask.afterMs !== undefined) {
-      last = this.#markAt(row.no, field, ask.afterMs);
-    } else {
-      last = this.#beginningAt(row.no, field, ask.fromMs);
-      if (last !== undefined && last.atMs < ask.toMs) entries.push(last);
+      if (last?.value === value) continue;
+      last = { atMs, seq, value };
+      entries.push(last);
     }
-    for (let isEnd = false; !isEnd && entries.length <= ask.limit; ) {
-      const rows = this.#behind.all(row.no, field, behindMs, ROWS).map(runOf);
-      isEnd = rows.length < ROWS;
-      for (const { atMs, seq, value } of rows) {
-        behindMs = atMs;
-        if (atMs >= ask.toMs) {
-          isEnd = true;
-          break;
-        }
-        if (last?.value === value) continue;
-        last = { atMs, seq, value };
-        entries.push(last);
-      }
-    }
-    return {
-      entries: entries.slice(0, ask.limit),
-      hasMore: entries.length > ask.limit,
-      wholeFromMs: row.wholeFromMs[field],
-    };
   }
+  return {
+    entries: entries.slice(0, ask.limit),
+    hasMore: entries.length > ask.limit,
+    wholeFromMs: row.fields[field].wholeFromMs,
+  };
+}
 
-  /** The last time that a field was said, up to `atMs`. */
-  #markAt(product: number, field: FieldNumber, atMs: number): Mark | undefined {
-    const [row] = this.#upTo.all(product, field, atMs, 1);
-    return row === undefined
-      ? undefined
-      : marksOf(runOf(row)).findLast((each) => each.atMs <= atMs);
-  }
+/** The last time that a field was said, up to `atMs`. */
+async function markAt(
+  view: HistoryView,
+  product: number,
+  field: FieldNumber,
+  atMs: number,
+): Promise<Mark | undefined> {
+  const run = await view.upTo(product, field, atMs);
+  return run && marksOf(run).findLast((each) => each.atMs <= atMs);
+}
 
-  /** When the value that is in force at `atMs` became it. */
-  #beginningAt(product: number, field: FieldNumber, atMs: number): Mark | undefined {
-    const [row] = this.#upTo.all(product, field, atMs, 1);
-    if (row === undefined) return undefined;
-    let { again: _, ...beginning } = runOf(row);
-    for (const mark of this.#newestFirst(product, field, beginning.atMs)) {
-      if (mark.value !== beginning.value) break;
-      beginning = mark;
+/** When the value that is in force at `atMs` became it. */
+async function beginningAt(
+  view: HistoryView,
+  product: number,
+  field: FieldNumber,
+  atMs: number,
+): Promise<Mark | undefined> {
+  const run = await view.upTo(product, field, atMs);
+  if (run === undefined) return undefined;
+  let { again: _, ...beginning }: Run = run;
+  for (;;) {
+    const before = await view.before(product, field, beginning.atMs, ROWS);
+    for (const { atMs: at, seq, value } of before) {
+      if (value !== beginning.value) return beginning;
+      beginning = { atMs: at, seq, value };
     }
-    return beginning;
-  }
-
-  /** Where each run of a field begins, newest first, from before `beforeMs`. */
-  *#newestFirst(
-    product: number,
-    field: FieldNumber,
-    beforeMs = Number.POSITIVE_INFINITY,
-  ): Iterable<Mark> {
-    for (let before = beforeMs; ; ) {
-      const rows = this.#before.all(product, field, before, ROWS);
-      for (const row of rows) {
-        yield { atMs: row.at as number, seq: row.seq as number, value: row.value as number | null };
-      }
-      if (rows.length < ROWS) return;
-      before = rows.at(-1)?.at as number;
-    }
+    if (before.length < ROWS) return beginning;
   }
 }

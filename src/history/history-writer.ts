@@ -1,8 +1,8 @@
 /**
- * Writes events to the history, many in one transaction with the place behind them: so whatever dies, each
- * is in it exactly once. The history's own thread.
+ * What events say of the history, many at a time, and the place behind them. The history's own thread; where it
+ * is kept is the store's.
  *
- * What an event says is decided as the store decides it, from the events before it alone:
+ * What an event says is decided as the products' store decides it, from the events before it alone:
  *  - One that came without a time counts from its arrival, or from the latest time that its field had before
  *    where that is later: in the history as in the state, it is always the newest word.
  *  - One whose condition did not hold says nothing. Where what became of it is not known any more, its
@@ -11,10 +11,10 @@
  */
 
 import { EXPECTED_ANY, EXPECTED_UNLISTED } from '../ring/slot.ts';
-import type { Database } from '../sqlite/database.ts';
-import { FIELD_PRICE, FIELD_STOCK, type FieldNumber, type Mark, WHOLE } from './mark.ts';
-import { putMark, type Run } from './run.ts';
-import { RunTable } from './run-table.ts';
+import { type FieldState, fillGap, fillGone, type GapEnd, type PresentState } from './gap.ts';
+import type { FieldRow, HistoryRow, HistoryStore } from './history-store.ts';
+import { FIELD_PRICE, FIELD_STOCK, type FieldNumber, WHOLE } from './mark.ts';
+import { putMark } from './run.ts';
 
 /** What an event says. */
 export interface HistoryEvent {
@@ -32,27 +32,6 @@ export interface HistoryEvent {
   readonly isJudged: boolean;
 }
 
-/** A product's present state, read from the store where the log does not tell how it came about. */
-export interface PresentState {
-  readonly id: string;
-  readonly seq: number;
-  readonly price: number | null;
-  readonly priceAtMs: number;
-  readonly stock: number | null;
-  readonly stockAtMs: number;
-}
-
-interface FieldState {
-  value: number | null;
-  /** −Infinity = never set. */
-  atMs: number;
-  wholeFromMs: number;
-  /** Not yet written; ascending. */
-  marks: Mark[];
-  /** The last run in the file; null = not read yet. */
-  tail: Run | undefined | null;
-}
-
 interface ProductState {
   /** 0 = it has no row yet. */
   no: number;
@@ -65,39 +44,19 @@ interface ProductState {
 const PRODUCTS_KNOWN_MAX = 16_384;
 
 export class HistoryWriter {
-  readonly #database: Database;
-  readonly #runs: RunTable;
-  readonly #find;
-  readonly #add;
-  readonly #update;
-  readonly #setPlace;
-  /** As they are in the file, with what is not yet written; some, since a look costs as much as a write. */
+  readonly #store: HistoryStore;
+  /** As they are kept, with what is not yet written; some, since a look costs as much as a write. */
   readonly #products = new Map<string, ProductState>();
   /** Those of which something is not yet written. */
   readonly #changed = new Set<ProductState>();
   #place = 0;
   #prunedToMs = WHOLE;
 
-  constructor(database: Database) {
-    this.#database = database;
-    this.#runs = new RunTable(database);
-    this.#find = database.prepare(
-      'SELECT no, version, price, price_at, price_whole_from, stock, stock_at, stock_whole_from ' +
-        'FROM products WHERE id = ?',
-    );
-    this.#add = database.prepare(
-      'INSERT INTO products (version, price, price_at, price_whole_from, stock, stock_at, ' +
-        'stock_whole_from, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING no',
-    );
-    this.#update = database.prepare(
-      'UPDATE products SET version = ?, price = ?, price_at = ?, price_whole_from = ?, stock = ?, ' +
-        'stock_at = ?, stock_whole_from = ? WHERE no = ?',
-    );
-    this.#setPlace = database.prepare('UPDATE place SET seq = ?');
-    this.rollBack();
+  constructor(store: HistoryStore) {
+    this.#store = store;
   }
 
-  /** The last event that is in the file. */
+  /** The last event that is kept. */
   get place(): number {
     return this.#place;
   }
@@ -107,76 +66,106 @@ export class HistoryWriter {
     return this.#changed.size;
   }
 
-  /** Forgets what is not yet written, and what is known of the file: somebody else wrote to it. */
-  rollBack(): void {
-    this.#products.clear();
-    this.#changed.clear();
-    const row = this.#database.prepare('SELECT seq, pruned_to FROM place').get();
-    this.#place = Number(row?.seq);
-    this.#prunedToMs = Number(row?.pruned_to);
+  /** Opens the store, and forgets what was not written. Rejects with what it says. */
+  async open(): Promise<void> {
+    this.forget();
+    const { seq, prunedToMs } = await this.#store.open();
+    this.#place = seq;
+    this.#prunedToMs = prunedToMs;
   }
 
-  /** Takes the next event; `commit` writes it. */
-  take(event: HistoryEvent): void {
+  /** Forgets what is known of products: something is not written and will not be, or somebody else wrote. */
+  forget(): void {
+    this.#products.clear();
+    this.#changed.clear();
+  }
+
+  /** Takes the next events. Rejects with what the store says; then the writer must be opened again. */
+  async take(events: readonly HistoryEvent[]): Promise<void> {
+    await this.#load(events.map(({ productId }) => productId));
+    for (const event of events) this.#take(event);
+  }
+
+  /** Takes products as they are at the end of a gap. Rejects as `take` does. */
+  async takePresent(states: readonly PresentState[], gap: GapEnd): Promise<void> {
+    await this.#load(states.map(({ id }) => id));
+    for (const state of states) {
+      const product = this.#product(state.id);
+      fillGap(product.fields, product.version, state, gap);
+      product.version = state.seq;
+      this.#noteChanged(product);
+    }
+  }
+
+  /** Takes products that it knows, and that are no more at the end of a gap. Rejects as `take` does. */
+  async takeGone(ids: readonly string[], gap: GapEnd): Promise<void> {
+    await this.#load(ids);
+    for (const id of ids) {
+      const product = this.#product(id);
+      fillGone(product.fields, gap);
+      this.#noteChanged(product);
+    }
+  }
+
+  /** Products that it does not know are whole from then on. */
+  raisePruned(toMs: number): void {
+    this.#prunedToMs = Math.max(this.#prunedToMs, toMs);
+  }
+
+  /** Prunes some products, all being written; see HistoryStore. Rejects as `take` does. */
+  async prune(horizonMs: number, afterNo: number): Promise<number | undefined> {
+    const last = await this.#store.prune(horizonMs, afterNo);
+    this.raisePruned(horizonMs);
+    // What it knew of products is not so any more.
+    this.forget();
+    return last;
+  }
+
+  /** Writes all that was taken, and that the history has everything up to `seq`. Rejects as `take` does. */
+  async commit(seq: number): Promise<void> {
+    await this.#store.write(this.#changed, { seq, prunedToMs: this.#prunedToMs });
+    for (const { fields } of this.#changed) {
+      for (const field of fields) field.marks = [];
+    }
+    this.#changed.clear();
+    if (this.#products.size > PRODUCTS_KNOWN_MAX) this.#products.clear();
+    this.#place = seq;
+  }
+
+  /** Forgets everything: the history is that of another log. Rejects as `take` does. */
+  async clear(reason: string): Promise<void> {
+    await this.#store.clear(reason);
+    await this.open();
+  }
+
+  #noteChanged(product: ProductState): void {
+    const isSaid = product.fields.some(({ marks }) => marks.length > 0);
+    // Of one that it knows, since when it is whole may have changed.
+    if (isSaid || product.no !== 0) this.#changed.add(product);
+  }
+
+  /** Looks for those of `ids` that are not known. */
+  async #load(ids: readonly string[]): Promise<void> {
+    const unknown = [...new Set(ids)].filter((id) => !this.#products.has(id));
+    if (unknown.length === 0) return;
+    for (const row of await this.#store.find(unknown)) this.#products.set(row.id, stateOf(row));
+    for (const id of unknown) {
+      if (!this.#products.has(id)) this.#products.set(id, newState(id, this.#prunedToMs));
+    }
+  }
+
+  #product(id: string): ProductState {
+    const product = this.#products.get(id);
+    if (product === undefined) throw new Error(`expected ${id} to be looked for before`);
+    return product;
+  }
+
+  #take(event: HistoryEvent): void {
     const product = this.#product(event.productId);
     if (!event.isJudged && !isMet(event.expectedSeq, product)) return;
     const tookPrice = this.#say(product, FIELD_PRICE, event.price, event);
     const tookStock = this.#say(product, FIELD_STOCK, event.stock, event);
     if (tookPrice || tookStock) product.version = event.seq;
-  }
-
-  /** Takes a product's present state, before which its history has a gap. */
-  takePresent({ id, seq, price, priceAtMs, stock, stockAtMs }: PresentState): void {
-    const product = this.#product(id);
-    product.version = seq;
-    this.#changed.add(product);
-    const [ofPrice, ofStock] = product.fields;
-    beginAnew(ofPrice, { atMs: priceAtMs, seq, value: price });
-    beginAnew(ofStock, { atMs: stockAtMs, seq, value: stock });
-  }
-
-  /** Writes all that was taken, and that the history has everything up to `place`. */
-  commit(place: number): void {
-    this.#database.transaction(() => {
-      for (const product of this.#changed) this.#write(product);
-      this.#setPlace.run(place);
-    });
-    this.#changed.clear();
-    if (this.#products.size > PRODUCTS_KNOWN_MAX) this.#products.clear();
-    this.#place = place;
-  }
-
-  /** Forgets everything: the history is that of another log. */
-  clear(): void {
-    this.#database.transaction(() => {
-      for (const table of ['products', 'runs'])
-        this.#database.prepare(`DELETE FROM ${table}`).run();
-      this.#database.prepare('UPDATE place SET seq = 0, pruned_to = ?').run(WHOLE);
-    });
-    this.rollBack();
-  }
-
-  #product(id: string): ProductState {
-    const known = this.#products.get(id);
-    if (known !== undefined) return known;
-    const row = this.#find.get(id);
-    const field = (name: 'price' | 'stock'): FieldState => ({
-      value: (row?.[name] ?? null) as number | null,
-      atMs: (row?.[`${name}_at`] ?? Number.NEGATIVE_INFINITY) as number,
-      wholeFromMs: (row === undefined
-        ? this.#prunedToMs
-        : (row[`${name}_whole_from`] ?? WHOLE)) as number,
-      marks: [],
-      tail: row === undefined ? undefined : null,
-    });
-    const product = {
-      no: (row?.no ?? 0) as number,
-      id,
-      version: (row?.version ?? 0) as number,
-      fields: [field('price'), field('stock')],
-    } as const;
-    this.#products.set(id, product);
-    return product;
   }
 
   /** Notes what an event says of a field; whether the state of the field takes it. */
@@ -196,31 +185,22 @@ export class HistoryWriter {
     field.atMs = atMs;
     return true;
   }
+}
 
-  #write(product: ProductState): void {
-    const [price, stock] = product.fields;
-    // Nothing was said of it: its event was refused.
-    if (price.marks.length + stock.marks.length === 0) return;
-    const columns = [
-      product.version,
-      ...[price, stock].flatMap(({ value, atMs, wholeFromMs }) => [
-        value,
-        atMs,
-        wholeFromMs === WHOLE ? null : wholeFromMs,
-      ]),
-    ];
-    if (product.no === 0) product.no = this.#add.get(...columns, product.id)?.no as number;
-    else this.#update.run(...columns, product.no);
-    this.#writeMarks(product.no, FIELD_PRICE, price);
-    this.#writeMarks(product.no, FIELD_STOCK, stock);
-  }
+function stateOf({ no, id, version, fields: [price, stock] }: HistoryRow): ProductState {
+  const known = (field: FieldRow): FieldState => ({ ...field, marks: [], tail: null });
+  return { no, id, version, fields: [known(price), known(stock)] };
+}
 
-  #writeMarks(product: number, number: FieldNumber, field: FieldState): void {
-    if (field.marks.length === 0) return;
-    const tail = field.tail === null ? this.#runs.tail(product, number) : field.tail;
-    field.tail = this.#runs.put(product, number, tail, field.marks);
-    field.marks = [];
-  }
+function newState(id: string, wholeFromMs: number): ProductState {
+  const field = (): FieldState => ({
+    value: null,
+    atMs: Number.NEGATIVE_INFINITY,
+    wholeFromMs,
+    marks: [],
+    tail: undefined,
+  });
+  return { no: 0, id, version: 0, fields: [field(), field()] };
 }
 
 /** The applier's rule, on the product as it was before the event. */
@@ -229,12 +209,4 @@ function isMet(expectedSeq: number, { version, fields }: ProductState): boolean 
   const isListed = fields.some(({ value }) => value !== null);
   if (expectedSeq === EXPECTED_UNLISTED) return !isListed;
   return isListed && (expectedSeq === EXPECTED_ANY || expectedSeq === version);
-}
-
-function beginAnew(field: FieldState, mark: Mark): void {
-  if (mark.atMs === Number.NEGATIVE_INFINITY) return;
-  putMark(field.marks, mark);
-  field.value = mark.value;
-  field.atMs = mark.atMs;
-  field.wholeFromMs = mark.atMs;
 }

@@ -1,13 +1,19 @@
-/** The present state of every product in the store, delisted ones too. Any thread; reads only. */
+/** The present states of products in the store, delisted ones too. The history's thread; reads only. */
+import { encodeProductIdWords } from '../ring/id-bytes.ts';
+import { ID_WORDS } from '../ring/slot.ts';
 import { EntryReader } from '../store/entry-reader.ts';
+import { hashId } from '../store/id-hash.ts';
 import {
   ENTRY_ID,
   ENTRY_ID_LENGTH_SHIFT,
   ENTRY_META,
   ENTRY_WORDS,
+  FIND_BUSY,
   type Shard,
+  shardOf,
 } from '../store/shard.ts';
-import type { PresentState } from './history-writer.ts';
+import type { HashKey } from '../threads/shared-memory.ts';
+import type { PresentState } from './gap.ts';
 
 /**
  * Yields each product that was there when it began, once, and perhaps some that came since. An entry that
@@ -39,5 +45,19 @@ export function* presentStates(shards: readonly Shard[]): Iterable<PresentState>
         stockAtMs: reader.stockAtMs,
       };
     }
+  }
+}
+
+/** Whether the store has an entry of this product, whatever is in it. Waits while its owner moves cells. */
+export function isInStore(shards: readonly Shard[], hashKey: HashKey, productId: string): boolean {
+  const words = new Int32Array(ID_WORDS);
+  const memory = { words, bytes: new Uint8Array(words.buffer) };
+  const idBytes = encodeProductIdWords(productId, memory, 0);
+  if (idBytes < 0) return false;
+  const hash = hashId(hashKey, words, 0, idBytes);
+  const shard = shards[shardOf(hash, shards.length)];
+  for (;;) {
+    const at = shard.find(words, 0, idBytes, hash);
+    if (at !== FIND_BUSY) return at >= 0;
   }
 }

@@ -79,7 +79,7 @@ export function priorPrice(
   let atMs = current.fromMs;
   let before = spans.next();
   if (!isReduced(before, price, atMs - windowMs)) {
-    const isWhole = wholeFromMs === WHOLE || wholeFromMs < atMs;
+    const isWhole = isCertain(before, atMs - windowMs, wholeFromMs);
     return { price, reduction: undefined, isWhole };
   }
   let next = spans.next();
@@ -88,6 +88,7 @@ export function priorPrice(
     before = next;
     next = spans.next();
   }
+  const beforeThat = next;
   const fromMs = atMs - windowMs;
   let prior = before;
   let oldest = before;
@@ -103,13 +104,23 @@ export function priorPrice(
     isYounger: wholeFromMs <= fromMs && oldest.fromMs > fromMs,
   };
   // That a step is the first one is known by what was before the price before it.
-  const isWhole = gradual ? wholeFromMs < before.fromMs : wholeFromMs <= fromMs;
+  const isWhole = gradual
+    ? isCertain(beforeThat, before.fromMs - windowMs, wholeFromMs)
+    : wholeFromMs <= fromMs;
   return { price, reduction, isWhole };
 }
 
 /** Whether `price` is less than what was in force before, at some time after the window opened. */
 function isReduced(before: Span | undefined, price: number, fromMs: number): before is Span {
   return before !== undefined && before.price > price && before.toMs > fromMs;
+}
+
+/**
+ * Whether no other price than `before` can have been the last one since the window opened: nothing is missing
+ * since then, or since a moment at which that price was in force, from which on all is known.
+ */
+function isCertain(before: Span | undefined, fromMs: number, wholeFromMs: number): boolean {
+  return wholeFromMs <= fromMs || (before !== undefined && wholeFromMs < before.toMs);
 }
 
 /** The spans of a field's marks, newest first: equal neighbours are one, also across a delisting. */

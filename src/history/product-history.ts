@@ -1,6 +1,6 @@
 /**
  * The history as the main thread has it: its two threads, what they are asked, and how far it is. One thread
- * follows the events into the file, one answers from it; neither makes anybody wait but who asks.
+ * follows the events into it, one answers from it; neither makes anybody wait but who asks.
  */
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
@@ -14,10 +14,12 @@ import type { DeskAnswer } from './history-desk.ts';
 import type {
   HistoryAnswers,
   HistoryAsk,
+  HistoryDeskData,
   HistoryReport,
   HistoryThreadData,
   Placed,
 } from './history-messages.ts';
+import type { HistoryTarget } from './history-store.ts';
 
 const FOLLOWER = new URL('../../workers/history.ts', import.meta.url);
 const READER = new URL('../../workers/history-reader.ts', import.meta.url);
@@ -28,15 +30,17 @@ const HOLD_BYTES_MAX = 4 * 1024 ** 3;
 /** Before a thread that died is started again. */
 const RESTART_MS = 1000;
 
-/** The history can't answer now: its file can't be read, or it is ending. */
+/** The history can't answer now: it can't be read, or it is ending. */
 export class HistoryUnavailableError extends Error {
   override readonly name = 'HistoryUnavailableError';
 }
 
 export interface ProductHistoryOptions {
   readonly memory: SharedMemory;
-  /** The history's file. */
-  readonly path: string;
+  /** Where it is kept; asked at the start. Throws what the file system throws. */
+  readonly target: () => HistoryTarget;
+  /** Places of products forgotten up to this seq were freed; asked at the start. */
+  readonly freedUntil: () => number;
   readonly logFolder: string;
   readonly held: HeldFolder;
   readonly holds: LogHolds;
@@ -64,6 +68,7 @@ export class ProductHistory {
   #follower: Worker | undefined;
   #reader: Worker | undefined;
   #followerEnded = Promise.resolve();
+  #freedUntil = 0;
   #isEnding = false;
 
   /** From here on the log keeps what the history has not got. */
@@ -77,10 +82,17 @@ export class ProductHistory {
     );
   }
 
+  /** How far it is (history-control.ts), for threads that look themselves. */
+  get control(): SharedArrayBuffer {
+    return this.#buffer;
+  }
+
   /** Starts its threads. Once the log is replayed. */
   start(): void {
-    this.#startFollower();
-    this.#startReader();
+    const target = this.#options.target();
+    this.#freedUntil = this.#options.freedUntil();
+    this.#startFollower(target);
+    this.#startReader(target);
     this.#holding = setInterval(() => {
       if (this.#control.flushed > 0) this.#hold.advance(this.#control.flushed + 1);
     }, HOLD_MS);
@@ -91,7 +103,12 @@ export class ProductHistory {
     return this.#control.caughtUpMs;
   }
 
-  /** How often its file could not be written. */
+  /** Whether another instance of the cluster writes it. */
+  get isStandingBy(): boolean {
+    return this.#control.isStandingBy;
+  }
+
+  /** How often it could not be written. */
   get failures(): number {
     return this.#control.failures;
   }
@@ -124,28 +141,27 @@ export class ProductHistory {
     this.#hold.end();
   }
 
-  #startFollower(): void {
-    const { memory, path, logFolder, held, outcomeEvents, keepMs, logger } = this.#options;
+  #startFollower(target: HistoryTarget): void {
+    const { memory, logFolder, held, outcomeEvents, keepMs, logger } = this.#options;
     const workerData: HistoryThreadData = {
       memory,
       control: this.#buffer,
-      path,
+      target,
       logFolder,
       held,
       outcomeEvents,
       keepMs,
+      freedUntil: this.#freedUntil,
     };
     const worker = new Worker(FOLLOWER, { workerData, name: 'history' });
     worker.on('message', ({ level, text }: HistoryReport) => logger[level](`history: ${text}`));
     this.#follower = worker;
-    this.#followerEnded = this.#ended(worker, () => this.#startFollower());
+    this.#followerEnded = this.#ended(worker, () => this.#startFollower(target));
   }
 
-  #startReader(): void {
-    const worker = new Worker(READER, {
-      workerData: { path: this.#options.path },
-      name: 'history-reader',
-    });
+  #startReader(target: HistoryTarget): void {
+    const workerData: HistoryDeskData = { control: this.#buffer, target };
+    const worker = new Worker(READER, { workerData, name: 'history-reader' });
     worker.on('message', ({ ticket, answer, error }: DeskAnswer) => {
       const waiting = this.#waiting.get(ticket);
       this.#waiting.delete(ticket);
@@ -153,7 +169,7 @@ export class ProductHistory {
       else waiting?.reject(new HistoryUnavailableError(error));
     });
     this.#reader = worker;
-    void this.#ended(worker, () => this.#startReader());
+    void this.#ended(worker, () => this.#startReader(target));
   }
 
   /** Resolves when `worker` has ended; one that died is replaced after a while. */

@@ -66,6 +66,43 @@ export function putMark(marks: Mark[], mark: Mark): boolean {
   return true;
 }
 
+/** What marks change of some runs of a field. */
+export interface RunEdits {
+  /** Where runs begin that are no more. */
+  readonly removed: readonly number[];
+  readonly put: readonly Run[];
+  /** All of them as they are then. */
+  readonly runs: readonly Run[];
+}
+
+/**
+ * Puts `marks` among `old`: neighbours, ascending, from the one before the first mark (or it is the first of the
+ * field) to the one behind the last mark (or it is the last).
+ */
+export function editRuns(old: readonly Run[], marks: readonly Mark[]): RunEdits {
+  const all = old.flatMap(marksOf);
+  for (const mark of marks) putMark(all, mark);
+  const runs = packRuns(all);
+  const begins = new Set(runs.map(({ atMs }) => atMs));
+  const known = new Map(old.map((run) => [run.atMs, run]));
+  return {
+    removed: old.map(({ atMs }) => atMs).filter((atMs) => !begins.has(atMs)),
+    put: runs.filter((run) => !isSameRun(run, known.get(run.atMs))),
+    runs,
+  };
+}
+
+export function isSameRun(a: Run, b: Run | undefined): boolean {
+  return (
+    a.atMs === b?.atMs &&
+    a.seq === b.seq &&
+    a.value === b.value &&
+    Buffer.compare(a.again ?? NOTHING, b.again ?? NOTHING) === 0
+  );
+}
+
+const NOTHING = new Uint8Array(0);
+
 function packAgain(marks: readonly Mark[], from: number, to: number): Uint8Array {
   const pairs = new Float64Array((to - from) * PAIR_DOUBLES);
   for (let i = from; i < to; i++) {
@@ -75,7 +112,7 @@ function packAgain(marks: readonly Mark[], from: number, to: number): Uint8Array
   return new Uint8Array(pairs.buffer);
 }
 
-/** Copied, because a blob may begin at any byte of its memory. */
+/** Copied, because a blob may begin at any byte of its memory; a Buffer's `slice` would be none. */
 function pairsOf(again: Uint8Array | null): Float64Array {
-  return again === null ? new Float64Array(0) : new Float64Array(again.slice().buffer);
+  return again === null ? new Float64Array(0) : new Float64Array(new Uint8Array(again).buffer);
 }

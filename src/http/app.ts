@@ -9,6 +9,7 @@ import { isIn } from '../config/networks.ts';
 import { compilersFactory } from '../event/ajv.ts';
 import type { AckLevel, EventIntake } from '../intake/event-intake.ts';
 import type { Lifecycle } from '../lifecycle.ts';
+import type { ClientKeySecret } from '../limits/client-key.ts';
 import type { RateLimits } from '../limits/rate-limits.ts';
 import type { ProductCatalogue } from '../store/product-catalogue.ts';
 import type { ProductRepository } from '../store/product-repository.ts';
@@ -21,7 +22,12 @@ import { guardHost } from './connection/host-guard.ts';
 import { Http2Response } from './connection/http2-response.ts';
 import { createClientErrorHandler, refuseExpectations } from './connection/protocol-errors.ts';
 import { createRequestIds } from './connection/request-ids.ts';
-import { createHttpServer, HEADER_BYTES_MAX, type HttpLimits } from './connection/server.ts';
+import {
+  createHttpServer,
+  HEADER_BYTES_MAX,
+  type HttpLimits,
+  type ServerParts,
+} from './connection/server.ts';
 import { SlowReaders } from './connection/slow-readers.ts';
 import type { LoadedTls } from './connection/tls-files.ts';
 import { docsRoutes } from './documentation/docs-routes.ts';
@@ -35,6 +41,7 @@ import { meteredHttp2Responses, meteredResponses } from './metering/metered-resp
 import type { Metering } from './metering/metering.ts';
 import { traceRequests } from './requests/request-tracing.ts';
 import { traceIdOf } from './requests/trace-parent.ts';
+import { Uploads } from './requests/uploads.ts';
 import { type BatchLimits, batchRoute } from './routes/batch.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { type Changes, changeRoutes } from './routes/changes.ts';
@@ -56,8 +63,9 @@ import type { EventOutcomes } from './seams/event-outcomes.ts';
 import type { History } from './seams/history.ts';
 import type { Profiles } from './seams/profiles.ts';
 import type { RequestTraces } from './seams/request-traces.ts';
+import type { BatchKeysRunning } from './seams/running-keys.ts';
+import type { UploadPlaces } from './seams/upload-places.ts';
 import { statusRoutes } from './status/status-routes.ts';
-import { StatusSnapshot } from './status/status-snapshot.ts';
 import { StatusStream } from './status/status-stream.ts';
 import { EventOffers } from './writes/event-offers.ts';
 import { FutureEvents } from './writes/future-events.ts';
@@ -65,6 +73,10 @@ import { FutureEvents } from './writes/future-events.ts';
 export interface AppDeps {
   readonly intake: EventIntake;
   readonly batches: Batches;
+  readonly running: BatchKeysRunning;
+  /** Where other threads serve HTTP, too: the uploads of this one, and the places of all. */
+  readonly uploads?: Uploads | undefined;
+  readonly uploadPlaces?: UploadPlaces | undefined;
   readonly outcomes: EventOutcomes;
   readonly watermark: AppliedProgress;
   readonly products: ProductRepository;
@@ -79,6 +91,11 @@ export interface AppDeps {
   readonly lifecycle: Lifecycle;
   readonly limits: HttpLimits & BatchLimits;
   readonly rateLimits: RateLimits;
+  /** What rate limits know clients by, and how much is open, where other threads serve HTTP, too. */
+  readonly rateSecret?: ClientKeySecret | undefined;
+  /** What the places of products are called where more threads or instances have the same; its own, unless given. */
+  readonly placesName?: string | undefined;
+  readonly counts?: ServerParts['counts'];
   /** Whose X-Forwarded-For counts; `undefined`: nobody's. */
   readonly trustedProxies: BlockList | undefined;
   /** Certificate and key; `undefined`: plain HTTP. */
@@ -118,6 +135,7 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
   const rates = new RateGuard({
     limits: part === 'administration' ? {} : rateLimits,
     isProxied: trustedProxies !== undefined,
+    secret: deps.rateSecret,
   });
   const guard = new RouteGuard(PARAM_LENGTH_MAX, access, rates.gateOf('read'));
   const handleError = createErrorHandler(logger, guard);
@@ -144,7 +162,8 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
       };
       const guarded = guardHost(handler, early);
       const next = corsOrigins === undefined ? guarded : allowOrigins(guarded, corsOrigins);
-      return createHttpServer(limits, { handler: next, responses, tls, http2 });
+      const { counts } = deps;
+      return createHttpServer(limits, { handler: next, responses, tls, http2, counts });
     },
     bodyLimit: limits.bodyBytesMax,
     genReqId: requestIds,
@@ -178,11 +197,15 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
     const { stockMin, bodyBytesMax } = limits;
     docsRoutes(app, { requestIds, handleError, stockMin });
     const future = new FutureEvents(logger);
+    const { uploads = new Uploads(), uploadPlaces = uploads } = deps;
     const offers = new EventOffers({ intake, batches, lifecycle, outcomes, ackDefault });
     app.register(async (scope) => eventRoutes(scope, { offers, stockMin, bodyBytesMax, future }));
     app.register(async (scope) =>
       batchRoute(scope, {
         batches,
+        running: deps.running,
+        uploads,
+        uploadPlaces,
         lifecycle,
         outcomes,
         ackDefault,
@@ -204,7 +227,9 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
     historyRoutes(app, { products, history, historyGate });
     if (part !== 'administration') {
       const ofHistory = { history, historyGate };
-      catalogueRoutes(app, { products, catalogue, watermark, gate, ...ofHistory, lifecycle });
+      const { placesName } = deps;
+      const read = { products, catalogue, watermark, gate, lifecycle, placesName };
+      catalogueRoutes(app, { ...read, ...ofHistory });
       changeRoutes(app, { changes, lifecycle });
     }
     healthRoute(app);
@@ -222,10 +247,9 @@ function adminRoutes(app: FastifyInstance, deps: AppDeps): void {
   deadLetterRoutes(app, { deadLetters });
   profileRoutes(app, profiles);
   if (metering === undefined) return;
-  metricsRoute(app, metering.registry);
-  const snapshot = new StatusSnapshot(metering.registry, lifecycle);
+  metricsRoute(app, metering.figures);
   const stream = new StatusStream(
-    () => snapshot.json(),
+    () => metering.figures.snapshot(),
     lifecycle,
     (error) => logger.warn({ err: error }, 'status: its figures could not be read'),
   );

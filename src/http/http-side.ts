@@ -17,6 +17,8 @@ import type { LoadedTls } from './connection/tls-files.ts';
 export interface Place {
   readonly host: string;
   readonly port: number;
+  /** Whether others may listen there as well, who share the connections. */
+  readonly reusePort?: boolean;
 }
 
 interface Listener {
@@ -36,12 +38,16 @@ export class HttpSide {
 
   /**
    * Loads and builds it, with `deps` that are loaded behind it; rejects with what modules or options
-   * say, and leaves nothing. `isAdminApart`: administration gets a listener of its own.
+   * say, and leaves nothing. `apart`: administration gets a listener of its own; `service`: it is served
+   * elsewhere.
    */
-  static async load(deps: () => Promise<AppDeps>, isAdminApart: boolean): Promise<HttpSide> {
+  static async load(
+    deps: () => Promise<AppDeps>,
+    part: 'all' | 'apart' | 'service',
+  ): Promise<HttpSide> {
     const { buildApp } = await import('./app.ts');
     const loaded = await deps();
-    if (!isAdminApart) return new HttpSide(buildApp(loaded, 'all'), undefined);
+    if (part !== 'apart') return new HttpSide(buildApp(loaded, part), undefined);
     return new HttpSide(buildApp(loaded, 'service'), buildApp(loaded, 'administration'));
   }
 
@@ -50,19 +56,25 @@ export class HttpSide {
   }
 
   get port(): number {
-    return portOf(this.#main);
+    return addressOf(this.#main).port;
+  }
+
+  /** Where it listens, as an address. */
+  get place(): Required<Pick<Place, 'host' | 'port'>> {
+    const { address: host, port } = addressOf(this.#main);
+    return { host, port };
   }
 
   /** The one of administration, if that is another. */
   get adminPort(): number | undefined {
-    return this.#admin === undefined ? undefined : portOf(this.#admin);
+    return this.#admin === undefined ? undefined : addressOf(this.#admin).port;
   }
 
   /** Rejects with what the routes or the operating system say; it must be closed then, too. */
-  async listen({ host, port }: Place, admin: Place): Promise<void> {
+  async listen(place: Place, admin: Place | undefined): Promise<void> {
     // First, so that whoever sees the service can ask what only operators ask.
-    await this.#admin?.app.listen({ host: admin.host, port: admin.port });
-    await this.#main.app.listen({ host, port });
+    if (admin !== undefined) await this.#admin?.app.listen({ ...admin });
+    await this.#main.app.listen({ ...place });
   }
 
   /** Takes another certificate for the connections to come; those that are there go on. */
@@ -70,6 +82,11 @@ export class HttpSide {
     for (const { app } of this.#listeners) {
       if (isOfTls(app.server)) app.server.setSecureContext(options);
     }
+  }
+
+  /** Resolves when it listens no more, in a moment; connections go on. */
+  async stopListening(): Promise<void> {
+    await Promise.all(this.#listeners.map(({ drain }) => drain.stopListening()));
   }
 
   /** Listens no more in a moment, and lets each connection end with its newest answer. */
@@ -104,8 +121,8 @@ function listenerOf(app: FastifyInstance): Listener {
   return { app, drain: new ConnectionDrain(app.server) };
 }
 
-function portOf({ app }: Listener): number {
-  return (app.server.address() as AddressInfo).port;
+function addressOf({ app }: Listener): AddressInfo {
+  return app.server.address() as AddressInfo;
 }
 
 function isOfTls(server: object): server is Pick<TlsServer, 'setSecureContext'> {

@@ -1,6 +1,6 @@
 /**
  * The write path's front end for batches: its own intake ring, filled slot by slot or by whole
- * copies. Main thread only; the one producer of the ring.
+ * copies. In the thread of the ring's one producer.
  *
  * An import writes the slots that `nextSlot` gives, claims them, and publishes them with the end of
  * its turn. Where there is no room it waits for the log to settle some; nothing here blocks.
@@ -19,10 +19,14 @@ import {
   INTAKE_TAIL,
   type IntakeRing,
   type IntakeRings,
+  type ProducerRings,
+  producersOf,
   publishHead,
 } from '../ring/intake-ring.ts';
 import { copySlots, type SlotViews } from '../ring/slot.ts';
+import type { SharedPlaces } from '../threads/shared-places.ts';
 import { Batch } from './batch.ts';
+import { BulkPlaces, type BulkPlacesOptions } from './bulk-places.ts';
 import { DrainRate } from './drain-rate.ts';
 import type { DurableAges } from './durable-ages.ts';
 import { FairTurns } from './fair-turns.ts';
@@ -30,11 +34,16 @@ import type { SlotAdmission } from './slot-admission.ts';
 import { type NewRun, SlotRuns } from './slot-runs.ts';
 
 export interface BulkIntakeOptions {
+  /** Those of all threads that take events in. */
   readonly rings: IntakeRings;
+  /** The one to fill; the main thread's, unless given. */
+  readonly ring?: IntakeRing | undefined;
   /** Events in flight at the most; ≤ the ring's capacity. */
   readonly queueSize: number;
   /** Batches at a time. */
   readonly batchesMax: number;
+  /** Where several producers share both. */
+  readonly shared?: SharedBulk | undefined;
   readonly admission: SlotAdmission;
   /** How long an event, or a batch that has none on its way, waits for the log at the most. */
   readonly storageTimeoutMs: number;
@@ -42,6 +51,14 @@ export interface BulkIntakeOptions {
   readonly ages?: DurableAges | undefined;
   /** Whether the log may drop events without a key, too: one that other instances write to. */
   readonly isLogShared?: boolean | undefined;
+}
+
+/** What several producers share. */
+export interface SharedBulk {
+  /** Those of `queueSize`. */
+  readonly places: BulkPlacesOptions;
+  /** Those of `batchesMax`. */
+  readonly batches: SharedPlaces;
 }
 
 /** Why no batch is begun: the same words as for a single event. */
@@ -59,6 +76,7 @@ const LIVE_MS = 50;
 
 interface Waiting {
   readonly batch: Batch;
+  readonly isForRoom: boolean;
   readonly sinceMs: number;
   /** Whether what it waits for is there; a batch that has failed waits no more. */
   readonly isDue: () => boolean;
@@ -70,10 +88,13 @@ export class BulkIntake {
   readonly turns = new FairTurns();
   readonly #options: BulkIntakeOptions;
   readonly #ring: IntakeRing;
+  readonly #producers: readonly ProducerRings[];
   readonly #bell: BellWatch;
   readonly #sweep: NodeJS.Timeout;
   readonly #rate = new DrainRate();
   readonly #hasMoved = () => Atomics.load(this.#ring.cursors, INTAKE_TAIL) !== this.#settled;
+  readonly #places: BulkPlaces | undefined;
+  readonly #hasRoom = () => this.#storageAvailable && this.#free > 0;
   readonly #batches = new Set<Batch>();
   readonly #runs: SlotRuns;
   #waiting: Waiting[] = [];
@@ -90,15 +111,22 @@ export class BulkIntake {
 
   constructor(options: BulkIntakeOptions) {
     this.#options = options;
-    this.#ring = options.rings.bulk;
+    this.#ring = options.ring ?? options.rings.bulk;
+    this.#producers = producersOf(options.rings);
     assert.ok(options.queueSize <= this.#ring.capacity);
     this.#bell = new BellWatch(this.#ring.cursors, INTAKE_BELL_BACK, () => this.#wake());
+    if (options.shared !== undefined) {
+      this.#places = new BulkPlaces(options.shared.places, () => {
+        this.#wakeDue();
+        this.#watch();
+      });
+    }
     this.#claimed = Atomics.load(this.#ring.cursors, INTAKE_HEAD);
     this.#published = this.#claimed;
     this.#settled = this.#claimed;
     this.#runs = new SlotRuns(this.#ring, options.admission, options.ages, options.isLogShared);
     this.#limit = options.queueSize;
-    this.#liveHead = Atomics.load(options.rings.live.cursors, INTAKE_HEAD);
+    this.#liveHead = this.#loadLiveHeads();
     const sweepMs = Math.max(10, Math.min(250, options.storageTimeoutMs / 4));
     this.#sweep = setInterval(() => this.#failOverdue(), sweepMs).unref();
   }
@@ -112,7 +140,7 @@ export class BulkIntake {
     return this.#options.admission;
   }
 
-  /** Events claimed and not yet settled. */
+  /** Events claimed and not yet settled, those of other producers apart. */
   get inFlight(): number {
     return (this.#claimed - this.#settled) | 0;
   }
@@ -159,6 +187,7 @@ export class BulkIntake {
   failAll(): void {
     for (const batch of this.#batches) batch.fail();
     this.#runs.clear();
+    this.#places?.settled(this.inFlight);
     this.#settled = this.#claimed;
     this.#published = this.#claimed;
     this.#wakeDue();
@@ -170,6 +199,7 @@ export class BulkIntake {
     clearInterval(this.#sweep);
     this.#isOpen = false;
     this.#bell.release();
+    this.#places?.dispose();
   }
 
   retryAfterSeconds(): number {
@@ -180,7 +210,8 @@ export class BulkIntake {
   begin(): Batch | BatchRefusal {
     if (!this.#isOpen) return 'closed';
     if (!this.#storageAvailable) return 'storage-unavailable';
-    if (this.#batches.size >= this.#options.batchesMax) return 'queue-full';
+    const { batchesMax, shared } = this.#options;
+    if (this.#batches.size >= batchesMax || shared?.batches.take() === false) return 'queue-full';
     const batch = new Batch();
     this.#batches.add(batch);
     return batch;
@@ -188,13 +219,20 @@ export class BulkIntake {
 
   /** Nothing more comes of this batch; what is in flight is not waited for. */
   end(batch: Batch): void {
-    this.#batches.delete(batch);
+    if (this.#batches.delete(batch)) this.#options.shared?.batches.give(1);
     this.#afterEnd();
   }
 
-  /** Slots that can be claimed now. */
+  /** Slots that can be claimed now, in this turn of the event loop. */
   room(): number {
-    return this.#storageAvailable ? Math.max(0, this.#limit - this.inFlight) : 0;
+    if (!this.#storageAvailable) return 0;
+    return this.#places === undefined ? this.#free : this.#places.lease(this.#limit);
+  }
+
+  /** Slots that could be claimed: where they are shared, whether there are any. */
+  get #free(): number {
+    if (this.#places !== undefined) return this.#places.hasSome(this.#limit) ? 1 : 0;
+    return Math.max(0, this.#limit - this.inFlight);
   }
 
   /** Index of the slot that the next event goes to; −1 = there is no room. */
@@ -209,18 +247,16 @@ export class BulkIntake {
   claim(batch: Batch, number: number, isKeyed: boolean): void {
     // A run that was published has its place in time: what comes later waits for less long.
     this.#runs.add(batch, number, isKeyed, this.#published !== this.#claimed);
-    if (this.inFlight === 0) this.#rate.started(performance.now());
-    this.#claimed = (this.#claimed + 1) | 0;
+    this.#claim(1);
   }
 
   /** Queues `count` ≤ `room()` slots from index `from` on, admitted; their numbers follow `run`'s. */
   claimCopies(run: NewRun, slots: SlotViews, from: number, count: number): void {
     assert.ok(count <= this.room());
-    if (this.inFlight === 0) this.#rate.started(performance.now());
     // The source is a plain stretch, so its mask only has to cover it.
     copySlots(slots, 0x3fffffff, from, this.#ring.slots, this.#ring.mask, this.#claimed, count);
     this.#runs.addRun(run, count);
-    this.#claimed = (this.#claimed + count) | 0;
+    this.#claim(count);
   }
 
   /**
@@ -232,12 +268,18 @@ export class BulkIntake {
     assert.ok(index >= 0);
     write(this.#ring.slots, index);
     this.#runs.addReceipt(batch);
+    this.#claim(1);
+  }
+
+  #claim(count: number): void {
     if (this.inFlight === 0) this.#rate.started(performance.now());
-    this.#claimed = (this.#claimed + 1) | 0;
+    this.#places?.use(count);
+    this.#claimed = (this.#claimed + count) | 0;
   }
 
   /** Hands everything claimed to the log thread, and counts what it has settled by now. */
   publish(): void {
+    this.#places?.giveBack();
     this.#lookAtLive();
     if (this.#published !== this.#claimed) {
       this.#published = this.#claimed;
@@ -249,18 +291,19 @@ export class BulkIntake {
 
   /** Resolves when there is room, the batch has failed, or a stream may not go on (`isStream`). */
   whenRoom(batch: Batch, isStream: boolean): Promise<void> {
-    return this.#when(batch, () => this.room() > 0 || (isStream && !this.#isOpen));
+    return this.#when(batch, true, () => this.#hasRoom() || (isStream && !this.#isOpen));
   }
 
   /** Resolves when all of the batch that is queued is settled, or the batch has failed. */
   whenSettled(batch: Batch): Promise<void> {
-    return this.#when(batch, () => batch.isSettled);
+    return this.#when(batch, false, () => batch.isSettled);
   }
 
-  #when(batch: Batch, isDue: () => boolean): Promise<void> {
+  #when(batch: Batch, isForRoom: boolean, isDue: () => boolean): Promise<void> {
     if (batch.hasFailed || isDue()) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#waiting.push({ batch, isDue, resolve, sinceMs: performance.now() });
+      this.#waiting.push({ batch, isForRoom, isDue, resolve, sinceMs: performance.now() });
+      this.#sayWhetherItWaits();
       this.#watch();
     });
   }
@@ -268,7 +311,7 @@ export class BulkIntake {
   /** Notes whether single events keep coming; then batches keep the queue short for their sake. */
   #lookAtLive(): void {
     const nowMs = performance.now();
-    const head = Atomics.load(this.#options.rings.live.cursors, INTAKE_HEAD);
+    const head = this.#loadLiveHeads();
     if (head !== this.#liveHead) {
       this.#liveHead = head;
       this.#liveUntilMs = nowMs + LIVE_MS;
@@ -277,15 +320,30 @@ export class BulkIntake {
     this.#limit = nowMs < this.#liveUntilMs ? Math.min(queueSize, LIVE_SHARE) : queueSize;
   }
 
+  /** Another number once a single event was taken in, on whichever thread: heads only ever go up. */
+  #loadLiveHeads(): number {
+    let sum = 0;
+    for (const { live } of this.#producers) {
+      sum = (sum + Atomics.load(live.cursors, INTAKE_HEAD)) | 0;
+    }
+    return sum;
+  }
+
   #wake(): void {
     this.#lookAtLive();
     this.#settle();
     this.#watch();
   }
 
-  /** Asks to be woken when the tail moves, if something is in flight. */
+  /** Asks to be woken when the tail moves, if something is in flight, and when others make room. */
   #watch(): void {
     while (this.inFlight > 0 && this.#bell.watch(this.#hasMoved)) this.#settle();
+    while (this.#places?.watch(this.#hasRoom) === true) this.#wakeDue();
+  }
+
+  #sayWhetherItWaits(): void {
+    if (this.#places === undefined) return;
+    this.#places.waits = this.#waiting.some(({ isForRoom }) => isForRoom);
   }
 
   /** Counts what the log thread has dealt with. */
@@ -296,6 +354,7 @@ export class BulkIntake {
     if (count <= 0) return;
     const nowMs = performance.now();
     this.#rate.settled(count, nowMs);
+    this.#places?.settled(count);
     this.#runs.settle(this.#settled, tail, nowMs);
     this.#settled = tail;
     this.#wakeDue();
@@ -307,6 +366,7 @@ export class BulkIntake {
     const due = this.#waiting.filter(isDue);
     if (due.length === 0) return;
     this.#waiting = this.#waiting.filter((waiting) => !due.includes(waiting));
+    this.#sayWhetherItWaits();
     for (const { resolve } of due) resolve();
   }
 

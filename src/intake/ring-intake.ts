@@ -1,6 +1,6 @@
 /**
  * The write path's front end: claims slots in the intake ring and keeps the replies that wait for
- * them. Main thread only; the one producer of the ring.
+ * them. In the thread of the ring's one producer.
  *
  * One turn of the event loop:  offer … offer → (setImmediate) publish head, ring the bell once,
  * settle what became durable, and if something is still waiting, ask to be woken (waitAsync).
@@ -10,7 +10,8 @@
  *   ──────────┼─────────────────────┼─────────────────────┼────────────────┼──────────▶
  *    free     │ durable, reply due  │ the log thread's    │ this turn's    │ free
  *
- * claimed − settled ≤ QUEUE_SIZE. Slots outside settled … claimed are the main thread's alone.
+ * claimed − settled ≤ QUEUE_SIZE, and the same of all producers together. Slots outside settled … claimed
+ * are the producer's alone.
  * (Over 300 lines: claiming, publishing, settling and giving up share these cursors.)
  */
 import assert from 'node:assert/strict';
@@ -33,6 +34,7 @@ import {
   SLOT_SEQ,
   SLOT_WORDS,
 } from '../ring/slot.ts';
+import type { SharedPlaces } from '../threads/shared-places.ts';
 import { DrainRate } from './drain-rate.ts';
 import type { DurableAges } from './durable-ages.ts';
 import type { EventIntake, EventWaiter, Offer } from './event-intake.ts';
@@ -42,8 +44,12 @@ const GATHER_MS_DEFAULT = 1;
 
 export interface RingIntakeOptions {
   readonly ring: IntakeRing;
+  /** The main thread's live ring, which has the doorbell of all; the same one, unless given. */
+  readonly main?: IntakeRing | undefined;
   /** Events in flight at the most; ≤ the ring's capacity. */
   readonly queueSize: number;
+  /** Those of `queueSize`, where several producers share them. */
+  readonly places?: SharedPlaces | undefined;
   readonly admission: SlotAdmission;
   /** How long a waiter waits at the most before it is notified that the outcome is unknown. */
   readonly storageTimeoutMs: number;
@@ -58,6 +64,7 @@ export interface RingIntakeOptions {
 export class RingIntake implements EventIntake {
   readonly #options: RingIntakeOptions;
   readonly #ring: IntakeRing;
+  readonly #main: IntakeRing;
   readonly #waiters: (EventWaiter | undefined)[];
   /** When the slot at the same index was claimed, to the turn: `performance.now()`. */
   readonly #claimedAtMs: Float64Array;
@@ -83,6 +90,7 @@ export class RingIntake implements EventIntake {
     assert.ok(options.queueSize <= options.ring.capacity);
     this.#options = options;
     this.#ring = options.ring;
+    this.#main = options.main ?? options.ring;
     this.#bell = new BellWatch(this.#ring.cursors, INTAKE_BELL_BACK, () => {
       this.#settle();
       this.#wait();
@@ -98,7 +106,7 @@ export class RingIntake implements EventIntake {
     this.#sweep = setInterval(() => this.#failOverdue(), sweepMs).unref();
   }
 
-  /** Events claimed and not yet settled. */
+  /** Events claimed and not yet settled, those of other producers apart. */
   get inFlight(): number {
     return (this.#claimed - this.#settled) | 0;
   }
@@ -134,6 +142,7 @@ export class RingIntake implements EventIntake {
   /** Notifies everybody who still waits that the outcome is unknown: the log thread gave up. */
   failAll(): void {
     for (let c = this.#settled; c !== this.#claimed; c = (c + 1) | 0) this.#fail(c);
+    this.#options.places?.give(this.inFlight);
     this.#settled = this.#claimed;
     this.#afterSettling();
   }
@@ -152,9 +161,12 @@ export class RingIntake implements EventIntake {
   offer(event: ProductEvent, waiter: EventWaiter | undefined): Offer {
     if (!this.#open) return 'closed';
     if (!this.#storageAvailable) return 'storage-unavailable';
-    if (this.inFlight >= this.#options.queueSize) return 'queue-full';
+    const { queueSize, places } = this.#options;
+    if (this.inFlight >= queueSize || places?.areTaken === true) return 'queue-full';
     const refused = this.#write(event);
     if (refused !== undefined) return refused;
+    // Last: a place is taken for nothing but an event, so whoever sees none free sees events.
+    if (places?.take() === false) return this.#cancel();
 
     if (!this.#turnPending) {
       this.#turnPending = true;
@@ -181,6 +193,13 @@ export class RingIntake implements EventIntake {
     return reservation === 'full' ? 'store-full' : 'undecided';
   }
 
+  /** Another producer was given the last place meanwhile. */
+  #cancel(): 'queue-full' {
+    const { slots, mask } = this.#ring;
+    this.#options.admission.cancel(slots, this.#claimed & mask);
+    return 'queue-full';
+  }
+
   #endTurn(): void {
     if (this.#isGathering()) {
       this.#gathered = this.#claimed;
@@ -188,7 +207,7 @@ export class RingIntake implements EventIntake {
       return;
     }
     this.#turnPending = false;
-    publishHead(this.#ring, this.#claimed, this.#ring);
+    publishHead(this.#ring, this.#claimed, this.#main);
     this.#settle();
     this.#wait();
   }
@@ -219,6 +238,8 @@ export class RingIntake implements EventIntake {
     const { slots, mask } = this.#ring;
     const { doubles, words } = slots;
     const nowMs = performance.now();
+    // Before the waiters are notified: they may take in more.
+    this.#options.places?.give(count);
     this.#rate.settled(count, nowMs);
     this.#noteAges(tail, nowMs);
     for (let c = this.#settled; c !== tail; c = (c + 1) | 0) {

@@ -4,7 +4,9 @@
  */
 import {
   FLAG_RESERVED,
+  FLAGS_RESERVATION,
   metaIdBytes,
+  reservedMark,
   SLOT_HASH,
   SLOT_ID,
   SLOT_META,
@@ -22,6 +24,8 @@ export interface SlotAdmissionOptions {
   readonly admission: Admission;
   readonly shards: number;
   readonly hashKey: HashKey;
+  /** Which producer reserves; the main thread, unless given. */
+  readonly producer?: number;
 }
 
 export class SlotAdmission {
@@ -31,9 +35,11 @@ export class SlotAdmission {
    */
   readonly deciding = new Set<object>();
   readonly #options: SlotAdmissionOptions;
+  readonly #mark: number;
 
   constructor(options: SlotAdmissionOptions) {
     this.#options = options;
+    this.#mark = reservedMark(options.producer ?? 0);
   }
 
   /** Writes the hash of the slot's product. */
@@ -64,7 +70,7 @@ export class SlotAdmission {
   reserve(slots: SlotViews, index: number, held = 0): Reservation {
     const reservation = this.#options.admission.reserve(this.#shard(slots, index), held);
     const meta = index * SLOT_WORDS + SLOT_META;
-    if (reservation === 'reserved') slots.words[meta] = slots.words[meta] | FLAG_RESERVED;
+    if (reservation === 'reserved') slots.words[meta] |= this.#mark;
     return reservation;
   }
 
@@ -81,14 +87,15 @@ export class SlotAdmission {
     words[w + SLOT_HASH] = hash;
     const shard = shardOf(hash, shards);
     // While there is plenty of room, reserving some costs less than looking whether it is needed.
-    let knowledge: Knowledge = 'new';
-    if (!admission.isPlentiful(shard)) {
-      knowledge = store.knows(words, w + SLOT_ID, idBytes, hash);
-      if (knowledge === 'known') return 'reserved';
+    if (admission.isPlentiful(shard) && admission.reserve(shard) === 'reserved') {
+      words[w + SLOT_META] = meta | this.#mark;
+      return 'reserved';
     }
+    const knowledge = store.knows(words, w + SLOT_ID, idBytes, hash);
+    if (knowledge === 'known') return 'reserved';
     const reservation = admission.reserve(shard);
     if (reservation === 'full' && knowledge === 'busy') return 'undecided';
-    if (reservation === 'reserved') words[w + SLOT_META] = meta | FLAG_RESERVED;
+    if (reservation === 'reserved') words[w + SLOT_META] = meta | this.#mark;
     return reservation;
   }
 
@@ -97,7 +104,7 @@ export class SlotAdmission {
     const meta = index * SLOT_WORDS + SLOT_META;
     const value = slots.words[meta];
     if ((value & FLAG_RESERVED) === 0) return;
-    slots.words[meta] = value & ~FLAG_RESERVED;
+    slots.words[meta] = value & ~FLAGS_RESERVATION;
     this.#options.admission.cancel(this.#shard(slots, index));
   }
 

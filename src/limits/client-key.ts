@@ -22,11 +22,22 @@ const WITH_PORT = /^(?:\[([^\]]*)\](?::\d+)?|([0-9.]+):\d+)$/;
 /** Longer texts are hashed to a shorter one first. */
 const TEXT_BYTES_MAX = 252;
 
+/** What the keys of clients are made with; those who share a table share it. */
+export interface ClientKeySecret {
+  readonly places: HashKey;
+  readonly tags: HashKey;
+}
+
 export class ClientKeys {
-  readonly #places: HashKey = randomKey();
-  readonly #tags: HashKey = randomKey();
+  readonly #places: HashKey;
+  readonly #tags: HashKey;
   readonly #words = new Int32Array(TEXT_BYTES_MAX / 4 + 1);
   readonly #bytes = Buffer.from(this.#words.buffer);
+
+  constructor({ places, tags }: ClientKeySecret = newClientKeySecret()) {
+    this.#places = places;
+    this.#tags = tags;
+  }
 
   /** Of who proved to be `subject`. */
   ofSubject(subject: string): ClientKey {
@@ -89,6 +100,10 @@ function readGroups(text: string): number[] {
     const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number);
     return [(a << 8) | b, (c << 8) | d];
   });
+}
+
+export function newClientKeySecret(): ClientKeySecret {
+  return { places: randomKey(), tags: randomKey() };
 }
 
 function randomKey(): HashKey {

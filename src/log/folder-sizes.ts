@@ -51,7 +51,7 @@ export class FolderSizes {
       }
       this.#known = { files, bytes };
     } catch {
-      // A disk that can't be asked fails the log, which tells.
+      // A disk that can't be asked fails the log, which reports it.
     }
   }
 }

@@ -40,6 +40,7 @@ import {
   producersOf,
   publishTail,
 } from '../ring/intake-ring.ts';
+import { isAnyPending, type SharedEnd, shareOut } from '../ring/ring-shares.ts';
 import {
   copySlots,
   FLAG_ARRIVAL_TIME,
@@ -132,12 +133,12 @@ export class FrameContent {
   /** Claims what goes into the next frame, `free` slots at the most. */
   claim(free: number): void {
     const most = Math.min(free, this.slotsMax);
-    const live = share(this.#live, most, this.#first);
+    const live = shareOut(this.#live, most, this.#first);
     if (live > 0) this.#shortFrames = SHORT_FRAMES;
     else if (this.#shortFrames > 0) this.#shortFrames--;
     const bulkMost = this.#shortFrames > 0 ? BULK_SHARE : FRAME_SLOTS_MAX;
     const room = Math.max(0, Math.min(most - live, free - this.#roomKept));
-    share(this.#bulk, Math.min(bulkMost, room), this.#first);
+    shareOut(this.#bulk, Math.min(bulkMost, room), this.#first);
     this.#first = (this.#first + 1) % this.#live.length;
   }
 
@@ -199,33 +200,6 @@ export class FrameContent {
   }
 }
 
-function isAnyPending(ends: readonly IntakeEnd[]): boolean {
-  for (const end of ends) if (end.pending() > 0) return true;
-  return false;
-}
-
-/**
- * Claims `room` slots of the rings at the most, the same of each as far as it has them; what is left
- * over goes to those that have more, from the one at `first` on. Returns how many were claimed.
- */
-function share(ends: readonly IntakeEnd[], room: number, first: number): number {
-  const each = Math.floor(room / ends.length);
-  let left = room;
-  for (const end of ends) {
-    // Once: a producer may publish more meanwhile, which is for the next frame.
-    end.found = end.pending();
-    end.claimed = Math.min(end.found, each);
-    left -= end.claimed;
-  }
-  for (let i = 0; i < ends.length && left > 0; i++) {
-    const end = ends[(first + i) % ends.length];
-    const more = Math.min(end.found - end.claimed, left);
-    end.claimed += more;
-    left -= more;
-  }
-  return room - left;
-}
-
 /** What the frame has of all of these rings. */
 function sumOf(ends: readonly IntakeEnd[]) {
   const sum = { kept: 0, receipts: 0, notes: 0, drops: 0, conflicts: 0 };
@@ -240,7 +214,7 @@ function sumOf(ends: readonly IntakeEnd[]) {
 }
 
 /** The log thread's end of one ring, and how many slots from there on are in the frame. */
-class IntakeEnd {
+class IntakeEnd implements SharedEnd {
   readonly ring: IntakeRing;
   tail: number;
   /** Slots pending when the frame was shared out. */

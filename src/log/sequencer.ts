@@ -29,7 +29,7 @@ import { INTAKE_DOORBELL, INTAKE_STOP, type IntakeRings } from '../ring/intake-r
 import { type LogProgress, OWN_DOUBLES } from '../ring/progress.ts';
 import { sleepUnlessStopped, sleepUntilRung } from '../ring/sleep.ts';
 import {
-  FLAG_RESERVED,
+  FLAGS_RESERVATION,
   SLOT_BYTES,
   SLOT_HASH,
   SLOT_META,
@@ -228,7 +228,7 @@ export class Sequencer implements EventLog {
     const { words } = this.#frameSlots;
     for (let w = 0; w < count * SLOT_WORDS; w += SLOT_WORDS) {
       words[w + SLOT_HASH] = 0;
-      words[w + SLOT_META] = words[w + SLOT_META] & ~FLAG_RESERVED;
+      words[w + SLOT_META] = words[w + SLOT_META] & ~FLAGS_RESERVATION;
     }
   }
 

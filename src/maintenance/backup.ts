@@ -25,13 +25,12 @@ import {
   readFully,
   writeFully,
 } from '../log/file-system.ts';
-import { segmentName } from '../log/format.ts';
 import { writeNewest } from '../log/newest-file.ts';
+import { cutTail } from './cut-tail.ts';
 import { copyHistory } from './history-copy.ts';
 import { PartialFolder } from './partial-folder.ts';
 import { type PinnedFolder, pinFolder } from './pinned-folder.ts';
 import { ReadOnlyFiles } from './read-only-files.ts';
-import { scanSegment } from './segment-scan.ts';
 import { type Verification, verify } from './verify.ts';
 
 /**
@@ -144,23 +143,6 @@ function copyPinned(source: FileSystem, pinned: PinnedFolder, to: string): void 
     writeNewest(files, logFolder, last.firstSeq);
   }
   for (const folder of [logFolder, checkpointFolder, to]) files.syncFolder(folder);
-}
-
-/**
- * Cuts the copied last segment behind its last whole frame. False if a whole frame follows one that
- * is not: then it was read while it was written, or is damaged.
- */
-function cutTail(files: NodeFileSystem, folder: string, firstSeq: number): boolean {
-  const scan = scanSegment(files, folder, firstSeq, () => undefined);
-  if (scan === undefined || scan.faults.length > 0) return false;
-  const file = files.open(join(folder, segmentName(firstSeq)));
-  try {
-    files.truncate(file, scan.walk.endBytes);
-    files.syncData(file);
-  } finally {
-    files.close(file);
-  }
-  return true;
 }
 
 /** Copies what the open file has from its beginning, and flushes the copy. */

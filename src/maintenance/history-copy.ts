@@ -1,7 +1,7 @@
 /** The history's part of a backup. Main thread of a tool. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { HISTORY_FILE } from '../history/history-schema.ts';
+import { HISTORY_FILE } from '../history/sqlite/history-schema.ts';
 import type { NodeFileSystem } from '../log/file-system.ts';
 import { Database } from '../sqlite/database.ts';
 

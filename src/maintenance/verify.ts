@@ -11,6 +11,7 @@
 import { join } from 'node:path';
 import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
 import type { FileSystem } from '../log/file-system.ts';
+import type { LogTail } from '../log/sequencer.ts';
 import { type RecoverySink, recover } from '../recovery/recovery.ts';
 import { holderOf } from './folder-hold.ts';
 import { type Inspection, inspect } from './inspection.ts';
@@ -51,16 +52,20 @@ const NOWHERE: RecoverySink = {
   outcomes: () => undefined,
 };
 
-/** Runs the service's recovery into nowhere. */
+/** Where the log in the data folder goes on: runs the service's recovery into nowhere, and throws what it throws. */
+export function endOfLog(files: FileSystem, root: string): LogTail {
+  return recover({
+    files,
+    folder: join(root, LOG_FOLDER),
+    checkpoints: join(root, CHECKPOINT_FOLDER),
+    sink: NOWHERE,
+    report: () => undefined,
+  });
+}
+
 function refusalOf(files: FileSystem, root: string): string | undefined {
   try {
-    recover({
-      files,
-      folder: join(root, LOG_FOLDER),
-      checkpoints: join(root, CHECKPOINT_FOLDER),
-      sink: NOWHERE,
-      report: () => undefined,
-    });
+    endOfLog(files, root);
     return undefined;
   } catch (error) {
     throwIfUnreadable(error, root);

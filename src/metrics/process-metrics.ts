@@ -1,10 +1,11 @@
 /**
  * What the process takes, under the names that Prometheus's clients use in all languages, and what Node
- * tells of its main thread. Where the system does not tell something (/proc, outside of Linux), it is
+ * says of its main thread. Where the system does not say something (/proc, outside of Linux), it is
  * left out. Main thread.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import type { EventLoopDelay } from './event-loop-delay.ts';
+import { eventLoopMetrics } from './event-loop-metrics.ts';
 import type { MetricsRegistry } from './registry.ts';
 
 const US_PER_SECOND = 1e6;
@@ -32,7 +33,7 @@ export function processMetrics(metrics: MetricsRegistry, delay: EventLoopDelay):
     (put) => put(process.memoryUsage.rss()),
   );
   metrics.gauge(
-    { name: 'process_open_fds', help: 'Open descriptors; only where /proc tells' },
+    { name: 'process_open_fds', help: 'Open descriptors; only where /proc has them' },
     async (put) => {
       const open = await readdir('/proc/self/fd').catch(() => undefined);
       if (open !== undefined) put(open.length);
@@ -41,7 +42,7 @@ export function processMetrics(metrics: MetricsRegistry, delay: EventLoopDelay):
   /** It stays as it was at the start. */
   let most: number | undefined;
   metrics.gauge(
-    { name: 'process_max_fds', help: 'Descriptors that may be open; only where /proc tells' },
+    { name: 'process_max_fds', help: 'Descriptors that may be open; only where /proc has them' },
     async (put) => {
       most ??= await descriptorsMax();
       if (most !== undefined) put(most);
@@ -74,26 +75,5 @@ function nodeMetrics(metrics: MetricsRegistry, delay: EventLoopDelay): void {
     },
     (put) => put(process.memoryUsage().external),
   );
-  metrics.counter(
-    {
-      name: 'nodejs_eventloop_active_seconds_total',
-      help: 'Time in which the event loop of the main thread was busy',
-    },
-    (put) => put(performance.eventLoopUtilization().active / MS_PER_SECOND),
-  );
-  metrics.counter(
-    {
-      name: 'nodejs_eventloop_idle_seconds_total',
-      help: 'Time in which the event loop of the main thread had nothing to do',
-    },
-    (put) => put(performance.eventLoopUtilization().idle / MS_PER_SECOND),
-  );
-  metrics.histogram(
-    {
-      name: 'nodejs_eventloop_delay_seconds',
-      help: 'How late the event loop of the main thread came to what was due, every 20 ms',
-      perUnit: MS_PER_SECOND,
-    },
-    (put) => put(delay.delays),
-  );
+  eventLoopMetrics(metrics, delay, 'main');
 }

@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict';
 import type { Exposition, ExpositionForm } from './exposition.ts';
 import { assertBounds, type HistogramReading } from './histogram.ts';
+import { type Series, seriesOf, together } from './series.ts';
 
 /** Values of labels. The same object for the same series makes a scrape cheaper. */
 export type Labels = Readonly<Record<string, string>>;
@@ -19,6 +20,16 @@ export interface MetricFacts {
   readonly help: string;
   /** Names of the labels that each of its series has; none, unless given. */
   readonly labels?: readonly string[];
+  /** What the series of several threads with the same labels are together; their sum, unless given. */
+  readonly across?: 'sum' | 'greatest';
+}
+
+/** What other threads have of the same metrics. */
+export interface OtherThreads {
+  /** Asks them; resolves in any case, soon. */
+  refresh(): Promise<void>;
+  /** What they said, of the metric of this name. */
+  series(name: string): readonly Series[];
 }
 
 /** Gives one series its value. */
@@ -47,6 +58,12 @@ const TAKEN = /_(?:total|count|sum|bucket|created|info)$/;
 export class MetricsRegistry {
   readonly #metrics = new Map<string, DeclaredMetric>();
   readonly #expositions = new Map<ExpositionForm, Exposition>();
+  #others: OtherThreads | undefined;
+
+  /** From now on what `others` have counts in. */
+  join(others: OtherThreads): void {
+    this.#others = others;
+  }
 
   /** Something that only ever goes up, until the process ends. */
   counter(facts: MetricFacts, read: Read<Put>): void {
@@ -85,8 +102,14 @@ export class MetricsRegistry {
     return [...this.#metrics.values()];
   }
 
+  /** Hears what other threads have by now; before whoever reads what is declared by himself. */
+  async refresh(): Promise<void> {
+    await this.#others?.refresh();
+  }
+
   /** Reads all metrics and gives them as text of this form. Rejects with what a `read` throws. */
   async text(form: ExpositionForm): Promise<string> {
+    await this.refresh();
     let exposition = this.#expositions.get(form);
     if (exposition === undefined) {
       const { Exposition } = await import('./exposition.ts');
@@ -102,6 +125,37 @@ export class MetricsRegistry {
     assert.match(help, /^[A-Z].*[^.\n]$/, `${name}: its help is a sentence`);
     assert.ok(!this.#metrics.has(name), `${name} is declared once`);
     assert.equal(this.#expositions.size, 0, `${name} is declared before the first scrape`);
-    this.#metrics.set(name, metric);
+    this.#metrics.set(name, this.#joined(metric));
+  }
+
+  /** The same metric of all threads. */
+  #joined(metric: DeclaredMetric): DeclaredMetric {
+    if (metric.type === 'histogram') {
+      const { read } = metric;
+      return {
+        ...metric,
+        read: async (put: PutHistogram) => {
+          if (this.#others === undefined) return read(put);
+          for (const { labels, reading } of await this.#ofAll(metric)) {
+            if (typeof reading !== 'number') put(reading, labels);
+          }
+        },
+      };
+    }
+    const { read } = metric;
+    return {
+      ...metric,
+      read: async (put: Put) => {
+        if (this.#others === undefined) return read(put);
+        for (const { labels, reading } of await this.#ofAll(metric)) {
+          if (typeof reading === 'number') put(reading, labels);
+        }
+      },
+    };
+  }
+
+  async #ofAll(metric: DeclaredMetric): Promise<readonly Series[]> {
+    const others = this.#others?.series(metric.name) ?? [];
+    return together([...(await seriesOf(metric)), ...others], metric.across);
   }
 }

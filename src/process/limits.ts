@@ -20,6 +20,8 @@ const MB = 1 << 20;
  */
 const PROGRAM_BYTES = 224 * MB;
 const WORKER_BYTES = 20 * MB;
+/** A further thread that serves HTTP: 56 MB after a start, and what its heap grows by under load. */
+const HTTP_THREAD_BYTES = 96 * MB;
 /** A sink's thread, its window and its client. */
 const SINK_BYTES = 48 * MB;
 /** What a batch may take while it is validated, times BATCH_LIMIT: the configuration's own words. */
@@ -80,7 +82,8 @@ function memoryNeed(config: Config): number {
   const plan = planStore(config.storeBytesMax, config.shards);
   const shared = sharedMemoryBytes(memoryOptionsOf(config, plan));
   const sinks = SINK_BYTES * sinksOf(config).length;
-  return shared + PROGRAM_BYTES + WORKER_BYTES * config.workers + sinks;
+  const http = HTTP_THREAD_BYTES * (config.httpThreads - 1);
+  return shared + PROGRAM_BYTES + WORKER_BYTES * config.workers + http + sinks;
 }
 
 function faultOfMemory(

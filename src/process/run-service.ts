@@ -10,13 +10,14 @@ import { flushCompileCache } from 'node:module';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { hostInUrl } from '../config/host.ts';
+import { natsSettings } from '../config/nats.ts';
 import type { Config } from '../config/schema.ts';
 import { changedConfig, secretsOf, shownConfig } from '../config/shown.ts';
 import { keptGenesis } from '../replication/kept-genesis.ts';
 import { Service } from '../service.ts';
 import { planStore } from '../store/sizing.ts';
 import { type TraceSettings, traceSettings } from '../tracing/trace-settings.ts';
-import type { StartTracing } from '../tracing/tracing.ts';
+import type { StartTracing, ThreadTracing } from '../tracing/tracing.ts';
 import type { Membership } from '../write-path/replicated-log-source.ts';
 import { fitOf } from './limits.ts';
 import { LogOutput } from './log-output.ts';
@@ -49,25 +50,33 @@ export async function runService(config: Config, signals: Signals): Promise<void
 }
 
 /** The cluster that this instance belongs to; loaded only where there is one. */
-async function membership(config: Config): Promise<Membership | undefined> {
-  const { cluster: name, natsUrl, shards, dedupeEvents } = config;
-  if (config.log !== 'jetstream' || name === undefined || natsUrl === undefined) {
+async function membership(
+  config: Config,
+  logger: Logger,
+  signals: Signals,
+): Promise<Membership | undefined> {
+  const { cluster: name, shards, dedupeEvents } = config;
+  if (config.log !== 'jetstream' || name === undefined) {
     keptGenesis(config.dataDir, undefined);
     return undefined;
   }
-  const { openCluster } = await import('../replication/open-cluster.ts');
-  const nats = { url: natsUrl };
+  const { enterCluster } = await import('../joining/enter-cluster.ts');
+  const nats = natsSettings(config);
   const shardEntries = planStore(config.storeBytesMax, shards).shard.entries;
   const { dataDir } = config;
   const own = { name, nats, dataDir, shards, shardEntries, dedupeEvents };
-  return { name, nats, genesis: await openCluster(own) };
+  const genesis = await enterCluster(own, {
+    onLine: (line) => logger.info(line),
+    isStopping: () => signals.isStopping,
+  });
+  return { name, nats, genesis, isReader: config.role === 'reader' };
 }
 
 class ServiceProcess {
   readonly #config: Config;
   readonly #logger: Logger;
   readonly #output: LogOutput;
-  readonly #tracing: StartTracing | undefined;
+  readonly #tracing: TracingStart | undefined;
   #service: Service | undefined;
   /** When the service must have stopped, once somebody wants it to. */
   #untilMs: number | undefined;
@@ -76,7 +85,7 @@ class ServiceProcess {
     config: Config,
     logger: Logger,
     output: LogOutput,
-    tracing: StartTracing | undefined,
+    tracing: TracingStart | undefined,
   ) {
     this.#tracing = tracing;
     this.#config = config;
@@ -103,20 +112,31 @@ class ServiceProcess {
       logger.info('stopped');
       process.exit(0);
     }
+    await this.#start(signals);
+  }
+
+  async #start(signals: Signals): Promise<void> {
+    const logger = this.#logger;
     let service: Service;
     try {
-      const cluster = await membership(this.#config);
+      const cluster = await membership(this.#config, logger, signals);
       const tracing = this.#tracing;
-      service = await Service.start({ config: this.#config, logger, tracing, cluster });
+      service = await Service.start({
+        config: this.#config,
+        logger,
+        tracing: tracing?.start,
+        threadTracing: tracing?.ofThreads,
+        cluster,
+      });
     } catch (error) {
       return quit(this.#output, EXIT_FAILED, message(error));
     }
     this.#service = service;
     if (signals.isStopping) return this.#stop(service, 0);
-    await this.#serve(service);
+    await this.#serve(service, signals);
   }
 
-  async #serve(service: Service): Promise<void> {
+  async #serve(service: Service, signals: Signals): Promise<void> {
     const logger = this.#logger;
     try {
       await service.ready();
@@ -135,7 +155,17 @@ class ServiceProcess {
     logger.info(`ready on ${scheme}://${hostInUrl(this.#config.host)}:${service.port}`);
     // At the exit comes too late for a process that is killed; the threads do the same.
     flushCompileCache();
-    const reason = await service.failed;
+    const overtaken = service.overtaken.then((reason) => {
+      logger.warn({ reason }, 'joining: stops, to start anew with the data of another instance');
+      return undefined;
+    });
+    const reason = await Promise.race([service.failed, overtaken]);
+    if (reason === undefined) {
+      await service.stop();
+      // Whoever asked for a stop meanwhile has been heard already.
+      if (!signals.isStopping) await this.#start(signals);
+      return;
+    }
     logger.fatal({ reason }, 'the service can not go on');
     this.#expectEnd(performance.now());
     return this.#stop(service, EXIT_FAILED);
@@ -145,7 +175,7 @@ class ServiceProcess {
   async #reloadTls(): Promise<void> {
     const logger = this.#logger;
     try {
-      const validTo = await this.#service?.reloadTls();
+      const validTo = await this.#service?.http.reloadTls();
       if (validTo !== undefined) logger.info({ validTo }, 'TLS: certificate read anew');
     } catch (error) {
       logger.error({ reason: message(error) }, 'TLS: the certificate before stays');
@@ -178,8 +208,13 @@ class ServiceProcess {
   }
 }
 
+interface TracingStart {
+  readonly start: StartTracing;
+  readonly ofThreads: ThreadTracing;
+}
+
 /** How traces are recorded, or `undefined` where they are not: then nothing of it is loaded either. */
-function startTracing(logger: Logger, output: LogOutput): StartTracing | undefined {
+function startTracing(logger: Logger, output: LogOutput): TracingStart | undefined {
   let settings: TraceSettings | undefined;
   try {
     settings = traceSettings(process.env);
@@ -189,10 +224,12 @@ function startTracing(logger: Logger, output: LogOutput): StartTracing | undefin
   if (settings === undefined) return undefined;
   const { sampler, isParentBased, ratio } = settings;
   logger.info({ sampler, isParentBased, ratio, url: settings.url.split('?', 1)[0] }, 'tracing: on');
-  return async (service) => {
+  const ofThreads = { settings, version: VERSION };
+  const start: StartTracing = async (service) => {
     const { startOpenTelemetry } = await import('../tracing/open-telemetry.ts');
-    return startOpenTelemetry({ settings, version: VERSION, logger }, service);
+    return startOpenTelemetry({ ...ofThreads, logger }, service);
   };
+  return { start, ofThreads };
 }
 
 /** What nobody expected ends the process at once, as Node would, but with a line where lines go. */

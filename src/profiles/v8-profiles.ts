@@ -48,6 +48,22 @@ export const HEAP_TYPES: readonly ValueType[] = [
   ['inuse_space', 'bytes'],
 ];
 
+/** A name, up to the member behind it. */
+const NAME = /"functionName":"(.*?)"(?=,"(?:lineNumber|scriptId|url)":)/gs;
+
+/**
+ * What V8 says of a thread, from the text that Node hands out. That has names as they are: those of regular expressions,
+ * `RegExp: "\d+"`, are no JSON with their quotes and backslashes (findings/node-cpu-profile-regexp.sh).
+ */
+export function parseProfile<T extends CpuProfile | HeapProfile>(text: string): T {
+  try {
+    return JSON.parse(text);
+  } catch {
+    const escaped = (_: string, name: string) => `"functionName":${JSON.stringify(name)}`;
+    return JSON.parse(text.replaceAll(NAME, escaped));
+  }
+}
+
 const ROOT = '(root)';
 /** Nothing ran. */
 const IDLE = '(idle)';

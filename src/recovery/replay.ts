@@ -12,7 +12,7 @@ import type { CheckedFrame } from '../log/format.ts';
 import { OUTCOME_UNKNOWN, type OutcomeWindow } from '../outcome/outcome-window.ts';
 import { INTAKE_STOP, type IntakeRing } from '../ring/intake-ring.ts';
 import {
-  FLAG_RESERVED,
+  FLAGS_RESERVATION,
   isKeyed,
   metaIdBytes,
   SLOT_DOUBLES,
@@ -93,7 +93,7 @@ export class Replay implements RecoverySink {
     for (let i = skipped; i < frame.count; i++) {
       const w = (first + i) * SLOT_WORDS;
       const meta = slots.words[w + SLOT_META];
-      slots.words[w + SLOT_META] = meta & ~FLAG_RESERVED;
+      slots.words[w + SLOT_META] = meta & ~FLAGS_RESERVATION;
       this.#hash(slots, w, metaIdBytes(meta));
       if (!isKeyed(slots.words, first + i)) continue;
       const seq = slots.doubles[(first + i) * SLOT_DOUBLES + SLOT_SEQ];

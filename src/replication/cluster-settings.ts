@@ -2,6 +2,7 @@
  * What a cluster is called, and what all of its instances must agree on: it stands in GENESIS, the first
  * message of the stream. Any thread; pure.
  */
+import { createHash } from 'node:crypto';
 import type { HashKey } from '../threads/shared-memory.ts';
 import {
   bodyOf,
@@ -28,6 +29,28 @@ export interface Genesis extends ClusterSettings {
   readonly id: string;
   /** That of all its instances. */
   readonly hashKey: HashKey;
+  /** Absent in the first one. */
+  readonly generation?: number;
+  /** What an instance of a later generation has to have before it reads the stream. */
+  readonly base?: Base;
+}
+
+/** Where the data ends with which a generation began. */
+export interface Base {
+  readonly seq: number;
+  readonly chain: number;
+  /** Of the folder that it was begun from. */
+  readonly nonce: string;
+}
+
+export function generationOf({ generation = 1 }: Genesis): number {
+  return generation;
+}
+
+/** What the places of products in the store are called: they are the same on all instances of a generation. */
+export function placesNameOf(genesis: Genesis): string {
+  const name = `${genesis.id}/${generationOf(genesis)}`;
+  return createHash('sha256').update(name).digest('hex').slice(0, 16);
 }
 
 export const RULES = 1;
@@ -35,11 +58,17 @@ export const RULES = 1;
 /** Names of one cluster in NATS. A stream's name is never used a second time: hence the generation. */
 export function namesOf(cluster: string, generation = 1) {
   return {
+    cluster,
+    generation,
     stream: `PS_${cluster}_${generation}`,
     /** What instances publish to. */
     log: `ps.${cluster}.${generation}.log`,
     /** What the stream hands on as soon as it is stored. */
     tail: `ps.${cluster}.${generation}.tail`,
+    /** Where instances are asked for their state. */
+    who: `ps.${cluster}.${generation}.who`,
+    /** Where one is asked for its data: with its id behind. */
+    join: `ps.${cluster}.${generation}.join`,
   };
 }
 

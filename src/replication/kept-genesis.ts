@@ -1,17 +1,23 @@
 /** How the cluster was begun, kept in the data folder: `cluster.json`. Main thread, at start. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { unusable } from '../log/data-dir.ts';
+import type { FileSystem } from '../log/file-system.ts';
+import { replaceFile } from '../log/replaced-file.ts';
 import type { Genesis } from './cluster-settings.ts';
 
 /** In the data folder. */
 export const GENESIS_FILE = 'cluster.json';
 
-export function keepGenesis(dataDir: string, name: string, genesis: Genesis): void {
-  const path = join(dataDir, GENESIS_FILE);
-  const text = `${JSON.stringify({ name, genesis })}\n`;
-  writeFileSync(`${path}.tmp`, text, { flush: true });
-  renameSync(`${path}.tmp`, path);
+/** When it returns, a power loss changes nothing of it any more. */
+export function keepGenesis(
+  files: FileSystem,
+  dataDir: string,
+  name: string,
+  genesis: Genesis,
+): void {
+  const bytes = Buffer.from(`${JSON.stringify({ name, genesis })}\n`);
+  replaceFile(files, dataDir, GENESIS_FILE, bytes);
 }
 
 /**

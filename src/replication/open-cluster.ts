@@ -2,9 +2,12 @@
  * What an instance has to know of its cluster before it can allocate anything: GENESIS, from the stream, or
  * from its data folder once it has been there, so that it serves reads while NATS is away. Main thread.
  */
+import type { NatsSettings } from '../config/nats.ts';
+import { isEmpty } from './begin-cluster.ts';
 import { differences, type Genesis, namesOf, unpackGenesis } from './cluster-settings.ts';
+import { newestGeneration } from './generations.ts';
 import { keptGenesis } from './kept-genesis.ts';
-import { type NatsSettings, openNats } from './nats-connection.ts';
+import { checkNats, natsFault, openNats } from './nats-connection.ts';
 import { NO_STREAM, StreamApi, StreamError } from './stream-api.ts';
 
 export interface ClusterConfig {
@@ -18,8 +21,12 @@ export interface ClusterConfig {
 
 /** Throws, in one line, where the cluster can't be found or this instance can't belong to it. */
 export async function openCluster(config: ClusterConfig): Promise<Genesis> {
+  checkNats(config.nats);
   const kept = keptGenesis(config.dataDir, config.name);
   const genesis = kept ?? (await readGenesis(config.name, config.nats));
+  if (genesis === undefined) {
+    throw new Error(`can't join the cluster ${config.name}: the stream has lost its beginning`);
+  }
   const differing = differences(genesis, config);
   if (differing !== undefined) {
     throw new Error(`this instance can't belong to the cluster ${config.name}: ${differing}`);
@@ -27,16 +34,20 @@ export async function openCluster(config: ClusterConfig): Promise<Genesis> {
   return genesis;
 }
 
-/** Reads how the cluster was begun. Throws, in one line. */
-export async function readGenesis(name: string, nats: NatsSettings): Promise<Genesis> {
-  const { stream } = namesOf(name);
-  const connection = await connected(nats);
+/** Reads how the cluster was begun; `undefined` = that has made room for newer messages. Throws, in one line. */
+export async function readGenesis(name: string, nats: NatsSettings): Promise<Genesis | undefined> {
+  const connection = await connectedOnce(nats);
   try {
-    const bytes = await new StreamApi(connection, stream).leaders(1);
-    if (bytes === undefined)
+    const newest = await newestGeneration(connection, name);
+    const { stream } = namesOf(name, Math.max(newest, 1));
+    const api = new StreamApi(connection, stream);
+    const bytes = await api.leaders(1);
+    if (bytes === undefined) {
+      if (!(await isEmpty(api))) return undefined;
       throw new Error(
-        'its beginning has made room for newer events: begin with a backup of an instance',
+        'its stream was not begun to the end: run the cluster init that was cut off again',
       );
+    }
     const genesis = unpackGenesis(bytes);
     if (typeof genesis === 'string') throw new Error(genesis);
     return genesis;
@@ -53,10 +64,12 @@ export async function readGenesis(name: string, nats: NatsSettings): Promise<Gen
   }
 }
 
-async function connected(nats: NatsSettings): ReturnType<typeof openNats> {
+/** Connects, for one question or a few. Rejects, in one line. */
+export async function connectedOnce(nats: NatsSettings): ReturnType<typeof openNats> {
+  checkNats(nats);
   try {
     return await openNats(nats, 'product-service cluster', false);
   } catch (error) {
-    throw new Error(`can't reach NATS: ${error instanceof Error ? error.message : error}`);
+    throw new Error(natsFault(error));
   }
 }

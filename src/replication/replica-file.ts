@@ -1,13 +1,17 @@
 /**
- * What an instance knows of the stream, kept over restarts beside its local log: two files, written in
- * turns and flushed, so that one of them is always whole. Neither has to be the newest: what lies behind is
+ * What an instance knows of the stream, kept over restarts beside its local log: two files, replaced in
+ * turns, so that one is there that is not ahead of the log. Neither has to be the newest: what lies behind is
  * found again by reading the stream from there. Log thread.
+ *
+ * Each is written beside its place, flushed, and renamed: whoever has opened one, a backup or another
+ * instance that joins, reads a whole record, and the one of that moment.
  *
  *   replica-0.json, replica-1.json:  {"crc": …, "record": {…}}    CRC-32 of the record's JSON
  */
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { type FileSystem, readFully, writeFully } from '../log/file-system.ts';
+import { type FileSystem, readFully } from '../log/file-system.ts';
+import { replaceFile } from '../log/replaced-file.ts';
 import { EMPTY_REPLICA, type ReplicaRecord } from './replica-state.ts';
 
 /** In the data folder. */
@@ -44,14 +48,7 @@ export class ReplicaFile {
   store(record: ReplicaRecord): void {
     const text = JSON.stringify(record);
     const bytes = Buffer.from(`{"crc":${crc32(text)},"record":${text}}\n`);
-    const file = this.#files.create(join(this.#folder, NAMES[this.#next] ?? NAMES[0]));
-    try {
-      writeFully(this.#files, file, bytes, 0, bytes.length, 0);
-      this.#files.syncData(file);
-    } finally {
-      this.#files.close(file);
-    }
-    this.#files.syncFolder(this.#folder);
+    replaceFile(this.#files, this.#folder, NAMES[this.#next] ?? NAMES[0], bytes);
     this.#next = 1 - this.#next;
   }
 

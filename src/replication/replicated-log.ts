@@ -16,18 +16,18 @@
  *  4. commit, settle, hand on: as the file log does it (sequencer.ts), own slots or not.
  * The thread dies (8): the successor goes on at the position in the progress record. It does not know what
  * was sent, so it opens as another writer which supersedes the old one. Frames of the old one that come
- * before that OPEN are still this instance's and settle its slots (the message says how many of which ring);
- * at the OPEN everything not settled is framed anew.
+ * before that OPEN are still this instance's and settle its slots (it was noted before they were sent how many
+ * of which ring they have); at the OPEN everything not settled is framed anew.
+ * A thread that takes events in dies, or is ended because it hangs: what it had published stays in its rings, is
+ * proposed, sent again and settled as if it lived, and nobody is told. Its successor takes events in only when the
+ * rings are settled (WritePath.takeBack), so a proposal is never of slots that were written anew.
  *
  * What is not known is whether the stream is the same as before: the port compares (`follow`), and says
  * `forked`; then nothing is taken or sent. Whether this instance made of it what the others did: each message
  * has its writer's chain; an instance that is not with the majority takes no more writes.
  * (Over 300 lines: these steps and what undoes each of them have to be read together.)
  */
-import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { isReceipt } from '../dedupe/batch-receipt.ts';
-import { type DedupeWindow, KEY_CONFLICT, KEY_UNKNOWN } from '../dedupe/dedupe-window.ts';
+import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import type { CommitPublisher } from '../log/commit-publisher.ts';
 import type { EventLog } from '../log/event-log.ts';
@@ -40,67 +40,34 @@ import { createThreadCounters, LogCounters } from '../metrics/thread-counters.ts
 import { INTAKE_DOORBELL, INTAKE_STOP, type IntakeRings } from '../ring/intake-ring.ts';
 import { type LogProgress, OWN_DOUBLES, type Progress } from '../ring/progress.ts';
 import { sleepUnlessStopped, sleepUntilRung } from '../ring/sleep.ts';
-import {
-  copySlots,
-  FLAG_ARRIVAL_TIME,
-  FLAG_CONFLICT,
-  FLAG_DUPLICATE,
-  FLAG_NO_ROOM,
-  FLAG_RESERVED,
-  FLAGS_OF_MEMORY,
-  isKeyed,
-  metaIdBytes,
-  SLOT_BYTES,
-  SLOT_DOUBLES,
-  SLOT_FINGERPRINT,
-  SLOT_HASH,
-  SLOT_ID,
-  SLOT_META,
-  SLOT_OCCURRED_AT,
-  SLOT_SEQ,
-  SLOT_WORDS,
-  SlotViews,
-} from '../ring/slot.ts';
-import { hashId } from '../store/id-hash.ts';
 import type { HashKey } from '../threads/shared-memory.ts';
 import { Claims } from './claims.ts';
+import { FrameNumbering, NO_WRAP } from './frame-numbering.ts';
 import type { LocalEnd } from './local-end.ts';
 import { LocalLog } from './local-log.ts';
-import {
-  KIND_EVENTS,
-  KIND_MARK,
-  KIND_OPEN,
-  MESSAGE_SLOTS_MAX,
-  type Message,
-  NONCE_BYTES,
-  PLAIN_HEAD,
-  packMessage,
-} from './message.ts';
+import type { Message } from './message.ts';
 import { OwnSlots } from './own-slots.ts';
-import { PROBE_MS, Proposer, RESEND_MS } from './proposer.ts';
+import { OwnWriter } from './own-writer.ts';
+import { OWN_CHAIN, OWN_KEPT, OWN_POSITION, OWN_WRITER } from './progress-numbers.ts';
+import type { ProposedShares } from './proposed-shares.ts';
 import type { ReplicaFile } from './replica-file.ts';
 import { ReplicaState } from './replica-state.ts';
 import type { StoreRoom } from './store-room.ts';
 import type { StreamPort } from './stream-port.ts';
 
-/** Where the log's own numbers stand in the progress record, behind those of the local log's files. */
-const OWN_POSITION = 15;
-const OWN_CHAIN = 16;
-const OWN_WRITER = 17;
-
 /** Messages between two records of what is known of the stream. */
 const RECORD_EVERY = 1024;
-/** Nothing came back for so long: no more writes are taken in. */
-const STUCK_MS = 2000;
-/** How often an instance says where it is, when others' events have come and none of its own. */
-const MARK_EVERY_MS = 1000;
+/** And time, where there are messages: whoever joins from here needs the stream from the record on. */
+const RECORD_EVERY_MS = 1000;
+/** How long it sleeps when nothing rings. */
+const LOOK_EVERY_MS = 1000;
+/** While the stream does not come up for so long, a start goes on without it. */
+const START_PATIENCE_MS = 3000;
+/** So many messages behind, it is as good as there. */
+const NEAR = 64;
 /** How long a stop waits for frames that don't come back. */
 const STOP_PATIENCE_MS = 5000;
 const RETRY_DEFAULT: RetryPauses = { firstMs: 50, maxMs: 2000 };
-const NO_WRAP = 0x3fffffff;
-const NO_BODY = new Uint8Array(0);
-
-assert.ok(OWN_WRITER < OWN_DOUBLES);
 
 export interface ReplicatedLogOptions {
   readonly intakes: IntakeRings;
@@ -112,6 +79,10 @@ export interface ReplicatedLogOptions {
   readonly progress: LogProgress;
   readonly hashKey: HashKey;
   readonly port: StreamPort;
+  /** Of the messages that are on their way; shared with who was before this thread. */
+  readonly shares: ProposedShares;
+  /** Follows the stream and never writes to it. */
+  readonly isReader?: boolean;
   readonly files: FileSystem;
   /** Folder of the local log's segments. */
   readonly folder: string;
@@ -128,6 +99,10 @@ export interface ReplicatedLogOptions {
   readonly monotonicMs?: () => number;
   /** Notified when events can't be stored any more (with the reason), and when they can again. */
   readonly onStorage: (available: boolean, reason: string) => void;
+  /** Notified once, by `run`: the end of the stream was reached, or the stream can't be. */
+  readonly onServing?: () => void;
+  /** Notified when what this instance lacks is no longer in the stream, and another one has it. */
+  readonly onOvertaken?: (reason: string) => void;
   /** Hears of messages that don't count, and why. */
   readonly onVoid?: (position: number, reason: string) => void;
   readonly counters?: LogCounters;
@@ -141,35 +116,28 @@ export class ReplicatedLog implements EventLog {
   readonly #state: ReplicaState;
   readonly #local: LocalLog;
   readonly #guard: FolderGuard;
-  readonly #proposer: Proposer;
   readonly #claims = new Claims();
   readonly #slots: OwnSlots;
-  /** The slots of the message at hand, with hashes, as they go to the commit ring. */
-  readonly #scratch = new SlotViews(
-    new ArrayBuffer(MESSAGE_SLOTS_MAX * SLOT_BYTES),
-    0,
-    MESSAGE_SLOTS_MAX,
-  );
-  /** Indexes of the slots kept. */
-  readonly #kept = new Int32Array(MESSAGE_SLOTS_MAX);
+  /** None in a reader. */
+  readonly #writer: OwnWriter | undefined;
+  readonly #numbering: FrameNumbering;
   readonly #own = new Float64Array(OWN_DOUBLES);
   #nextSeq: number;
   #lastTimeMs: number;
-  /** This instance as the stream knows it; 0 = its OPEN has not come back. */
-  #writer = 0;
-  /** A writer that this instance was before, and whose frames may still come. */
-  #former: number;
-  #nonce = randomBytes(NONCE_BYTES);
-  #openSentMs = Number.NEGATIVE_INFINITY;
   /** Up to here the local log has what the messages brought. */
   #rebuildUntil: LocalEnd;
   /** The last message of which all is done: a successor goes on behind it. */
   #done: LocalEnd;
   #sinceRecord = 0;
+  /** Position of the record on disk. */
+  #kept: number;
+  #recordedMs = Number.NEGATIVE_INFINITY;
   /** First seq of the segment in which the last record was stored. */
   #recordedIn = 0;
-  #chainSaid = 0;
-  #markedMs: number;
+  /** Since when the stream is not up, before it serves; Infinity = it does. */
+  #startedMs: number;
+  /** What it has to reach before it serves. */
+  #target: number | undefined;
   #diskFault = '';
   #reported: string | undefined;
 
@@ -181,18 +149,17 @@ export class ReplicatedLog implements EventLog {
     this.#options = options;
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
     this.#counters = options.counters ?? new LogCounters(createThreadCounters(0));
-    assert.equal(options.intakes.further?.length ?? 0, 0, 'one thread takes events in');
     const record = options.replica.load(tail.nextSeq);
     this.#state = new ReplicaState(record);
+    this.#kept = record.position;
     this.#rebuildUntil = died
       ? { position: died.own[OWN_POSITION], chain: died.own[OWN_CHAIN] }
       : end;
     this.#done = this.#rebuildUntil;
-    this.#former = died?.own[OWN_WRITER] ?? 0;
     this.#nextSeq = tail.nextSeq;
     this.#lastTimeMs = tail.lastTimeMs;
-    this.#slots = new OwnSlots(options.intakes);
-    this.#proposer = new Proposer((bytes) => options.port.publish(bytes), this.#monotonicMs);
+    this.#slots = new OwnSlots(options.intakes, options.shares);
+    this.#numbering = new FrameNumbering(options);
     this.#guard = options.guard ?? new FolderGuard(FolderGuard.create());
     this.#local = new LocalLog(
       {
@@ -212,10 +179,18 @@ export class ReplicatedLog implements EventLog {
       },
       tail,
     );
-    this.#markedMs = this.#monotonicMs();
+    this.#startedMs = died === undefined ? this.#monotonicMs() : Number.POSITIVE_INFINITY;
     this.#state.isRebuilding = this.#state.position < this.#rebuildUntil.position;
     if (!this.#state.isRebuilding) this.#state.chain = this.#rebuildUntil.chain;
-    this.#chainSaid = this.#state.chain;
+    if (options.isReader !== true) {
+      const { cluster, nowMs } = options;
+      const publish = (bytes: Uint8Array) => options.port.publish(bytes);
+      const shared = { publish, slots: this.#slots, state: this.#state, cluster, nowMs };
+      this.#writer = new OwnWriter(
+        { ...shared, monotonicMs: this.#monotonicMs },
+        died?.own[OWN_WRITER] ?? 0,
+      );
+    }
     options.port.follow(this.#state.position, this.#state.crc);
     this.#storeProgress();
     this.#report();
@@ -292,72 +267,48 @@ export class ReplicatedLog implements EventLog {
       if (delivered === undefined) break;
       if (!this.#consume(delivered.position, delivered.bytes)) return 'stop';
     }
+    // Also where nothing comes any more.
+    if (this.#sinceRecord > 0 && !this.#state.isRebuilding && this.#isRecordDue) this.#record();
     this.#report();
+    this.#look();
     return proposed || took > 0 ? 'worked' : 'idle';
   }
 
   /** How long it may sleep when nothing rings. */
   get #dueInMs(): number {
     // Whatever the port finds out rings the bell; this is for what nobody says.
-    if (this.#writer === 0) return PROBE_MS;
-    return Math.min(this.#proposer.dueInMs, MARK_EVERY_MS);
+    return Math.min(this.#writer?.dueInMs ?? LOOK_EVERY_MS, LOOK_EVERY_MS);
   }
 
   #propose(): boolean {
-    if (this.#state.isRebuilding || this.#options.port.health().type === 'forked') return false;
-    if (this.#writer === 0) {
-      this.#sendOpen();
-      return false;
-    }
-    this.#proposer.resend();
-    let sent = false;
-    while (this.#proposer.hasRoom) {
-      const taken = this.#slots.takeNext();
-      if (taken === undefined) break;
-      const { body, live, bulk } = taken;
-      this.#proposer.send(this.#pack(KIND_EVENTS, { n: this.#proposer.next, live, bulk }, body));
-      sent = true;
-    }
-    if (!sent && this.#proposer.isEmpty) this.#mark();
-    return sent;
+    const { type } = this.#options.port.health();
+    if (this.#state.isRebuilding || type === 'forked' || type === 'overtaken') return false;
+    return this.#writer?.propose() ?? false;
   }
 
-  /** Says where this instance is, so that others' and its own chain can be compared. */
-  #mark(): void {
+  /**
+   * Begins to serve when it has caught up with what there was when it looked: nobody is to read a state that is
+   * about to be replaced by one hours younger. While the stream can't be reached, what it has must do.
+   */
+  #look(): void {
+    if (this.#startedMs === Number.POSITIVE_INFINITY) return;
+    const { port, onServing } = this.#options;
+    const { type } = port.health();
+    // One that refuses what is sent to it can be read: a full one, say.
+    const isUp = type === 'up' || type === 'refusing';
     const now = this.#monotonicMs();
-    if (this.#chainSaid === this.#state.chain || now - this.#markedMs < MARK_EVERY_MS) return;
-    this.#markedMs = now;
-    this.#options.port.publish(this.#pack(KIND_MARK, {}, NO_BODY));
-  }
-
-  #pack(
-    kind: number,
-    head: Partial<Pick<Message, 'n' | 'live' | 'bulk' | 'nonce' | 'supersedes'>>,
-    body: Uint8Array,
-  ): Buffer {
-    const { cluster, nowMs } = this.#options;
-    this.#chainSaid = this.#state.chain;
-    return packMessage(
-      {
-        ...PLAIN_HEAD,
-        writer: this.#writer,
-        seen: this.#state.position,
-        chain: this.#state.chain,
-        madeAtMs: nowMs(),
-        kind,
-        cluster,
-        ...head,
-      },
-      body,
-    );
-  }
-
-  #sendOpen(): void {
-    const now = this.#monotonicMs();
-    if (now - this.#openSentMs < RESEND_MS) return;
-    this.#openSentMs = now;
-    const head = { nonce: this.#nonce, supersedes: this.#former };
-    this.#options.port.publish(this.#pack(KIND_OPEN, head, NO_BODY));
+    if (isUp) {
+      this.#startedMs = now;
+      this.#target ??= port.newest;
+      if (this.#state.position < this.#target) return;
+      if (port.newest - this.#state.position > NEAR) {
+        this.#target = port.newest;
+        return;
+      }
+    } else if (now - this.#startedMs < START_PATIENCE_MS) return;
+    this.#startedMs = Number.POSITIVE_INFINITY;
+    this.#report();
+    onServing?.();
   }
 
   /** False when asked to stop while the disk failed. */
@@ -368,14 +319,14 @@ export class ReplicatedLog implements EventLog {
       if (position === this.#rebuildUntil.position) {
         this.#state.isRebuilding = false;
         this.#state.chain = this.#rebuildUntil.chain;
-        this.#chainSaid = this.#state.chain;
+        this.#writer?.corrected();
       }
       return true;
     }
     switch (verdict.type) {
       case 'void':
         this.#options.onVoid?.(position, verdict.reason);
-        if (verdict.writer === this.#writer && this.#writer !== 0) this.#checkWriter();
+        if (this.#writer?.isBy(verdict) === true) this.#writer.check();
         break;
       case 'open':
         this.#opened(verdict.writer, verdict.message);
@@ -388,164 +339,86 @@ export class ReplicatedLog implements EventLog {
         if (!this.#takeFrame(position, verdict.message, verdict.body)) return false;
         break;
     }
+    if (this.#done.position !== position) {
+      this.#done = { position, chain: this.#state.chain };
+      this.#storeProgress();
+    }
     // With each segment: an older one may be removed, and with it what lies behind the record.
     const segment = this.#local.ends?.segment.firstSeq ?? 0;
-    if (this.#sinceRecord >= RECORD_EVERY || segment !== this.#recordedIn) this.#record();
+    if (this.#isRecordDue || segment !== this.#recordedIn) this.#record();
     return true;
   }
 
-  #opened(writer: number, { nonce, supersedes }: Message): void {
+  #opened(writer: number, message: Message): void {
     this.#claims.forget((known) => this.#state.writers.has(known));
-    if (this.#writer === 0 && nonce.equals(this.#nonce)) {
-      this.#writer = writer;
-      this.#former = 0;
-      this.#proposer.reset();
-      this.#slots.rewind();
-      this.#done = { position: this.#state.position, chain: this.#state.chain };
-      this.#storeProgress();
-    } else if (supersedes === this.#writer && this.#writer !== 0) this.#reopen();
-    else this.#checkWriter();
-  }
-
-  /** A writer that is void begins anew. */
-  #checkWriter(): void {
-    if (this.#writer !== 0 && !this.#state.writers.has(this.#writer)) this.#reopen();
-  }
-
-  #reopen(): void {
-    this.#writer = 0;
-    this.#nonce = randomBytes(NONCE_BYTES);
-    this.#openSentMs = Number.NEGATIVE_INFINITY;
-    this.#proposer.reset();
+    if (this.#writer?.opened(writer, message) !== true) return;
+    this.#done = { position: this.#state.position, chain: this.#state.chain };
+    this.#storeProgress();
   }
 
   #claim(message: Message): void {
-    if (message.writer === this.#writer) return;
+    if (this.#writer?.isBy(message) === true) return;
     this.#claims.note(message.writer, this.#state.claim(message));
   }
 
   #takeFrame(position: number, message: Message, body: Uint8Array): boolean {
     const { commits, room, receipts } = this.#options;
-    const isOwn = message.writer === this.#writer || message.writer === this.#former;
+    const numbering = this.#numbering;
+    const isOwn = this.#writer?.isOwn(message) ?? false;
     const count = message.live + message.bulk;
     commits.waitForRoom(count);
-    this.#scratch.bytes.set(body);
-    this.#prepare(count, isOwn ? message : undefined);
+    numbering.load(count, body);
+    if (isOwn) {
+      this.#slots.returned(message);
+      this.#slots.mark(numbering.slots);
+    }
     const timeMs = logTimeAfter(this.#lastTimeMs, message.madeAtMs);
-    const kept = this.#number(count, timeMs, room?.isTight(count) === true ? room : undefined);
-    if (isOwn) this.#slots.tell(message, this.#scratch);
+    const firstSeq = this.#nextSeq;
+    const tight = room?.isTight(count) === true ? room : undefined;
+    const kept = numbering.number(count, { firstSeq, timeMs, room: tight });
+    if (isOwn) this.#slots.tell(numbering.slots);
     if (kept > 0) {
-      this.#fillLocal(kept);
-      const firstSeq = this.#nextSeq;
+      numbering.copyKept(kept, this.#local.slots);
       if (!this.#local.append({ firstSeq, count: kept, timeMs, position })) return false;
       this.#state.note(firstSeq, kept, this.#local.slotBytes(kept));
       this.#lastTimeMs = timeMs;
-      this.#pass(kept, timeMs);
+      numbering.eachRun(kept, (from, slots) =>
+        commits.write(numbering.slots, NO_WRAP, from, slots, timeMs),
+      );
       this.#nextSeq += kept;
     }
     if (isOwn) {
-      this.#slots.pass(message);
-      if (message.writer === this.#writer) this.#proposer.seen(message.n);
+      this.#slots.pass();
+      this.#writer?.seen(message);
     }
     const { chain } = this.#state;
     this.#done = { position, chain };
     this.#storeProgress();
-    for (let i = 0; i < kept; i++) {
-      const index = this.#kept[i];
-      if (isReceipt(this.#scratch.words, index)) receipts.put(this.#scratch, index);
-    }
+    numbering.keepReceipts(kept, receipts);
     if (isOwn) this.#slots.settle();
     if (kept > 0) commits.publish();
     this.#count(message, isOwn, kept);
     return true;
   }
 
-  /** Hashes of this instance in all slots, and what its admission reserved in its own. */
-  #prepare(count: number, own: Message | undefined): void {
-    const { words } = this.#scratch;
-    for (let i = 0; i < count; i++) {
-      const w = i * SLOT_WORDS;
-      const meta = words[w + SLOT_META] & ~FLAGS_OF_MEMORY;
-      const reserved = own !== undefined && this.#slots.isReserved(own, i) ? FLAG_RESERVED : 0;
-      words[w + SLOT_META] = meta | reserved;
-      if (isReceipt(words, i)) continue;
-      const idBytes = metaIdBytes(meta);
-      words[w + SLOT_HASH] = hashId(this.#options.hashKey, words, w + SLOT_ID, idBytes);
-    }
-  }
-
-  /** Numbers the slots that count, marks the others; returns how many count. */
-  #number(count: number, timeMs: number, room: StoreRoom | undefined): number {
-    const { dedupe, dedupeEvents } = this.#options;
-    const { words, doubles } = this.#scratch;
-    let kept = 0;
-    for (let i = 0; i < count; i++) {
-      const w = i * SLOT_WORDS;
-      const d = i * SLOT_DOUBLES;
-      const seq = this.#nextSeq + kept;
-      const isNoEvent = isReceipt(words, i);
-      const hasKey = isKeyed(words, i) && !isNoEvent;
-      if (hasKey) {
-        const known = dedupe.seqAmongLast(dedupeEvents, words, w + SLOT_FINGERPRINT);
-        if (known !== KEY_UNKNOWN) {
-          const isConflict = known === KEY_CONFLICT;
-          words[w + SLOT_META] |= isConflict ? FLAG_CONFLICT : FLAG_DUPLICATE;
-          doubles[d + SLOT_SEQ] = isConflict ? 0 : known;
-          continue;
-        }
-      }
-      if (room !== undefined && !isNoEvent && !room.fits(this.#scratch, i)) {
-        words[w + SLOT_META] |= FLAG_NO_ROOM;
-        doubles[d + SLOT_SEQ] = 0;
-        continue;
-      }
-      if (hasKey) dedupe.add(words, w + SLOT_FINGERPRINT, seq);
-      doubles[d + SLOT_SEQ] = seq;
-      if ((words[w + SLOT_META] & FLAG_ARRIVAL_TIME) !== 0) doubles[d + SLOT_OCCURRED_AT] = timeMs;
-      this.#kept[kept++] = i;
-    }
-    return kept;
-  }
-
-  /** Copies the slots kept to the local log's frame, as they go to disk. */
-  #fillLocal(kept: number): void {
-    const { slots } = this.#local;
-    this.#eachRun(kept, (from, count, to) =>
-      copySlots(this.#scratch, NO_WRAP, from, slots, NO_WRAP, to, count),
-    );
-    for (let w = 0; w < kept * SLOT_WORDS; w += SLOT_WORDS) {
-      slots.words[w + SLOT_HASH] = 0;
-      slots.words[w + SLOT_META] &= ~FLAGS_OF_MEMORY;
-    }
-  }
-
-  #pass(kept: number, timeMs: number): void {
-    const { commits } = this.#options;
-    this.#eachRun(kept, (from, count) =>
-      commits.write(this.#scratch, NO_WRAP, from, count, timeMs),
-    );
-  }
-
-  /** Calls `visit` with each run of slots kept: its index, its length, and how many came before it. */
-  #eachRun(kept: number, visit: (from: number, count: number, before: number) => void): void {
-    for (let i = 0; i < kept; ) {
-      const from = this.#kept[i];
-      let count = 1;
-      while (i + count < kept && this.#kept[i + count] === from + count) count++;
-      visit(from, count, i);
-      i += count;
-    }
-  }
-
   #count({ live, bulk }: Message, isOwn: boolean, kept: number): void {
     if (kept > 0) this.#counters.frameEvents.observe(kept);
-    if (isOwn) this.#slots.count(this.#counters, this.#scratch, live, bulk);
+    if (isOwn) this.#slots.count(this.#counters, this.#numbering.slots, live, bulk);
+  }
+
+  get #isRecordDue(): boolean {
+    const ageMs = this.#monotonicMs() - this.#recordedMs;
+    return this.#sinceRecord >= RECORD_EVERY || ageMs > RECORD_EVERY_MS;
   }
 
   #record(): void {
     try {
-      this.#options.replica.store(this.#state.record(this.#nextSeq));
+      const record = this.#state.record(this.#nextSeq);
+      this.#options.replica.store(record);
+      this.#kept = record.position;
+      this.#storeProgress();
       this.#sinceRecord = 0;
+      this.#recordedMs = this.#monotonicMs();
       this.#recordedIn = this.#local.ends?.segment.firstSeq ?? 0;
     } catch (error) {
       // The older record does as well; the local log's own flushes say whether the disk is well.
@@ -555,10 +428,14 @@ export class ReplicatedLog implements EventLog {
 
   /** Tells whoever takes writes in whether that makes sense. */
   #report(): void {
+    // Before, nobody asks.
+    if (this.#startedMs !== Number.POSITIVE_INFINITY) return;
     const reason = this.#fault();
     if (reason === this.#reported) return;
     this.#reported = reason;
     this.#options.onStorage(reason === '', reason);
+    const health = this.#options.port.health();
+    if (health.type === 'overtaken') this.#options.onOvertaken?.(health.reason);
   }
 
   #fault(): string {
@@ -567,12 +444,9 @@ export class ReplicatedLog implements EventLog {
     if (health.type !== 'up') return health.reason;
     if (this.#state.isRebuilding) return 'reading the stream from where it was left';
     if (this.#claims.isOutvoted) return 'this instance has diverged from the others of its cluster';
-    if (this.#writer === 0) return 'catching up with the stream';
-    const since = this.#proposer.stuckSinceMs;
-    if (since !== undefined && this.#monotonicMs() - since > STUCK_MS) {
-      return 'the stream does not store what is sent to it';
-    }
-    return '';
+    if (this.#writer === undefined) return '';
+    if (!this.#writer.isOpen) return 'catching up with the stream';
+    return this.#writer.isStuck ? 'the stream does not store what is sent to it' : '';
   }
 
   /** Waits before the next try of the disk; false when the service is to stop instead. */
@@ -587,12 +461,14 @@ export class ReplicatedLog implements EventLog {
     const own = packSegmentEnds({ ...ends, lastTimeMs: this.#lastTimeMs }, this.#own);
     own[OWN_POSITION] = this.#done.position;
     own[OWN_CHAIN] = this.#done.chain;
-    own[OWN_WRITER] = this.#writer === 0 ? this.#former : this.#writer;
+    own[OWN_KEPT] = this.#kept;
+    own[OWN_WRITER] = this.#writer?.last ?? 0;
     this.#options.progress.store({
       nextSeq: this.#nextSeq,
       commitHead: this.#options.commits.head,
       liveTail: this.#slots.liveTail,
       bulkTail: this.#slots.bulkTail,
+      furtherTails: this.#slots.furtherTails,
       own,
     });
   }

@@ -7,7 +7,11 @@ const NO_MESSAGE = 10037;
 export const NO_STREAM = 10059;
 
 export interface StreamInfo {
-  readonly config: { readonly num_replicas: number; readonly max_bytes: number };
+  readonly config: {
+    readonly num_replicas: number;
+    readonly max_bytes: number;
+    readonly sealed?: boolean;
+  };
   readonly state: {
     readonly messages: number;
     readonly bytes: number;
@@ -45,6 +49,17 @@ export class StreamApi {
 
   create(config: object): Promise<StreamInfo> {
     return this.#ask(`STREAM.CREATE.${this.#stream}`, { name: this.#stream, ...config });
+  }
+
+  /** From now on it stays as it is. */
+  async seal(): Promise<void> {
+    const { config } = await this.info();
+    await this.#ask(`STREAM.UPDATE.${this.#stream}`, { ...config, sealed: true });
+  }
+
+  /** Removes what is before the position `begins`. */
+  purge(begins: number): Promise<unknown> {
+    return this.#ask(`STREAM.PURGE.${this.#stream}`, { seq: begins });
   }
 
   /** The message at a position, as the leader has it; `undefined` = it has none. */

@@ -6,22 +6,28 @@
  *   gets    what is missing between the last one handed on and the newest known: asked for by position, some
  *           at a time; and when nothing came for a while, the next one, in case the last was lost
  *   check   whether it is the stream that this instance has followed: the leader's message at the last
- *           position must be the same one (its header's CRC). On each connection, each wish of the log
- *           thread, and every few seconds
+ *           position must be the same one (its header's CRC). And whether the cluster has gone on as another
+ *           generation: what was sealed for that may have been restored as it was. On each connection, each wish of
+ *           the log thread, and every few seconds
  * (Over 300 lines: the three of them share one position.) Two connections: a tail that is slow is cut by the server, and must not take the sender along.
  */
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
-import { createInbox } from '@nats-io/transport-node';
+import { createInbox, errors } from '@nats-io/transport-node';
+import type { NatsSettings } from '../config/nats.ts';
 import { BellWatch } from '../ring/bell.ts';
 import type { namesOf } from './cluster-settings.ts';
+import { newestGeneration } from './generations.ts';
+import { askInstances, type InstanceState, type OwnState } from './instance-state.ts';
 import { headerCrc } from './message.ts';
-import { type NatsSettings, openNats } from './nats-connection.ts';
+import { natsFault, openNats } from './nats-connection.ts';
 import { StreamApi } from './stream-api.ts';
 import type { StreamEnd } from './stream-memory.ts';
 import type { StreamHealth } from './stream-port.ts';
+import { StreamTrimmer } from './stream-trimmer.ts';
 
 const POLL_MS = 250;
 const CHECK_MS = 5000;
+const CONNECT_PAUSE_MS = 500;
 /** A ring without room is tried again after so long. */
 const FULL_MS = 2;
 const GETS_MAX = 32;
@@ -32,8 +38,12 @@ const FORK_CHECKS = 10;
 const FORK_PAUSE_MS = 1000;
 /** So long a refused publish is remembered. */
 const REFUSED_MS = 3000;
+/** So long a check waits to hear of generations: who knows of them may be about to be elected. */
+const GENERATIONS_MS = 250;
 /** A gap that nobody fills for so long is a fault. */
 const GAP_MS = 5000;
+
+const LEFT_BEHIND = 'the cluster goes on as another generation';
 
 export interface StreamClientOptions {
   readonly nats: NatsSettings;
@@ -41,21 +51,31 @@ export interface StreamClientOptions {
   /** What NATS shows of this client. */
   readonly name: string;
   readonly end: StreamEnd;
+  /** Whether nothing is ever sent. */
+  readonly isReader: boolean;
+  /** What others call this instance by. */
+  readonly id: string;
+  /** Another instance wants to take over the data of this one; it waits for the offer at `reply`. */
+  readonly onJoin: (reply: string) => void;
+  /** What the instance says of itself. */
+  readonly describe: () => OwnState;
 }
 
 export class StreamClient {
   readonly #options: StreamClientOptions;
   readonly #bell: BellWatch;
   #out: NatsConnection | undefined;
+  #tail: NatsConnection | undefined;
   #api: StreamApi | undefined;
   #connected = { out: false, tail: false };
   #fault = 'NATS was not reached yet';
-  #epoch = -1;
+  /** Of the last wish; 0 = none yet: the log thread reads its own files first. */
+  #epoch = 0;
   /** Position of the next message to hand on. */
   #next = 1;
   /** Of the header of the one before; 0 = any. */
   #crc = 0;
-  #newest = 0;
+  #newestKnown = 0;
   readonly #held = new Map<number, Uint8Array>();
   #heldBytes = 0;
   readonly #asking = new Set<number>();
@@ -63,6 +83,10 @@ export class StreamClient {
   #checking: Promise<void> | undefined;
   #forkChecks = 0;
   #forked: string | undefined;
+  #overtaken: string | undefined;
+  #isSealed = false;
+  /** There is a newer generation: nothing of this stream counts any more. */
+  #isLeftBehind = false;
   #checkedMs = 0;
   #movedMs = performance.now();
   #refused: { readonly reason: string; readonly atMs: number } | undefined;
@@ -76,28 +100,55 @@ export class StreamClient {
     this.#bell = new BellWatch(words, bell, () => this.#onBell());
   }
 
+  get #newest(): number {
+    return this.#newestKnown;
+  }
+
+  set #newest(position: number) {
+    this.#newestKnown = position;
+    this.#options.end.newest = position;
+  }
+
   /** Runs from here on; the thread is ended from outside. */
   start(): void {
-    const { nats, name, names } = this.#options;
-    void openNats(nats, `${name} publish`, true).then((connection) => {
-      this.#out = connection;
-      this.#inbox = createInbox();
-      connection.subscribe(this.#inbox, { callback: (_, message) => this.#onAck(message) });
-      void this.#watch(connection, 'out');
-    }, this.#onRefused);
-    void openNats(nats, `${name} tail`, true).then((connection) => {
+    const { names, isReader, id } = this.#options;
+    if (isReader) this.#connected.out = true;
+    else {
+      void this.#connect('publish').then((connection) => {
+        this.#out = connection;
+        this.#inbox = createInbox();
+        connection.subscribe(this.#inbox, { callback: (_, message) => this.#onAck(message) });
+        void this.#watch(connection, 'out');
+      });
+    }
+    void this.#connect('tail').then((connection) => {
+      this.#tail = connection;
       this.#api = new StreamApi(connection, names.stream);
+      if (!isReader) new StreamTrimmer(connection, this.#api, names.who, id).start();
+      connection.subscribe(names.who, { callback: (_, message) => this.#onWho(message) });
+      connection.subscribe(`${names.join}.${id}`, {
+        callback: (_, message) => void (message.reply && this.#options.onJoin(message.reply)),
+      });
       connection.subscribe(names.tail, { callback: (_, message) => this.#onTail(message) });
       void this.#watch(connection, 'tail');
-    }, this.#onRefused);
+    });
     setInterval(() => this.#onTick(), POLL_MS);
     this.#onBell();
   }
 
-  readonly #onRefused = (error: unknown) => {
-    this.#fault = `NATS: ${error instanceof Error ? error.message : String(error)}`;
-    this.#report();
-  };
+  /** Tries until it is connected: the client itself would, but does not say what is in the way. */
+  async #connect(purpose: string): Promise<NatsConnection> {
+    const { nats, name } = this.#options;
+    for (;;) {
+      try {
+        return await openNats(nats, `${name} ${purpose}`, true);
+      } catch (error) {
+        this.#fault = natsFault(error);
+        this.#report();
+        await new Promise((resolve) => setTimeout(resolve, CONNECT_PAUSE_MS));
+      }
+    }
+  }
 
   async #watch(connection: NatsConnection, which: 'out' | 'tail'): Promise<void> {
     const set = (isConnected: boolean, fault: string) => {
@@ -110,8 +161,16 @@ export class StreamClient {
     for await (const status of connection.status()) {
       if (status.type === 'disconnect') set(false, 'NATS cannot be reached');
       else if (status.type === 'reconnect') set(true, '');
+      else if (status.type === 'error') this.#onError(status.error);
     }
     set(false, 'the connection to NATS was closed');
+  }
+
+  /** What the server holds against this client. */
+  #onError(error: Error): void {
+    if (error instanceof errors.PermissionViolationError) this.#refuse(error.message);
+    else this.#fault = natsFault(error);
+    this.#report();
   }
 
   #onBell(): void {
@@ -122,6 +181,7 @@ export class StreamClient {
         this.#epoch = wish.epoch;
         this.#next = wish.position + 1;
         this.#crc = wish.crc;
+        this.#overtaken = undefined;
         this.#held.clear();
         this.#heldBytes = 0;
         this.#recheck();
@@ -153,6 +213,14 @@ export class StreamClient {
     this.#pump();
   }
 
+  /** Somebody asks for this instance's state. */
+  #onWho(message: Msg): void {
+    const health = this.#health();
+    const reason = health.type === 'up' ? {} : { reason: health.reason };
+    const state: InstanceState = { ...this.#options.describe(), stream: health.type, ...reason };
+    message.respond(JSON.stringify(state));
+  }
+
   /** The stream's answer to a publish: only of interest where it says why it can't. */
   #onAck(message: Msg): void {
     const text = message.data.length > 0 ? message.string() : '';
@@ -182,7 +250,7 @@ export class StreamClient {
 
   /** Hands on what is there, and asks for what is missing. */
   #pump(): void {
-    if (!this.#isChecked || this.#forked !== undefined) return;
+    if (!this.#isChecked || this.#forked !== undefined || this.#isLeftBehind) return;
     const { end } = this.#options;
     let handed = 0;
     for (;;) {
@@ -260,23 +328,29 @@ export class StreamClient {
 
   async #compare(): Promise<void> {
     const api = this.#api;
-    if (api === undefined || this.#epoch < 0) return;
+    if (api === undefined || this.#epoch === 0) return;
     const epoch = this.#epoch;
     const position = this.#next - 1;
     const crc = this.#crc;
-    const { first_seq: first, last_seq: last } = (await api.info()).state;
+    const generations = this.#lookForNewer();
+    const { state, config } = await api.info();
+    const { first_seq: first, last_seq: last } = state;
+    this.#isSealed = config.sealed === true;
     const found = position > 0 && position >= first ? await this.#crcAt(api, position) : crc;
+    await generations;
     if (epoch !== this.#epoch) return;
     const now = performance.now();
     this.#checkedMs = now;
+    if (position + 1 < first) {
+      await this.#overtakenAt(first, position);
+      return;
+    }
     const fork =
       position > last
         ? `the stream ends at ${last}, and this instance has read up to ${position}`
-        : position + 1 < first
-          ? `the stream begins at ${first}, and this instance has read up to ${position}: it must join anew`
-          : crc !== 0 && found !== crc
-            ? `the stream has another message at ${position} than this instance has read`
-            : undefined;
+        : crc !== 0 && found !== crc
+          ? `the stream has another message at ${position} than this instance has read`
+          : undefined;
     if (fork === undefined) {
       this.#forkChecks = 0;
       this.#isChecked = true;
@@ -288,6 +362,33 @@ export class StreamClient {
     this.#fault = fork;
     this.#checkedMs = now - CHECK_MS + FORK_PAUSE_MS;
     if (++this.#forkChecks >= FORK_CHECKS) this.#forked = fork;
+  }
+
+  /** Resolves soon; an answer that is later counts, too. */
+  async #lookForNewer(): Promise<void> {
+    const { cluster, generation } = this.#options.names;
+    const connection = this.#tail;
+    if (connection === undefined) return;
+    const asked = newestGeneration(connection, cluster).then(
+      (newest) => {
+        if (newest > generation) this.#isLeftBehind = true;
+      },
+      // Nobody leads the servers just now: the next check asks again.
+      () => undefined,
+    );
+    await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, GENERATIONS_MS))]);
+  }
+
+  /** The stream has gone on without this instance: somebody has to be there whose data it can take over. */
+  async #overtakenAt(first: number, position: number): Promise<void> {
+    const reason = `the stream begins at ${first}, and this instance has read up to ${position}`;
+    this.#isChecked = false;
+    this.#fault = `${reason}: it waits for another instance to join anew from`;
+    this.#checkedMs = performance.now() - CHECK_MS + FORK_PAUSE_MS;
+    const tail = this.#tail;
+    if (tail === undefined) return;
+    const others = await askInstances(tail, this.#options.names.who);
+    if (others.some((other) => other.position + 1 >= first)) this.#overtaken = reason;
   }
 
   async #crcAt(api: StreamApi, position: number): Promise<number> {
@@ -305,14 +406,17 @@ export class StreamClient {
 
   #health(): StreamHealth {
     if (this.#forked !== undefined) return { type: 'forked', reason: this.#forked };
+    if (this.#overtaken !== undefined) return { type: 'overtaken', reason: this.#overtaken };
     const down = (reason: string): StreamHealth => ({ type: 'down', reason });
+    if (this.#isLeftBehind) return down(LEFT_BEHIND);
     if (!this.#connected.out || !this.#connected.tail || !this.#isChecked) {
       return down(this.#fault || 'the stream was not looked at yet');
     }
-    if (this.#refused !== undefined) return down(this.#refused.reason);
     if (this.#newest >= this.#next && performance.now() - this.#movedMs > GAP_MS) {
       return down(`message ${this.#next} of the stream is missing`);
     }
+    if (this.#isSealed) return { type: 'refusing', reason: LEFT_BEHIND };
+    if (this.#refused !== undefined) return { type: 'refusing', reason: this.#refused.reason };
     return { type: 'up' };
   }
 }

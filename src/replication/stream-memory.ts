@@ -6,14 +6,18 @@
  *                  64  epoch     i32  counts the wishes; the log thread writes, after the two below
  *                  72  position  f64  messages are wanted from behind it on
  *                  80  crc       u32  of the header of the message there; 0 = any
- *                 128  health    i32  0 down · 1 up · 2 forked; the stream's thread writes, after the text
+ *                 128  health    i32  0 down · 1 up · 2 forked · 3 overtaken · 4 refusing; the stream's thread writes, after the text
  *                 132  length    i32  of the text
  *                 136  text      248 B UTF-8: why it is not up
+ *                 384  newest    i64  last position of the stream that is known; the stream's thread writes
+ *
+ * And what the log thread notes for its successor (proposed-shares.ts).
  *
  * Records of another epoch than the last answer a wish that is no more: the log thread drops them.
  */
 import { INTAKE_DOORBELL, type IntakeRing } from '../ring/intake-ring.ts';
 import { ByteRing } from './byte-ring.ts';
+import { ProposedShares } from './proposed-shares.ts';
 import type { Delivered, StreamHealth, StreamPort } from './stream-port.ts';
 
 const BELL = 0;
@@ -24,26 +28,32 @@ const HEALTH = 32;
 const LENGTH = 33;
 const TEXT_BYTE = 136;
 const TEXT_BYTES = 248;
-const CONTROL_BYTES = 384;
+/** In 64-bit words. */
+const NEWEST = 48;
+const CONTROL_BYTES = 448;
 
 /** Messages to the stream: more than the window holds, so that there is always room. */
 const OUT_BYTES = 8 << 20;
 /** Messages from it: some of the longest. */
 const IN_BYTES = 16 << 20;
 
-const HEALTHS = ['down', 'up', 'forked'] as const;
+const HEALTHS = ['down', 'up', 'forked', 'overtaken', 'refusing'] as const;
 
 /** Survives structured cloning. */
 export interface StreamMemory {
   readonly control: SharedArrayBuffer;
   readonly out: SharedArrayBuffer;
   readonly in: SharedArrayBuffer;
+  /** proposed-shares.ts; the log thread's alone. */
+  readonly shares: SharedArrayBuffer;
 }
 
-export function createStreamMemory(): StreamMemory {
+/** `producers`: threads that take events in. */
+export function createStreamMemory(producers: number): StreamMemory {
   const control = new SharedArrayBuffer(CONTROL_BYTES);
   const out = ByteRing.create(OUT_BYTES);
-  return { control, out, in: ByteRing.create(IN_BYTES) };
+  const shares = ProposedShares.create(2 * producers);
+  return { control, out, in: ByteRing.create(IN_BYTES), shares };
 }
 
 /** What the log thread wants. */
@@ -57,11 +67,13 @@ class Control {
   readonly words: Int32Array;
   readonly doubles: Float64Array;
   readonly text: Uint8Array;
+  readonly longs: BigInt64Array;
 
   constructor(buffer: SharedArrayBuffer) {
     this.words = new Int32Array(buffer);
     this.doubles = new Float64Array(buffer);
     this.text = new Uint8Array(buffer, TEXT_BYTE, TEXT_BYTES);
+    this.longs = new BigInt64Array(buffer);
   }
 
   health(): StreamHealth {
@@ -114,6 +126,10 @@ export class SharedPort implements StreamPort {
     return this.#control.health();
   }
 
+  get newest(): number {
+    return Number(Atomics.load(this.#control.longs, NEWEST));
+  }
+
   #ring(): void {
     Atomics.add(this.#control.words, BELL, 1);
     Atomics.notify(this.#control.words, BELL);
@@ -162,6 +178,10 @@ export class StreamEnd {
   wakeLog(): void {
     Atomics.add(this.#intake.cursors, INTAKE_DOORBELL, 1);
     Atomics.notify(this.#intake.cursors, INTAKE_DOORBELL);
+  }
+
+  set newest(position: number) {
+    Atomics.store(this.#control.longs, NEWEST, BigInt(position));
   }
 
   set health(health: StreamHealth) {

@@ -15,8 +15,12 @@ export interface Delivered {
 export type StreamHealth =
   /** It can be written and read, as far as is known. */
   | { readonly type: 'up' }
+  /** It can be read, and takes nothing that is sent to it: it is full, or sealed. */
+  | { readonly type: 'refusing'; readonly reason: string }
   /** It can't be reached; messages may be lost. */
   | { readonly type: 'down'; readonly reason: string }
+  /** It no longer has what this instance lacks: it must take over another one's data. */
+  | { readonly type: 'overtaken'; readonly reason: string }
   /** It is not the stream that this instance followed: nothing of it may be taken. */
   | { readonly type: 'forked'; readonly reason: string };
 
@@ -31,4 +35,6 @@ export interface StreamPort {
   /** Messages are wanted from behind `position` on, where the message had this header's CRC (0 = any). */
   follow(position: number, crc: number): void;
   health(): StreamHealth;
+  /** The last position of the stream, as far as is known; 0 = nothing is. */
+  readonly newest: number;
 }

@@ -1,11 +1,22 @@
 /** The stream's thread from start to end. */
+import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { NatsSettings } from '../config/nats.ts';
 import { IntakeRing } from '../ring/intake-ring.ts';
+import { LogProgress } from '../ring/progress.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
-import type { namesOf } from './cluster-settings.ts';
-import type { NatsSettings } from './nats-connection.ts';
+import { type namesOf, RULES } from './cluster-settings.ts';
+import type { InstanceState, OwnState } from './instance-state.ts';
+import { SESSIONS_MAX } from './join-protocol.ts';
+import { OWN_CHAIN, OWN_KEPT, OWN_POSITION } from './progress-numbers.ts';
 import { StreamClient } from './stream-client.ts';
 import { StreamEnd, type StreamMemory } from './stream-memory.ts';
+
+const HAND_OVER_ENTRY = new URL('../../workers/hand-over.ts', import.meta.url);
+
+/** From the end of a joining until that instance is up. */
+const HOLD_MS = 60_000;
 
 /** What it is started with; survives structured cloning. */
 export interface StreamThreadData {
@@ -13,11 +24,64 @@ export interface StreamThreadData {
   readonly stream: StreamMemory;
   readonly nats: NatsSettings;
   readonly names: ReturnType<typeof namesOf>;
+  /** Whether nothing is ever sent. */
+  readonly isReader: boolean;
+  /** The data folder, for those that take it over. */
+  readonly root: string;
+  readonly sinks: readonly SharedSink[];
 }
 
-/** Starts it; it runs until it is ended from outside. */
-export function runStreamThread({ memory, stream, nats, names }: StreamThreadData): void {
+/** A sink, and what its thread counts (sinks/sink-stats.ts). */
+export interface SharedSink {
+  readonly name: string;
+  readonly stats: SharedArrayBuffer;
+}
+
+export type SinkStates = InstanceState['sinks'];
+
+/** Starts it; it runs until it is ended from outside. `sinksOf` says what they do now. */
+export function runStreamThread(
+  data: StreamThreadData,
+  sinksOf: (sinks: readonly SharedSink[]) => SinkStates,
+): void {
+  const { memory, stream, nats, names, isReader, root } = data;
+  const id = randomBytes(8).toString('hex');
+  const progress = new LogProgress(memory.progress);
+  /** What was kept when each joining from here began: those that join need the stream from there on. */
+  const holds = new Map<string, number>();
+  const describe = (): OwnState => {
+    const known = progress.load();
+    return {
+      ...{ id, host: hostname(), pid: process.pid, role: isReader ? 'reader' : 'full' },
+      rules: RULES,
+      position: known?.own[OWN_POSITION] ?? 0,
+      // What it still reads from its own files it does not know yet: then it needs all.
+      kept: Math.min(known?.own[OWN_KEPT] ?? 0, ...holds.values()),
+      sinks: sinksOf(data.sinks),
+      seq: (known?.nextSeq ?? 1) - 1,
+      chain: (known?.own[OWN_CHAIN] ?? 0).toString(16).padStart(8, '0'),
+    };
+  };
+  let sessions = 0;
+  const onJoin = (reply: string) => {
+    // Whoever gets no answer asks another one, or later.
+    if (sessions >= SESSIONS_MAX) return;
+    sessions++;
+    const session = randomBytes(8).toString('hex');
+    const subject = `${names.join}.${id}.${session}`;
+    // Before its files are opened: the record among them is this one, or a newer one.
+    holds.set(session, describe().kept);
+    const workerData = { root, nats, subject, session, reply };
+    const worker = new Worker(HAND_OVER_ENTRY, { workerData, name: 'hand-over' });
+    // The joiner sees that it gets nothing; this instance goes on.
+    worker.on('error', () => undefined);
+    worker.on('exit', () => {
+      sessions--;
+      // Until it can say itself what it needs.
+      setTimeout(() => holds.delete(session), HOLD_MS);
+    });
+  };
   const end = new StreamEnd(stream, new IntakeRing(memory.intake));
   const name = `product-service ${hostname()} ${process.pid}`;
-  new StreamClient({ nats, names, name, end }).start();
+  new StreamClient({ nats, names, name, end, isReader, id, onJoin, describe }).start();
 }

@@ -73,6 +73,18 @@ export class IntakeRing {
   }
 }
 
+/** Whether all that is published in `ring` is settled. Any thread. */
+export function isRingSettled(ring: IntakeRing): boolean {
+  return unsettledOf(ring) === 0;
+}
+
+/** Slots that are published and not settled. Any thread. */
+export function unsettledOf({ cursors }: IntakeRing): number {
+  // In this order: a tail never passes the head that is loaded after it.
+  const tail = Atomics.load(cursors, INTAKE_TAIL);
+  return (Atomics.load(cursors, INTAKE_HEAD) - tail) | 0;
+}
+
 /** The two rings of one producer. */
 export interface ProducerRings {
   /** Single events. */

@@ -1,6 +1,6 @@
 /**
  * Where a thread of the write path sleeps until another one rings a bell. A function of its own, by
- * whose name profiles tell sleep from work (profiles/v8-profiles.ts): V8 samples both alike.
+ * whose name profiles know sleep from work (profiles/v8-profiles.ts): V8 samples both alike.
  */
 import { INTAKE_DOORBELL, INTAKE_STOP } from './intake-ring.ts';
 

@@ -77,6 +77,9 @@ export const FLAG_HAS_STOCK = 1 << 9;
 export const FLAG_ARRIVAL_TIME = 1 << 10;
 /** The admission reserved room for a new product; memory only, cleared before the slot is logged. */
 export const FLAG_RESERVED = 1 << 11;
+/** With it: which producer's admission that was; memory only, likewise. */
+const RESERVED_BY_SHIFT = 16;
+const RESERVED_BY_MASK = 0x1f << RESERVED_BY_SHIFT;
 /** Set by the sequencer in the intake ring only: the slot's seq is that of the same event before. */
 export const FLAG_DUPLICATE = 1 << 12;
 /** Likewise: an event with this key and other content is known; nothing was logged. */
@@ -89,8 +92,14 @@ export const FLAG_NO_ROOM = 1 << 15;
  */
 export const FLAG_IF_UNLISTED = 1 << 14;
 
+/** All that says of a reservation. */
+export const FLAGS_RESERVATION = FLAG_RESERVED | RESERVED_BY_MASK;
+
 /** Flags that never leave the memory of an instance. */
-export const FLAGS_OF_MEMORY = FLAG_RESERVED | FLAG_DUPLICATE | FLAG_CONFLICT | FLAG_NO_ROOM;
+export const FLAGS_OF_MEMORY = FLAGS_RESERVATION | FLAG_DUPLICATE | FLAG_CONFLICT | FLAG_NO_ROOM;
+
+/** Producers that slots and shards can tell apart. */
+export const PRODUCERS_MAX = 24;
 
 const KIND_MASK = 0xff;
 const FLAGS_DEFINED =
@@ -98,6 +107,7 @@ const FLAGS_DEFINED =
 const FLAGS_MASK = 0x00ffff00;
 const ID_LENGTH_SHIFT = 24;
 
+assert.ok(PRODUCERS_MAX - 1 <= RESERVED_BY_MASK >>> RESERVED_BY_SHIFT);
 assert.equal(endianness(), 'LE', 'slots and frames are little-endian, so must the machine be');
 assert.equal(SLOT_FINGERPRINT + KEY_WORDS + 1, SLOT_ID);
 assert.equal(SLOT_ID * 4, SLOT_ID_BYTE);
@@ -106,6 +116,16 @@ assert.equal(SLOT_ID_BYTE + ID_BYTES_MAX, SLOT_BYTES);
 
 export function packMeta(kind: number, flags: number, idBytes: number): number {
   return kind | flags | (idBytes << ID_LENGTH_SHIFT);
+}
+
+/** The mark of a reservation by producer `producer`, to be set in a slot's meta. */
+export function reservedMark(producer: number): number {
+  return FLAG_RESERVED | (producer << RESERVED_BY_SHIFT);
+}
+
+/** Which producer's reservation a slot's meta with FLAG_RESERVED tells of. */
+export function metaReservedBy(meta: number): number {
+  return (meta & RESERVED_BY_MASK) >>> RESERVED_BY_SHIFT;
 }
 
 export function metaKind(meta: number): number {

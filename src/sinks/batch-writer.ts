@@ -83,6 +83,7 @@ export class BatchWriter {
     const startMs = performance.now();
     try {
       const written = await sink.write(rows, position);
+      stats.set('reachedMs', Date.now());
       stats.add('batches', 1);
       stats.add('rowsSent', rows.length);
       stats.add('rowsWritten', written);

@@ -142,7 +142,7 @@ export class ChangedProductsSearch {
     return place;
   }
 
-  /** False if it can't be told where the product is. */
+  /** False if it is not known where the product is. */
   #mark(index: number): boolean {
     const { words } = this.#batch.slots;
     const w = index * SLOT_WORDS;
@@ -214,7 +214,7 @@ export class ChangedProductsSearch {
     return true;
   }
 
-  /** A seqlock read of the seq alone; store/entry-reader.ts tells what pairs with what. */
+  /** A seqlock read of the seq alone; store/entry-reader.ts says what pairs with what. */
   #readSeq(words: Int32Array, at: number): boolean {
     for (let tries = 0; tries < READ_TRIES; tries++) {
       const version = Atomics.load(words, at + ENTRY_VERSION);

@@ -1,11 +1,12 @@
 /**
  * Which sinks have heard of everything that the store has forgotten since: DATA_DIR/sinks/followed, JSON. The
  * places of forgotten products are freed behind the positions of all sinks (src/cleanup), but only of those that
- * are named now. One that was taken out of SINKS and comes back may still list products whose delisting it
- * never heard of, and nothing in the store tells it any more. Main thread.
+ * are named now and were reached within SINK_HOLD. One that was away may still list products whose delisting it
+ * never heard of, and nothing in the store says so any more: when it comes back, its rows are compared with the
+ * store (sink-comparison.ts). Main thread.
  *
  *   freedUntil  places of products forgotten up to this seq may have been freed
- *   sinks       names of those that were held for ever since they were filled
+ *   sinks       names of those that were held for ever since they were filled, or compared
  *
  * A crash: `freedUntil` is flushed before anything up to it is freed; a name is taken off, flushed, before
  * anything is freed that its sink may lack, because a start takes off all that it does not find in SINKS.
@@ -38,21 +39,32 @@ export class FollowedSinks {
     if (kept.length < sinks.length) this.#write({ freedUntil, sinks: kept });
   }
 
-  /** The least position, but 0, from which this sink may go on; it may lack what was forgotten before. */
-  leastPosition(name: string): number {
-    return this.#content.sinks.includes(name) ? 0 : this.#content.freedUntil;
+  get freedUntil(): number {
+    return this.#content.freedUntil;
   }
 
-  /** The sink was opened at a position that it may go on from. */
+  /**
+   * Whether a sink that is opened at `position` may list products that were forgotten without its having heard of it:
+   * it was away, or it is behind where it was then, like one restored from a copy of its own.
+   */
+  mayLack(name: string, position: number): boolean {
+    const { freedUntil, sinks } = this.#content;
+    return freedUntil > 0 && (position < freedUntil || !sinks.includes(name));
+  }
+
+  /** The sink lists no product that was forgotten, and is held for from now on. */
   add(name: string): void {
     const { freedUntil, sinks } = this.#content;
     if (!sinks.includes(name)) this.#write({ freedUntil, sinks: [...sinks, name] });
   }
 
-  /** Places are about to be freed up to this seq. */
-  freeUntil(seq: number): void {
+  /** Places are about to be freed up to this seq, without the sinks in `left` having heard of it. */
+  freeUntil(seq: number, left: readonly string[]): void {
     const { freedUntil, sinks } = this.#content;
-    if (seq > freedUntil) this.#write({ freedUntil: seq, sinks });
+    const kept = sinks.filter((name) => !left.includes(name));
+    if (seq > freedUntil || kept.length < sinks.length) {
+      this.#write({ freedUntil: Math.max(seq, freedUntil), sinks: kept });
+    }
   }
 
   /** Writes it again, where the folder was removed meanwhile. */

@@ -1,4 +1,4 @@
-/** What the main thread and the thread of the dead letters tell each other. Survives structured cloning. */
+/** The messages between the main thread and the thread of the dead letters. Survives structured cloning. */
 import type { LetterFilter, NewLetter } from './dead-letters.ts';
 
 export interface DeskThreadData {

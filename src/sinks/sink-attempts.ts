@@ -122,6 +122,7 @@ export class SinkAttempts {
     try {
       await work();
       this.#hasFailed = false;
+      this.#options.stats.set('reachedMs', Date.now());
     } catch (error) {
       this.#hasFailed = true;
       const waitMs = this.#waitMsOf(error);

@@ -1,4 +1,4 @@
-/** What a sink's thread is given, and what it and the main thread tell each other. Survives structured cloning. */
+/** What a sink's thread is given, and the messages between it and the main thread. Survives structured cloning. */
 
 import type { SinkTarget } from '../config/sinks.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
@@ -13,25 +13,34 @@ export interface SinkThreadData {
   readonly limits: SinkLimits;
   readonly deadLetters: { readonly path: string; readonly lettersMax: number };
   readonly stats: SharedArrayBuffer;
-  /** The least position, but 0, from which it may go on (followed-sinks.ts). */
-  readonly leastPosition: number;
+  /** Whether other instances of a cluster write to it, too, one at a time. */
+  readonly isShared: boolean;
 }
 
 /** What became of a product's present state when it was written again. */
 export type RowRedrive = 'written' | 'refused';
 
-/** To the sink's thread. `drain`: write what is left and end; `stop`: end; `redrive`: write a product again. */
+/**
+ * To the sink's thread. `drain`: write what is left and end; `stop`: end; `held`: the answer to `opened`; `compare`: its
+ * rows have to be compared with the store; `redrive`: write a product again.
+ */
 export type SinkOrder =
   | { readonly type: 'drain' }
   | { readonly type: 'stop' }
+  | { readonly type: 'held'; readonly comparison: number | undefined }
+  | { readonly type: 'compare'; readonly comparison: number }
   | { readonly type: 'redrive'; readonly id: number; readonly productId: string };
 
-/** From it: a line for the log, that it was opened and may go on, or the answer to a redrive. */
+/**
+ * From it: a line for the log; that it was opened, where, and waits for `held`; that its rows were compared, by the
+ * number that the order had; the answer to a redrive.
+ */
 export type SinkReport =
   | {
       readonly type: 'report';
       readonly level: 'info' | 'warn' | 'error';
       readonly text: string;
     }
-  | { readonly type: 'opened' }
+  | { readonly type: 'opened'; readonly position: number }
+  | { readonly type: 'compared'; readonly comparison: number }
   | { readonly type: 'redriven'; readonly id: number; readonly status: RowRedrive };

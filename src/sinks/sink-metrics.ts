@@ -1,4 +1,4 @@
-/** What sinks and dead letters tell of themselves. Main thread; nothing but shared memory and one count is read. */
+/** The metrics of sinks and dead letters. Main thread; nothing but shared memory and one count is read. */
 import type { Labels, MetricsRegistry } from '../metrics/registry.ts';
 import type { LetterDesk } from './letter-desk.ts';
 import { BREAKER_STATES, SINK_STATES, type SinkStat } from './sink-stats.ts';

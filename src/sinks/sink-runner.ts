@@ -21,8 +21,9 @@ import type { ChangedProductsSearch } from './changed-products.ts';
 import { nextTurn } from './pauses.ts';
 import type { ProductRows } from './product-rows.ts';
 import { RunnerPauses } from './runner-pauses.ts';
-import { type Sink, SinkForeignError } from './sink.ts';
+import { type Sink, SinkForeignError, SinkTakenError } from './sink.ts';
 import { type AttemptLimits, SinkAttempts, type SinkReport } from './sink-attempts.ts';
+import { compareSink } from './sink-comparison.ts';
 import type { RowRedrive } from './sink-messages.ts';
 import type { SinkStats } from './sink-stats.ts';
 
@@ -51,10 +52,15 @@ export interface SinkRunnerOptions {
   readonly stats: SinkStats;
   readonly limits: SinkLimits;
   readonly refused: RefusedRows;
-  /** The least position, but 0, that it may go on from: before it, it may lack what was forgotten since. */
-  readonly leastPosition: number;
-  /** It was opened, and may go on from its position. */
-  readonly onOpen: () => void;
+  /**
+   * It was opened at this position: resolves when places are held for it, to the number of the comparison that
+   * its rows need; `undefined` = none.
+   */
+  readonly hold: (position: number) => Promise<number | undefined>;
+  /** The comparison with this number is done. */
+  readonly onCompared: (comparison: number) => void;
+  /** Whether other instances of a cluster write to it, too: then it may be ahead of this one. */
+  readonly isShared: boolean;
   readonly report: SinkReport;
 }
 
@@ -65,6 +71,8 @@ export class SinkRunner {
   readonly #pauses = new RunnerPauses();
   /** Undefined = not open. */
   #position: number | undefined;
+  /** Its rows have to be compared with the store; the number of the order. */
+  #comparison: number | undefined;
   /** Products that are to be written again, and whoever waits for that. */
   readonly #redrives: {
     readonly productId: string;
@@ -110,6 +118,12 @@ export class SinkRunner {
     });
   }
 
+  /** Products were forgotten without its having heard of it. */
+  compare(comparison: number): void {
+    this.#comparison = comparison;
+    this.#pauses.wake();
+  }
+
   /** Ends as soon as the call that is under way returns. */
   stop(): void {
     this.#pauses.stop();
@@ -120,7 +134,7 @@ export class SinkRunner {
     const { applied, limits } = this.#options;
     const pauses = this.#pauses;
     if (pauses.isDraining) return applied.seq > position;
-    if (this.#redrives.length > 0) return true;
+    if (this.#redrives.length > 0 || this.#comparison !== undefined) return true;
     if (applied.seq <= position) {
       const waiter = applied.whenApplied(position + 1, pauses.waker());
       await pauses.sleep(BEAT_MS);
@@ -145,6 +159,10 @@ export class SinkRunner {
   async #work(): Promise<void> {
     const { sink, applied } = this.#options;
     const position = this.#position ?? (await this.#open());
+    // It takes long where there are many rows; what is not done by a drain is done after the next start.
+    if (this.#comparison !== undefined && !this.#pauses.isDraining) {
+      await this.#compare(this.#comparison, position);
+    }
     await this.#redriveAll(position);
     const until = applied.seq;
     if (until > position) await this.#writeWindow(position, until);
@@ -152,12 +170,12 @@ export class SinkRunner {
   }
 
   async #open(): Promise<number> {
-    const { sink, applied, stats, report, leastPosition, onOpen } = this.#options;
+    const { sink, applied, stats, report, hold, isShared } = this.#options;
     const position = await sink.open();
-    if (position > 0 && position < leastPosition) {
-      throw new SinkForeignError(
-        `it has everything up to seq ${position}, and was away while products up to seq ${leastPosition} were forgotten: it may list some that are gone; see docs/sinks.md`,
-      );
+    if (position > applied.seq && isShared) {
+      // One that is further is to have it, or this one a moment later.
+      await sink.close();
+      throw new SinkTakenError(`it has more than this instance, which is at seq ${applied.seq}`);
     }
     if (position > applied.seq) {
       throw new SinkForeignError(
@@ -167,10 +185,31 @@ export class SinkRunner {
     this.#position = position;
     stats.set('position', position);
     if (stats.get('caughtUpMs') === 0) stats.set('caughtUpMs', Date.now());
+    // Before it is held for: that is counted from here.
+    stats.set('reachedMs', Date.now());
     stats.state = 'following';
-    onOpen();
+    this.#comparison = await hold(position);
     report('info', `goes on behind seq ${position}, ${applied.seq - position} events to come`);
     return position;
+  }
+
+  async #compare(comparison: number, position: number): Promise<void> {
+    const { sink, rows, limits, applied, stats, report, onCompared } = this.#options;
+    stats.state = 'comparing';
+    report('info', 'was away while products were forgotten: compares its rows');
+    const options = {
+      sink,
+      rows,
+      batches: this.#batches,
+      batchSize: limits.batchSize,
+      goesOn: () => !this.#pauses.isStopping && !this.#pauses.isDraining,
+    };
+    const marked = await compareSink(options, applied.seq, position);
+    stats.state = 'following';
+    if (marked === undefined) return;
+    report('info', `compared: ${marked} rows are of products that are gone`);
+    if (this.#comparison === comparison) this.#comparison = undefined;
+    onCompared(comparison);
   }
 
   async #writeWindow(position: number, applied: number): Promise<void> {

@@ -12,6 +12,8 @@ const FIELDS = [
   'position',
   /** The sink shows the store as it was then, or later. */
   'caughtUpMs',
+  /** When its database last answered as it should; of a start, when that was. */
+  'reachedMs',
   /** Transactions that were committed. */
   'batches',
   /** Rows that were sent, and those of them that were newer than what stood. */
@@ -36,6 +38,7 @@ const FIELDS = [
 export type SinkStat = (typeof FIELDS)[number];
 
 /**
+ * - `comparing`: it looks through its rows for products that were forgotten while it was away.
  * - `connecting`: it has no connection yet, or lost it.
  * - `following`: it writes what changes.
  * - `standby`: another instance writes to this sink.
@@ -45,6 +48,7 @@ export type SinkStat = (typeof FIELDS)[number];
  */
 export const SINK_STATES = [
   'connecting',
+  'comparing',
   'following',
   'standby',
   'foreign',

@@ -22,13 +22,14 @@ export interface SinkPort {
 
 /** Runs the sink; resolves when it ended. Rejects if the dead letters can't be opened. */
 export async function runSink(data: SinkThreadData, port: SinkPort): Promise<void> {
-  const { memory, name, target, options, limits, stats, leastPosition } = data;
+  const { memory, name, target, options, limits, stats, isShared } = data;
   const { path, lettersMax } = data.deadLetters;
   const progress = new LogProgress(memory.progress);
   const ring = new CommitRing(memory.commit, memory.appliers.length);
   const applied = new AppliedWatermark(ring, progress);
   const shards = memory.shards.map((buffer) => new Shard(buffer));
   const letters = new DeadLetters(path, lettersMax);
+  let held = Promise.withResolvers<number | undefined>();
   const runner = new SinkRunner({
     sink: await loadSink(target, options),
     search: new ChangedProductsSearch({ shards, ring: new RingHistory(ring, progress) }),
@@ -37,13 +38,20 @@ export async function runSink(data: SinkThreadData, port: SinkPort): Promise<voi
     stats: new SinkStats(stats),
     limits,
     refused: new RefusedLetters(letters, name),
-    leastPosition,
-    onOpen: () => port.postMessage({ type: 'opened' }),
+    hold: (position) => {
+      held = Promise.withResolvers();
+      port.postMessage({ type: 'opened', position });
+      return held.promise;
+    },
+    onCompared: (comparison) => port.postMessage({ type: 'compared', comparison }),
+    isShared,
     report: (level, text) => port.postMessage({ type: 'report', level, text }),
   });
   port.on('message', (order) => {
     if (order.type === 'drain') runner.drain();
     else if (order.type === 'stop') runner.stop();
+    else if (order.type === 'held') held.resolve(order.comparison);
+    else if (order.type === 'compare') runner.compare(order.comparison);
     else {
       const { id, productId } = order;
       void runner

@@ -39,6 +39,11 @@ export interface Sink {
    * what stood. All or nothing; after a rejection nobody knows which, until it is opened again.
    */
   write(rows: readonly ProductRow[], position: number): Promise<number>;
+  /**
+   * Ids of the rows that are listed, a page at a time, in any order; some may come twice, and of rows that change
+   * meanwhile either is right. `write` may be called between two pages.
+   */
+  listed(): AsyncIterable<readonly string[]>;
   /** Keeps connection and lock alive while there is nothing to write. */
   beat(): Promise<void>;
   /** What kind of failure `error` is, as one of its own client's. */

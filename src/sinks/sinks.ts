@@ -26,11 +26,16 @@ export function lettersPath(root: string): string {
 }
 
 export interface SinksOptions {
-  readonly sinks: readonly NamedSink[];
+  /** Each with the memory of what its thread counts (sink-stats.ts). */
+  readonly sinks: readonly (NamedSink & { readonly stats: SharedArrayBuffer })[];
   readonly memory: SharedMemory;
   /** DATA_DIR. */
   readonly root: string;
+  /** The cluster's id, in hexadecimal, in whose name all its instances write; none = the data folder's own. */
+  readonly cluster?: string | undefined;
   readonly limits: SinkLimits;
+  /** SINK_HOLD. */
+  readonly holdMs: number;
   readonly timeoutMs: number;
   readonly connectionsMax: number;
   readonly lettersMax: number;
@@ -52,6 +57,8 @@ interface Thread extends RunningSink {
   readonly buffer: SharedArrayBuffer;
   /** What it was asked and has not answered. */
   readonly redrives: Map<number, Redrive>;
+  /** Its rows have to be compared; the number of the last order. */
+  comparison: number | undefined;
   worker: Worker | undefined;
   ended: Promise<void>;
 }
@@ -65,11 +72,12 @@ export class Sinks {
   #followed: FollowedSinks | undefined;
   #isStopping = false;
   #redrives = 0;
+  #comparisons = 0;
 
   constructor(options: SinksOptions) {
     this.#options = options;
     this.#threads = options.sinks.map((sink) => {
-      const buffer = SinkStats.create();
+      const buffer = sink.stats;
       const stats = new SinkStats(buffer);
       return {
         name: sink.name,
@@ -77,6 +85,7 @@ export class Sinks {
         buffer,
         stats,
         redrives: new Map(),
+        comparison: undefined,
         worker: undefined,
         ended: Promise.resolve(),
       };
@@ -89,17 +98,49 @@ export class Sinks {
   }
 
   /**
-   * All products that were changed by events up to this seq are in every sink. One that is not written to at
-   * all, because it can't go on from where it is, is not waited for.
+   * All products that were changed by events up to this seq are in every sink. One that was not reached for
+   * SINK_HOLD, or is not written to at all because it is another data folder's, is not waited for.
    */
   get flushedSeq(): number {
-    const followed = this.#threads.filter(({ stats }) => stats.state !== 'foreign');
-    return Math.min(...followed.map(({ stats }) => stats.get('position')));
+    const sinceMs = Date.now() - this.#options.holdMs;
+    const held = this.#threads.filter(({ stats }) => isHeld(stats, sinceMs));
+    return Math.min(...held.map(({ stats }) => stats.get('position')));
   }
 
-  /** What was forgotten up to this seq is about to be freed: no sink can hear of it any more. Throws what the file system throws. */
+  /**
+   * What was forgotten up to this seq is about to be freed: no sink can hear of it any more. Those that have not, and
+   * were not waited for, are compared when they are reached. Throws what the file system throws.
+   *
+   * One may be opened between the moment when it was not waited for and this one: it is compared once more.
+   */
   freeUntil(seq: number): void {
-    this.#followed?.freeUntil(seq);
+    const left = this.#threads.filter(({ stats }) => stats.get('position') < seq);
+    this.#followed?.freeUntil(
+      seq,
+      left.map(({ name }) => name),
+    );
+    for (const thread of left) {
+      if (thread.comparison === undefined) {
+        this.#options.logger.warn(
+          { sink: thread.name },
+          `sink ${thread.name}: products are forgotten without it; it is compared when it is reached`,
+        );
+      }
+      thread.comparison = ++this.#comparisons;
+      const { comparison } = thread;
+      thread.worker?.postMessage({ type: 'compare', comparison } satisfies SinkOrder);
+    }
+  }
+
+  /** Places of products forgotten up to this seq may have been freed, in this run or before. After the start. */
+  get freedUntil(): number {
+    return this.#followed?.freedUntil ?? 0;
+  }
+
+  /** The data folder's own name. After the start of one sink at least. */
+  get identity(): string {
+    if (this.#identity === undefined) throw new Error('no sink is started');
+    return this.#identity;
   }
 
   /** Starts them; the store is whole. Throws if the data folder's own name can't be read or written. */
@@ -107,8 +148,14 @@ export class Sinks {
     const names = this.#threads.map(({ name }) => name);
     this.#followed = new FollowedSinks(this.#files, this.#options.root, names);
     if (names.length === 0) return;
-    this.#identity = dataFolderIdentity(this.#files, this.#options.root);
-    for (const thread of this.#threads) thread.ended = this.#supervise(thread);
+    const { root, cluster } = this.#options;
+    // Dead letters stand there, whoever's name the sinks are written to in.
+    this.#files.makeFolder(join(root, SINKS_FOLDER));
+    this.#identity = cluster ?? dataFolderIdentity(this.#files, root);
+    for (const thread of this.#threads) {
+      thread.stats.set('reachedMs', Date.now());
+      thread.ended = this.#supervise(thread);
+    }
   }
 
   /** Writes the present state of a product to a sink again; `undefined` if there is none of that name. */
@@ -125,7 +172,7 @@ export class Sinks {
   /** The data folder was made anew: what is in it of the sinks' is written again. */
   remake(): void {
     this.#followed?.remake();
-    if (this.#identity !== undefined) {
+    if (this.#identity !== undefined && this.#options.cluster === undefined) {
       writeIdentity(this.#files, this.#options.root, this.#identity);
     }
   }
@@ -144,11 +191,22 @@ export class Sinks {
     await Promise.all(this.#threads.map(({ worker }) => worker?.terminate()));
   }
 
-  #noteFollowed(name: string): void {
+  /** From here on places are held for it, as it was reached. */
+  #noteOpened(thread: Thread, position: number): void {
+    const { name } = thread;
+    if (this.#followed?.mayLack(name, position) === true) thread.comparison = ++this.#comparisons;
+    else this.#noteFollowed(thread);
+    const { comparison } = thread;
+    thread.worker?.postMessage({ type: 'held', comparison } satisfies SinkOrder);
+  }
+
+  #noteFollowed(thread: Thread): void {
+    const { name } = thread;
+    thread.comparison = undefined;
     try {
       this.#followed?.add(name);
     } catch (error) {
-      // The next time that it is opened; at a start before that it would be taken for one that was away.
+      // The next time that it is opened; until then it is taken for one that was away.
       this.#options.logger.error({ err: error, sink: name }, `sink ${name}: can't be noted`);
     }
   }
@@ -182,7 +240,7 @@ export class Sinks {
       limits,
       deadLetters: { path: lettersPath(root), lettersMax },
       stats: buffer,
-      leastPosition: this.#followed?.leastPosition(name) ?? 0,
+      isShared: this.#options.cluster !== undefined,
     };
     return new Promise((resolve) => {
       const worker = new Worker(ENTRY, { workerData, name: `sink ${name}` });
@@ -190,7 +248,12 @@ export class Sinks {
       let reason = '';
       worker.on('message', (report: SinkReport) => {
         if (report.type === 'opened') {
-          this.#noteFollowed(name);
+          this.#noteOpened(thread, report.position);
+          return;
+        }
+        if (report.type === 'compared') {
+          // Another one was ordered meanwhile.
+          if (report.comparison === thread.comparison) this.#noteFollowed(thread);
           return;
         }
         if (report.type === 'report') {
@@ -213,4 +276,12 @@ export class Sinks {
       });
     });
   }
+}
+
+/** Whether a sink is waited for that was reached at `sinceMs` or later, or is connected. */
+function isHeld(stats: SinkStats, sinceMs: number): boolean {
+  const { state } = stats;
+  if (state === 'foreign') return false;
+  // Each of its calls is bounded by CONNECTION_TIMEOUT.
+  return state === 'following' || state === 'comparing' || stats.get('reachedMs') >= sinceMs;
 }

@@ -126,14 +126,13 @@ export class Database {
     }
   }
 
-  /** Runs `work`, which only reads, on one state of the file. */
-  snapshot<T>(work: () => T): T {
+  /** Begins to read one state of the file, until `end`. */
+  begin(): void {
     this.#database.exec('BEGIN');
-    try {
-      return work();
-    } finally {
-      if (this.#database.isTransaction) this.#database.exec('COMMIT');
-    }
+  }
+
+  end(): void {
+    this.#database.exec('COMMIT');
   }
 
   /**

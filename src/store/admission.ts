@@ -1,15 +1,19 @@
 /**
  * Room for new products, decided before an event is queued, so that no durable event ever finds
- * no place. Runs on the main thread; the only writer of its own counts.
+ * no place. In the thread of a producer; docs/producers.md has the stories of several.
  *
  * A reservation is taken for every queued event whose product is not yet in the store, and, while
  * there is plenty of room, for every event unseen: that costs less than the look. It is settled by
  * the applier when it has applied that event (`released`), whether or not an entry was made.
- * Taken room = places taken + reservations in flight. The applier counts a place as taken before
- * `released`; here `released` is read before both, so a settled reservation is counted once or
- * twice, never not at all.
+ *
+ *   reservations < bound = places + released − places taken, in all and for each shard
+ *
+ * The applier counts a place as taken before `released`; here `released` is read before both, so a
+ * settled reservation is counted once or twice, never not at all. A bound, once counted, holds for good:
+ * what takes a place later was reserved, or is released after it. So it is counted anew only when it is reached.
  */
-import { SHARD_RELEASED, type Shard } from './shard.ts';
+import { OwnReservations, type Reservations } from './reservations.ts';
+import type { Shard } from './shard.ts';
 import type { StorePlan } from './sizing.ts';
 
 /**
@@ -24,27 +28,36 @@ const ROOM_KEPT = 1024;
 /** How often `isPlentiful` counts while the answer is no: a count costs as much as some looks. */
 const CALLS_PER_COUNT = 256;
 
+/** Where several producers reserve. */
+export interface SeveralReserve {
+  readonly reservations: Reservations;
+  /** How many they are. */
+  readonly producers: number;
+}
+
 export class Admission {
   readonly #shards: readonly Shard[];
   readonly #productsMax: number;
-  /** Reservations ever made in each shard, modulo 2^32. */
-  readonly #reserved: Int32Array;
-  /** Lower bounds of the free room; counted exactly only when one of them is used up. */
-  #room = 0;
-  readonly #shardRoom: Float64Array;
+  readonly #reservations: Reservations;
+  readonly #producers: number;
+  /** How many reservations there may be, modulo 2^32. */
+  #bound = 0;
+  readonly #shardBounds: Int32Array;
   #callsToCount = 1;
 
-  constructor(shards: readonly Shard[], plan: StorePlan) {
+  /** Of one producer, unless there are `several`. */
+  constructor(shards: readonly Shard[], plan: StorePlan, several?: SeveralReserve) {
     this.#shards = shards;
     this.#productsMax = plan.productsMax;
-    this.#reserved = new Int32Array(shards.length);
-    this.#shardRoom = new Float64Array(shards.length);
+    this.#reservations = several?.reservations ?? new OwnReservations(shards.length);
+    this.#producers = several?.producers ?? 1;
+    this.#shardBounds = new Int32Array(shards.length);
   }
 
   /**
    * Whether there is so much room, in all and in shard `index`, that events of products which may
-   * be known can reserve some; `reserve` will say `reserved` then. While the answer is no it counts
-   * anew now and then: what known products had reserved comes back.
+   * be known can reserve some; `reserve` will say `reserved` then, unless other producers take all of it in
+   * between. While the answer is no it counts anew now and then: what known products had reserved comes back.
    */
   isPlentiful(index: number): boolean {
     if (this.#hasRoom(index, ROOM_KEPT)) return true;
@@ -59,41 +72,43 @@ export class Admission {
    * of the caller's own that can't be settled before it has this one.
    */
   reserve(index: number, held = 0): Reservation {
-    if (!this.#hasRoom(index, 0)) {
-      const inFlight = this.#count();
-      if (!this.#hasRoom(index, 0)) return inFlight > held ? 'undecided' : 'full';
-    }
-    this.#room--;
-    this.#shardRoom[index]--;
-    this.#reserved[index] = (this.#reserved[index] + 1) | 0;
-    return 'reserved';
+    if (this.#add(index)) return 'reserved';
+    const inFlight = this.#count();
+    if (this.#add(index)) return 'reserved';
+    return inFlight > held ? 'undecided' : 'full';
   }
 
-  /** Takes back the reservation of an event that was never queued. */
+  /** Takes back the reservation of an event that was never queued, or that no applier will see. */
   cancel(index: number): void {
-    this.#room++;
-    this.#shardRoom[index]++;
-    this.#reserved[index] = (this.#reserved[index] - 1) | 0;
+    this.#reservations.remove(index);
+  }
+
+  #add(index: number): boolean {
+    return this.#reservations.add(index, this.#bound, this.#shardBounds[index]);
   }
 
   #hasRoom(index: number, beyond: number): boolean {
-    return this.#room > beyond && this.#shardRoom[index] > beyond;
+    const reservations = this.#reservations;
+    return (
+      ((this.#bound - reservations.total) | 0) > beyond &&
+      ((this.#shardBounds[index] - reservations.ofShard(index)) | 0) > beyond
+    );
   }
 
-  /** Counts the free room anew; returns the reservations in flight. */
+  /** Counts the bounds anew; returns the reservations in flight. */
   #count(): number {
     let used = 0;
-    let inFlight = 0;
+    let allReleased = 0;
     for (const [index, shard] of this.#shards.entries()) {
       // In this order: pairs with the applier's places taken, then released.
-      const released = Atomics.load(shard.words, SHARD_RELEASED);
-      const reserved = (this.#reserved[index] - released) | 0;
+      const released = shard.released(this.#producers);
       const { taken } = shard;
-      this.#shardRoom[index] = shard.entries - taken - reserved;
+      this.#shardBounds[index] = (shard.entries - taken + released) | 0;
       used += taken;
-      inFlight += reserved;
+      allReleased = (allReleased + released) | 0;
     }
-    this.#room = this.#productsMax - used - inFlight;
-    return inFlight;
+    this.#bound = (this.#productsMax - used + allReleased) | 0;
+    // Last: what is reserved meanwhile counts as in flight.
+    return (this.#reservations.total - allReleased) | 0;
   }
 }

@@ -33,6 +33,7 @@ import {
   KIND_FORGET,
   metaIdBytes,
   metaKind,
+  metaReservedBy,
   SLOT_DOUBLES,
   SLOT_EXPECTED_SEQ,
   SLOT_HASH,
@@ -70,7 +71,7 @@ import { BLANK_STATE, ShardPlaces } from './shard-places.ts';
 
 /**
  * The undo record, 128 bytes of shared memory for each applier:
- *   word 0 phase · 1 shard · 2 entry word · 3 cell word · 4 used · 5 released · 6 cursor
+ *   word 0 phase · 1 shard · 2 entry word · 3 cell word · 4 used · 5 released · 6 cursor · 7 word of released
  *   8, 9 a place that changes hands (shard-places.ts)
  *   16–27 entry state
  * Only the applier's thread writes it; its successor reads it. Plain accesses: one thread at a time.
@@ -83,6 +84,7 @@ const UNDO_CELL = 3;
 const UNDO_USED = 4;
 const UNDO_RELEASED = 5;
 const UNDO_CURSOR = 6;
+const UNDO_RELEASED_AT = 7;
 const UNDO_PLACE_SHARD = 8;
 const UNDO_PLACE_ENTRY = 9;
 const UNDO_STATE = 16;
@@ -131,6 +133,8 @@ export class ShardWriter {
   /** Commit time on its way into 32-bit words. */
   readonly #time = new Float64Array(1);
   readonly #timeWords = new Int32Array(this.#time.buffer);
+  /** Which of the shard's words counts the reservation of the slot at hand. */
+  #releasedAt = SHARD_RELEASED;
   readonly #prefetched = new Int32Array(PREFETCH_SLOTS);
   readonly #findFree: FindFree;
   /** Frees places between slots. */
@@ -165,6 +169,7 @@ export class ShardWriter {
     const shardIndex = shardOf(hash, this.#shards.length);
     const shard = this.#shards[shardIndex];
     this.#time[0] = commitTimeMs;
+    this.#releasedAt = SHARD_RELEASED + metaReservedBy(meta);
 
     const found = shard.findAsOwner(slotWords, w + SLOT_ID, metaIdBytes(meta), hash);
     const entrySeq = found >= 0 ? shard.doubles[(found + ENTRY_SEQ) >> 1] : 0;
@@ -279,7 +284,7 @@ export class ShardWriter {
     } else if (phase === PHASE_NEW && Atomics.load(words, undo[UNDO_CELL]) === 0) {
       Atomics.store(words, SHARD_USED, undo[UNDO_USED]);
     }
-    Atomics.store(words, SHARD_RELEASED, undo[UNDO_RELEASED]);
+    Atomics.store(words, undo[UNDO_RELEASED_AT], undo[UNDO_RELEASED]);
     undo[UNDO_PHASE] = PHASE_NONE;
   }
 
@@ -287,7 +292,9 @@ export class ShardWriter {
   releaseOnly(cursor: number, index: number): void {
     const slotWords = this.#slots.words;
     const w = index * SLOT_WORDS;
-    if ((slotWords[w + SLOT_META] & FLAG_RESERVED) === 0) return;
+    const meta = slotWords[w + SLOT_META];
+    if ((meta & FLAG_RESERVED) === 0) return;
+    this.#releasedAt = SHARD_RELEASED + metaReservedBy(meta);
     const shardIndex = shardOf(slotWords[w + SLOT_HASH], this.#shards.length);
     this.#release(cursor, this.#shards[shardIndex], shardIndex);
   }
@@ -359,7 +366,7 @@ export class ShardWriter {
     const undo = this.#undo;
     undo[UNDO_SHARD] = shardIndex;
     undo[UNDO_ENTRY] = entry;
-    undo[UNDO_RELEASED] = words[SHARD_RELEASED];
+    this.#keepReleased(words);
     for (let i = 0; i < ENTRY_STATE_WORDS; i++) {
       undo[UNDO_STATE + i] = words[entry + ENTRY_STATE_FIRST + i];
     }
@@ -384,7 +391,7 @@ export class ShardWriter {
     undo[UNDO_ENTRY] = entry;
     undo[UNDO_CELL] = cell;
     undo[UNDO_USED] = used;
-    undo[UNDO_RELEASED] = words[SHARD_RELEASED];
+    this.#keepReleased(words);
     undo[UNDO_PHASE] = PHASE_NEW;
     undo[UNDO_CURSOR] = cursor;
 
@@ -447,14 +454,20 @@ export class ShardWriter {
   /** Counts one settled reservation. Pairs with the admission's load: released first, then used. */
   #release(cursor: number, shard: Shard, shardIndex: number): void {
     const undo = this.#undo;
-    const released = shard.words[SHARD_RELEASED];
+    const released = shard.words[this.#releasedAt];
     if (undo[UNDO_PHASE] === PHASE_NONE || undo[UNDO_CURSOR] !== cursor) {
       undo[UNDO_SHARD] = shardIndex;
-      undo[UNDO_RELEASED] = released;
+      this.#keepReleased(shard.words);
       undo[UNDO_PHASE] = PHASE_RELEASING;
       undo[UNDO_CURSOR] = cursor;
     }
-    Atomics.store(shard.words, SHARD_RELEASED, (released + 1) | 0);
+    Atomics.store(shard.words, this.#releasedAt, (released + 1) | 0);
+  }
+
+  /** Notes in the undo record what is counted as released. */
+  #keepReleased(words: Int32Array): void {
+    this.#undo[UNDO_RELEASED_AT] = this.#releasedAt;
+    this.#undo[UNDO_RELEASED] = words[this.#releasedAt];
   }
 }
 

@@ -5,13 +5,13 @@
  * reads an entry proves by its version that it was one product's all the time (shard-places.ts).
  *
  *   byte   0  used      u32  entries in use; the owner writes
- *          4  released  i32  admission reservations that were settled here; the owner writes
  *          8  cells     u32  index cells, a power of two; fixed
  *         12  entries   u32  room for entries, ≤ half the cells; fixed
  *         16  free      u32  places before `used` that hold no product; the owner writes
  *         20  first     u32  the first of these + 1, 0 = none; the owner's alone
  *         24  index version  i32  odd while the owner moves cells: what is not found then is to be looked
  *                            for again; 0 = none was ever freed
+ *         32  released  i32  for each producer: its reservations that were settled here; the owner writes
  *        128  index     cells × u32: 0 = vacant, else entry number + 1
  *        …    entries   entries × 128 bytes
  *
@@ -32,15 +32,16 @@
  * Fixed words are written before the entry's cell is stored; after it only while the version is odd.
  */
 import assert from 'node:assert/strict';
-import { ID_WORDS } from '../ring/slot.ts';
+import { ID_WORDS, PRODUCERS_MAX } from '../ring/slot.ts';
 
 export const SHARD_USED = 0;
-export const SHARD_RELEASED = 1;
 const SHARD_CELLS = 2;
 const SHARD_ENTRIES = 3;
 export const SHARD_FREE = 4;
 export const SHARD_FREE_FIRST = 5;
 export const SHARD_INDEX_VERSION = 6;
+/** That of producer 0; those of the others follow. */
+export const SHARD_RELEASED = 8;
 const SHARD_HEADER_BYTES = 128;
 
 export const ENTRY_BYTES = 128;
@@ -72,6 +73,7 @@ const FIND_TRIES = 100;
 assert.equal((ENTRY_ID + ID_WORDS) * 4, ENTRY_BYTES);
 assert.equal(ENTRY_STATE_WORDS, 12);
 assert.equal(SHARD_HEADER_BYTES % ENTRY_BYTES, 0);
+assert.ok((SHARD_RELEASED + PRODUCERS_MAX) * 4 <= SHARD_HEADER_BYTES);
 
 /** How many cells and entries one shard of a given size has. */
 export interface ShardSize {
@@ -201,6 +203,15 @@ export class Shard {
     // In this order: a place that is freed between the two counts as taken, never less than none.
     const free = Atomics.load(this.words, SHARD_FREE);
     return Atomics.load(this.words, SHARD_USED) - free;
+  }
+
+  /** Reservations of the first `producers` producers that were settled here, modulo 2^32. Any thread. */
+  released(producers: number): number {
+    let released = 0;
+    for (let i = 0; i < producers; i++) {
+      released = (released + Atomics.load(this.words, SHARD_RELEASED + i)) | 0;
+    }
+    return released;
   }
 
   /** Whether a place was ever freed here; while none was, an entry that was found is its product's for good. */

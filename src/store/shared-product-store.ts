@@ -16,7 +16,7 @@ import { isPlaceIn, ShardWalk } from './shard-walk.ts';
 /** How often a place is looked for that becomes another product's while it is read. */
 const LOOKS = 10;
 
-/** What the admission goes by: whether events of a product need room. `busy`: it can't be told just now. */
+/** What the admission goes by: whether events of a product need room. `busy`: it is not known just now. */
 export type Knowledge = 'known' | 'new' | 'busy';
 
 export class SharedProductStore implements ProductRepository, ProductCatalogue {

@@ -1,4 +1,4 @@
-/** What the store tells of itself. Main thread. */
+/** The metrics of the store. Main thread. */
 import type { MetricsRegistry } from '../metrics/registry.ts';
 import { Shard } from './shard.ts';
 import type { StorePlan } from './sizing.ts';

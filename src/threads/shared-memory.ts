@@ -23,10 +23,24 @@ export interface ProducerMemory {
   readonly bulk: SharedArrayBuffer;
 }
 
+/** What several threads that take events in keep together. */
+export interface TogetherMemory {
+  /** threads/tallies.ts: write-path/service-limits.ts says which */
+  readonly places: SharedArrayBuffer;
+  /** intake/bulk-places.ts */
+  readonly waits: SharedArrayBuffer;
+  /** store/reservations.ts */
+  readonly room: SharedArrayBuffer;
+  /** write-path/admission-fence.ts */
+  readonly fence: SharedArrayBuffer;
+}
+
 /** Every buffer that threads share; who writes what stands in the layouts. */
 export interface SharedMemory extends ProducerMemory {
   /** Of threads that take events in beside the main thread, whose rings are the two above. */
   readonly further?: readonly ProducerMemory[];
+  /** There where there are such threads. */
+  readonly together?: TogetherMemory;
   /** ring/commit-ring.ts */
   readonly commit: SharedArrayBuffer;
   /** apply/applier-control.ts, one block for each applier. */
@@ -35,6 +49,8 @@ export interface SharedMemory extends ProducerMemory {
   readonly shards: readonly SharedArrayBuffer[];
   /** outcome/outcome-window.ts */
   readonly outcomes: SharedArrayBuffer;
+  /** apply/dead-seqs.ts */
+  readonly dead: SharedArrayBuffer;
   /** dedupe/dedupe-window.ts */
   readonly dedupe: SharedArrayBuffer;
   /** dedupe/receipt-window.ts */

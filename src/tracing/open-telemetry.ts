@@ -194,7 +194,7 @@ class OpenSpan implements RequestSpan {
   }
 }
 
-/** Events that become durable in one turn were flushed together: one span tells when all are visible. */
+/** Events that become durable in one turn were flushed together: one span says when all are visible. */
 class FrameSpans {
   readonly #tracer: Tracer;
   readonly #service: TracedService;

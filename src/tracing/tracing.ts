@@ -1,5 +1,6 @@
 /** What records traces, as a service sees it. Types only: what implements it is loaded when it is on. */
 import type { IncomingHttpHeaders } from 'node:http';
+import type { TraceSettings } from './trace-settings.ts';
 
 /** What is known of a request. */
 export interface TracedRequest {
@@ -43,6 +44,13 @@ export interface Tracing {
   begin(request: TracedRequest): RequestSpan | undefined;
   /** Sends what is recorded and ends; never rejects. */
   shutdown(): Promise<void>;
+}
+
+/** What other threads that serve HTTP start it with; survives structured cloning. */
+export interface ThreadTracing {
+  readonly settings: TraceSettings;
+  /** Of this program. */
+  readonly version: string;
 }
 
 /** Loads and starts it. */

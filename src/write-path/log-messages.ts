@@ -24,6 +24,8 @@ export interface ReplicatedLogThreadData extends LogThreadData {
   /** The cluster's id, in hexadecimal. */
   readonly cluster: string;
   readonly dedupeEvents: number;
+  /** Whether it never writes to the stream. */
+  readonly isReader: boolean;
 }
 
 /** What the log thread reports to the main thread. */
@@ -35,6 +37,8 @@ export type LogThreadMessage =
   | { readonly type: 'clock-behind'; readonly lastTimeMs: number; readonly behindMs: number }
   /** The log can't be written any more, or can again. */
   | { readonly type: 'storage'; readonly available: boolean; readonly reason: string }
+  /** Only the data of another instance brings this one further. */
+  | { readonly type: 'overtaken'; readonly reason: string }
   /** A message of a replicated log's stream does not count. */
   | { readonly type: 'void'; readonly position: number; readonly reason: string }
   /** The start is refused; the thread ends. One line, meant for the operator. */

@@ -21,6 +21,8 @@ export interface LogSource {
   readonly checkpoint?: { readonly entry: URL; readonly data: object };
   /** Whether other instances write to it: then it may refuse what was admitted here. */
   readonly isShared?: boolean;
+  /** What the places of products in the store are called where all instances have the same. */
+  readonly placesName?: string;
   /** A thread that it needs beside its own for as long as it is there; replaced when it dies. */
   readonly companion?: { readonly entry: URL; readonly data: object; readonly name: string };
   /** Its newest segment, where it has files in the data folder that must not go. */

@@ -25,6 +25,8 @@ export interface LogSupervisorOptions {
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
   /** Something of this name among the checkpoints was found damaged and passed over. */
   readonly onDamagedCheckpoint: (name: string) => void;
+  /** The stream of a replicated log no longer has what this instance lacks. */
+  readonly onOvertaken?: (reason: string) => void;
   /** The log can't go on while the service runs: the process must stop. Called at most once. */
   readonly onFatal: (reason: string) => void;
 }
@@ -194,6 +196,9 @@ export class LogSupervisor {
         if (message.available) logger.info('log: storage is available again');
         else logger.error({ reason: message.reason }, 'log: storage unavailable, retrying');
         onStorage(message.available, message.reason);
+        break;
+      case 'overtaken':
+        this.#options.onOvertaken?.(message.reason);
         break;
       case 'void':
         logger.debug({ position: message.position }, `log: void in the stream: ${message.reason}`);

@@ -9,9 +9,11 @@ export interface MemoryConfig {
   readonly dedupeEvents: number;
   readonly outcomeEvents: number;
   readonly workers: number;
+  readonly httpThreads: number;
 }
 
 export function memoryOptionsOf(config: MemoryConfig, store: StorePlan): MemoryOptions {
-  const { queueSize, bulkQueueSize, dedupeEvents, outcomeEvents, workers } = config;
-  return { queueSize, bulkQueueSize, dedupeEvents, outcomeEvents, appliers: workers, store };
+  const { queueSize, bulkQueueSize, dedupeEvents, outcomeEvents, workers, httpThreads } = config;
+  const sizes = { queueSize, bulkQueueSize, dedupeEvents, outcomeEvents };
+  return { ...sizes, appliers: workers, producers: httpThreads, store };
 }

@@ -1,8 +1,10 @@
 /**
  * Allocates all shared memory of the write path and the store, once, at start. Main thread.
  */
+import assert from 'node:assert/strict';
 import { getRandomValues } from 'node:crypto';
 import { APPLIER_CONTROL_BYTES } from '../apply/applier-control.ts';
+import { DeadSeqs } from '../apply/dead-seqs.ts';
 import { DedupeWindow } from '../dedupe/dedupe-window.ts';
 import { ReceiptWindow } from '../dedupe/receipt-window.ts';
 import { LogHolds } from '../log/log-holds.ts';
@@ -11,12 +13,14 @@ import { OutcomeWindow } from '../outcome/outcome-window.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
 import { IntakeRing, nextPowerOfTwo } from '../ring/intake-ring.ts';
 import { progressBytes } from '../ring/progress.ts';
+import { PRODUCERS_MAX } from '../ring/slot.ts';
 import { FreeingBounds } from '../store/freeing-bounds.ts';
 import { RestoreBoard } from '../store/restore-board.ts';
 import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard } from '../store/shard.ts';
 import type { StorePlan } from '../store/sizing.ts';
 import type { HashKey, ProducerMemory, SharedMemory } from '../threads/shared-memory.ts';
+import { createTogether, togetherBytes } from './service-limits.ts';
 
 /** Slots of the commit ring at the least: lets appliers fall behind without stopping the log. */
 const COMMIT_SLOTS_MIN = 16_384;
@@ -55,9 +59,11 @@ export function sharedMemoryBytes(options: MemoryOptions): number {
     appliers * APPLIER_CONTROL_BYTES +
     store.shards * Shard.bytes(store.shard) +
     OutcomeWindow.bytes(outcomeEvents, nextPowerOfTwo(commitSlots)) +
+    DeadSeqs.bytes +
     DedupeWindow.bytes(dedupeEvents) +
     ReceiptWindow.bytes(dedupeEvents) +
     progressBytes(producers - 1) +
+    (producers > 1 ? togetherBytes(producers, store.shards) : 0) +
     LogHolds.bytes +
     FreeingBounds.bytes +
     RestoredBefore.bytes(store.shards) +
@@ -70,6 +76,7 @@ export function sharedMemoryBytes(options: MemoryOptions): number {
 export function createSharedMemory(options: MemoryOptions): SharedMemory {
   const { queueSize, bulkQueueSize = 1, appliers, store } = options;
   const { outcomeEvents = 1, dedupeEvents = 1, firstCursor = 0, producers = 1 } = options;
+  assert.ok(producers <= PRODUCERS_MAX, `at most ${PRODUCERS_MAX} threads take events in`);
   const commit = CommitRing.create(commitSlotsOf(options), appliers, firstCursor);
   const createRings = (): ProducerMemory => ({
     intake: IntakeRing.create(queueSize, firstCursor).buffer,
@@ -78,10 +85,12 @@ export function createSharedMemory(options: MemoryOptions): SharedMemory {
   return {
     ...createRings(),
     further: Array.from({ length: producers - 1 }, createRings),
+    ...(producers > 1 ? { together: createTogether(producers, store.shards) } : {}),
     commit: commit.buffer,
     appliers: Array.from({ length: appliers }, () => new SharedArrayBuffer(APPLIER_CONTROL_BYTES)),
     shards: Array.from({ length: store.shards }, () => Shard.create(store.shard).buffer),
     outcomes: OutcomeWindow.create(outcomeEvents, commit.mask + 1),
+    dead: DeadSeqs.create(),
     dedupe: DedupeWindow.create(dedupeEvents, firstCursor),
     receipts: ReceiptWindow.create(dedupeEvents),
     progress: new SharedArrayBuffer(progressBytes(producers - 1)),

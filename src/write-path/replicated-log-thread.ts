@@ -16,18 +16,20 @@ import { recover } from '../recovery/recovery.ts';
 import { Replay, StopRequested } from '../recovery/replay.ts';
 import { ForeignLogError, localEnd } from '../replication/local-end.ts';
 import { MESSAGE_SLOTS_MAX, NewerFormatError } from '../replication/message.ts';
+import { ProposedShares } from '../replication/proposed-shares.ts';
 import { ReplicaFile } from '../replication/replica-file.ts';
 import { ReplicatedLog } from '../replication/replicated-log.ts';
 import { StoreRoom } from '../replication/store-room.ts';
 import { SharedPort } from '../replication/stream-memory.ts';
 import { resumeReplica } from '../replication/take-over.ts';
 import { CommitRing } from '../ring/commit-ring.ts';
-import { IntakeRing } from '../ring/intake-ring.ts';
+import { producersOf } from '../ring/intake-ring.ts';
 import { LogProgress } from '../ring/progress.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
 import { RestoreBoard } from '../store/restore-board.ts';
 import { RestoredBefore } from '../store/restored-before.ts';
 import { Shard } from '../store/shard.ts';
+import { intakeRingsOf } from './intake-rings.ts';
 import type { LogThreadMessage, ReplicatedLogThreadData } from './log-messages.ts';
 
 /** Runs until the main thread asks to stop. Blocks its thread. Reports through `report`. */
@@ -38,7 +40,8 @@ export function runReplicatedLogThread(
 ): void {
   const { memory, root, folder, checkpoints, segmentBytesMax } = data;
   const { hashKey } = memory;
-  const intakes = { live: new IntakeRing(memory.intake), bulk: new IntakeRing(memory.bulk) };
+  const intakes = intakeRingsOf(memory);
+  const rings = 2 * producersOf(intakes).length;
   const dedupe = new DedupeWindow(memory.dedupe, hashKey);
   const receipts = new ReceiptWindow(memory.receipts, hashKey);
   const ring = new CommitRing(memory.commit, memory.appliers.length);
@@ -74,6 +77,7 @@ export function runReplicatedLogThread(
         progress,
         hashKey,
         port: new SharedPort(data.stream),
+        shares: new ProposedShares(data.stream.shares, rings),
         files,
         folder,
         segmentBytesMax,
@@ -83,7 +87,10 @@ export function runReplicatedLogThread(
         nowMs: Date.now,
         counters,
         ...(data.held === undefined ? {} : { guard: new FolderGuard(data.held.guard) }),
+        isReader: data.isReader,
+        onServing: () => report({ type: 'serving', nextSeq: log.nextSeq }),
         onStorage: (available, reason) => report({ type: 'storage', available, reason }),
+        onOvertaken: (reason) => report({ type: 'overtaken', reason }),
         onVoid: (position, reason) => report({ type: 'void', position, reason }),
       },
       tail,
@@ -96,7 +103,6 @@ export function runReplicatedLogThread(
     else report({ type: 'refused', reason: refusal(error, folder) });
     return;
   }
-  report({ type: 'serving', nextSeq: log.nextSeq });
   try {
     report({ type: 'closed', clean: log.run() });
   } catch (error) {

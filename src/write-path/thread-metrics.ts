@@ -1,5 +1,5 @@
 /**
- * What the threads of the write path cost, and how often they were replaced. Main thread.
+ * What the threads of the service cost, and how often they were replaced. Main thread.
  *
  * A thread that blocks between two pieces of work never comes back to its event loop, so that loop's
  * utilisation says nothing: what it waits is counted where it waits (metrics/thread-counters.ts).
@@ -11,7 +11,20 @@ import type { WritePath } from './write-path.ts';
 const LOG: Labels = Object.freeze({ thread: 'log' });
 const US_PER_SECOND = 1e6;
 
-export function threadMetrics(metrics: MetricsRegistry, path: WritePath): void {
+/** The threads that serve HTTP beside the main thread. */
+export interface HttpThreadsSeen {
+  readonly restarts: number;
+  /** Of these, those that were ended because they hung. */
+  readonly hangs: number;
+  readonly threads: readonly { readonly index: number; readonly worker: Worker }[];
+}
+
+/** `http`: `undefined` while or where there are none. */
+export function threadMetrics(
+  metrics: MetricsRegistry,
+  path: WritePath,
+  http: () => HttpThreadsSeen | undefined,
+): void {
   const { counters, log, appliers } = path;
   const labels = counters.appliers.map((_, i) => Object.freeze({ thread: `applier-${i}` }));
   metrics.counter(
@@ -23,6 +36,19 @@ export function threadMetrics(metrics: MetricsRegistry, path: WritePath): void {
     (put) => {
       put(log.restarts, LOG);
       put(appliers.restarts, { thread: 'applier' });
+      const seen = http();
+      if (seen !== undefined) put(seen.restarts, { thread: 'http' });
+    },
+  );
+  metrics.counter(
+    {
+      name: 'product_service_thread_hangs_total',
+      help: 'Threads that serve HTTP that hung, and were ended to be replaced',
+      labels: ['thread'],
+    },
+    (put) => {
+      const seen = http();
+      if (seen !== undefined) put(seen.hangs, { thread: 'http' });
     },
   );
   metrics.counter(
@@ -47,6 +73,9 @@ export function threadMetrics(metrics: MetricsRegistry, path: WritePath): void {
       const byId = (id: number) => appliers.threads.find(({ threadId }) => threadId === id);
       await Promise.all([
         cpuSeconds(log.worker).then((used) => put(used, LOG)),
+        ...(http()?.threads ?? []).map(async ({ index, worker }) => {
+          put(await cpuSeconds(worker), { thread: `http-${index}` });
+        }),
         ...counters.appliers.map(async (applier, i) => {
           put(await cpuSeconds(byId(applier.threadId)), labels[i]);
         }),

@@ -1,4 +1,4 @@
-/** What the write path and the store tell of themselves. Main thread. */
+/** The metrics of the write path and the store. Main thread. */
 import type { MetricsRegistry, Put } from '../metrics/registry.ts';
 import type { LogCount } from '../metrics/thread-counters.ts';
 import {
@@ -7,6 +7,7 @@ import {
   OUTCOME_REFUSED,
   OUTCOME_STALE,
 } from '../outcome/outcome-window.ts';
+import { ageMetrics, RING_EVENTS } from './producer-metrics.ts';
 import type { WritePath } from './write-path.ts';
 
 const SINGLE = Object.freeze({ way: 'single' });
@@ -67,46 +68,19 @@ function eventMetrics(metrics: MetricsRegistry, path: WritePath): void {
       for (const [outcome, number] of OUTCOMES) put(counters.outcomes(number), { outcome });
     },
   );
-  if (ages === undefined) return;
-  metrics.histogram(
-    {
-      name: 'product_service_event_durable_seconds',
-      help: 'Time from the moment an event is taken in until it is durable',
-      labels: ['way'],
-      perUnit: 1000,
-    },
-    (put) => {
-      put(ages.single.durable, SINGLE);
-      put(ages.batch.durable, BATCH);
-    },
-  );
-  metrics.histogram(
-    {
-      name: 'product_service_event_applied_seconds',
-      help: 'Time from the moment an event is taken in until every read shows it; samples, up to 20 in a second',
-      perUnit: 1000,
-    },
-    (put) => put(ages.applied),
-  );
+  ageMetrics(metrics, ages);
 }
 
 function ringMetrics(metrics: MetricsRegistry, path: WritePath, limits: WritePathLimits): void {
-  const { intake, bulk, commits, progress, watermark } = path;
+  const { commits, progress, watermark } = path;
   const rings = [
-    ['single', limits.queueSize, () => intake.inFlight],
-    ['batch', limits.bulkQueueSize, () => bulk.inFlight],
+    ['single', limits.queueSize, () => path.intake.inFlight],
+    ['batch', limits.bulkQueueSize, () => path.bulk.inFlight],
     ['commit', commits.capacity, () => commits.backlog(progress.loadPlace()?.commitHead ?? 0)],
   ] as const;
-  metrics.gauge(
-    {
-      name: 'product_service_ring_events',
-      help: 'Events in a ring: single and batch from taken in to durable, commit from durable to applied',
-      labels: ['ring'],
-    },
-    (put) => {
-      for (const [ring, , depth] of rings) put(depth(), { ring });
-    },
-  );
+  metrics.gauge(RING_EVENTS, (put) => {
+    for (const [ring, , depth] of rings) put(depth(), { ring });
+  });
   metrics.gauge(
     {
       name: 'product_service_ring_capacity_events',

@@ -6,40 +6,38 @@
  *
  * `stop` is the last three in one, for whoever has no connections to end in between.
  */
+import assert from 'node:assert/strict';
 import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
-import { AppliedAges } from '../apply/applied-ages.ts';
-import { AppliedWatermark } from '../apply/applied-watermark.ts';
+import type { AppliedWatermark } from '../apply/applied-watermark.ts';
 import { ApplierPool } from '../apply/applier-pool.ts';
+import { DeadSeqs } from '../apply/dead-seqs.ts';
 import { EventOutcomes } from '../apply/event-outcomes.ts';
-import { DedupeWindow } from '../dedupe/dedupe-window.ts';
-import { ReceiptWindow } from '../dedupe/receipt-window.ts';
-import { BulkIntake } from '../intake/bulk-intake.ts';
-import type { DurableAges } from '../intake/durable-ages.ts';
-import { RingIntake } from '../intake/ring-intake.ts';
-import { SlotAdmission } from '../intake/slot-admission.ts';
+import type { DedupeWindow } from '../dedupe/dedupe-window.ts';
+import type { ReceiptWindow } from '../dedupe/receipt-window.ts';
+import type { BulkIntake } from '../intake/bulk-intake.ts';
+import type { RingIntake } from '../intake/ring-intake.ts';
 import type { LogHistory } from '../log/event-log.ts';
 import { LogHolds } from '../log/log-holds.ts';
-import { Histogram } from '../metrics/histogram.ts';
-import { OutcomeReader, OutcomeWindow } from '../outcome/outcome-window.ts';
-import { CommitRing } from '../ring/commit-ring.ts';
-import type { IntakeRings } from '../ring/intake-ring.ts';
-import { LogProgress } from '../ring/progress.ts';
+import type { OutcomeReader } from '../outcome/outcome-window.ts';
+import type { CommitRing } from '../ring/commit-ring.ts';
+import { type IntakeRings, producersOf } from '../ring/intake-ring.ts';
+import type { LogProgress } from '../ring/progress.ts';
 import type { SlotContent } from '../ring/slot.ts';
-import { Admission } from '../store/admission.ts';
 import { FreeingBounds } from '../store/freeing-bounds.ts';
 import { Shard } from '../store/shard.ts';
-import { SharedProductStore } from '../store/shared-product-store.ts';
+import type { SharedProductStore } from '../store/shared-product-store.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 import { decisionsApplied } from './admission-fence.ts';
-import { intakeRingsOf } from './intake-rings.ts';
 import type { LogSource } from './log-source.ts';
 import { LogSupervisor } from './log-supervisor.ts';
 import { createSharedMemory, type MemoryOptions } from './memory.ts';
+import { Producer, type ProducerAges, type ProducerOptions } from './producer.ts';
+import { Estate } from './service-limits.ts';
 import { WritePathCounters } from './write-path-counters.ts';
 
+const LOOK_MS = 5;
 const APPLIER_ENTRY = new URL('../../workers/applier.ts', import.meta.url);
-const BATCHES_MAX_DEFAULT = 1;
 
 export interface WritePathOptions extends MemoryOptions {
   /** Batches at a time; one, unless given. */
@@ -66,19 +64,18 @@ export interface WritePathListener {
   readonly onDamagedCheckpoint?: (name: string) => void;
   /** An event is dead: it is skipped from now on. */
   readonly onDead?: (content: SlotContent, reason: string) => void;
+  /** Only the data of another instance brings this one further. One line. */
+  readonly onOvertaken?: (reason: string) => void;
   /** One line: the write path can't go on. */
   readonly onFatal: (reason: string) => void;
 }
 
-/** How old events were, in ms, by the door they came through. */
-export interface WritePathAges {
-  readonly single: DurableAges;
-  readonly batch: DurableAges;
-  readonly applied: Histogram;
-}
-
 export class WritePath {
   readonly memory: SharedMemory;
+  /** The main thread's part in taking events in; what follows, down to the outcomes, is its. */
+  readonly producer: Producer;
+  /** What it was made of; another thread's is made of the same, but for its number. */
+  readonly producerOptions: ProducerOptions;
   readonly rings: IntakeRings;
   readonly commits: CommitRing;
   readonly store: SharedProductStore;
@@ -103,7 +100,7 @@ export class WritePath {
   /** What its threads count. */
   readonly counters: WritePathCounters;
   /** How old events were when they were durable and applied, if that is noted. */
-  readonly ages: WritePathAges | undefined;
+  readonly ages: ProducerAges | undefined;
   #abandoned = 0;
   /** Whether the appliers are started, or never will be. */
   #appliersStarted: Promise<void> = Promise.resolve();
@@ -111,53 +108,39 @@ export class WritePath {
 
   /** Allocates and joins everything; no thread runs yet. */
   constructor(options: WritePathOptions, listener: WritePathListener) {
-    const { store: plan, queueSize, bulkQueueSize = 1, outcomeEvents = 1, logger } = options;
-    const { appliers, storageTimeoutMs, batchesMax = BATCHES_MAX_DEFAULT } = options;
+    const { appliers, logger } = options;
     const memory = options.memory ?? createSharedMemory(options);
-    const { hashKey } = memory;
-    const shards = memory.shards.map((buffer) => new Shard(buffer));
+    const { store, queueSize, bulkQueueSize, batchesMax, storageTimeoutMs } = options;
+    const { outcomeEvents, notesAges } = options;
     this.memory = memory;
-    this.rings = intakeRingsOf(memory);
-    this.commits = new CommitRing(memory.commit, appliers);
-    this.store = new SharedProductStore(shards, hashKey);
-    const admission = new SlotAdmission({
-      store: this.store,
-      admission: new Admission(shards, plan),
-      shards: shards.length,
-      hashKey,
-    });
-    this.progress = new LogProgress(memory.progress);
-    this.watermark = new AppliedWatermark(this.commits, this.progress);
-    this.ages = options.notesAges === true ? createAges(this.watermark) : undefined;
-    this.counters = new WritePathCounters(memory.counters, appliers);
-    this.intake = new RingIntake({
-      ring: this.rings.live,
+    this.producerOptions = {
+      memory,
+      producer: 0,
+      store,
       queueSize,
-      storageTimeoutMs,
-      admission,
-      ages: this.ages?.single,
-      isLogShared: options.log.isShared,
-    });
-    this.bulk = new BulkIntake({
-      rings: this.rings,
-      queueSize: bulkQueueSize,
+      bulkQueueSize,
       batchesMax,
-      admission,
       storageTimeoutMs,
-      ages: this.ages?.batch,
+      outcomeEvents,
+      notesAges,
       isLogShared: options.log.isShared,
-    });
-    this.known = new DedupeWindow(memory.dedupe, hashKey);
-    this.receipts = new ReceiptWindow(memory.receipts, hashKey);
-    this.outcomes = new OutcomeReader({
-      window: new OutcomeWindow(memory.outcomes),
-      events: outcomeEvents,
-      progress: this.progress,
-      watermark: this.watermark,
-    });
+    };
+    this.producer = new Producer(this.producerOptions);
+    this.rings = this.producer.rings;
+    this.commits = this.producer.commits;
+    this.store = this.producer.store;
+    this.intake = this.producer.intake;
+    this.bulk = this.producer.bulk;
+    this.known = this.producer.known;
+    this.receipts = this.producer.receipts;
+    this.progress = this.producer.progress;
+    this.watermark = this.producer.watermark;
+    this.outcomes = this.producer.outcomes;
+    this.ages = this.producer.ages;
+    this.counters = new WritePathCounters(memory.counters, appliers);
     this.history = options.log.history(this.progress);
     this.holds = new LogHolds(memory.holds);
-    const { onFatal, onStorage, onProgress, onDamagedCheckpoint, onDead } = listener;
+    const { onFatal, onOvertaken, onStorage, onProgress, onDamagedCheckpoint, onDead } = listener;
     const entry = options.applierEntry ?? APPLIER_ENTRY;
     this.appliers = new ApplierPool({
       memory,
@@ -170,7 +153,7 @@ export class WritePath {
     this.events = new EventOutcomes({
       watermark: this.watermark,
       outcomes: this.outcomes,
-      deadIn: (from, to) => this.appliers.deadIn(from, to),
+      dead: new DeadSeqs(memory.dead),
     });
     this.log = new LogSupervisor({
       memory,
@@ -179,6 +162,7 @@ export class WritePath {
       onStorage: (available, reason) => onStorage?.(available, reason),
       onProgress: (done, total) => onProgress?.(done, total),
       onDamagedCheckpoint: (name) => onDamagedCheckpoint?.(name),
+      onOvertaken: (reason) => onOvertaken?.(reason),
       onFatal,
     });
   }
@@ -205,24 +189,53 @@ export class WritePath {
     new FreeingBounds(this.memory.freeing).isReplaying = false;
     this.events.replayedSeq = this.progress.loadNextSeq() - 1;
     this.counters.begin();
-    this.intake.open();
-    this.bulk.open();
+    this.producer.open();
   }
 
   /** Whether events can be made durable; while they can't, none are taken. */
   set storageAvailable(available: boolean) {
-    this.intake.storageAvailable = available;
-    this.bulk.storageAvailable = available;
+    this.producer.storageAvailable = available;
   }
 
   /** Resolves when all that was decided about room for events before this call is applied. */
   decisionsApplied(): Promise<void> {
-    return decisionsApplied(this);
+    const { intake, bulk, rings, progress, watermark, memory } = this;
+    const fence = memory.together?.fence;
+    return decisionsApplied({ intake, bulk, rings, progress, watermark, fence });
+  }
+
+  /**
+   * The thread of producer `producer` > 0 has ended without having drained. Gives back what it had of the service's
+   * limits and did not publish; resolves when all that it did publish is applied, so that a successor may be
+   * opened, or when the write path ends.
+   */
+  async takeBack(producer: number): Promise<void> {
+    const { together } = this.memory;
+    assert.ok(together !== undefined && producer > 0, 'another thread takes events in');
+    const shards = this.memory.shards.map((buffer) => new Shard(buffer));
+    const estate = new Estate(together, producer, producersOf(this.rings)[producer], shards);
+    // For what it published and did not ring for.
+    this.log.wake();
+    // In this order: places of what is settled between the two are given back in the next round.
+    for (let isThrough = false; !isThrough; ) {
+      const { isSettled } = estate;
+      isThrough = estate.givePlaces() && isSettled;
+      if (!isThrough && !(await this.#goesOn())) return;
+    }
+    const seq = this.progress.loadNextSeq() - 1;
+    while (this.watermark.seq < seq) if (!(await this.#goesOn())) return;
+    while (!estate.giveRoom()) if (!(await this.#goesOn())) return;
+  }
+
+  /** Resolves a moment later; to false where the write path has ended. */
+  async #goesOn(): Promise<boolean> {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    return !this.#terminated;
   }
 
   /** Takes no more events; resolves when all that were claimed are settled. */
-  async drain(): Promise<void> {
-    await Promise.all([this.intake.close(), this.bulk.close()]);
+  drain(): Promise<void> {
+    return this.producer.drain();
   }
 
   /**
@@ -235,7 +248,7 @@ export class WritePath {
       await this.#appliersStarted;
       await this.appliers.finished();
     } else {
-      this.#abandoned = this.intake.inFlight + this.bulk.inFlight;
+      this.#abandoned = this.producer.inFlight;
       this.failAll();
     }
     return isClean;
@@ -248,8 +261,7 @@ export class WritePath {
 
   /** Answers everybody who waits that the outcome is unknown. */
   failAll(): void {
-    this.intake.failAll();
-    this.bulk.failAll();
+    this.producer.failAll();
   }
 
   /** The threads that run now, by what they are called. */
@@ -264,9 +276,7 @@ export class WritePath {
     this.#terminated = true;
     await this.log.terminate();
     await this.appliers.terminate();
-    this.intake.dispose();
-    this.bulk.dispose();
-    this.watermark.dispose();
+    this.producer.dispose();
   }
 
   /** Drains, finishes and terminates; false if the log gave up on events. */
@@ -276,14 +286,4 @@ export class WritePath {
     await this.terminate();
     return isClean;
   }
-}
-
-function createAges(watermark: AppliedWatermark): WritePathAges {
-  const ages = new AppliedAges(watermark);
-  const note: DurableAges['note'] = (seq, acceptedMs, nowMs) => ages.note(seq, acceptedMs, nowMs);
-  return {
-    single: { durable: new Histogram(), note },
-    batch: { durable: new Histogram(), note },
-    applied: ages.sampled,
-  };
 }

@@ -7,6 +7,7 @@ import { get, type IncomingMessage } from 'node:http';
 import t, { type Test } from 'tap';
 import { bounded, polled } from '../helpers/bounded.ts';
 import { CLIENT_NAMES, startClient } from '../helpers/clients/event-source-clients.ts';
+import { scrape } from '../helpers/clients/metrics-client.ts';
 import { WriteLoad } from '../helpers/clients/write-load.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { Random, testSeed } from '../helpers/models/random.ts';
@@ -89,7 +90,10 @@ t.test('they wait for a service that starts, and come back to one that stopped',
   t.equal(raw.response.headers['content-type'], 'text/event-stream');
   await raw.until(/^: changes\nretry: 2000\n: waiting[^\n]*\n(: heartbeat\n){2}/);
   await polled(
-    () => service.changes.followers === CLIENT_NAMES.length + 1 || undefined,
+    async () => {
+      const all = (await scrape(port)).value('product_service_changes_followers');
+      return all === CLIENT_NAMES.length + 1 || undefined;
+    },
     WAIT_MS_MAX,
     'all to be held',
   );

@@ -5,6 +5,7 @@
 import t, { type Test } from 'tap';
 import { bounded } from '../helpers/bounded.ts';
 import { ChangeFollower, type FollowOptions } from '../helpers/clients/change-follower.ts';
+import { scrape } from '../helpers/clients/metrics-client.ts';
 import { WriteLoad } from '../helpers/clients/write-load.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { Random } from '../helpers/models/random.ts';
@@ -26,6 +27,10 @@ const until = (follower: ChangeFollower, seq: number) =>
     WAIT_MS_MAX,
     `seq ${seq}`,
   );
+
+/** On all threads. */
+const followers = async (port: number) =>
+  (await scrape(port)).value('product_service_changes_followers');
 
 t.test('a follower that reconnects at random misses nothing and sees no seq twice', async (t) => {
   const { service, port } = await startReadyService(t, {
@@ -178,8 +183,8 @@ t.test('a client that does not read is dropped, and nobody else notices', async 
   response.pause();
   const load = new WriteLoad(service, 14, 20);
   const other = await follow(t, { port });
-  t.equal(service.changes.followers, 2);
-  while (service.changes.followers === 2) await load.send(5000);
+  t.equal(await followers(port), 2);
+  while ((await followers(port)) === 2) await load.send(5000);
   await until(other, load.seq);
   t.equal(load.difference(other.last), '');
   response.resume();
@@ -240,7 +245,8 @@ t.test('only so many follow', async (t) => {
   t.match(await refused.json(), { code: 'too-many-followers' });
   t.equal(refused.headers.get('retry-after'), '5');
   follower.disconnect();
-  while (!service.changes.hasRoom) await new Promise(setImmediate);
+  while (!service.changes.enter()) await new Promise(setImmediate);
+  service.changes.leave();
   await follow(t, { port });
 });
 

@@ -1,8 +1,9 @@
 /** A catalogue that churns through a store which is smaller than what comes and goes; the whole service. */
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { Cleanup } from '../../src/cleanup/cleanup.ts';
+import { Cleanup, NOTES_MAX } from '../../src/cleanup/cleanup.ts';
 import type { ProductEvent } from '../../src/event/product-event.ts';
 import type { Service } from '../../src/service.ts';
 import { polled } from '../helpers/bounded.ts';
@@ -49,7 +50,8 @@ function listedIn(service: Service) {
 /** Waits for all that was applied to be in all sinks. */
 async function inSinks(service: Service): Promise<void> {
   const seq = service.path.progress.loadNextSeq() - 1;
-  const isIn = () => (service.sinks.flushedSeq >= seq ? true : undefined);
+  const isIn = () =>
+    service.sinks.all.every(({ stats }) => stats.get('position') >= seq) ? true : undefined;
   await polled(isIn, WAIT_MS_MAX, `the sink to have seq ${seq}`);
 }
 
@@ -131,18 +133,119 @@ t.test('a catalogue churns for ever; sink, followers and starts see what is ther
   await again.stop();
 
   const away = (await startReadyService(t, { DATA_DIR: dataDir, ...CHURN })).service;
+  await offerAll(
+    away,
+    several(comes + WAVE, WAVE, (n) => removal('came', n)),
+  );
   await churn(away, comes + 2 * WAVE, comes);
   await away.stop();
   const back = await startReadyService(t, env);
-  await polled(
-    () => (back.service.sinks.all[0]?.stats.state === 'foreign' ? true : undefined),
-    WAIT_MS_MAX,
-    'the sink that was away to be refused',
+  await inSinks(back.service);
+  assertSink(t, path, back.service);
+  const said = back.logged.map(({ msg }) => msg).filter((msg) => /rows are of products/.test(msg));
+  t.match(said, [/compared: [1-9]\d* rows are of products that are gone/]);
+});
+
+t.test(
+  'a sink that is down holds places for SINK_HOLD, and is compared when it is back',
+  async (t) => {
+    const path = join(tempDir(t), 'products.db');
+    const env = {
+      DATA_DIR: tempDir(t),
+      SINKS: `sqlite:${path}`,
+      ...CHURN,
+      SINK_HOLD: '100ms',
+      CONNECTION_TIMEOUT: '100ms',
+      CIRCUIT_BREAKER_TIMEOUT: '10ms',
+      MAX_RETRY_DELAY: '100ms',
+    };
+    const { service, logged } = await startReadyService(t, env);
+    const line = logged.find((entry) => 'productsMax' in entry) as unknown as {
+      productsMax: number;
+    };
+    const { productsMax } = line;
+    await offerAll(
+      service,
+      several(0, STAYING, (n) => insertion('stays', n)),
+    );
+    await churn(service, 0, WAVE);
+    await inSinks(service);
+    const lock = new DatabaseSync(path, { timeout: 10_000 });
+    lock.exec('BEGIN IMMEDIATE');
+    // More than there is room for, so that it ends only if places are freed without the sink.
+    await churn(service, WAVE, 3 * Math.ceil(productsMax / WAVE) * WAVE);
+    await offerAll(
+      service,
+      several(0, WAVE, (n) => removal('came', n)),
+    );
+    const without = () => logged.filter(({ msg }) => msg.includes('are forgotten without it'));
+    t.equal(without().length, 1, 'it is said, once');
+    const isListed = ({ id, price }: { id: string; price: number | null }) =>
+      id === 'came-0' && price !== null;
+    t.ok(sqliteRows(path).some(isListed), 'the sink lists what is gone');
+    lock.exec('ROLLBACK');
+    lock.close();
+    await polled(
+      () => (logged.some(({ msg }) => msg.includes('rows are of products')) ? true : undefined),
+      WAIT_MS_MAX,
+      'the comparison',
+    );
+    await inSinks(service);
+    assertSink(t, path, service);
+  },
+);
+
+t.test('a first cleanup of a full store is queued in portions', async (t) => {
+  const { service } = await startReadyService(t, {
+    DATA_DIR: tempDir(t),
+    ...CHURN,
+    MAX_MEMORY_USAGE: '4MB',
+    CLEANUP_THRESHOLD: 'off',
+  });
+  const { path, checkpoints, sinks } = service;
+  const gone = 6 * NOTES_MAX;
+  await offerAll(
+    service,
+    several(0, gone, (n) => insertion('came', n)),
   );
-  t.match(
-    back.logged.map(({ msg }) => msg).filter((msg) => msg.includes('sink sqlite:')),
-    [/was away while products up to seq \d+ were forgotten/],
+  await offerAll(
+    service,
+    several(0, gone, (n) => removal('came', n)),
   );
+  const { bulk } = path;
+  let notes = 0;
+  let most = 0;
+  const cleanup = new Cleanup({
+    memory: path.memory,
+    commitCursors: path.commits.cursors,
+    productsMax: gone,
+    bulk: {
+      get isOpen() {
+        return bulk.isOpen;
+      },
+      room: () => bulk.room(),
+      publish: () => bulk.publish(),
+      whenRoom: (...args) => bulk.whenRoom(...args),
+      whenSettled: (batch) => bulk.whenSettled(batch),
+      claimReceipt: (batch, write) => {
+        bulk.claimReceipt(batch, write);
+        notes++;
+        most = Math.max(most, batch.receiptsInFlight);
+      },
+    },
+    limits: { threshold: 0, intervalMs: HOUR_MS, retentionMs: 0 },
+    watermark: path.watermark,
+    decisionsApplied: () => path.decisionsApplied(),
+    // So that nothing but the notes is queued.
+    checkpoints: { twiceCoveredSeq: Number.POSITIVE_INFINITY, runRound: async () => true },
+    sinks,
+    nowMs: () => Date.now() + HOUR_MS,
+    logger: pino({ level: 'silent' }),
+  });
+  await cleanup.run();
+  t.equal(notes, gone);
+  t.ok(most <= NOTES_MAX, `${most} notes under way at a time`);
+  t.equal(await checkpoints.runRound(false), true);
 });
 
 t.test(

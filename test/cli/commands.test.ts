@@ -82,7 +82,7 @@ t.test('an export of many products, as NDJSON and as CSV', async (t) => {
   const cwd = tempDir(t);
   const { port } = await startReadyService(t, { DATA_DIR: join(cwd, 'data') });
   const ids = Array.from({ length: 3000 }, (_, i) =>
-    i === 7 ? 'with "quotes", and\u00a0' : `p${i}`,
+    i === 7 ? 'with "quotes", \u00a0 and \u2028' : `p${i}`,
   );
   const body = ids.map((id, i) => JSON.stringify({ product_id: id, price: i / 8, stock: i }));
   await sendBatch(port, body.join('\n'), { query: '?ack=applied' });
@@ -103,7 +103,7 @@ t.test('an export of many products, as NDJSON and as CSV', async (t) => {
   t.equal(lines.shift(), 'id,price,stock');
   const cell = (value: unknown) => (value === null ? '' : String(value));
   const expected = rows.map(({ id, price, stock }) => {
-    const text = id.startsWith('with') ? '"with ""quotes"", and\u00a0"' : id;
+    const text = id.startsWith('with') ? '"with ""quotes"", \u00a0 and \u2028"' : id;
     return `${text},${cell(price)},${cell(stock)}`;
   });
   t.strictSame(lines, expected);

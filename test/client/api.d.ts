@@ -217,7 +217,7 @@ export interface paths {
         };
         /**
          * Whether to send traffic here
-         * @description Red until the log is replayed, while it can not be written, while a thread makes no progress although events wait for it, and from the stop on; reads go on meanwhile.
+         * @description Red until the log is replayed, while it can not be written, while a thread makes no progress although events wait for it, and from the stop on; reads go on meanwhile. A reader of a cluster is green while it serves reads.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -527,7 +527,7 @@ export interface components {
             /** @description The id of the request. */
             instance: string;
             /** @enum {string} */
-            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "history-off" | "event-not-found" | "outcome-expired" | "dead-letter-not-found" | "method-not-allowed" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "profile-in-progress" | "sink-not-configured" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "stalled" | "not-ready" | "stopping" | "not-yet-applied" | "history-unavailable" | "too-many-followers" | "read-contention" | "store-full";
+            code: "bad-request" | "empty-body" | "invalid-encoding" | "invalid-json" | "invalid-event" | "invalid-batch" | "invalid-parameter" | "invalid-header" | "token-missing" | "token-invalid" | "forbidden" | "route-not-found" | "product-not-found" | "history-off" | "event-not-found" | "outcome-expired" | "dead-letter-not-found" | "method-not-allowed" | "read-only" | "not-acceptable" | "request-timeout" | "precondition-failed" | "idempotency-in-progress" | "idempotency-expired" | "profile-in-progress" | "sink-not-configured" | "cursor-expired" | "body-too-large" | "unsupported-media-type" | "expectation-failed" | "idempotency-conflict" | "rate-limited" | "headers-too-large" | "internal" | "event-dead" | "issuer-unreachable" | "queue-full" | "storage-unavailable" | "stalled" | "not-ready" | "stopping" | "not-yet-applied" | "history-unavailable" | "too-many-followers" | "read-contention" | "store-full";
             /**
              * @description Of a write. `none`: it was not applied and will not be. `unknown`: it, or a part of it, had been handed to a disk that failed. `partial`: of a batch, what is counted was taken and the rest will not be.
              * @enum {string}
@@ -542,7 +542,7 @@ export interface components {
             }[];
             /** @description Of `/readyz?verbose`: what readiness is made of. */
             checks?: {
-                /** @description log, appliers, store, disk, replay, draining; with HISTORY history, and sink NAME for each sink. */
+                /** @description log, appliers, store, disk, replay, draining; with HTTP_THREADS http, with HISTORY history, and sink NAME for each sink. */
                 name: string;
                 /** @description False where it turns readiness red. */
                 ok: boolean;
@@ -849,6 +849,31 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "outcome-expired";
+                    };
+                };
+            };
+            /** @description `read-only`: This instance only reads (ROLE=reader); send writes to another one of its cluster. */
+            405: {
+                headers: {
+                    /** @description The methods that the path takes here; may be empty. */
+                    allow?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:read-only",
+                     *       "title": "Read-only",
+                     *       "status": 405,
+                     *       "detail": "This instance only reads (ROLE=reader); send writes to another one of its cluster.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "read-only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "read-only";
                     };
                 };
             };
@@ -1321,6 +1346,31 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "forbidden";
+                    };
+                };
+            };
+            /** @description `read-only`: This instance only reads (ROLE=reader); send writes to another one of its cluster. */
+            405: {
+                headers: {
+                    /** @description The methods that the path takes here; may be empty. */
+                    allow?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:read-only",
+                     *       "title": "Read-only",
+                     *       "status": 405,
+                     *       "detail": "This instance only reads (ROLE=reader); send writes to another one of its cluster.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "read-only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "read-only";
                     };
                 };
             };
@@ -2111,6 +2161,31 @@ export interface operations {
                     };
                 };
             };
+            /** @description `read-only`: This instance only reads (ROLE=reader); send writes to another one of its cluster. */
+            405: {
+                headers: {
+                    /** @description The methods that the path takes here; may be empty. */
+                    allow?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:read-only",
+                     *       "title": "Read-only",
+                     *       "status": 405,
+                     *       "detail": "This instance only reads (ROLE=reader); send writes to another one of its cluster.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "read-only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "read-only";
+                    };
+                };
+            };
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
@@ -2622,6 +2697,32 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "outcome-expired";
+                    };
+                };
+            };
+            /** @description `read-only`: This instance only reads (ROLE=reader); send writes to another one of its cluster. */
+            405: {
+                headers: {
+                    /** @description The methods that the path takes here; may be empty. */
+                    allow?: string;
+                    "accept-patch"?: "application/merge-patch+json, application/json";
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:read-only",
+                     *       "title": "Read-only",
+                     *       "status": 405,
+                     *       "detail": "This instance only reads (ROLE=reader); send writes to another one of its cluster.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "read-only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "read-only";
                     };
                 };
             };
@@ -4941,7 +5042,7 @@ export interface operations {
                         status: "ready";
                         /** @description With `verbose`. */
                         checks?: {
-                            /** @description log, appliers, store, disk, replay, draining; with HISTORY history, and sink NAME for each sink. */
+                            /** @description log, appliers, store, disk, replay, draining; with HTTP_THREADS http, with HISTORY history, and sink NAME for each sink. */
                             name: string;
                             /** @description False where it turns readiness red. */
                             ok: boolean;
@@ -5554,6 +5655,31 @@ export interface operations {
                     };
                 };
             };
+            /** @description `read-only`: This instance only reads (ROLE=reader); send writes to another one of its cluster. */
+            405: {
+                headers: {
+                    /** @description The methods that the path takes here; may be empty. */
+                    allow?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:read-only",
+                     *       "title": "Read-only",
+                     *       "status": 405,
+                     *       "detail": "This instance only reads (ROLE=reader); send writes to another one of its cluster.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "read-only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "read-only";
+                    };
+                };
+            };
             /** @description `request-timeout`: The request did not arrive completely within the time allowed. */
             408: {
                 headers: {
@@ -5897,6 +6023,31 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {string} */
                         code: "dead-letter-not-found";
+                    };
+                };
+            };
+            /** @description `read-only`: This instance only reads (ROLE=reader); send writes to another one of its cluster. */
+            405: {
+                headers: {
+                    /** @description The methods that the path takes here; may be empty. */
+                    allow?: string;
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:product-service:problem:read-only",
+                     *       "title": "Read-only",
+                     *       "status": 405,
+                     *       "detail": "This instance only reads (ROLE=reader); send writes to another one of its cluster.",
+                     *       "instance": "urn:request:req-1",
+                     *       "code": "read-only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code: "read-only";
                     };
                 };
             };

@@ -17,7 +17,8 @@ t.test('a secret is read from its file, but for a line end behind it', (t) => {
     writeFileSync(join(folder, 'secret'), content);
     return join(folder, 'secret');
   };
-  t.strictSame([...SECRET_VARIABLES], ['JWT_SECRET', 'NATS_URL', 'SINKS']);
+  const ofNats = ['NATS_URL', 'NATS_PASSWORD', 'NATS_TOKEN', 'NATS_NKEY_SEED'];
+  t.strictSame([...SECRET_VARIABLES], ['JWT_SECRET', ...ofNats, 'SINKS']);
   for (const end of ['', '\n', '\r\n']) {
     const env = withSecretFiles({ JWT_SECRET_FILE: write(SECRET + end), PORT: '1' });
     t.equal(loadConfig(env).jwtSecret, SECRET);

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { loadConfig } from '../../src/config/load.ts';
 import { shownConfig } from '../../src/config/shown.ts';
-import { parseSinks, sinksOf } from '../../src/config/sinks.ts';
+import { historyDatabase, parseSinks, sinksOf } from '../../src/config/sinks.ts';
 
 t.test('several, by commas or blanks, numbered by kind', (t) => {
   const config = loadConfig({ SINKS: 'sqlite:a.db, sqlite:/b c.db'.replace(' c', '%c') });
@@ -57,6 +57,25 @@ t.test('SINKS is never shown: it may hold a password', (t) => {
 t.test('the first pause is at most the longest one', (t) => {
   t.throws(() => loadConfig({ INITIAL_RETRY_DELAY: '2s', MAX_RETRY_DELAY: '1s' }), {
     message: 'INITIAL_RETRY_DELAY=2s must be at most MAX_RETRY_DELAY=1s',
+  });
+  t.end();
+});
+
+t.test('HISTORY_IN=postgres means the first PostgreSQL of SINKS', (t) => {
+  const env = {
+    HISTORY_IN: 'postgres',
+    SINKS: 'sqlite:a.db,postgres://h/a?schema=s,postgres://h/b',
+  };
+  t.match(historyDatabase(loadConfig(env)), { url: 'postgres://h/a', schema: 's' });
+  t.equal(historyDatabase(loadConfig({ ...env, HISTORY_IN: 'file' })), undefined);
+  for (const SINKS of [undefined, 'sqlite:a.db,redis://h']) {
+    t.throws(() => loadConfig({ HISTORY_IN: 'postgres', SINKS }), {
+      message:
+        'HISTORY_IN=postgres needs a postgres:// in SINKS, in whose database the history is kept',
+    });
+  }
+  t.throws(() => loadConfig({ ...env, MAX_CONNECTIONS: '2' }), {
+    message: 'MAX_CONNECTIONS=2 must be at least 3 with HISTORY_IN=postgres',
   });
   t.end();
 });

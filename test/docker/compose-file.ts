@@ -3,16 +3,26 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 
-/** The parts of the service that the tests read. */
+/** A config or a secret at a place of its own. */
+export interface Mounted {
+  readonly source: string;
+  readonly target: string;
+}
+
+/** The parts of a service that the tests read. */
 export interface ComposedService {
   readonly build?: string;
   readonly image: string;
   readonly init: boolean;
   readonly restart: string;
+  readonly profiles?: readonly string[];
+  readonly command?: readonly string[];
   readonly stop_grace_period: string;
-  readonly ports: readonly string[];
+  readonly networks?: readonly string[];
+  readonly ports?: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  readonly secrets?: readonly string[];
+  readonly configs?: readonly Mounted[];
+  readonly secrets?: readonly (string | Mounted)[];
   readonly volumes: readonly string[];
   readonly read_only: boolean;
   readonly tmpfs: readonly string[];
@@ -27,15 +37,26 @@ export interface ComposedService {
   readonly ulimits: { readonly nofile: { readonly soft: number; readonly hard: number } };
 }
 
-interface Compose {
-  readonly services: { readonly 'product-service': ComposedService };
+export interface Compose {
+  readonly name: string;
+  readonly services: Readonly<Record<string, ComposedService>>;
   readonly volumes: Readonly<Record<string, unknown>>;
+  readonly networks?: Readonly<Record<string, { readonly internal?: boolean }>>;
+  readonly configs?: Readonly<Record<string, { readonly file: string }>>;
   readonly secrets?: Readonly<Record<string, { readonly file: string }>>;
 }
 
 /** The file at `path` below the repository, and where it is. */
 export function readCompose(path: string): Compose & { readonly path: string } {
   const url = new URL(`../../${path}`, import.meta.url);
-  const compose: Compose = parse(readFileSync(url, 'utf8'), { strict: true, uniqueKeys: true });
+  const options = { strict: true, uniqueKeys: true, merge: true };
+  const compose: Compose = parse(readFileSync(url, 'utf8'), options);
   return { ...compose, path: fileURLToPath(url) };
+}
+
+/** Names of the services that run for good, and of this service's image or another's. */
+export function servicesOf({ services }: Compose, image: string): string[] {
+  return Object.entries(services)
+    .filter(([, { image: name, profiles }]) => name?.split(':')[0] === image && !profiles)
+    .map(([name]) => name);
 }

@@ -1,6 +1,6 @@
 /**
- * The compose files, the one to try the service with and the one for production: valid by Compose's own schema,
- * and what they say (limits, restart, grace, isolation, ports, secrets) fits the service and the image.
+ * The compose files, the one to try the service with, those for production of one instance and of a cluster: valid by
+ * Compose's own schema, and what they say (limits, restart, grace, isolation, ports, secrets) fits the service and the image.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,12 +16,13 @@ import {
   withSecretFiles,
 } from '../../src/config/secret-files.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
-import { readCompose } from './compose-file.ts';
+import { readCompose, servicesOf } from './compose-file.ts';
 import { only, parseDockerfile } from './dockerfile.ts';
 
 const TRIAL = 'docker-compose.yml';
 const PRODUCTION = 'deploy/compose/docker-compose.yml';
-const FILES = [TRIAL, PRODUCTION];
+const CLUSTER = 'deploy/compose/cluster.yml';
+const FILES = [TRIAL, PRODUCTION, CLUSTER];
 /** Rules of taste: order of keys, quotes; and those that variables, or an image of our own, break. */
 const OFF = [
   'no-build-and-image',
@@ -36,6 +37,7 @@ const dockerfile = new URL('../../Dockerfile', import.meta.url);
 const stages = parseDockerfile(readFileSync(dockerfile, 'utf8'));
 const image = stages[stages.length - 1];
 const SECRET = 's'.repeat(32);
+const secretOf = (secret: string) => (secret === 'NATS_URL' ? 'nats://u:p@nats-1:4222' : SECRET);
 
 /** What the linter says of a file; its own types can't be resolved by a module that is one of Node's. */
 interface Linted {
@@ -58,23 +60,27 @@ t.test('the linter finds nothing, by schema and rules', (t) => {
   t.end();
 });
 
-for (const file of FILES) {
+const INSTANCES = FILES.flatMap((file) => {
   const compose = readCompose(file);
-  const service = compose.services['product-service'];
+  return servicesOf(compose, 'product-service').map((name) => ({ file, compose, name }));
+});
+
+for (const { file, compose, name } of INSTANCES) {
+  const service = compose.services[name];
   const secrets = Object.fromEntries(
     Object.keys(service.environment).flatMap((name) => {
       const secret = SECRET_VARIABLES.find((each) => fileVariableOf(each) === name);
-      return secret === undefined ? [] : [[secret, SECRET] as const];
+      return secret === undefined ? [] : [[secret, secretOf(secret)] as const];
     }),
   );
   const config = loadConfig({ ...image.env, ...service.environment, ...secrets });
 
-  t.test(`${file}: the engine waits longer for the exit than the service takes`, (t) => {
+  t.test(`${file}, ${name}: the engine waits longer for the exit than the service takes`, (t) => {
     t.ok((parseDuration(service.stop_grace_period) ?? 0) > config.shutdownTimeoutMs);
     t.end();
   });
 
-  t.test(`${file}: memory, processes and files are limited, above what is needed`, (t) => {
+  t.test(`${file}, ${name}: memory, processes and files are limited, above what is needed`, (t) => {
     const { limits } = service.deploy.resources;
     const memoryBytes = parseBytes(limits.memory.toUpperCase().replace(/([KMG])$/, '$1B')) ?? 0;
     t.ok(memoryBytes >= config.storeBytesMax + 512 * 1024 ** 2, limits.memory);
@@ -85,16 +91,19 @@ for (const file of FILES) {
     t.end();
   });
 
-  t.test(`${file}: it is restarted unless it was stopped, and its health is checked`, (t) => {
-    t.equal(service.restart, 'unless-stopped');
-    t.equal(service.init, true);
-    t.ok(only(image, 'HEALTHCHECK'), "the image's check is in force");
-    t.equal(service.healthcheck?.test, undefined);
-    t.equal(service.healthcheck?.disable, undefined);
-    t.end();
-  });
+  t.test(
+    `${file}, ${name}: it is restarted unless it was stopped, and its health is checked`,
+    (t) => {
+      t.equal(service.restart, 'unless-stopped');
+      t.equal(service.init, true);
+      t.ok(only(image, 'HEALTHCHECK'), "the image's check is in force");
+      t.equal(service.healthcheck?.test, undefined);
+      t.equal(service.healthcheck?.disable, undefined);
+      t.end();
+    },
+  );
 
-  t.test(`${file}: nothing can be written but the data volume and /tmp`, (t) => {
+  t.test(`${file}, ${name}: nothing can be written but the data volume and /tmp`, (t) => {
     t.equal(service.read_only, true);
     t.same(service.cap_drop, ['ALL']);
     t.same(service.security_opt, ['no-new-privileges:true']);

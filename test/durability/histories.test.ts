@@ -1,11 +1,11 @@
 /**
- * Random histories on the simulated disk. SEEDS says how many (2,000), FIRST_SEED where to begin;
+ * Random histories on the simulated disk. SEEDS says how many (600), FIRST_SEED where to begin;
  * a failure names its seed, and `FIRST_SEED=<seed> SEEDS=1` runs that history alone.
  */
 import t from 'tap';
 import { type Counts, History } from './history.ts';
 
-const SEEDS = Number(process.env.SEEDS ?? (process.env.FIRST_SEED === undefined ? 2000 : 1));
+const SEEDS = Number(process.env.SEEDS ?? (process.env.FIRST_SEED === undefined ? 600 : 1));
 const FIRST_SEED = Number(process.env.FIRST_SEED ?? 1);
 const FAILURES_MAX = 10;
 

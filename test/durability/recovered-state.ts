@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { OUTCOME_OF } from '../../src/apply/applier.ts';
+import { DeadSeqs } from '../../src/apply/dead-seqs.ts';
 import type { EntriesVisitor } from '../../src/checkpoint/reader.ts';
 import type { ImageTarget } from '../../src/checkpoint/restore.ts';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
@@ -104,6 +105,7 @@ export class RecoveredState implements RecoverySink {
     };
     this.ring = CommitRing.create(2 * size.intakeSlots, 1, firstCursor);
     this.memory = {
+      dead: DeadSeqs.create(),
       intake: this.intakes.live.buffer,
       bulk: this.intakes.bulk.buffer,
       commit: this.ring.buffer,

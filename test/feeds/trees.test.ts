@@ -76,7 +76,7 @@ t.test('edifact-pricat.edi', (t) => {
     { product_id: '4006381333931', price: 0.125, partial: true, occurred_at },
     { product_id: "B'2", price: 0.99, partial: true, occurred_at },
   ]);
-  t.match(refused, [{ line: 15, reason: /"10.00" for "3" can not be told exactly/ }]);
+  t.match(refused, [{ line: 15, reason: /"10.00" for "3" is not an exact number/ }]);
   t.equal(Object.values(skipped)[0], 1, 'to be deleted');
   t.strictSame(converted(PRICAT, { preset: 'edifact-pricat' }, 5).events, events);
   t.throws(

@@ -6,14 +6,17 @@ const WELL: HealthFacts = {
   phase: 'ready',
   wasReady: true,
   replayedPercent: undefined,
+  isReader: false,
   isLogAvailable: true,
   diskHasRoom: true,
   isFolderWhole: true,
   stalls: [],
+  hasLoops: false,
   products: 5,
   productsMax: 10,
 };
 const LOG = { name: 'log', pending: 3, forMs: 5120 };
+const LOOP = { name: 'http-1', pending: undefined, forMs: 5_000 };
 const APPLIER = { name: 'applier 1', pending: 70, forMs: 6000 };
 
 /** `name: state`, those that are red marked. */
@@ -31,6 +34,10 @@ t.test('each fact shows in its own check', (t) => {
   t.equal(shown({ isLogAvailable: false }), changed('log: serving', '!log: unavailable'));
   t.equal(shown({ stalls: [LOG] }), changed('log: serving', '!log: stalled'));
   t.equal(shown({ stalls: [APPLIER] }), changed('appliers: applying', '!appliers: stalled'));
+  const several = changed('applying', 'applying, http: serving');
+  t.equal(shown({ hasLoops: true }), several);
+  const hangs = several.replace('http: serving', '!http: stalled');
+  t.equal(shown({ hasLoops: true, stalls: [LOOP] }), hangs);
   t.equal(shown({ diskHasRoom: false }), changed('disk: has-room', '!disk: full'));
   t.equal(shown({ isFolderWhole: false }), changed('disk: has-room', '!disk: files-missing'));
   t.equal(shown({ products: 10 }), changed('store: whole', 'store: full'), 'it is not red');
@@ -54,6 +61,7 @@ t.test('details are for people', (t) => {
     replay: '45 %',
   });
   t.equal(stallText([]), undefined);
+  t.equal(stallText([LOOP]), 'No progress: http-1 for 5 s.');
   t.equal(
     stallText([APPLIER, LOG]),
     'No progress: applier 1 for 6 s, with 70 events waiting; log for 5.1 s, with 3 events waiting.',

@@ -16,10 +16,10 @@ export class Certificates {
     return join(this.#folder, name);
   }
 
-  /** Makes NAME.crt and NAME.key, for localhost, with NAME as its subject. */
-  make(name: string): void {
+  /** Makes NAME.crt and NAME.key, for localhost or other names (DNS:…, IP:…), with NAME as its subject. */
+  make(name: string, names = 'DNS:localhost'): void {
     const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-    args.push('-days', '30', '-subj', `/CN=${name}`, '-addext', 'subjectAltName=DNS:localhost');
+    args.push('-days', '30', '-subj', `/CN=${name}`, '-addext', `subjectAltName=${names}`);
     args.push('-keyout', this.pathOf(`${name}.key`), '-out', this.pathOf(`${name}.crt`));
     execFileSync('openssl', args, { stdio: 'ignore' });
   }

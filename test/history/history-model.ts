@@ -91,9 +91,14 @@ export function slowPriorPrice(
     const hadOne = pricesIn(marks, atMs - windowMs, atMs).length > 0;
     return before !== undefined && before > to && hadOne;
   };
+  /** Whether a price that is not known can have been the last one before `atMs`. */
+  const isCertain = (atMs: number): boolean => {
+    if (wholeFromMs <= atMs - windowMs) return true;
+    return wholeFromMs < atMs && pricesIn(marks, wholeFromMs, atMs).length > 0;
+  };
   let atMs = beganAt(marks, Number.POSITIVE_INFINITY, price);
   if (!isReduction(atMs, price)) {
-    return { price, reduction: undefined, isWhole: wholeFromMs < atMs };
+    return { price, reduction: undefined, isWhole: isCertain(atMs) };
   }
   let justBefore = priceBefore(marks, atMs) as number;
   let justBeforeAt = beganAt(marks, atMs - 1, justBefore);
@@ -117,6 +122,6 @@ export function slowPriorPrice(
       priorAtMs: gradual ? justBeforeAt : beganAt(marks, lowestLook, lowest),
       isYounger: wholeFromMs <= fromMs && !hadPriceBefore,
     },
-    isWhole: gradual ? wholeFromMs < justBeforeAt : wholeFromMs <= fromMs,
+    isWhole: gradual ? isCertain(justBeforeAt) : wholeFromMs <= fromMs,
   };
 }

@@ -5,6 +5,8 @@
  * (Over 300 lines: one table.)
  */
 
+import { DAY_MS, type PriorPrice } from '../../src/history/prior-price.ts';
+
 /** Day, price. */
 export type Said = readonly [number, number | null];
 
@@ -29,6 +31,33 @@ export interface Case {
   /** Since which day nothing is missing; always, unless given. */
   readonly wholeFrom?: number;
   readonly expected: Expected;
+}
+
+const EPOCH_MS = Date.UTC(2026, 0, 1);
+
+export function atDay(day: number): number {
+  return EPOCH_MS + day * DAY_MS;
+}
+
+export function expectedOf({ price, whole = true, ...of }: Expected): PriorPrice {
+  if (of.reducedAt === null) return { price, reduction: undefined, isWhole: whole };
+  const { prior = Number.NaN, priorAt = Number.NaN, from = Number.NaN, younger = false } = of;
+  const reduction = {
+    atMs: atDay(of.reducedAt),
+    fromMs: atDay(from),
+    priorPrice: prior,
+    priorAtMs: atDay(priorAt),
+    isYounger: younger,
+  };
+  return { price, reduction, isWhole: whole };
+}
+
+/** All orders of `items`. */
+export function permutations<T>(items: readonly T[]): T[][] {
+  if (items.length === 0) return [[]];
+  return items.flatMap((item, i) =>
+    permutations(items.toSpliced(i, 1)).map((rest) => [item, ...rest]),
+  );
 }
 
 const NOT = { reducedAt: null } as const;
@@ -395,6 +424,24 @@ export const CASES: readonly Case[] = [
     gradual: true,
     wholeFrom: 40,
     expected: { price: 80, reducedAt: 60, prior: 100, priorAt: 40, from: 30, whole: false },
+  },
+  {
+    name: 'delisted when the history begins, and back within the window: it may have been dearer',
+    said: [
+      [40, null],
+      [60, 80],
+    ],
+    wholeFrom: 40,
+    expected: { price: 80, ...NOT, whole: false },
+  },
+  {
+    name: 'delisted when the history begins, and back behind the window',
+    said: [
+      [20, null],
+      [60, 80],
+    ],
+    wholeFrom: 20,
+    expected: { price: 80, ...NOT },
   },
   {
     name: 'a price of zero is a price',

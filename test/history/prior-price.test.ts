@@ -4,36 +4,13 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Mark } from '../../src/history/mark.ts';
 import { WHOLE } from '../../src/history/mark.ts';
-import { DAY_MS, type PriorPrice, priorPrice } from '../../src/history/prior-price.ts';
+import { priorPrice } from '../../src/history/prior-price.ts';
 import { testSeed } from '../helpers/models/random.ts';
 import { newestFirst, slowPriorPrice } from './history-model.ts';
-import { CASES, type Case, type Expected } from './prior-price-cases.ts';
-
-const EPOCH_MS = Date.UTC(2026, 0, 1);
-const atDay = (day: number) => EPOCH_MS + day * DAY_MS;
+import { atDay, CASES, type Case, expectedOf, permutations } from './prior-price-cases.ts';
 
 function marksOf(said: Case['said']): Mark[] {
   return said.map(([day, value], i) => ({ atMs: atDay(day), seq: i + 1, value }));
-}
-
-function expectedOf({ price, whole = true, ...of }: Expected): PriorPrice {
-  if (of.reducedAt === null) return { price, reduction: undefined, isWhole: whole };
-  const { prior = Number.NaN, priorAt = Number.NaN, from = Number.NaN, younger = false } = of;
-  const reduction = {
-    atMs: atDay(of.reducedAt),
-    fromMs: atDay(from),
-    priorPrice: prior,
-    priorAtMs: atDay(priorAt),
-    isYounger: younger,
-  };
-  return { price, reduction, isWhole: whole };
-}
-
-function permutations<T>(items: readonly T[]): T[][] {
-  if (items.length === 0) return [[]];
-  return items.flatMap((item, i) =>
-    permutations(items.toSpliced(i, 1)).map((rest) => [item, ...rest]),
-  );
 }
 
 t.ok(CASES.length >= 25, 'a table of cases');

@@ -164,3 +164,20 @@ t.test('a client that leaves gives its place back, and what came before stays', 
     'the place',
   );
 });
+
+t.test(
+  'a batch that is refused in the middle holds up no end when its client is gone',
+  async (t) => {
+    const { service, port } = await setup(t, { REQUEST_TIMEOUT: '10m' });
+    const { call, answered } = openBatch(port, { headers: { 'content-encoding': 'gzip' } });
+    call.on('error', () => undefined);
+    call.write('this is no gzip');
+    t.match(await answered, { status: 400 });
+    call.destroy();
+    await service.stop();
+    // Of those that keep a process from its end.
+    const timers = () =>
+      process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    await polled(() => timers() === 0 || undefined, WAIT_MS_MAX, 'the last timer');
+  },
+);

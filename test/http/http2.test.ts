@@ -34,7 +34,7 @@ const { TLS_CERT: certPath, TLS_KEY: keyPath } = certificates.env;
 const tls = loadTls({ certPath, keyPath });
 
 async function listening(t: Test, overrides: Parameters<typeof fakeApp>[0] = {}) {
-  const metering = createMetering(new MetricsRegistry(), NO_BATCHES);
+  const metering = createMetering(new MetricsRegistry(), NO_BATCHES, { phase: 'ready' });
   const fakes = fakeApp({ tls, metering, ...overrides });
   const { server } = fakes.app;
   const drain = new ConnectionDrain(server);

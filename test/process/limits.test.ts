@@ -32,6 +32,7 @@ t.test('the shared memory is known to the byte before it is allocated', (t) => {
       BULK_QUEUE_SIZE: '100',
       DEDUPE_WINDOW: '5000',
       OUTCOME_WINDOW: '70000',
+      HTTP_THREADS: '3',
     },
   ]) {
     const config = loadConfig(env);

@@ -1,11 +1,14 @@
 /** What is written is what a reader of pprof's format reads. */
+import { startCpuProfile } from 'node:v8';
 import t from 'tap';
 import { PprofBuilder } from '../../src/profiles/pprof.ts';
 import {
   addCpuProfile,
   addHeapProfile,
   CPU_TYPES,
+  type CpuProfile,
   HEAP_TYPES,
+  parseProfile,
 } from '../../src/profiles/v8-profiles.ts';
 import { readPprof } from '../helpers/pprof-file.ts';
 
@@ -127,5 +130,27 @@ t.test('a sampled heap', (t) => {
   const read = readPprof(profile.gzipped());
   t.strictSame(read.sampleTypes, ['inuse_objects/count', 'inuse_space/bytes']);
   t.match(read.samples, [{ stack: ['make', 'run'], lines: [5, 2], values: [2, 96] }]);
+  t.end();
+});
+
+t.test('a profile of Node in which a regular expression has quotes and backslashes', (t) => {
+  const text = 'ab"c\\d 12 '.repeat(3000);
+  for (let tries = 1; ; tries++) {
+    // V8 knows the names only of those it compiled while the profile was taken: a new one each time.
+    const pattern = new RegExp(`(\\d+)\\s*"x{${tries}}`);
+    const name = `RegExp: ${pattern.source}`;
+    const handle = startCpuProfile();
+    const before = process.cpuUsage();
+    do pattern.test(text);
+    while (process.cpuUsage(before).user < 50_000);
+    const { nodes } = parseProfile<CpuProfile>(handle.stop());
+    const found = nodes.some(({ callFrame }) => callFrame.functionName === name);
+    // Whether a sample falls into it is the machine's luck.
+    if (!found && tries < 100) continue;
+    t.ok(found, `${name}, try ${tries}`);
+    break;
+  }
+  const clean = { nodes: [{ id: 1, callFrame: at('a\\b "c"') }], samples: [1], timeDeltas: [1] };
+  t.strictSame(parseProfile(JSON.stringify(clean)), clean, 'what is JSON stays');
   t.end();
 });

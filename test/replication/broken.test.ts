@@ -1,7 +1,12 @@
-/** Each promise of the replicated log, broken on purpose: the histories find it. */
+/**
+ * Each promise of the replicated log, broken on purpose: the histories find it. I10, that no read waits for NATS, is about
+ * whole instances: test/system-tools/cluster.test.ts has it, and a read that does wait.
+ */
 import t from 'tap';
 import { DedupeWindow } from '../../src/dedupe/dedupe-window.ts';
+import { FrameNumbering } from '../../src/replication/frame-numbering.ts';
 import { OwnSlots } from '../../src/replication/own-slots.ts';
+import { ProposedShares } from '../../src/replication/proposed-shares.ts';
 import { Proposer } from '../../src/replication/proposer.ts';
 import { ReplicaState } from '../../src/replication/replica-state.ts';
 import { WriterTable } from '../../src/replication/writer-table.ts';
@@ -63,10 +68,11 @@ breaks(
   OwnSlots.prototype,
   'takeNext',
   (original) =>
-    function (this: OwnSlots) {
-      const taken = original.call(this);
+    function (this: OwnSlots, n) {
+      const taken = original.call(this, n);
       if (taken !== undefined) {
-        this.pass(taken);
+        this.returned({ ...taken, n });
+        this.pass();
         this.settle();
       }
       return taken;
@@ -106,6 +112,18 @@ breaks(
   FOUND,
 );
 breaks(
+  "I7: the log's time is the writer's clock",
+  FrameNumbering.prototype,
+  'number',
+  (original) =>
+    function (this: FrameNumbering, count, facts) {
+      // A function of the stream, so that all agree on it; some clock is always 3 s behind another.
+      const timeMs = facts.timeMs - (facts.firstSeq % 2) * 3000;
+      return original.call(this, count, { ...facts, timeMs });
+    },
+  /I7/,
+);
+breaks(
   'I9: the chain depends on more than the stream',
   ReplicaState.prototype,
   'note',
@@ -114,6 +132,19 @@ breaks(
       original.call(this, firstSeq, Math.random() < 0.01 ? kept + 1 : kept, slots);
     },
   /I9/,
+);
+breaks(
+  'what comes back is taken for that of another thread',
+  ProposedShares.prototype,
+  'of',
+  (original) =>
+    function (this: ProposedShares, n) {
+      const counts = original.call(this, n);
+      if (this.rings === 2) return counts;
+      const [first, second, ...rest] = counts;
+      return Int32Array.of(second, first, ...rest);
+    },
+  FOUND,
 );
 breaks(
   'what is lost is not sent again',

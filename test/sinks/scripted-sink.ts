@@ -29,6 +29,7 @@ export class ScriptedSink implements Sink {
   readonly calls: string[] = [];
   opening: Step[] = [];
   writing: Step[] = [];
+  listing: Step[] = [];
   /** Ids that are refused for their data. */
   readonly refused = new Set<string>();
   isOpen = false;
@@ -55,6 +56,14 @@ export class ScriptedSink implements Sink {
     this.position = Math.max(this.position, position);
     if (step === 'lost-answer') throw new ScriptedError('retryable');
     return written;
+  }
+
+  async *listed(): AsyncIterable<readonly string[]> {
+    this.calls.push('listed');
+    await this.#step(this.listing.shift());
+    for (const { id, price, stock } of [...this.rows.values()]) {
+      if ((price ?? stock) !== null) yield [id];
+    }
   }
 
   async beat(): Promise<void> {

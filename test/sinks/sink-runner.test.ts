@@ -1,6 +1,7 @@
 /**
  * What a sink does when its database fails: every interleaving that its header lists, provoked by a sink in
  * memory that fails at will. The databases themselves are in contract/ and in test/system-tools.
+ * (Over 300 lines: one runner in all its states, on one fake world.)
  */
 import t, { type Test } from 'tap';
 import { ChangedProductsSearch } from '../../src/sinks/changed-products.ts';
@@ -30,15 +31,18 @@ class World {
   readonly reported: string[] = [];
   readonly letters = new Map<string, ProductRow>();
   lettersMax = 100;
+  /** What the sink is asked for when it is opened. */
+  comparison: number | undefined;
+  readonly compared: number[] = [];
   runner: SinkRunner;
   #running: Promise<void> | undefined;
 
-  constructor(t: Test, limits: Partial<SinkLimits> = {}) {
-    this.runner = this.make(limits);
+  constructor(t: Test, limits: Partial<SinkLimits> = {}, isShared = false) {
+    this.runner = this.make(limits, isShared);
     t.teardown(() => this.runner.stop());
   }
 
-  make(limits: Partial<SinkLimits>): SinkRunner {
+  make(limits: Partial<SinkLimits>, isShared = false): SinkRunner {
     const { shards } = this.store;
     const { store } = this;
     this.runner = new SinkRunner({
@@ -55,8 +59,9 @@ class World {
       },
       stats: this.stats,
       limits: { ...LIMITS, ...limits },
-      leastPosition: 0,
-      onOpen: () => undefined,
+      hold: async () => this.comparison,
+      onCompared: (comparison) => this.compared.push(comparison),
+      isShared,
       refused: {
         refuse: (row) => {
           if (this.letters.size >= this.lettersMax) return false;
@@ -280,6 +285,18 @@ t.test('a stop writes what is left, unless the database fails', async (t) => {
   t.equal(failing.stats.state, 'stopped');
 });
 
+t.test('in a cluster a sink that is ahead waits for one that is as far', async (t) => {
+  const world = new World(t, {}, true);
+  world.put('a');
+  world.sink.position = 3;
+  world.start();
+  await polled(() => (world.stats.state === 'standby' ? true : undefined), WAIT_MS_MAX, 'standby');
+  t.equal(world.sink.rows.size, 0);
+  for (const id of ['b', 'c', 'd']) world.put(id);
+  await polled(() => (world.sink.position === 4 ? true : undefined), WAIT_MS_MAX, 'all');
+  t.strictSame([...world.sink.rows.keys()], ['d'], 'what came behind its position');
+});
+
 t.test('a sink that is ahead of the service is of a later state of the folder', async (t) => {
   const world = new World(t, { breakerTimeoutMs: 1 });
   world.put('a');
@@ -292,4 +309,78 @@ t.test('a sink that is ahead of the service is of a later state of the folder', 
   world.sink.position = 0;
   await world.caughtUp();
   await world.drained();
+});
+
+/** A row of a product that the store does not know. */
+function forgotten(id: string, seq: number): ProductRow {
+  const times = { priceAtMs: seq, stockAtMs: seq, updatedAtMs: seq };
+  return { id, price: 1, stock: 1, seq, ...times };
+}
+
+t.test('rows of products that are gone are found by a comparison, and no others', async (t) => {
+  const world = new World(t);
+  world.put('a', 'gone', 'b', 'delisted', 'c');
+  world.start();
+  await world.caughtUp();
+  await world.drained();
+  // As if it had been away while `gone` was delisted and forgotten.
+  world.sink.rows.set('gone-1', forgotten('gone-1', 2));
+  world.sink.rows.set('gone-2', forgotten('gone-2', 4));
+  world.store.delist('delisted');
+  world.comparison = 7;
+  world.make({});
+  world.start();
+  await polled(() => (world.compared.length > 0 ? true : undefined), WAIT_MS_MAX, 'the end of it');
+  await world.caughtUp();
+  t.strictSame(world.compared, [7]);
+  t.equal(world.sink.calls.filter((call) => call === 'listed').length, 1, 'once');
+  const listed = [...world.sink.rows.values()].filter(({ price }) => price !== null);
+  t.strictSame(listed.map(({ id }) => id).sort(), ['a', 'b', 'c', 'gone']);
+  t.equal(world.sink.rows.get('gone-1')?.seq, 6, 'a seq that whatever lists it later is above');
+  world.put('gone-1');
+  await world.caughtUp();
+  t.equal(world.sink.rows.get('gone-1')?.price, 7);
+  await world.drained();
+});
+
+t.test(
+  'a comparison that fails half way, or is ordered again meanwhile, is done again',
+  async (t) => {
+    const world = new World(t);
+    world.put('a', 'b');
+    world.sink.rows.set('gone', forgotten('gone', 1));
+    world.sink.listing = ['retryable'];
+    world.comparison = 1;
+    world.start();
+    await polled(
+      () => (world.compared.length > 0 ? true : undefined),
+      WAIT_MS_MAX,
+      'the end of it',
+    );
+    t.equal(world.sink.calls.filter((call) => call === 'listed').length, 2);
+    t.equal(world.sink.rows.get('gone')?.price, null);
+    world.sink.rows.set('late', forgotten('late', 1));
+    world.put('b');
+    world.runner.compare(2);
+    await polled(
+      () => (world.compared.length > 1 ? true : undefined),
+      WAIT_MS_MAX,
+      'the second one',
+    );
+    t.strictSame(world.compared, [1, 2]);
+    t.equal(world.sink.rows.get('late')?.price, null);
+    await world.drained();
+  },
+);
+
+t.test('a drain does not wait for a comparison: the next start has it', async (t) => {
+  const world = new World(t);
+  world.put('a', 'b');
+  world.sink.rows.set('gone', forgotten('gone', 1));
+  world.comparison = 1;
+  world.start();
+  world.runner.drain();
+  await world.drained();
+  t.strictSame(world.compared, []);
+  t.equal(world.sink.position, 2);
 });

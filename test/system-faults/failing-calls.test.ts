@@ -48,7 +48,7 @@ const FAILURES: readonly { inject: readonly string[]; found: string; reason: Reg
 t.test('under load, with a STORAGE_TIMEOUT that is over before the disk is back', async (t) => {
   const cwd = tempDir(t);
   const env = { ...SMALL, STORAGE_TIMEOUT: '300ms' };
-  const service = await ServiceProcess.start(t, { cwd, env, under: [] });
+  const service = await ServiceProcess.start(t, { cwd, env });
   const port = await service.ready();
   const client = new ApiClient(port, 4);
   t.teardown(() => client.close());
@@ -122,7 +122,7 @@ t.test('under load, with a STORAGE_TIMEOUT that is over before the disk is back'
 t.test('with the disk back before STORAGE_TIMEOUT is over', async (t) => {
   const cwd = tempDir(t);
   const env = { ...SMALL, STORAGE_TIMEOUT: '1m' };
-  const service = await ServiceProcess.start(t, { cwd, env, under: [] });
+  const service = await ServiceProcess.start(t, { cwd, env });
   const client = new ApiClient(await service.ready(), 12);
   t.teardown(() => client.close());
   await quietDisk(client, join(cwd, 'data/log/0000000000000001.seg'));

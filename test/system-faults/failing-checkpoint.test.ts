@@ -21,7 +21,7 @@ const FAILED_MS_MAX = 120_000;
 
 t.test('a checkpoint that fails under load', async (t) => {
   const cwd = tempDir(t);
-  const service = await ServiceProcess.start(t, { cwd, env: ENV, under: [] });
+  const service = await ServiceProcess.start(t, { cwd, env: ENV });
   const port = await service.ready();
   // The log has its one segment, so the thread that renames is the checkpoint's.
   const disk = await AttachedStrace.attach(t, service.pid, ['rename:error=ENOSPC']);

@@ -93,7 +93,7 @@ t.test('without a reserve, to the last byte', async (t) => {
   // Full again, and crashed: it starts on the full disk and reads are served.
   disk.leave(0);
   await service.crash();
-  const onFull = await ServiceProcess.start(t, { cwd, env, under: [] });
+  const onFull = await ServiceProcess.start(t, { cwd, env });
   t.strictSame(await faultsOf(ledger, await onFull.ready()), [], 'nor on the full disk');
   const reader = new ApiClient(await onFull.ready());
   t.teardown(() => reader.close());
@@ -145,7 +145,7 @@ t.test('with a reserve, before the disk is full', async (t) => {
   t.strictSame(await service.stop(), { code: 0, signal: null }, 'it stops cleanly in the reserve');
   t.equal(service.stderr, '');
 
-  const again = await ServiceProcess.start(t, { cwd, env, under: [] });
+  const again = await ServiceProcess.start(t, { cwd, env });
   t.strictSame(await faultsOf(ledger, await again.ready()), [], 'and after a restart');
   t.strictSame(await again.stop(), { code: 0, signal: null });
 });

@@ -33,7 +33,7 @@ t.test('a full log disk', async (t) => {
   const cwd = tempDir(t);
   const port = await freePort();
   const env = { MAX_MEMORY_USAGE: '16MB', WORKERS: '2', PORT: `${port}` };
-  const start = () => ServiceProcess.spawn(t, { cwd, env, under: [], stdout });
+  const start = () => ServiceProcess.spawn(t, { cwd, env, stdout });
   const client = new ApiClient(port);
   t.teardown(() => client.close());
   const isReady = async () => {

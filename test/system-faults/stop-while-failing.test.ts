@@ -22,7 +22,7 @@ const CONNECTIONS = 16;
 
 t.test('a stop on a failing disk that writes wait for', async (t) => {
   const cwd = tempDir(t);
-  const service = await ServiceProcess.start(t, { cwd, env: ENV, under: [] });
+  const service = await ServiceProcess.start(t, { cwd, env: ENV });
   const port = await service.ready();
   const client = new ApiClient(port);
   t.teardown(() => client.close());
@@ -57,7 +57,7 @@ t.test('a stop on a failing disk that writes wait for', async (t) => {
 
 t.test('a stop on a failing disk with nothing waiting', async (t) => {
   const cwd = tempDir(t);
-  const service = await ServiceProcess.start(t, { cwd, env: ENV, under: [] });
+  const service = await ServiceProcess.start(t, { cwd, env: ENV });
   const client = new ApiClient(await service.ready());
   t.teardown(() => client.close());
   t.equal((await client.post({ product_id: 'p', price: 1, stock: 1 })).status, 202);

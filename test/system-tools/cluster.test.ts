@@ -1,11 +1,36 @@
 /** Three instances over one NATS server, as a user runs them. */
 import { existsSync } from 'node:fs';
 import t from 'tap';
-import { ClusterUnderTest } from '../helpers/replication/cluster-under-test.ts';
+import {
+  ClusterUnderTest,
+  type InstanceUnderTest,
+} from '../helpers/replication/cluster-under-test.ts';
 import { startNats } from '../helpers/servers/nats-server.ts';
 
 const isMissing = !existsSync('/usr/sbin/nats-server');
 const skip = isMissing && process.env.CI !== 'true';
+
+/** Far less than anybody waits for NATS, and more than a slow machine takes for a read. */
+const READ_MS_MAX = 1500;
+/** So long all of them have gone on without NATS: what asks it now and then does, too. */
+const AWAY_MS = 2500;
+
+/** The reads that were not answered at once, again and again, by the instance. */
+async function waiting(instance: InstanceUnderTest, reads: readonly string[]): Promise<string[]> {
+  const found = new Set<string>();
+  const untilMs = performance.now() + AWAY_MS;
+  do {
+    for (const path of reads) {
+      const signal = AbortSignal.timeout(READ_MS_MAX);
+      const isAnswered = await fetch(`http://127.0.0.1:${instance.port}${path}`, { signal })
+        .then(async (answer) => answer.ok && (await answer.text()).length > 0)
+        .catch(() => false);
+      if (!isAnswered) found.add(path);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  } while (performance.now() < untilMs);
+  return [...found];
+}
 
 t.test('instances share one truth', { skip }, async (t) => {
   const nats = await startNats(t);
@@ -52,6 +77,22 @@ t.test('instances share one truth', { skip }, async (t) => {
   const back = await cluster.start('b');
   t.match(await back.get('p', Number(missed.body.seq)), { body: { price: 5 } });
   t.match(await back.post(keyed, { 'idempotency-key': 'k1' }), { body: { seq: Number(seq) } });
+
+  // NATS stands still, connections open: no read waits for it (I10). One that has to is found out by the same look.
+  nats.servers[0]?.pause();
+  const seqNow = Number(missed.body.seq);
+  const asks = [
+    'products/p',
+    `products/p?min_seq=${seqNow}`,
+    'products?limit=100',
+    'products?id=p',
+    `events/${seqNow}`,
+  ];
+  const reads = [...asks.map((path) => `/api/v1/${path}`), '/readyz?for=reads'];
+  for (const instance of [a, back, c]) t.strictSame(await waiting(instance, reads), []);
+  const waits = `/api/v1/products/p?min_seq=${seqNow + 1}&wait=30s`;
+  t.strictSame(await waiting(a, [waits]), [waits]);
+  nats.servers[0]?.goOn();
 
   // NATS away: reads go on, writes are refused, and it comes back by itself.
   await nats.servers[0]?.kill();
@@ -107,9 +148,12 @@ t.test('a new instance joins from a backup, and a foreign stream is found', { sk
 });
 
 t.test('the last place of the store goes to one of two', { skip }, async (t) => {
-  const nats = await startNats(t, 1, { user: 'shop', pass: 'a:b@c' });
+  const client = { user: 'shop', pass: 'a:b@c' };
+  const config = 'authorization { user: shop, password: "a:b@c" }';
+  const nats = await startNats(t, 1, { config, client });
+  const url = nats.url.replace('nats://', 'nats://shop:a%3Ab%40c@');
   const small = { MAX_MEMORY_USAGE: '8KB', SHARDS: '1' };
-  const cluster = await ClusterUnderTest.begin(t, nats.url, 1, small);
+  const cluster = await ClusterUnderTest.begin(t, url, 1, small);
   const instances = await Promise.all(['a', 'b'].map((name) => cluster.start(name)));
   const answers: number[] = [];
   for (let n = 0; n < 60; n++) {

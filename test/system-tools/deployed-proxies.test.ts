@@ -4,12 +4,13 @@
  */
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { Agent, get, type IncomingMessage, request } from 'node:http';
+import { Agent, get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { bounded, polled } from '../helpers/bounded.ts';
 import { AckLedger } from '../helpers/clients/ack-ledger.ts';
+import { ask, json } from '../helpers/clients/ask.ts';
 import { startNginxWith } from '../helpers/clients/nginx.ts';
 import { freePort, startProxy } from '../helpers/clients/proxy.ts';
 import { faultsOf } from '../helpers/clients/writers.ts';
@@ -17,7 +18,7 @@ import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const WAIT_MS_MAX = 60_000;
-const LANES = 8;
+const LANES = 4;
 const BATCH_LINES = 20_000;
 /** As deploy/haproxy says: longer than fall × inter. */
 const DRAIN = { DRAIN_DELAY: '3s', SHUTDOWN_TIMEOUT: '60s' };
@@ -42,36 +43,6 @@ const PROXIES: Readonly<Record<string, Start>> = {
   nginx: (t, proxyPort, servicePort) =>
     startNginxWith(t, deployed('nginx/product-service.conf', proxyPort, servicePort), proxyPort),
 };
-
-interface Reply {
-  readonly status: number;
-  readonly headers: IncomingMessage['headers'];
-  readonly body: Buffer;
-}
-
-interface Ask {
-  readonly method?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Buffer;
-  readonly agent?: Agent;
-}
-
-/** Paths are sent as they are, unlike fetch's. */
-async function ask(port: number, path: string, how: Ask = {}): Promise<Reply> {
-  const { method = 'GET', headers = {}, body, agent } = how;
-  const sent = request({ host: '127.0.0.1', port, path, method, headers, agent });
-  sent.end(body);
-  const [reply] = (await bounded(once(sent, 'response'), WAIT_MS_MAX, path)) as [IncomingMessage];
-  const chunks: Buffer[] = [];
-  for await (const chunk of reply) chunks.push(chunk as Buffer);
-  return { status: reply.statusCode ?? 0, headers: reply.headers, body: Buffer.concat(chunks) };
-}
-
-const json = (value: unknown) => ({
-  method: 'POST',
-  headers: { 'content-type': 'application/json' },
-  body: JSON.stringify(value),
-});
 
 for (const [name, startOne] of Object.entries(PROXIES)) {
   t.test(`${name}: what a client sends and gets is what it would be without`, async (t) => {

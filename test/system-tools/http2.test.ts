@@ -224,12 +224,12 @@ t.test('a stop under load loses nothing that was acknowledged', async (t) => {
         },
         (error: unknown) => {
           // Said by the service or, of a stream it never began, by the library.
+          const cause = error instanceof StreamReset ? error.cause : error;
           const isRefused =
-            error instanceof StreamReset
-              ? error.code === constants.NGHTTP2_REFUSED_STREAM
-              : /GOAWAY|INVALID_SESSION/.test(String((error as NodeJS.ErrnoException).code));
+            /GOAWAY|INVALID_SESSION/.test(String((cause as NodeJS.ErrnoException)?.code)) ||
+            (error instanceof StreamReset && error.code === constants.NGHTTP2_REFUSED_STREAM);
           if (!isRefused || (error instanceof StreamReset && error.status !== undefined)) {
-            return `lost: ${error}`;
+            return `lost: ${error} (${(error as Error).cause})`;
           }
           ledger.refused(event);
           return 'not looked at';

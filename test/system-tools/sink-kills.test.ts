@@ -12,7 +12,7 @@ import { ServiceProcess } from '../helpers/processes/service-process.ts';
 import { type SinkTargetWorld, TARGETS } from '../helpers/sinks/sink-targets.ts';
 import { msOf } from '../helpers/sinks/sqlite-rows.ts';
 
-const ROUNDS = Number(process.env.ROUNDS ?? 3);
+const ROUNDS = Number(process.env.ROUNDS ?? 1);
 const PRODUCTS = 2000;
 const BATCH_EVENTS = 400;
 const WAIT_MS_MAX = 120_000;

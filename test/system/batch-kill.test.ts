@@ -15,7 +15,7 @@ import { ProductModel } from '../helpers/models/product-model.ts';
 import { Random, testSeed } from '../helpers/models/random.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
-const ROUNDS = Number(process.env.ROUNDS ?? 6);
+const ROUNDS = Number(process.env.ROUNDS ?? 4);
 const LARGE = 12_000;
 const SMALL = 200;
 const PRODUCTS = 500;

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { polled } from '../helpers/bounded.ts';
 import { lines, openBatch, sendBatch } from '../helpers/clients/batch-client.ts';
+import { scrape } from '../helpers/clients/metrics-client.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
@@ -13,6 +14,15 @@ const env = { BATCH_CONCURRENCY: String(PLACES), REQUEST_TIMEOUT: '10m' };
 const service = await ServiceProcess.start(t, { cwd: tempDir(t), env });
 const port = await service.ready();
 
+/** Resolves when that many are under way, on all threads; the scrape itself is one more. */
+async function underWay(uploads: number): Promise<void> {
+  const isSo = async () => {
+    const requests = (await scrape(port)).value('product_service_http_requests_in_flight');
+    return requests === uploads + 1 || undefined;
+  };
+  await polled(isSo, WAIT_MS_MAX, `${uploads} uploads to be under way`);
+}
+
 for (const query of ['', '?on_error=continue']) {
   t.test(`slow uploads${query} give their places up one by one`, async (t) => {
     const slow = Array.from({ length: PLACES }, () => openBatch(port, { query }));
@@ -20,6 +30,7 @@ for (const query of ['', '?on_error=continue']) {
       for (const { call } of slow) call.destroy();
     });
     for (const { call } of slow) call.write(lines(10));
+    await underWay(PLACES);
     const ended: number[] = [];
     for (const [n, { answered }] of slow.entries()) {
       void answered.then(() => ended.push(n)).catch(() => undefined);

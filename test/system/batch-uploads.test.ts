@@ -9,7 +9,7 @@ import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 /** Longer together than REQUEST_TIMEOUT and its checks by far. */
-const PIECES = 60;
+const PIECES = 35;
 const PIECE_MS = 100;
 
 const env = { HEADERS_TIMEOUT: '1s', REQUEST_TIMEOUT: '2s', KEEP_ALIVE_TIMEOUT: '5s' };

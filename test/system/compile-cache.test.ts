@@ -13,7 +13,7 @@ t.test('a service that is killed leaves its compile cache', async (t) => {
   const cwd = tempDir(t);
   const env = { NODE_COMPILE_CACHE: join(cwd, 'cache'), DATA_DIR: 'data', ACK: 'applied' };
   const told = async (extra: Record<string, string>) => {
-    const service = await ServiceProcess.start(t, { cwd, env: { ...env, ...extra }, under: [] });
+    const service = await ServiceProcess.start(t, { cwd, env: { ...env, ...extra } });
     const client = new ApiClient(await service.ready());
     // It is answered by all threads, after what they do at their start.
     const { status } = await client.post({ product_id: 'a', price: 1, stock: 1 });

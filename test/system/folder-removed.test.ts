@@ -22,7 +22,8 @@ const AGAIN = { maxRetries: 20, retryDelay: 5 };
 const DELETIONS: Record<string, (data: string, segments: readonly string[]) => void> = {
   'rm -rf data': (data) => rmSync(data, { recursive: true, ...AGAIN }),
   'rm -rf data; mkdir data': (data) => {
-    execFileSync('sh', ['-c', 'rm -rf "$0"; mkdir "$0"', data]);
+    // Again where the service has just made a file in what `rm` had emptied.
+    execFileSync('sh', ['-c', 'until rm -rf "$0"; do :; done; mkdir "$0"', data]);
   },
   'find data -type f -delete': (data) => {
     for (const entry of readdirSync(data, { recursive: true, withFileTypes: true })) {

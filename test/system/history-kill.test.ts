@@ -3,11 +3,12 @@
  * the history once, at its own time, whichever way it came, and nothing else is.
  */
 import t from 'tap';
-import { ApiClient, errorCode } from '../helpers/clients/api-client.ts';
+import { ApiClient } from '../helpers/clients/api-client.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { Random, testSeed } from '../helpers/models/random.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
 import { changesOf } from '../history/history-model.ts';
+import { Lane } from '../history/lane.ts';
 
 const ROUNDS = 4;
 const LANES = 16;
@@ -23,54 +24,6 @@ const ENV = {
   // Fewer than come: what became of most is not known any more when they are looked at.
   OUTCOME_WINDOW: '1000',
 };
-const START_MS = Date.UTC(2026, 0, 1);
-
-interface Told {
-  readonly atMs: number;
-  readonly price: number;
-}
-
-/** A client with one product: sends each event until it is acknowledged, under its own key. */
-class Lane {
-  readonly id: string;
-  readonly told: Told[] = [];
-  readonly #random: Random;
-  #open: Told | undefined;
-
-  constructor(index: number, seed: number) {
-    this.id = `lane-${index}`;
-    this.#random = new Random(seed + index);
-  }
-
-  async run(port: number, acknowledged: () => boolean): Promise<void> {
-    const client = new ApiClient(port);
-    try {
-      for (;;) {
-        // Each moment once, in any order; prices that often stay.
-        this.#open ??= {
-          atMs: START_MS + this.#random.below(1_000_000_000),
-          price: this.#random.below(3),
-        };
-        const { atMs, price } = this.#open;
-        if (this.told.some((each) => each.atMs === atMs)) {
-          this.#open = undefined;
-          continue;
-        }
-        const event_id = `${this.id}/${atMs}`;
-        const body = { product_id: this.id, price, stock: 1, occurred_at: atMs, event_id };
-        const { status } = await client.post(body);
-        if (status !== 202) continue;
-        this.told.push(this.#open);
-        this.#open = undefined;
-        if (!acknowledged()) return;
-      }
-    } catch (error) {
-      if (errorCode(error) === undefined) throw error;
-    } finally {
-      client.close();
-    }
-  }
-}
 
 const seed = testSeed();
 

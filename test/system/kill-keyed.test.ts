@@ -11,7 +11,7 @@ import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { Random, testSeed } from '../helpers/models/random.ts';
 
 const WRITER = fileURLToPath(new URL('./keyed-process.ts', import.meta.url));
-const ROUNDS = Number(process.env.ROUNDS ?? 8);
+const ROUNDS = Number(process.env.ROUNDS ?? 5);
 /** Keys that a process may begin with; it is killed long before it is through. */
 const KEYS = 20_000;
 /** Keys that a writer has begun and not answered, at the most: twice its queue. */

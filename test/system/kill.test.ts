@@ -13,7 +13,7 @@ import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { Random, testSeed } from '../helpers/models/random.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
-const ROUNDS = Number(process.env.ROUNDS ?? 15);
+const ROUNDS = Number(process.env.ROUNDS ?? 6);
 /** The log is replaced by checkpoints as fast as the configuration lets it. */
 const ENV = {
   MAX_MEMORY_USAGE: '16MB',

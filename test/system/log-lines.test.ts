@@ -35,7 +35,7 @@ async function unread(t: Test) {
     SINKS: `redis://127.0.0.1:${await deadPort()}`,
     NODE_OPTIONS: `--import=${MORTAL}`,
   };
-  const service = ServiceProcess.spawn(t, { cwd, env, under: [], stdout: pipe.childEnd });
+  const service = ServiceProcess.spawn(t, { cwd, env, stdout: pipe.childEnd });
   const isReady = () => {
     service.took(pipe.read());
     return service.log.some(({ msg }) => msg.startsWith('ready on')) || undefined;
@@ -45,9 +45,16 @@ async function unread(t: Test) {
   pipe.fill();
   for (let i = 0; i < HANGUPS; i++) service.kill('SIGHUP');
   service.kill('SIGWINCH');
+  let exit: unknown;
+  void service.exited.then((ended) => {
+    exit = ended;
+  });
   await polled(
     async () => {
-      const metrics = await scrape(port);
+      if (exit !== undefined) throw new Error(`${JSON.stringify(exit)}: ${service.stderr}`);
+      // A connection that breaks is no fault here, as long as the process lives.
+      const metrics = await scrape(port).catch((error: Error) => void t.comment(error.message));
+      if (metrics === undefined) return undefined;
       const restarts = (thread: string) =>
         metrics.value('product_service_thread_restarts_total', { thread }) ?? 0;
       const failures = metrics.value('product_service_sink_failures_total') ?? 0;
@@ -58,10 +65,6 @@ async function unread(t: Test) {
   );
   /** Reads until the process has ended; all of its lines, each of which must be JSON. */
   const readToEnd = async () => {
-    let exit: unknown;
-    void service.exited.then((ended) => {
-      exit = ended;
-    });
     let text = service.stdout;
     const isOver = () => {
       const isEnded = exit !== undefined;

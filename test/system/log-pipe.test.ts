@@ -21,7 +21,6 @@ async function startWith(t: Test, pipe: UnreadPipe) {
   const service = ServiceProcess.spawn(t, {
     cwd: tempDir(t),
     env: ENV,
-    under: [],
     stdout: pipe.childEnd,
   });
   const isReady = async () => {

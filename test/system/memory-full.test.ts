@@ -12,6 +12,7 @@ const TOO_SMALL =
 const SIZES = [
   { SHARDS: '1', WORKERS: '1', MAX_MEMORY_USAGE: '4KB' },
   { SHARDS: '4', WORKERS: '2', MAX_MEMORY_USAGE: '128KB', smaller: '16KB' },
+  { SHARDS: '2', WORKERS: '2', MAX_MEMORY_USAGE: '64KB', HTTP_THREADS: '3' },
 ] as const;
 
 for (const { smaller, ...env } of SIZES.map((size) => ({ smaller: undefined, ...size }))) {

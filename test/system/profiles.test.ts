@@ -5,7 +5,7 @@ import { ApiClient, codeOf } from '../helpers/clients/api-client.ts';
 import { lines, sendBatch } from '../helpers/clients/batch-client.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { type ReadSample, readPprof } from '../helpers/pprof-file.ts';
-import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import { HTTP_THREADS, startReadyService } from '../helpers/processes/service-in-process.ts';
 
 const WAIT_MS_MAX = 60_000;
 
@@ -17,11 +17,9 @@ async function profiled(port: number, path: string) {
   });
   while (!isThere) await sendBatch(port, lines(20_000), { query: '?ack=applied' });
   const { status, headers } = await answer;
-  return {
-    status,
-    headers,
-    profile: readPprof(new Uint8Array(await (await answer).arrayBuffer())),
-  };
+  const bytes = new Uint8Array(await (await answer).arrayBuffer());
+  if (status !== 200) throw new Error(`${status} ${new TextDecoder().decode(bytes)}`);
+  return { status, headers, profile: readPprof(bytes) };
 }
 
 function threadsOf(samples: readonly ReadSample[]): string[] {
@@ -37,7 +35,8 @@ t.test('a CPU profile has all threads, at their work and not asleep', async (t) 
   t.strictSame(profile.sampleTypes, ['samples/count', 'cpu/nanoseconds']);
   t.strictSame(profile.comments, [], 'no thread is missing');
   const { samples, durationNanos } = profile;
-  t.strictSame(threadsOf(samples), ['applier', 'log', 'main']);
+  const http = Number(HTTP_THREADS.HTTP_THREADS ?? 1) > 1 ? ['http'] : [];
+  t.strictSame(threadsOf(samples), ['applier', ...http, 'log', 'main']);
   const isIn = (thread: string, name: string) =>
     samples.some(({ labels, stack }) => labels.thread === thread && stack.includes(name));
   t.ok(isIn('log', 'runLogThread'), 'down to what the log thread does');

@@ -1,11 +1,14 @@
 /** Reads of the real service under real writes: what is promised about pages, streams and waits. */
-import { once } from 'node:events';
 import t, { type Test } from 'tap';
+import { polled } from '../helpers/bounded.ts';
 import { ApiClient, codeOf, seqOf } from '../helpers/clients/api-client.ts';
+import { scrape } from '../helpers/clients/metrics-client.ts';
 import { RawClient } from '../helpers/clients/raw-client.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { names } from '../helpers/models/owned-store.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
+
+const WAIT_MS_MAX = 60_000;
 
 const CONNECTIONS = 8;
 
@@ -119,9 +122,16 @@ t.test('a stop answers those who wait for an event', async (t) => {
   const { service, port, logged } = await started(t);
   const waiting = await RawClient.connect(port);
   t.teardown(() => waiting.close());
-  const request = once(service.http.server, 'request');
   waiting.send('GET /api/v1/products/p?min_seq=999999&wait=30s HTTP/1.1\r\nhost: a\r\n\r\n');
-  await request;
+  await polled(
+    async () => {
+      // Whichever thread has it, and the scrape itself.
+      const requests = (await scrape(port)).value('product_service_http_requests_in_flight');
+      return requests === 2 || undefined;
+    },
+    WAIT_MS_MAX,
+    'it to wait',
+  );
   const stopped = service.stop();
   t.match(await waiting.end(), /^HTTP\/1\.1 503 [\s\S]*"code":"stopping"/);
   waiting.socket.end();

@@ -13,7 +13,7 @@ import { retailEvents, retailFinal } from '../helpers/models/retail-data.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
 import { Pipeline } from '../helpers/threads/pipeline.ts';
 
-const SEEDS = [1, 2, 3];
+const SEEDS = [1, 2];
 const HTTP_SEED = 4;
 const LANES = 48;
 const APPLIED_MS_MAX = 10_000;

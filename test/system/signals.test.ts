@@ -43,7 +43,7 @@ t.test('SIGHUP and SIGUSR1 change nothing', async (t) => {
 });
 
 t.test('one that comes before anything is loaded', async (t) => {
-  const service = ServiceProcess.spawn(t, { cwd: tempDir(t), env: ENV, under: [] });
+  const service = ServiceProcess.spawn(t, { cwd: tempDir(t), env: ENV });
   await handlesSignals(service.pid);
   t.equal(service.stdout, '', 'it has not begun');
   service.kill('SIGTERM');

@@ -15,10 +15,11 @@ t.test('an applier that stands still', async (t) => {
   const { port, logged } = await startReadyService(t, env, { threads: { applier: GATED_APPLIER } });
   const client = new ApiClient(port);
   t.teardown(() => client.close());
-  const answering = async (wanted: number) => {
+  /** On a machine without CPU time others may stall too, until they come round. */
+  const answering = async (wanted: number, pattern: RegExp) => {
     const isSo = async () => {
       const answer = await client.get('/readyz?verbose');
-      return answer.status === wanted ? answer : undefined;
+      return answer.status === wanted && pattern.test(answer.text) ? answer : undefined;
     };
     return polled(isSo, WAIT_MS_MAX, `/readyz to answer ${wanted}`);
   };
@@ -27,11 +28,13 @@ t.test('an applier that stands still', async (t) => {
   const price = GATED_PRICE;
   t.equal((await client.post({ product_id: 'p', price, stock: 1 })).status, 202, 'durable it is');
   await gate.arrival();
-  const red = await answering(503);
+  const ONE = /"No progress: (applier [01]) for [\d.]+ s, with 1 events waiting\."/;
+  const red = await answering(503, ONE);
   t.equal(codeOf(red), 'stalled');
-  const { detail, checks } = JSON.parse(red.text);
-  t.match(detail, /^No progress: applier [01] for [\d.]+ s, with 1 events waiting\.$/);
-  const states = checks.map(({ name, ok }: { name: string; ok: boolean }) => `${name} ${ok}`);
+  const [, name] = ONE.exec(red.text) ?? [];
+  const { checks } = JSON.parse(red.text);
+  const own = checks.filter(({ name }: { name: string }) => name !== 'http');
+  const states = own.map(({ name, ok }: { name: string; ok: boolean }) => `${name} ${ok}`);
   t.strictSame(states, [
     'log true',
     'appliers false',
@@ -43,9 +46,9 @@ t.test('an applier that stands still', async (t) => {
   t.equal((await client.get('/livez')).status, 200);
 
   gate.open();
-  const green = await answering(200);
-  t.match(JSON.parse(green.text), { status: 'ready', checks: { length: 6 } });
+  const green = await answering(200, /"ready"/);
+  t.match(JSON.parse(green.text), { status: 'ready', checks: { length: checks.length } });
   await client.visible('p', price);
-  const said = logged.filter(({ msg }) => msg.startsWith('watchdog')).map(({ msg }) => msg);
-  t.match(said, [/^watchdog: applier [01] makes no progress$/, /^watchdog: applier [01] goes on$/]);
+  const said = logged.map(({ msg }) => msg).filter((msg) => msg.startsWith(`watchdog: ${name}`));
+  t.strictSame(said, [`watchdog: ${name} makes no progress`, `watchdog: ${name} goes on`]);
 });

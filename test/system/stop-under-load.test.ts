@@ -15,16 +15,18 @@ const WRITERS = 48;
 const READERS = 8;
 const REQUESTS_MAX = 20_000;
 
-for (const [signal, rounds] of [
-  ['SIGTERM', 5],
-  ['SIGINT', 2],
+for (const [signal, rounds, threads] of [
+  ['SIGTERM', 3, '1'],
+  ['SIGINT', 1, '1'],
+  ['SIGTERM', 2, '3'],
 ] as const) {
   const seed = testSeed();
-  t.test(`${signal} under load (seed ${seed})`, async (t) => {
+  t.test(`${signal} under load, HTTP threads: ${threads} (seed ${seed})`, async (t) => {
     const random = new Random(seed);
     const cwd = tempDir(t);
     const ledger = new AckLedger();
-    for (let round = 1; round <= rounds; round++) await stopOnce(t, cwd, ledger, random, signal);
+    for (let round = 1; round <= rounds; round++)
+      await stopOnce(t, { cwd, ledger, random, signal, threads });
     const last = await ServiceProcess.start(t, { cwd });
     t.strictSame(
       await faultsOf(ledger, await last.ready()),
@@ -35,14 +37,17 @@ for (const [signal, rounds] of [
   });
 }
 
-async function stopOnce(
-  t: Test,
-  cwd: string,
-  ledger: AckLedger,
-  random: Random,
-  signal: NodeJS.Signals,
-): Promise<void> {
-  const service = await ServiceProcess.start(t, { cwd });
+interface Stop {
+  readonly cwd: string;
+  readonly ledger: AckLedger;
+  readonly random: Random;
+  readonly signal: NodeJS.Signals;
+  /** HTTP_THREADS */
+  readonly threads: string;
+}
+
+async function stopOnce(t: Test, { cwd, ledger, random, signal, threads }: Stop): Promise<void> {
+  const service = await ServiceProcess.start(t, { cwd, env: { HTTP_THREADS: threads } });
   const port = await service.ready();
   t.strictSame(await faultsOf(ledger, port), [], 'every acknowledged event is there');
 

@@ -36,6 +36,7 @@ for (const [victim, kill] of Object.entries({ 'log thread': killLog, applier: ki
     const ledger = new AckLedger();
     const kills: Promise<void>[] = [];
     let nextKillAt = KILL_EVERY;
+    let seqAtKill = 0;
     const tally = await write({
       port,
       ledger,
@@ -45,13 +46,15 @@ for (const [victim, kill] of Object.entries({ 'log thread': killLog, applier: ki
       isOver: () => kills.length === KILLS && ledger.acknowledgements >= nextKillAt,
       onAcknowledged: () => {
         // Only once they have got over the last one.
-        if (kills.length === KILLS || watermark.seq + 1 < progress.loadNextSeq()) return;
+        if (kills.length === KILLS || watermark.seq + 1 < seqAtKill) return;
         if (ledger.acknowledgements < nextKillAt) return;
         nextKillAt = ledger.acknowledgements + KILL_EVERY;
+        seqAtKill = progress.loadNextSeq();
         kills.push(kill(threads));
       },
     });
     await Promise.all(kills);
+    t.comment(`${ledger.acknowledgements} acknowledged`);
     t.equal(kills.length, KILLS, 'it was killed as often as that');
     t.strictSame(Object.keys(tally), ['202'], 'every event was acknowledged all the same');
     const died = logged.filter(({ msg }) => /(applier|thread) died/.test(msg)).length;

@@ -9,7 +9,7 @@ import { BatchChain } from './batch-chain.ts';
 import { BatchSender, type SentBatch } from './batch-sender.ts';
 import type { ImportOptions } from './import-options.ts';
 import type { ImportCounts, Journal, Progress } from './journal.ts';
-import { Judge } from './judge.ts';
+import type { Judge } from './judge.ts';
 import { grouped, type ProgressBar } from './progress-bar.ts';
 import { RefusedReport, reportPathOf } from './refused-report.ts';
 import type { FeedSource } from './source.ts';
@@ -127,8 +127,8 @@ export class FileImport {
     if (block.events > 0) {
       refusals.push(
         ...(this.#sender === undefined
-          ? this.#judged(block)
-          : this.#taken(block, await this.#sender.send(block.body, at.key))),
+          ? await this.#judged(block)
+          : await this.#taken(block, await this.#sender.send(block.body, at.key))),
       );
     }
     refusals.sort((a, b) => a.line - b.line);
@@ -146,7 +146,7 @@ export class FileImport {
   }
 
   /** Counts what the service says; returns what it refused. */
-  #taken(block: Block, answer: SentBatch): Refusal[] {
+  async #taken(block: Block, answer: SentBatch): Promise<Refusal[]> {
     const { counts } = this;
     const { accepted, duplicates, rejected, isRetried, last_seq, dead } = answer;
     counts.accepted += accepted + (isRetried ? duplicates : 0);
@@ -158,10 +158,9 @@ export class FileImport {
     const listed = byLine(answer.errors);
     if (listed.size >= rejected) return refusalsOf(block, listed);
     // The service lists the first ones only; the others are found by its own rules.
+    const { faulty } = await this.#judgement(block);
     const judged = byLine(
-      this.#judgement(block).faulty.flatMap(({ line, faults }) =>
-        faults.map((fault) => ({ line, ...fault })),
-      ),
+      faulty.flatMap(({ line, faults }) => faults.map((fault) => ({ line, ...fault }))),
     );
     const all = refusalsOf(block, new Map([...judged, ...listed]));
     const unlisted = rejected - all.length;
@@ -176,8 +175,8 @@ export class FileImport {
   }
 
   /** Judges a block without a service. */
-  #judged(block: Block): Refusal[] {
-    const { good, faulty } = this.#judgement(block);
+  async #judged(block: Block): Promise<Refusal[]> {
+    const { good, faulty } = await this.#judgement(block);
     this.counts.accepted += good;
     const faults = faulty.flatMap(({ line, faults }) =>
       faults.map((fault) => ({ line, ...fault })),
@@ -185,8 +184,12 @@ export class FileImport {
     return refusalsOf(block, byLine(faults));
   }
 
-  #judgement(block: Block) {
-    this.#judge ??= new Judge(this.#deps.options.stockMin);
+  /** The rules are hundreds of modules, which a feed without faults needs none of. */
+  async #judgement(block: Block) {
+    if (this.#judge === undefined) {
+      const { Judge } = await import('./judge.ts');
+      this.#judge = new Judge(this.#deps.options.stockMin);
+    }
     return this.#judge.judge(block.body, Date.now());
   }
 

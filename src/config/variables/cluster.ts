@@ -9,6 +9,12 @@ export const CLUSTER = {
     description:
       'Where events get their order: this instance alone (file), or a stream of NATS JetStream that many instances share; either way they lie in DATA_DIR too',
   }),
+  role: choice(['full', 'reader'], {
+    env: 'ROLE',
+    defaultText: 'full',
+    description:
+      'What this instance of a cluster does: all (full), or follow and serve reads only (reader); with LOG=jetstream only',
+  }),
   cluster: Type.Optional(
     text({
       env: 'CLUSTER',
@@ -16,17 +22,6 @@ export const CLUSTER = {
       pattern: '^[a-z0-9][a-z0-9-]{0,31}$',
       allowedText: 'up to 32 lower-case letters, digits and dashes',
       description: 'Name of the cluster that this instance belongs to; with LOG=jetstream only',
-    }),
-  ),
-  natsUrl: Type.Optional(
-    text({
-      env: 'NATS_URL',
-      defaultText: '',
-      pattern: '^nats://[^\\s,]+(,nats://[^\\s,]+)*$',
-      allowedText: 'nats:// addresses, with commas between',
-      description:
-        'Servers of NATS; user and password may stand before the host, as in nats://user:password@host:4222',
-      secret: true,
     }),
   ),
 };

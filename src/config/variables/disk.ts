@@ -1,5 +1,5 @@
 /** Variables of what is on disk, how long it is kept, and how long the disk is waited for. Pure data, any thread. */
-import { bytes, duration, GB, HOUR_MS, MB, text } from '../variable.ts';
+import { bytes, choice, duration, GB, HOUR_MS, MB, text } from '../variable.ts';
 
 export const DISK = {
   segmentBytesMax: bytes({
@@ -46,7 +46,13 @@ export const DISK = {
     pattern: '^(off|forever|[1-9][0-9]{0,5}(s|m|h|d))$',
     allowedText: 'off, forever, or an age like 90d or 12h',
     description:
-      'How long every value that price and stock ever had is kept, by event time, in history.sqlite in DATA_DIR; off keeps none',
+      'How long every value that price and stock ever had is kept, by event time; off keeps none',
+  }),
+  historyIn: choice(['file', 'postgres'], {
+    env: 'HISTORY_IN',
+    defaultText: 'file',
+    description:
+      'Where the history is kept: in history.sqlite in DATA_DIR, or in the database of the first postgres:// in SINKS',
   }),
   diskReserveBytes: bytes({
     env: 'DISK_RESERVE',

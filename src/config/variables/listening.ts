@@ -22,6 +22,14 @@ export const LISTENING = {
     description:
       'Serve other machines without authentication: a HOST that is not loopback needs this or a key for tokens',
   }),
+  httpThreads: integer({
+    env: 'HTTP_THREADS',
+    defaultText: '1',
+    minimum: 1,
+    maximum: 24,
+    description:
+      'Threads that serve HTTP on the same port, on Linux; each takes memory and a core when there is work, so raise it where one core is not enough',
+  }),
   adminPort: Type.Optional(
     integer({
       env: 'ADMIN_PORT',

@@ -33,7 +33,7 @@ export const SERVICE = {
     env: 'METRICS',
     defaultText: 'true',
     description:
-      'Whether requests and the ages of events are counted, and /metrics tells them and all else',
+      'Whether requests and the ages of events are counted, and /metrics shows them and all else',
   }),
   shutdownTimeoutMs: duration({
     env: 'SHUTDOWN_TIMEOUT',

@@ -44,6 +44,14 @@ export const SINKS = {
     maximum: HOUR_MS,
     description: 'How long a sink waits for a connection, and for each call of its database',
   }),
+  sinkHoldMs: duration({
+    env: 'SINK_HOLD',
+    defaultText: '1h',
+    minimum: 100,
+    maximum: 720 * HOUR_MS,
+    description:
+      'How long places of forgotten products wait for a sink that is not reached; later its rows are compared with the store when it is',
+  }),
   retryAttemptsMax: integer({
     env: 'MAX_RETRY_ATTEMPTS',
     defaultText: '3',

@@ -1,4 +1,4 @@
-/** Which event of a server tells of each new socket on which requests will come. Main thread. */
+/** Which event of a server announces each new socket on which requests will come. Main thread. */
 import type { Server } from 'node:http';
 
 /** With TLS that is once the handshake is over; the socket before is another. */

@@ -55,6 +55,7 @@ export class ConnectionDrain {
   };
   /** Connections accepted so far. */
   #accepted = 0;
+  #stopped: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
   #onEmpty: (() => void) | undefined;
 
@@ -70,15 +71,27 @@ export class ConnectionDrain {
   }
 
   /**
-   * Stops listening, once the connections that the kernel has completed are accepted, and from then
-   * on lets each connection end with its newest answer, which says `connection: close`. Requests go
-   * on being served. Resolves when it listens no more, some turns later. Calls after the first
-   * change nothing.
+   * Stops listening, once the connections that the kernel has completed are accepted. Requests go on
+   * being served. Resolves when it listens no more, some turns later. Calls after the first change
+   * nothing.
    */
-  beginDrain(): Promise<void> {
-    this.#draining ??= new Promise((resolve) => {
+  stopListening(): Promise<void> {
+    this.#stopped ??= new Promise((resolve) => {
       this.#stopListening(performance.now() + QUIET_MS_MAX, resolve);
     });
+    return this.#stopped;
+  }
+
+  /**
+   * Stops listening, and from then on lets each connection end with its newest answer, which says
+   * `connection: close`. Requests go on being served. Resolves when that has begun. Calls after the
+   * first change nothing.
+   *
+   * Where other servers listen on the same port, all of them stop listening first: who reads a goodbye
+   * would connect to one that is about to stop.
+   */
+  beginDrain(): Promise<void> {
+    this.#draining ??= this.stopListening().then(() => this.#beginGoodbyes());
     return this.#draining;
   }
 
@@ -120,7 +133,7 @@ export class ConnectionDrain {
     });
   }
 
-  /** Stops listening after a poll phase that brought no connection, and begins the goodbyes. */
+  /** Stops listening after a poll phase that brought no connection. */
   #stopListening(deadlineMs: number, onStopped: () => void): void {
     const before = this.#accepted;
     afterNextPoll(() => {
@@ -129,17 +142,20 @@ export class ConnectionDrain {
         return;
       }
       if (this.#server.listening) NetServer.prototype.close.call(this.#server);
-      this.#takeOverRequests();
-      http2SessionsOf(this.#server)?.close();
-      for (const [socket, connection] of this.#connections) {
-        if (isHttp2(socket)) continue;
-        connection.newest = (socket as TrackedSocket)[NEWEST];
-        this.#closeHalfway(socket);
-        sayClose(connection);
-      }
-      if (this.#connections.size === 0) this.#onEmpty?.();
       onStopped();
     });
+  }
+
+  #beginGoodbyes(): void {
+    this.#takeOverRequests();
+    http2SessionsOf(this.#server)?.close();
+    for (const [socket, connection] of this.#connections) {
+      if (isHttp2(socket)) continue;
+      connection.newest = (socket as TrackedSocket)[NEWEST];
+      this.#closeHalfway(socket);
+      sayClose(connection);
+    }
+    if (this.#connections.size === 0) this.#onEmpty?.();
   }
 
   /** From now on the newest answer of a connection says close, and what comes after is skipped. */

@@ -94,7 +94,7 @@ export class Http2Request extends Readable {
 }
 
 /** By what a request's time is kept: the request itself, or its connection, where that has one at a time. */
-export function timedBy(request: IncomingMessage): object {
+export function timedBy(request: IncomingMessage): Readable {
   return request instanceof Http2Request ? request : request.socket;
 }
 

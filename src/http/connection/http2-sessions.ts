@@ -19,6 +19,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { ServerHttp2Session, ServerHttp2Stream, ServerOptions } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
+import { SharedPlaces } from '../../threads/shared-places.ts';
 import type { EarlyAnswers } from './early-answers.ts';
 import { askLate } from './expect-continue.ts';
 import { Http2Request, type Http2RequestHead } from './http2-request.ts';
@@ -47,6 +48,8 @@ export interface Http2Parts {
   readonly early: EarlyAnswers;
   /** Requests that are not timed as a whole; upload.ts. */
   readonly untimed: WeakSet<object>;
+  /** How many are open, on all threads that serve HTTP; this one's alone, unless given. */
+  readonly streams?: SharedPlaces | undefined;
   /** Hears of each stream that is refused because there are too many. */
   readonly onRefused?: (() => void) | undefined;
   /** Names and values of a header list together; as much as a head of HTTP/1.1. */
@@ -79,13 +82,14 @@ export class Http2Sessions {
   readonly #options: ServerOptions;
   readonly #sessions = new Set<Session>();
   readonly #looking: NodeJS.Timeout;
-  #streams = 0;
+  readonly #streams: SharedPlaces;
   #isClosing = false;
   #lookedAtMs = performance.now();
 
   constructor(limits: HttpLimits, parts: Http2Parts) {
     this.#limits = limits;
     this.#parts = parts;
+    this.#streams = parts.streams ?? SharedPlaces.alone(limits.httpConnectionsMax);
     this.#options = {
       settings: { maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: 2 * parts.headerBytesMax },
     };
@@ -132,7 +136,7 @@ export class Http2Sessions {
 
   #begin(kept: Session, stream: ServerHttp2Stream, head: Http2RequestHead): void {
     stream.on('error', () => undefined);
-    if (this.#streams >= this.#limits.httpConnectionsMax) {
+    if (!this.#streams.take()) {
       this.#parts.onRefused?.();
       stream.close(REFUSED_STREAM);
       return;
@@ -146,10 +150,9 @@ export class Http2Sessions {
       beganMs: performance.now(),
       patience: undefined,
     };
-    this.#streams++;
     kept.exchanges.add(exchange);
     stream.once('close', () => {
-      this.#streams--;
+      this.#streams.give(1);
       kept.exchanges.delete(exchange);
       kept.idleSinceMs = performance.now();
       kept.idleMs = this.#limits.keepAliveTimeoutMs;
@@ -230,7 +233,7 @@ function cutOff({ exchanges, socket }: Session, { stream }: Exchange): void {
   else stream.close(CANCEL);
 }
 
-/** The answer is out: what is left of the body is read away for a moment, then the client is told to stop. */
+/** The answer is out: what is left of the body is read away for a moment, then the client is asked to stop. */
 function endBehindAnswer({ stream, request }: Exchange): void {
   if (request.complete || request.destroyed || stream.closed) return;
   request.resume();

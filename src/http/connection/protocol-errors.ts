@@ -9,6 +9,8 @@ import type { EarlyAnswers } from './early-answers.ts';
 
 /** How long a refused client may go on sending before it is cut off. */
 const LINGER_MS = 1000;
+/** Late requests that are answered in one turn of the event loop: Node reports all that it finds in a single one. */
+const LATE_PER_TURN = 16;
 
 interface HttpSocket extends Socket {
   /** The oldest response not yet finished. Node's own clientError handling reads it too. */
@@ -27,10 +29,18 @@ export function createClientErrorHandler(
   untimed: WeakSet<object> = new WeakSet(),
 ): ClientErrorHandler {
   const refused = new WeakSet<Socket>();
+  const late = new LateRequests((socket) => {
+    if (untimed.has(socket) || refused.has(socket)) return;
+    refused.add(socket);
+    refuseInTurn(socket, 'request-timeout', answers);
+  });
   return (error, socket) => {
-    if (codeOf(error) === 'ERR_HTTP_REQUEST_TIMEOUT' && untimed.has(socket)) return;
     // Once the parser has failed it fails again on each further byte.
     if (refused.has(socket)) return;
+    if (codeOf(error) === 'ERR_HTTP_REQUEST_TIMEOUT') {
+      if (!untimed.has(socket)) late.add(socket);
+      return;
+    }
     refused.add(socket);
     // What went wrong before there was TLS can't be answered in it.
     const isOfTls = codeOf(error)?.startsWith('ERR_SSL_') || codeOf(error)?.startsWith('ERR_TLS_');
@@ -40,6 +50,34 @@ export function createClientErrorHandler(
     }
     refuseInTurn(socket, problemFor(error), answers);
   };
+}
+
+/**
+ * Requests that were too slow, a few in a turn: a thousand answers at once would hold up whoever is not. One that
+ * becomes whole while it waits here is served.
+ */
+class LateRequests {
+  readonly #refuse: (socket: HttpSocket) => void;
+  #waiting: { readonly socket: HttpSocket; readonly response: ServerResponse | undefined }[] = [];
+
+  constructor(refuse: (socket: HttpSocket) => void) {
+    this.#refuse = refuse;
+  }
+
+  add(socket: HttpSocket): void {
+    if (this.#waiting.length === 0) setImmediate(() => this.#turn());
+    // What came whole before it has its answer to come, and is not late.
+    const response = socket._httpMessage?.req.complete ? undefined : socket._httpMessage;
+    this.#waiting.push({ socket, response: response ?? undefined });
+  }
+
+  #turn(): void {
+    const now = this.#waiting.splice(0, LATE_PER_TURN);
+    if (this.#waiting.length > 0) setImmediate(() => this.#turn());
+    for (const { socket, response } of now) {
+      if (!response?.req.complete) this.#refuse(socket);
+    }
+  }
 }
 
 /** Answers an Expect other than 100-continue with 417 and a problem instead of an empty body. */
@@ -72,8 +110,6 @@ function refuseInTurn(socket: HttpSocket, code: ProblemCode, answers: EarlyAnswe
 
 function problemFor(error: Error): ProblemCode {
   switch (codeOf(error)) {
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return 'request-timeout';
     case 'HPE_HEADER_OVERFLOW':
       return 'headers-too-large';
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':

@@ -6,6 +6,7 @@ import type { RequestListener, Server, ServerOptions } from 'node:http';
 import type { ServerOptions as HttpsOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { OpenCounts } from '../../limits/open-counts.ts';
 import { type Http2Parts, Http2Sessions } from './http2-sessions.ts';
 import { createServer } from './node-http.ts';
 import { ServiceRequest } from './service-request.ts';
@@ -34,8 +35,11 @@ export interface HttpLimits {
  */
 export const HEADER_BYTES_MAX = 96 * 1024;
 
-/** Node closes late requests only when it looks; its default of 30 s would add to every limit. */
-const CHECKING_INTERVAL_MS_MAX = 1000;
+/**
+ * Node closes late requests only when it looks; its default of 30 s would add to every limit. A look costs next to
+ * nothing where none is late, and the rarer it is, the more come due at once.
+ */
+const CHECKING_INTERVAL_MS_MAX = 100;
 
 export interface ServerParts {
   readonly handler: RequestListener;
@@ -43,7 +47,9 @@ export interface ServerParts {
   readonly responses?: typeof ServiceResponse | undefined;
   /** With it, it speaks TLS and nothing else: HTTP/2 to who agrees to it, HTTP/1.1 to all others. */
   readonly tls?: LoadedTls | undefined;
-  readonly http2: Omit<Http2Parts, 'handler' | 'headerBytesMax'>;
+  readonly http2: Omit<Http2Parts, 'handler' | 'headerBytesMax' | 'streams'>;
+  /** Where other threads serve HTTP, too. */
+  readonly counts?: Pick<OpenCounts, 'connections' | 'streams'> | undefined;
 }
 
 const SESSIONS = Symbol('sessions of HTTP/2');
@@ -59,7 +65,7 @@ export function http2SessionsOf(server: TlsServer): Http2Sessions | undefined {
 
 export function createHttpServer(
   limits: HttpLimits,
-  { handler, responses = ServiceResponse, tls, http2 }: ServerParts,
+  { handler, responses = ServiceResponse, tls, http2, counts }: ServerParts,
 ): Server {
   const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = limits;
   const options: ServerOptions = {
@@ -86,12 +92,37 @@ export function createHttpServer(
       : createTlsServer(
           { ...options, ...tls.options, handshakeTimeout: headersTimeoutMs },
           handle,
-          new Http2Sessions(limits, { ...http2, handler, headerBytesMax: HEADER_BYTES_MAX }),
+          new Http2Sessions(limits, {
+            ...http2,
+            handler,
+            headerBytesMax: HEADER_BYTES_MAX,
+            streams: counts?.streams,
+          }),
         );
   // Silence in both directions: a client that sends but never reads its answers.
   server.timeout = requestTimeoutMs + keepAliveTimeoutMs;
-  server.maxConnections = limits.httpConnectionsMax;
+  if (counts === undefined) server.maxConnections = limits.httpConnectionsMax;
+  else countTogether(server, counts.connections);
   return server;
+}
+
+/**
+ * Lets `server` take a connection if all threads together have a place for it. Node looks at
+ * `maxConnections`, twice, before it makes a socket of what it has accepted; so that is where a place is
+ * taken, once, and the socket that comes of it gives it back.
+ */
+function countTogether(server: Server, connections: OpenCounts['connections']): void {
+  let isTaken = false;
+  Object.defineProperty(server, 'maxConnections', {
+    get: () => {
+      isTaken ||= connections.take();
+      return isTaken ? Number.MAX_SAFE_INTEGER : 0;
+    },
+  });
+  server.on('connection', (socket: Socket) => {
+    isTaken = false;
+    socket.once('close', () => connections.give(1));
+  });
 }
 
 /**

@@ -41,9 +41,22 @@ export function isStopping({ phase }: Lifecycle): boolean {
   return phase === 'stopping' || phase === 'stopped';
 }
 
-/** Answers 503 and returns true if writes are refused: while starting, stopping and stopped. */
-export function refusedWrite(lifecycle: Lifecycle, reply: FastifyReply): boolean {
-  const { phase } = lifecycle;
+/**
+ * Answers and returns true if writes are refused: 405 by an instance that takes none, with the methods that the
+ * path has besides (`reading`); 503 while starting, stopping and stopped.
+ */
+export function refusedWrite(
+  lifecycle: Lifecycle,
+  reply: FastifyReply,
+  reading: readonly string[],
+): boolean {
+  const { phase, isReader } = lifecycle;
+  if (isReader) {
+    // Empty where it has none (RFC 9110, section 10.2.1).
+    reply.header('allow', reading.join(', '));
+    sendProblem(reply, 'read-only', { outcome: 'none' });
+    return true;
+  }
   if (phase === 'ready' || phase === 'draining') return false;
   sendClosed(lifecycle, reply);
   return true;

@@ -13,7 +13,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Identity } from '../../auth/identity.ts';
-import { type ClientKey, ClientKeys } from '../../limits/client-key.ts';
+import { type ClientKey, type ClientKeySecret, ClientKeys } from '../../limits/client-key.ts';
 import {
   type RateKind,
   type RateLimit,
@@ -47,16 +47,19 @@ export interface RateGuardOptions {
   readonly limits: RateLimits;
   /** Whether requests may come through a proxy that is trusted, so that one connection has many clients. */
   readonly isProxied: boolean;
+  /** What the keys in the tables are made with; their own, unless given. */
+  readonly secret?: ClientKeySecret | undefined;
 }
 
 export class RateGuard {
   readonly #limits: RateLimits;
   readonly #isProxied: boolean;
-  readonly #keys = new ClientKeys();
+  readonly #keys: ClientKeys;
   readonly #ofIdentities = new WeakMap<Identity, ClientKey>();
 
-  constructor({ limits, isProxied }: RateGuardOptions) {
+  constructor({ limits, isProxied, secret }: RateGuardOptions) {
     this.#limits = limits;
+    this.#keys = new ClientKeys(secret);
     this.#isProxied = isProxied;
   }
 

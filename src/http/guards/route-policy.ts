@@ -84,12 +84,21 @@ export function enforcePolicies(
   rates?: RateGuard,
 ): void {
   access.decorate(app);
+  const reading = new Map<string, string[]>();
   app.addHook('onRoute', (route) => {
     const { method, url, config } = route;
     if (config?.policy === undefined) throw new Error(`${method} ${url} declares no policy`);
     const { policy } = config;
+    const readers = reading.get(url) ?? [];
+    reading.set(url, readers);
+    if (policy.serves !== 'writes' && route.schema?.hide !== true) readers.push(...[method].flat());
     const rate = policy.rate === 'none' ? undefined : rates?.gateOf(policy.rate);
-    const pass = passageOf(policy.access, checksOf(policy, route, lifecycle), access, rate);
+    const pass = passageOf(
+      policy.access,
+      checksOf(policy, route, lifecycle, readers),
+      access,
+      rate,
+    );
     if (pass === undefined) return;
     if (route.onRequest !== undefined) throw new Error(`${method} ${url} has a guard of its own`);
     if (policy.body === 'ignored') guardHandler(route, pass);
@@ -130,11 +139,18 @@ function passageOf(
 }
 
 /** The checks of a policy, in the order in which they answer. */
-function checksOf(policy: RoutePolicy, { method }: RouteOptions, lifecycle: Lifecycle): Check[] {
+function checksOf(
+  policy: RoutePolicy,
+  { method }: RouteOptions,
+  lifecycle: Lifecycle,
+  reading: readonly string[],
+): Check[] {
   const { serves, body, conditions, idempotencyKey } = policy;
   const checks: Check[] = [];
   if (serves === 'reads') checks.push((_request, reply) => refusedRead(lifecycle, reply));
-  if (serves === 'writes') checks.push((_request, reply) => refusedWrite(lifecycle, reply));
+  if (serves === 'writes') {
+    checks.push((_request, reply) => refusedWrite(lifecycle, reply, reading));
+  }
   if (body !== 'ignored') checks.push(...checksOfBody(body, method));
   if (conditions === 'refused') checks.push(refusedBatchCondition);
   if (conditions === 'untagged') checks.push(refusedTagOfUntagged);

@@ -1,4 +1,4 @@
-/** What HTTP tells of itself. Main thread. */
+/** The metrics of HTTP. Main thread. */
 import { PROBLEMS, type ProblemCode } from '../../errors/problems.ts';
 import type { MetricsRegistry } from '../../metrics/registry.ts';
 import type { Batches } from '../seams/batches.ts';

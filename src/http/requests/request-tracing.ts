@@ -13,7 +13,7 @@ declare module 'fastify' {
   }
 }
 
-/** W3C Trace Context, level 2: tells the client under which span its request was recorded. */
+/** W3C Trace Context, level 2: says to the client under which span its request was recorded. */
 const TRACE_RESPONSE = 'traceresponse';
 
 /** Call before the first route is added. */

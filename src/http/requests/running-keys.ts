@@ -2,18 +2,15 @@
  * The Idempotency-Keys of batches that are being taken: one request at a time for each (the IETF's
  * draft-ietf-httpapi-idempotency-key-header asks for 409 while the first is being processed). A
  * request that was cut may still be on its way to the log when its repetition arrives, so that one
- * waits a moment first. Main thread.
+ * waits a moment first. Main thread, for all threads that serve HTTP.
  */
 import { RETRY_MS_MAX } from '../../later-turns.ts';
+import type { BatchKeysRunning } from '../seams/running-keys.ts';
 
-export class RunningKeys {
+export class RunningKeys implements BatchKeysRunning {
   /** Resolved when the request is over. */
   readonly #running = new Map<string, Promise<void>>();
 
-  /**
-   * Resolves to what to call when the request is over; `undefined` if another one has the key and
-   * keeps it for longer than a moment.
-   */
   async begin(key: string): Promise<(() => void) | undefined> {
     const other = this.#running.get(key);
     if (other !== undefined) await orAMoment(other);

@@ -131,10 +131,16 @@ export class Upload implements ByteSource {
       return;
     }
     const cutOff = setTimeout(() => request.destroy(), patienceMs);
-    request.once('close', () => {
+    const timed = timedBy(request);
+    const end = () => {
       clearTimeout(cutOff);
-      untimed.delete(timedBy(request));
-    });
+      untimed.delete(timed);
+      request.off('close', end);
+      timed.off('close', end);
+    };
+    // Once it is answered, Node no longer tells a request of HTTP/1.1 that its connection is gone.
+    request.once('close', end);
+    timed.once('close', end);
     // Node notes on the next tick that nobody listens to `readable` any more.
     setImmediate(() => request.resume());
   }

@@ -9,6 +9,7 @@ import type { BatchForm, BatchRecord } from '../../bulk/batch-imports.ts';
 import { bodyTooLong } from '../../bulk/staged-import.ts';
 import { BodyRefused } from '../../errors/body-refused.ts';
 import { fingerprintKey } from '../../event/fingerprint.ts';
+import type { BatchRefusal } from '../../intake/bulk-intake.ts';
 import type { AckLevel } from '../../intake/event-intake.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import { BatchAnswers, type BatchAsked } from '../answers/batch-answers.ts';
@@ -18,9 +19,8 @@ import type { RateGuard } from '../guards/rate-guard.ts';
 import { codingOf, isArrayBody } from '../requests/batch-media.ts';
 import { idempotencyKeyOf } from '../requests/idempotency-key.ts';
 import { MeteredSource } from '../requests/metered-source.ts';
-import { RunningKeys } from '../requests/running-keys.ts';
 import { Upload } from '../requests/upload.ts';
-import { Uploads } from '../requests/uploads.ts';
+import type { Uploads } from '../requests/uploads.ts';
 import { batchAnswers, batchHeaders, batchQuery, parseBatchQuery } from '../schemas/batch.ts';
 import { BATCH_TYPES, batchBody } from '../schemas/batch-body.ts';
 import { describedOnly } from '../schemas/described-only.ts';
@@ -28,6 +28,8 @@ import { BODY_PROBLEMS, problemResponses, WRITE_PROBLEMS } from '../schemas/prob
 import type { RawQuery } from '../schemas/query-reader.ts';
 import type { Batches, BatchWork } from '../seams/batches.ts';
 import type { EventOutcomes } from '../seams/event-outcomes.ts';
+import type { BatchKeysRunning } from '../seams/running-keys.ts';
+import type { UploadPlaces } from '../seams/upload-places.ts';
 import type { FutureEvents } from '../writes/future-events.ts';
 
 /** What a repetition waits while the first request is still being taken. */
@@ -44,6 +46,10 @@ export interface BatchLimits {
 
 export interface BatchRouteDeps {
   readonly batches: Batches;
+  readonly running: BatchKeysRunning;
+  /** Those of this thread, and of all. */
+  readonly uploads: Uploads;
+  readonly uploadPlaces: UploadPlaces;
   readonly lifecycle: Lifecycle;
   readonly outcomes: EventOutcomes;
   readonly ackDefault: AckLevel;
@@ -59,10 +65,9 @@ interface Asked extends BatchAsked {
 }
 
 export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
-  const { batches, lifecycle, outcomes, ackDefault, limits, rates, untimed, future } = deps;
+  const { batches, running, uploads, uploadPlaces, lifecycle, outcomes, ackDefault } = deps;
+  const { limits, rates, untimed, future } = deps;
   const answers = new BatchAnswers(outcomes, batches);
-  const running = new RunningKeys();
-  const uploads = new Uploads();
   // The handler reads the body itself.
   app.addContentTypeParser([...BATCH_TYPES], (_request, _body, done) => done(null));
 
@@ -145,14 +150,13 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
     const { request, reply, isStream } = asked;
     const work = started({ isArray: isArrayBody(request), isStream }, record, onEnd);
     if (typeof work === 'string') {
-      const freed = work === 'queue-full' ? uploads.makeRoom() : undefined;
-      if (freed !== undefined) {
-        void freed.then(() => beginAgain(asked, record, onEnd));
-        return;
-      }
-      if (work === 'closed') sendClosed(lifecycle, reply);
-      else answers.tryLater(reply, work);
-      onEnd();
+      const freed = work === 'queue-full' ? uploadPlaces.makeRoom() : undefined;
+      if (freed === undefined) refuse(asked, work, onEnd);
+      else
+        void freed.then((isFree) => {
+          if (isFree) beginAgain(asked, record, onEnd);
+          else refuse(asked, work, onEnd);
+        });
       return;
     }
     const upload = new Upload(request.raw, {
@@ -172,6 +176,14 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
         onEnd();
       });
     uploads.add(upload, freed);
+  }
+
+  function refuse({ reply }: Asked, why: BatchRefusal, onEnd: () => void): void {
+    if (!isGone(reply)) {
+      if (why === 'closed') sendClosed(lifecycle, reply);
+      else answers.tryLater(reply, why);
+    }
+    onEnd();
   }
 
   /** Another batch gave up its place, which somebody else may have by now. */

@@ -39,7 +39,7 @@ import type { RawQuery } from '../schemas/query-reader.ts';
 import { encodingHeader, streamText } from '../schemas/response.ts';
 
 /** What the route needs of the feed. */
-export type Changes = Pick<ChangeFeed, 'follow' | 'page' | 'hasRoom'>;
+export type Changes = Pick<ChangeFeed, 'enter' | 'leave' | 'follow' | 'page'>;
 
 export interface ChangeRouteDeps {
   readonly changes: Changes;
@@ -160,7 +160,7 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
       if (form === STREAM_FORM && namesType(accept, STREAM_FORM)) followOrTurnAway(query, reply);
       else if (refusedWait(lifecycle, reply)) return;
       else if (form === PAGE_FORM) sendPage(query, reply);
-      else if (changes.hasRoom) follow(query, reply);
+      else if (changes.enter()) follow(query, reply);
       else sendProblem(reply, 'too-many-followers', undefined, FULL_RETRY_AFTER_SECONDS);
     },
   });
@@ -168,15 +168,18 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
   /** Of a client for whom any status but 200 is the end. */
   function followOrTurnAway(query: ChangesQuery, reply: FastifyReply): void {
     if (isStopping(lifecycle)) turnAway('stopping', query, STOPPING_RETRY_MS, reply);
-    else if (changes.hasRoom) follow(query, reply);
+    else if (changes.enter()) follow(query, reply);
     else turnAway('too-many-followers', query, FULL_RETRY_AFTER_SECONDS * 1000, reply);
   }
 
+  /** On a place that was taken. */
   function follow({ since }: ChangesQuery, reply: FastifyReply): void {
+    const isFollowing = !isGone(reply) && reply.request.method !== 'HEAD';
+    if (!isFollowing) changes.leave();
     if (isGone(reply)) return;
     const response = streamHead(reply);
-    if (reply.request.method === 'HEAD') response.end();
-    else changes.follow(response, since);
+    if (isFollowing) changes.follow(response, since);
+    else response.end();
   }
 
   function turnAway(

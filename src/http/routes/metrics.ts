@@ -4,11 +4,11 @@
  */
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import type { MetricsRegistry } from '../../metrics/registry.ts';
 import { isGone, sendText } from '../answers/respond.ts';
 import { OPEN_POLICY, type RoutePolicy } from '../guards/route-policy.ts';
 import { preferredType } from '../requests/accept.ts';
 import { ACCESS_PROBLEMS, ANY_PROBLEMS, problemResponses } from '../schemas/problem.ts';
+import type { Figures } from '../seams/figures.ts';
 
 const POLICY: RoutePolicy = { ...OPEN_POLICY, access: 'admin', rate: 'none' };
 
@@ -24,7 +24,7 @@ const CONTENT_TYPES = {
   'application/openmetrics-text': 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 } as const;
 
-export function metricsRoute(app: FastifyInstance, metrics: Pick<MetricsRegistry, 'text'>): void {
+export function metricsRoute(app: FastifyInstance, metrics: Pick<Figures, 'text'>): void {
   app.get(
     '/metrics',
     {

@@ -6,8 +6,8 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ProblemCode, ProblemExtras } from '../../errors/problems.ts';
-import type { Lifecycle } from '../../lifecycle.ts';
-import { sendJson, sendProblem } from '../answers/respond.ts';
+import type { HealthCheck, Lifecycle } from '../../lifecycle.ts';
+import { isGone, sendJson, sendProblem } from '../answers/respond.ts';
 import { PROBE_POLICY } from '../guards/route-policy.ts';
 import { describedOnly } from '../schemas/described-only.ts';
 import { ANY_PROBLEMS, healthCheck, problemResponses } from '../schemas/problem.ts';
@@ -34,7 +34,7 @@ export function readyzRoute(app: FastifyInstance, lifecycle: Lifecycle): void {
       summary: 'Whether to send traffic here',
       description:
         'Red until the log is replayed, while it can not be written, while a thread makes no progress ' +
-        'although events wait for it, and from the stop on; reads go on meanwhile.',
+        'although events wait for it, and from the stop on; reads go on meanwhile. A reader of a cluster is green while it serves reads.',
       tags: ['Probes'],
       querystring: Type.Object({
         verbose: Type.Optional(
@@ -60,7 +60,22 @@ export function readyzRoute(app: FastifyInstance, lifecycle: Lifecycle): void {
     },
     handler: (request, reply) => {
       const { verbose, for: traffic } = request.query;
-      answer(reply, lifecycle, verbose !== undefined, traffic === 'reads');
+      const isForReads = traffic === 'reads' || (lifecycle.isReader && traffic === undefined);
+      if (verbose === undefined) {
+        answer(reply, lifecycle, isForReads, undefined);
+        return;
+      }
+      const checks = lifecycle.checks();
+      if (!(checks instanceof Promise)) {
+        answer(reply, lifecycle, isForReads, checks);
+        return;
+      }
+      checks.then(
+        (all) => {
+          if (!isGone(reply)) answer(reply, lifecycle, isForReads, all);
+        },
+        (error: unknown) => reply.send(error),
+      );
     },
   });
 }
@@ -68,28 +83,32 @@ export function readyzRoute(app: FastifyInstance, lifecycle: Lifecycle): void {
 function answer(
   reply: FastifyReply,
   lifecycle: Lifecycle,
-  isVerbose: boolean,
   isForReads: boolean,
+  checks: readonly HealthCheck[] | undefined,
 ): void {
   const obstacle = obstacleOf(lifecycle, isForReads);
-  const shown = isVerbose ? { checks: lifecycle.checks() } : {};
+  const shown = checks === undefined ? {} : { checks };
   if (obstacle === undefined) sendJson(reply, 200, JSON.stringify({ status: 'ready', ...shown }));
   else sendProblem(reply, obstacle, { ...detailOf(lifecycle, obstacle), ...shown });
 }
 
 function obstacleOf(
-  { phase, storageAvailable, stalled }: Lifecycle,
+  { phase, isReader, storageAvailable, stalled }: Lifecycle,
   isForReads: boolean,
 ): ProblemCode | undefined {
   if (phase === 'starting') return 'not-ready';
   if (phase !== 'ready') return 'stopping';
   if (isForReads) return undefined;
-  if (!storageAvailable) return 'storage-unavailable';
+  if (isReader || !storageAvailable) return 'storage-unavailable';
   return stalled === undefined ? undefined : 'stalled';
 }
 
 /** Says how far a long start has come, or who is stalled. */
-function detailOf({ replayedPercent, stalled }: Lifecycle, obstacle: ProblemCode): ProblemExtras {
+function detailOf(lifecycle: Lifecycle, obstacle: ProblemCode): ProblemExtras {
+  const { isReader, replayedPercent, stalled } = lifecycle;
+  if (obstacle === 'storage-unavailable' && isReader) {
+    return { detail: 'This instance takes no writes (ROLE=reader).' };
+  }
   if (obstacle === 'stalled' && stalled !== undefined) return { detail: stalled };
   if (obstacle !== 'not-ready' || replayedPercent === undefined) return {};
   return { detail: `The service is starting: ${replayedPercent} % of the log is replayed.` };

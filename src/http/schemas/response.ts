@@ -50,6 +50,11 @@ export const rateLimitHeaders: ResponseHeaders = {
   }),
 };
 
+/** RFC 9110, section 10.2.1. */
+export const allowHeader: ResponseHeaders = {
+  allow: Type.String({ description: 'The methods that the path takes here; may be empty.' }),
+};
+
 /** RFC 6750, section 3. */
 export const challengeHeader: ResponseHeaders = {
   'www-authenticate': Type.String({

@@ -1,7 +1,7 @@
 /** What HTTP needs of whoever records traces. Where tracing is off there is none of it. */
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** What a trace tells of a request. */
+/** What a trace records of a request. */
 export interface TracedRequest {
   readonly method: string;
   /** With its query, of which nothing is recorded. */
@@ -13,7 +13,7 @@ export interface TracedRequest {
   readonly id: string;
 }
 
-/** What a trace tells of a batch whose events are settled. */
+/** What a trace records of a batch whose events are settled. */
 export interface TracedBatch {
   /** When its first events were queued (`performance.now()`). */
   readonly queuedAtMs: number;

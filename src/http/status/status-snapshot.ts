@@ -36,18 +36,25 @@ interface ShownHistogram {
 }
 
 export class StatusSnapshot {
-  readonly #metrics: readonly DeclaredMetric[];
-  readonly #lifecycle: Lifecycle;
+  readonly #registry: Pick<MetricsRegistry, 'declared' | 'refresh'>;
+  readonly #lifecycle: Pick<Lifecycle, 'phase'>;
+  /** None before the first snapshot: until then more may be declared. */
+  #metrics: readonly DeclaredMetric[] | undefined;
 
-  constructor(registry: Pick<MetricsRegistry, 'declared'>, lifecycle: Lifecycle) {
-    this.#metrics = registry.declared.filter(
-      ({ name }) => STATUS_METRICS.includes(name) || SINK_METRIC.test(name),
-    );
+  constructor(
+    registry: Pick<MetricsRegistry, 'declared' | 'refresh'>,
+    lifecycle: Pick<Lifecycle, 'phase'>,
+  ) {
+    this.#registry = registry;
     this.#lifecycle = lifecycle;
   }
 
   /** Reads all of it now. Rejects with what a metric's own function throws. */
   async json(): Promise<string> {
+    await this.#registry.refresh();
+    this.#metrics ??= this.#registry.declared.filter(
+      ({ name }) => STATUS_METRICS.includes(name) || SINK_METRIC.test(name),
+    );
     const values: Record<string, number> = {};
     const histograms: Record<string, ShownHistogram> = {};
     for (const metric of this.#metrics) {

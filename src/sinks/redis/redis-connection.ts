@@ -6,10 +6,17 @@ import { createClient, createCluster } from '@redis/client';
 import { withDeadline } from '../with-deadline.ts';
 import { LIBRARY } from './redis-functions.ts';
 
+/** Keys looked at by one SCAN. */
+const SCANNED_AT_A_TIME = '1000';
+
 export interface RedisConnection {
   readonly isCluster: boolean;
   /** Calls a function of ours; `keys` are of one hash slot in a cluster. */
   call(name: string, keys: readonly string[], values: readonly string[]): Promise<unknown>;
+  /** Keys of hashes that begin with `prefix`, a page at a time; some may come twice. */
+  keys(prefix: string): AsyncIterable<readonly string[]>;
+  /** A field of each hash; null where there is none. */
+  fields(keys: readonly string[], field: string): Promise<readonly unknown[]>;
   drop(): void;
 }
 
@@ -19,6 +26,8 @@ interface Ends {
   send(firstKey: string, command: readonly string[]): Promise<unknown>;
   /** To each of the servers that keys are written to. */
   sendToAll(command: readonly string[]): Promise<unknown>;
+  /** To the server with this number among them; `undefined` if there are not so many. */
+  sendTo(server: number, command: readonly string[]): Promise<unknown> | undefined;
   drop(): void;
 }
 
@@ -39,6 +48,22 @@ export async function connectRedis(url: string, timeoutMs: number): Promise<Redi
         name,
         ends.send(keys[0] ?? '', ['FCALL', name, String(keys.length), ...keys, ...values]),
       ),
+    async *keys(prefix) {
+      const match = `${prefix.replace(/[*?[\]\\]/g, '\\$&')}*`;
+      const words = ['MATCH', match, 'COUNT', SCANNED_AT_A_TIME, 'TYPE', 'hash'];
+      for (let server = 0; ; server++) {
+        let cursor = '0';
+        do {
+          const answer = ends.sendTo(server, ['SCAN', cursor, ...words]);
+          if (answer === undefined) return;
+          const [next, keys] = (await bounded('SCAN', answer)) as [unknown, unknown[]];
+          cursor = String(next);
+          yield keys.map(String);
+        } while (cursor !== '0');
+      }
+    },
+    fields: (keys, field) =>
+      bounded('HGET', Promise.all(keys.map((key) => ends.send(key, ['HGET', key, field])))),
     drop: () => ends.drop(),
   };
 }
@@ -59,6 +84,7 @@ async function connect(url: string, timeoutMs: number): Promise<Ends> {
         isCluster: false,
         send: (_key, command) => client.sendCommand([...command]),
         sendToAll: (command) => client.sendCommand([...command]),
+        sendTo: (server, command) => (server === 0 ? client.sendCommand([...command]) : undefined),
         drop,
       };
     }
@@ -101,6 +127,13 @@ async function connectCluster(url: string, timeoutMs: number): Promise<Ends> {
           (await cluster.nodeClient(master)).sendCommand([...command]),
         ),
       ),
+    sendTo: (server, command) => {
+      const master = cluster.masters[server];
+      if (master === undefined) return undefined;
+      return Promise.resolve(cluster.nodeClient(master)).then((client) =>
+        client.sendCommand([...command]),
+      );
+    },
     drop,
   };
 }

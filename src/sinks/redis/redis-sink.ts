@@ -138,6 +138,15 @@ export class RedisSink implements Sink {
     }
   }
 
+  async *listed(): AsyncIterable<readonly string[]> {
+    const { connection } = this.#opened;
+    const { prefix } = this.#target;
+    for await (const keys of connection.keys(prefix)) {
+      const flags = await connection.fields(keys, 'listed');
+      yield keys.filter((_, i) => flags[i] === '1').map((key) => key.slice(prefix.length));
+    }
+  }
+
   async beat(): Promise<void> {
     const { connection, epoch } = this.#opened;
     await this.#move(connection, epoch, 0);
@@ -198,7 +207,7 @@ function valuesOf(row: ProductRow): string[] {
   ];
 }
 
-/** Who an instance is, so that others on this host can tell whether it is still there. */
+/** Who an instance is, so that others on this host can see whether it is still there. */
 function instanceName(host: string, pid: number, own: string): string {
   return `${host} ${pid} ${Math.round(performance.timeOrigin)} ${own}`;
 }

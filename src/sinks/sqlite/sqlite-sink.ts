@@ -22,6 +22,7 @@ import { SQLITE_MIGRATIONS } from './sqlite-schema.ts';
 
 /** A wait for another writer can't be interrupted, and a stop must not wait for it. */
 const BUSY_MS_MAX = 1_000;
+const LISTED_AT_A_TIME = 1_000;
 
 const UPSERT = `
   INSERT INTO products (id, price, stock, price_at, stock_at, listed, seq, updated_at)
@@ -38,6 +39,7 @@ interface OpenFile {
   readonly epoch: number;
   readonly upsert: Statement;
   readonly move: Statement;
+  readonly listed: Statement;
 }
 
 export class SqliteSink implements Sink {
@@ -83,7 +85,10 @@ export class SqliteSink implements Sink {
       const move = database.prepare(
         'UPDATE product_service_position SET seq = max(seq, ?) WHERE epoch = ?',
       );
-      this.#file = { lock, database, epoch, upsert, move };
+      const listed = database.prepare(
+        'SELECT id FROM products WHERE id > ? AND listed = 1 ORDER BY id LIMIT ?',
+      );
+      this.#file = { lock, database, epoch, upsert, move, listed };
       return seq;
     } catch (error) {
       database.close();
@@ -135,6 +140,16 @@ export class SqliteSink implements Sink {
       }
       return written;
     });
+  }
+
+  async *listed(): AsyncIterable<readonly string[]> {
+    const { listed } = this.#opened;
+    for (let last = ''; ; ) {
+      const ids = listed.all(last, LISTED_AT_A_TIME).map(({ id }) => String(id));
+      if (ids.length > 0) yield ids;
+      last = ids.at(-1) ?? '';
+      if (ids.length < LISTED_AT_A_TIME) return;
+    }
   }
 
   async beat(): Promise<void> {

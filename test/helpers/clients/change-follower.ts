@@ -21,6 +21,7 @@ export interface FollowOptions {
   /** Last-Event-ID of the first connection. */
   readonly lastEventId?: number;
   readonly query?: string;
+  readonly token?: string;
 }
 
 export class ChangeFollower {
@@ -37,6 +38,7 @@ export class ChangeFollower {
   fault: Error | undefined;
   isEnded = false;
   readonly #query: string;
+  readonly #token: string | undefined;
   #request: ClientRequest | undefined;
   #response: IncomingMessage | undefined;
   #text = '';
@@ -44,8 +46,9 @@ export class ChangeFollower {
   #hasBegun = false;
   #looks = new Set<() => void>();
 
-  constructor({ port, lastEventId, query = '' }: FollowOptions) {
+  constructor({ port, lastEventId, query = '', token }: FollowOptions) {
     this.port = port;
+    this.#token = token;
     this.lastEventId = lastEventId;
     this.#query = query;
   }
@@ -55,6 +58,7 @@ export class ChangeFollower {
     const { port, lastEventId } = this;
     const headers: Record<string, string> = { accept: 'text/event-stream' };
     if (lastEventId !== undefined) headers['last-event-id'] = String(lastEventId);
+    if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
     this.#text = '';
     this.#seqOnConnection = lastEventId ?? 0;
     this.#hasBegun = false;

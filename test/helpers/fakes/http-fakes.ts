@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import type { ProductEvent } from '../../../src/event/product-event.ts';
 import { type AppDeps, buildApp } from '../../../src/http/app.ts';
 import { createMetering } from '../../../src/http/metering/metering.ts';
+import { RunningKeys } from '../../../src/http/requests/running-keys.ts';
 import type { Changes } from '../../../src/http/routes/changes.ts';
 import type { AppliedProgress, AppliedWaiter } from '../../../src/http/seams/applied-progress.ts';
 import type { Batches } from '../../../src/http/seams/batches.ts';
@@ -96,6 +97,7 @@ export class FakeLifecycle {
   phase: Phase = 'ready';
   wasReady = true;
   storageAvailable = true;
+  isReader = false;
   stalled: string | undefined;
   shown: HealthCheck[] = [{ name: 'log', ok: true, state: 'serving' }];
 
@@ -180,7 +182,8 @@ export class FakeWatermark implements AppliedProgress {
 
 /** A feed of nothing; tests of the feed itself run the service. */
 const NO_CHANGES: Changes = {
-  hasRoom: false,
+  enter: () => false,
+  leave: () => undefined,
   follow: () => undefined,
   page: async () => ({ changes: [], nextSince: 0, isReset: false }),
 };
@@ -226,6 +229,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
   const app = buildApp({
     intake,
     batches: NO_BATCHES,
+    running: new RunningKeys(),
     outcomes,
     watermark,
     products,
@@ -244,7 +248,7 @@ export function fakeApp(overrides: Partial<AppDeps> = {}, level: 'debug' | 'info
     identities: undefined,
     logger,
     configuration: {},
-    metering: createMetering(new MetricsRegistry(), NO_BATCHES),
+    metering: createMetering(new MetricsRegistry(), NO_BATCHES, lifecycle),
     ...overrides,
   });
   watchApp(app);

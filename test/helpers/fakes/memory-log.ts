@@ -31,7 +31,7 @@ import {
 import { type LogProgress, OWN_DOUBLES, type Progress } from '../../../src/ring/progress.ts';
 import {
   copySlots,
-  FLAG_RESERVED,
+  FLAGS_RESERVATION,
   isKeyed,
   metaIdBytes,
   SLOT_BYTES,
@@ -199,7 +199,7 @@ export class MemoryLog implements EventLog {
     for (let i = 0; i < count; i++) {
       const index = (this.#foreignTail + i) & stream.foreign.mask;
       const w = index * SLOT_WORDS;
-      const meta = words[w + SLOT_META] & ~FLAG_RESERVED;
+      const meta = words[w + SLOT_META] & ~FLAGS_RESERVATION;
       words[w + SLOT_META] = meta;
       words[w + SLOT_HASH] = hashId(hashKey, words, w + SLOT_ID, metaIdBytes(meta));
       doubles[index * SLOT_DOUBLES + SLOT_SEQ] = this.#nextSeq + i;
@@ -218,7 +218,7 @@ export class MemoryLog implements EventLog {
     const { words } = stream.stretch(own);
     this.#content.copyTo(stream.stretch(own));
     for (let w = 0; w < words.length; w += SLOT_WORDS) {
-      words[w + SLOT_META] = words[w + SLOT_META] & ~FLAG_RESERVED;
+      words[w + SLOT_META] = words[w + SLOT_META] & ~FLAGS_RESERVATION;
     }
     stream.count = at + foreign + own;
   }

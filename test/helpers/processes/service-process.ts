@@ -10,10 +10,12 @@ import type { Test } from 'tap';
 import { bounded } from '../bounded.ts';
 
 const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
-const START_MS_MAX = 30_000;
+const START_MS_MAX = 120_000;
 const EXIT_MS_MAX = 120_000;
-/** A disk that is slow for a while under the tests beside must not change an answer. */
-const PATIENT = { STORAGE_TIMEOUT: '60s', SHUTDOWN_TIMEOUT: '60s' };
+/** Of what it logged, in an error. */
+const SAID_MAX = 2000;
+/** A disk or a machine that is slow for a while under the tests beside must not change an answer. */
+const PATIENT = { STORAGE_TIMEOUT: '60s', SHUTDOWN_TIMEOUT: '60s', STALL_TIMEOUT: '60s' };
 
 /** One line of the log. */
 export interface LogLine {
@@ -33,10 +35,7 @@ export interface ProcessOptions {
   /** Working folder: DATA_DIR's default lies in it, and `.env` is read from it. */
   readonly cwd: string;
   readonly args?: readonly string[];
-  /**
-   * Command that runs it, with a path, such as strace and its options. Given, even empty, it also
-   * keeps away what tap puts into its children, so that all the system calls are the service's.
-   */
+  /** Command that runs it, with a path, such as strace and its options. */
   readonly under?: readonly string[];
   /** Descriptor for its standard output, which the test reads itself, if at all, and hands to `took`. */
   readonly stdout?: number;
@@ -44,7 +43,10 @@ export interface ProcessOptions {
 
 type Child = ChildProcessByStdio<null, Readable | null, Readable>;
 
-const { NODE_COMPILE_CACHE } = process.env;
+const { NODE_COMPILE_CACHE, TEST_HTTP_THREADS } = process.env;
+const HTTP_THREADS = TEST_HTTP_THREADS === undefined ? {} : { HTTP_THREADS: TEST_HTTP_THREADS };
+/** By itself tap puts a loader of its own into each child, which takes half as long again to start. */
+const IS_COVERED = process.env._TAPJS_PROCESSINFO_COVERAGE_ === '1';
 const COMPILE_CACHE = NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
 
 export class ServiceProcess {
@@ -56,13 +58,14 @@ export class ServiceProcess {
   #watchers: (() => void)[] = [];
 
   private constructor(options: ProcessOptions) {
-    const { cwd, args = [], under } = options;
-    const env = { PORT: '0', ...PATIENT, ...COMPILE_CACHE, ...options.env };
+    const { cwd, args = [], under = [] } = options;
+    const env = { PORT: '0', ...PATIENT, ...COMPILE_CACHE, ...HTTP_THREADS, ...options.env };
     const command = [process.execPath, MAIN, ...args];
     // `env -i` and not only `spawn`'s own `env`: tap adds to that.
     const pairs = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-    const [program = '', ...rest] =
-      under === undefined ? command : ['/usr/bin/env', '-i', ...pairs, ...under, ...command];
+    const [program = '', ...rest] = IS_COVERED
+      ? [...under, ...command]
+      : ['/usr/bin/env', '-i', ...pairs, ...under, ...command];
     const stdio = ['ignore', options.stdout ?? 'pipe', 'pipe'] as const;
     this.#child = spawn(program, rest, { cwd, env, stdio: [...stdio] }) as Child;
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => this.took(text));
@@ -124,8 +127,12 @@ export class ServiceProcess {
   }
 
   /** Waits for readiness and gives the port; rejects if the process ends before. */
-  ready(): Promise<number> {
-    return bounded(this.#port.promise, START_MS_MAX, 'the process to be ready');
+  async ready(): Promise<number> {
+    try {
+      return await bounded(this.#port.promise, START_MS_MAX, 'the process to be ready');
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; it said ${this.#stdout.slice(-SAID_MAX)}`);
+    }
   }
 
   /** Waits for a line of the log whose message contains `text`; rejects if the process ends first. */

@@ -17,9 +17,11 @@ import {
   INTAKE_HEAD,
   INTAKE_STOP,
   INTAKE_TAIL,
+  type IntakeRing,
+  producersOf,
   publishHead,
 } from '../../../src/ring/intake-ring.ts';
-import { LogProgress, PROGRESS_BYTES, type Progress } from '../../../src/ring/progress.ts';
+import { LogProgress, type Progress } from '../../../src/ring/progress.ts';
 import {
   FLAG_CONFLICT,
   FLAG_DUPLICATE,
@@ -37,6 +39,7 @@ import { beginCluster, CLUSTER, type SimulatedPort, SimulatedStream } from './si
 
 const INSTANCES = 3;
 const STEPS = 150;
+const PRODUCERS_MAX = 3;
 /** Small, so that keys are forgotten within a history. */
 const DEDUPE_EVENTS = 20;
 const SEGMENT_BYTES_MAX = 4096;
@@ -44,12 +47,15 @@ const ROOT = '/data';
 const FOLDER = '/data/log';
 const CALM_STEPS_MAX = 20_000;
 
+/** Of which thread that takes events in, and which of its two. */
+type RingName = `${number} ${'live' | 'bulk'}`;
+
 /** What a client was told of its event. */
 interface Told {
   readonly price: number;
   readonly key: string | undefined;
   readonly seq: number;
-  readonly ring: 'live' | 'bulk';
+  readonly ring: RingName;
   readonly type: 'kept' | 'repeated' | 'conflict';
 }
 
@@ -57,6 +63,7 @@ export class ClusterHistory {
   readonly stream: SimulatedStream;
   readonly #random: Random;
   readonly #instances: Instance[];
+  readonly #reader: Instance;
   #nowMs = 1_700_000_000_000;
   #prices = 0;
 
@@ -67,6 +74,7 @@ export class ClusterHistory {
     this.stream = new SimulatedStream(random, faults);
     beginCluster(this.stream);
     this.#instances = Array.from({ length: INSTANCES }, () => this.#make());
+    this.#reader = this.#make(true);
   }
 
   get settled(): number {
@@ -85,15 +93,16 @@ export class ClusterHistory {
     const random = this.#random;
     for (let i = 0; i < STEPS; i++) {
       this.#nowMs += random.below(300);
-      const instance = random.pick(this.#instances);
       const dice = random.below(100);
+      const isReader = random.chance(0.1) && dice >= 35;
+      const instance = isReader ? this.#reader : random.pick(this.#instances);
       if (dice < 35) this.#push(instance);
       else if (dice < 85) instance.step(random);
       else if (dice < 88) this.stream.arrive();
       else if (dice < 91) this.stream.changeLeader();
       else if (dice < 94) instance.die();
       else if (dice < 97) instance.restart(random);
-      else instance.cut(random.chance(0.5));
+      else instance.finds(random.pick(['up', 'down', 'refusing']));
     }
     this.#calm();
   }
@@ -103,7 +112,7 @@ export class ClusterHistory {
     const fresh = this.#make();
     this.#settle([fresh]);
     const truth = fresh.events();
-    for (const instance of this.#instances) {
+    for (const instance of [...this.#instances, this.#reader]) {
       assert.deepEqual(instance.events(), truth, 'I3, I8: equal logs');
       assert.equal(instance.log.state.chain, fresh.log.state.chain, 'I9: equal chains');
     }
@@ -128,7 +137,7 @@ export class ClusterHistory {
     // A price is pushed by one client once; whatever was sent twice must count once.
     assert.equal(new Set(keptPrices).size, keptPrices.length, 'I2: no event twice');
     for (const { told } of this.#instances) {
-      for (const ring of ['live', 'bulk']) {
+      for (const ring of new Set(told.map((one) => one.ring))) {
         const kept = told.filter((one) => one.type === 'kept' && one.ring === ring);
         const own = kept.map(({ seq }) => seq);
         assert.deepEqual(
@@ -143,16 +152,17 @@ export class ClusterHistory {
   #push(instance: Instance): void {
     const random = this.#random;
     const key = random.chance(0.4) ? `k${random.below(40)}` : undefined;
-    for (let n = random.integer(1, 3); n > 0; n--)
-      instance.push(++this.#prices, key, random.chance(0.7));
+    for (let n = random.integer(1, 3); n > 0; n--) instance.push(random, ++this.#prices, key);
   }
 
   /** No more trouble: until everybody has everything. */
   #calm(): void {
     this.stream.faults = { lost: 0, twice: 0, late: 0, slow: 0 };
     this.stream.arrive();
-    for (const instance of this.#instances) instance.cut(false);
-    this.#settle(this.#instances);
+    const all = [...this.#instances, this.#reader];
+    for (const instance of all) instance.finds('up');
+    this.#settle(all);
+    assert.equal(this.#reader.sent, 0, 'a reader sends nothing');
   }
 
   #settle(instances: readonly Instance[]): void {
@@ -165,9 +175,11 @@ export class ClusterHistory {
     throw new Error('it does not come to rest');
   }
 
-  #make(): Instance {
+  #make(isReader = false): Instance {
     const skewMs = this.#random.below(5000);
-    return new Instance(this.stream, () => this.#nowMs, skewMs);
+    // As many threads take events in, in each of its lives.
+    const producers = this.#random.integer(1, PRODUCERS_MAX);
+    return new Instance(this.stream, () => this.#nowMs, { skewMs, isReader, producers });
   }
 }
 
@@ -178,6 +190,29 @@ interface Kept {
   readonly timeMs: number;
 }
 
+/** What an instance is like in all of its lives. */
+interface Traits {
+  readonly skewMs: number;
+  readonly isReader: boolean;
+  readonly producers: number;
+}
+
+/** What was pushed into a ring in this life of the process, and how much of it was answered. */
+interface OwnRing {
+  readonly name: RingName;
+  readonly ring: IntakeRing;
+  readonly pushed: Pushed[];
+  seen: number;
+}
+
+function ringsOf({ intakes }: LogMemory): OwnRing[] {
+  const of = (name: RingName, ring: IntakeRing) => ({ name, ring, pushed: [], seen: 0 });
+  return producersOf(intakes).flatMap(({ live, bulk }, p) => [
+    of(`${p} live`, live),
+    of(`${p} bulk`, bulk),
+  ]);
+}
+
 /** One instance: its memory, its folder, and what its clients were told. */
 class Instance {
   readonly told: Told[] = [];
@@ -186,37 +221,39 @@ class Instance {
   log: ReplicatedLog;
   readonly #stream: SimulatedStream;
   readonly #nowMs: () => number;
-  readonly #skewMs: number;
+  readonly #traits: Traits;
   readonly #files = new SimulatedDisk();
   readonly #mortality: Mortality = { random: undefined, isDying: false, onDying: () => undefined };
-  /** What was pushed, by ring and cursor, in this life. */
-  #pushed = { live: [] as Pushed[], bulk: [] as Pushed[] };
-  #seen = { live: 0, bulk: 0 };
+  #rings: OwnRing[];
   #memory: LogMemory;
   #port: SimulatedPort;
 
-  constructor(stream: SimulatedStream, nowMs: () => number, skewMs: number) {
+  constructor(stream: SimulatedStream, nowMs: () => number, traits: Traits) {
+    this.#traits = traits;
     this.#stream = stream;
     this.#nowMs = nowMs;
-    this.#skewMs = skewMs;
     this.#files.makeFolder(FOLDER);
     this.#files.syncFolder('/');
     this.#files.syncFolder(ROOT);
-    this.#memory = new MortalMemory(this.#mortality);
+    this.#memory = new MortalMemory(this.#mortality, traits.producers);
+    this.#rings = ringsOf(this.#memory);
     this.#port = stream.port();
     this.log = this.#open(false);
   }
 
-  get isDone(): boolean {
-    return (['live', 'bulk'] as const).every(
-      (ring) => this.#seen[ring] === this.#pushed[ring].length,
-    );
+  /** Messages towards the stream, in this life of its thread. */
+  get sent(): number {
+    return this.#port.sent;
   }
 
-  push(price: number, key: string | undefined, isLive: boolean): void {
-    const ring = isLive ? 'live' : 'bulk';
-    const { intakes } = this.#memory;
-    const { cursors, slots, mask } = intakes[ring];
+  get isDone(): boolean {
+    return this.#rings.every(({ seen, pushed }) => seen === pushed.length);
+  }
+
+  push(random: Random, price: number, key: string | undefined): void {
+    const { live, bulk } = random.pick(producersOf(this.#memory.intakes));
+    const ring = random.chance(0.7) ? live : bulk;
+    const { cursors, slots, mask } = ring;
     const head = cursors[INTAKE_HEAD];
     if (head - cursors[INTAKE_TAIL] > mask) return;
     const event = {
@@ -228,8 +265,8 @@ class Instance {
       isArrival: true,
     };
     putEvent(slots, head & mask, { ...event, ...(key === undefined ? {} : { key }) }, HASH_KEY);
-    this.#pushed[ring].push({ price, key });
-    publishHead(intakes[ring], head + 1, intakes.live);
+    this.#rings.find((one) => one.ring === ring)?.pushed.push({ price, key });
+    publishHead(ring, head + 1, this.#memory.intakes.live);
   }
 
   /** `random`: its log's thread may die on the way, at any step of a frame. */
@@ -270,15 +307,15 @@ class Instance {
     this.deaths++;
     if (random.chance(0.5)) this.#files.powerLoss(random);
     else this.#files.processEnds();
-    this.#memory = new MortalMemory(this.#mortality);
-    this.#pushed = { live: [], bulk: [] };
-    this.#seen = { live: 0, bulk: 0 };
+    this.#memory = new MortalMemory(this.#mortality, this.#traits.producers);
+    this.#rings = ringsOf(this.#memory);
     this.#port = this.#stream.port();
     this.log = this.#open(false);
   }
 
-  cut(isDown: boolean): void {
-    this.#port.state = isDown ? { type: 'down', reason: 'cut' } : { type: 'up' };
+  /** How it finds the stream from now on: cut off from it, say, or full. */
+  finds(type: 'up' | 'down' | 'refusing'): void {
+    this.#port.state = type === 'up' ? { type } : { type, reason: type };
   }
 
   events(): Kept[] {
@@ -300,14 +337,14 @@ class Instance {
   }
 
   #answer(): void {
-    for (const ring of ['live', 'bulk'] as const) {
-      const { cursors, slots, mask } = this.#memory.intakes[ring];
+    for (const one of this.#rings) {
+      const { cursors, slots, mask } = one.ring;
       const tail = Atomics.load(cursors, INTAKE_TAIL);
-      for (; this.#seen[ring] < tail; this.#seen[ring]++) {
-        const index = this.#seen[ring] & mask;
+      for (; one.seen < tail; one.seen++) {
+        const index = one.seen & mask;
         const meta = slots.words[index * SLOT_WORDS + SLOT_META];
         const seq = slots.doubles[index * SLOT_DOUBLES + SLOT_SEQ];
-        const pushed = this.#pushed[ring][this.#seen[ring]];
+        const pushed = one.pushed[one.seen];
         assert.ok(pushed !== undefined, 'I2: more was settled than was pushed');
         const { price } = pushed;
         const key = Buffer.from(
@@ -319,7 +356,7 @@ class Instance {
             : (meta & FLAG_DUPLICATE) !== 0
               ? 'repeated'
               : 'kept';
-        this.told.push({ price, key, seq, ring, type });
+        this.told.push({ price, key, seq, ring: one.name, type });
       }
     }
   }
@@ -327,7 +364,7 @@ class Instance {
   #open(hasDied: boolean): ReplicatedLog {
     const files = this.#files;
     const memory = this.#memory;
-    const { intakes, dedupe, receipts, progress } = memory;
+    const { intakes, shares, dedupe, receipts, progress } = memory;
     const commits = memory.publisher();
     const replica = new ReplicaFile(files, ROOT);
     const died = hasDied ? progress.load() : undefined;
@@ -347,6 +384,7 @@ class Instance {
     return new ReplicatedLog(
       {
         intakes,
+        shares,
         dedupe,
         dedupeEvents: DEDUPE_EVENTS,
         receipts,
@@ -354,12 +392,13 @@ class Instance {
         progress,
         hashKey: HASH_KEY,
         port: this.#port,
+        isReader: this.#traits.isReader,
         files,
         folder: FOLDER,
         segmentBytesMax: SEGMENT_BYTES_MAX,
         replica,
         cluster: CLUSTER,
-        nowMs: () => this.#nowMs() + this.#skewMs,
+        nowMs: () => this.#nowMs() + this.#traits.skewMs,
         monotonicMs: this.#nowMs,
         onStorage: () => undefined,
         onVoid: () => {
@@ -382,7 +421,8 @@ interface Mortality {
   onDying: () => void;
 }
 
-function mayDie(mortality: Mortality): void {
+function mayDie(mortality: Mortality | undefined): void {
+  if (mortality === undefined) return;
   if (mortality.random?.chance(0.02) === true) mortality.isDying = true;
   // Whoever catches it does not live on.
   if (!mortality.isDying) return;
@@ -392,13 +432,17 @@ function mayDie(mortality: Mortality): void {
 
 /** The memory of an instance whose log thread may die before and after each step that others see. */
 class MortalMemory extends LogMemory {
-  override readonly progress: LogProgress;
+  declare readonly progress: MortalProgress;
   readonly #mortality: Mortality;
 
-  constructor(mortality: Mortality) {
-    super();
+  constructor(mortality: Mortality, producers: number) {
+    super(producers);
     this.#mortality = mortality;
-    this.progress = new MortalProgress(mortality);
+    this.progress.mortality = mortality;
+  }
+
+  protected override createProgress(buffer: SharedArrayBuffer): LogProgress {
+    return new MortalProgress(buffer);
   }
 
   override publisher(): CommitPublisher {
@@ -407,17 +451,12 @@ class MortalMemory extends LogMemory {
 }
 
 class MortalProgress extends LogProgress {
-  readonly #mortality: Mortality;
-
-  constructor(mortality: Mortality) {
-    super(new SharedArrayBuffer(PROGRESS_BYTES));
-    this.#mortality = mortality;
-  }
+  mortality: Mortality | undefined;
 
   override store(progress: Progress): void {
-    mayDie(this.#mortality);
+    mayDie(this.mortality);
     super.store(progress);
-    mayDie(this.#mortality);
+    mayDie(this.mortality);
   }
 }
 

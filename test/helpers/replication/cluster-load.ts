@@ -12,6 +12,7 @@ export class ClusterLoad {
   readonly #instances: () => readonly InstanceUnderTest[];
   readonly #random: Random;
   #isStopping = false;
+  #isAbandoned = false;
   #clients: Promise<void>[] = [];
   #price = 0;
 
@@ -30,10 +31,16 @@ export class ClusterLoad {
     await Promise.all(this.#clients);
   }
 
+  /** Each client ends at once, for a test that failed: nobody answers any more. */
+  async abandon(): Promise<void> {
+    this.#isAbandoned = true;
+    await this.stop();
+  }
+
   async #client(productId: string): Promise<void> {
     while (!this.#isStopping) {
       const price = ++this.#price;
-      for (;;) {
+      while (!this.#isAbandoned) {
         const seq = await this.#try(productId, price);
         if (seq !== undefined) {
           this.acknowledged.set(price, { seq });

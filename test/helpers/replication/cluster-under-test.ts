@@ -1,23 +1,56 @@
-/** Instances of one cluster as processes, each with a folder of its own. Tests only. */
+/**
+ * Instances of one cluster as processes, each with a folder of its own. Tests only.
+ * (Over 300 lines: what is asked of an instance, and of the cluster, each in a few lines that nothing else needs.)
+ */
 
+import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect } from '@nats-io/transport-node';
 import type { Test } from 'tap';
 import { NodeFileSystem } from '../../../src/log/file-system.ts';
 import { readLog } from '../../../src/log/segment-reader.ts';
 import { SLOT_BYTES, SLOT_DOUBLES, SLOT_PRICE } from '../../../src/ring/slot.ts';
 import { polled } from '../bounded.ts';
 import { tempDir } from '../disks/temp-dir.ts';
-import { type CommandRun, runCommandLine } from '../processes/command-line.ts';
+import { type CommandRun, MAIN, runCommandLine } from '../processes/command-line.ts';
 import { ServiceProcess } from '../processes/service-process.ts';
 
-const WAIT_MS_MAX = 60_000;
+const WAIT_MS_MAX = 120_000;
+/** Requests at a time. */
+const TOGETHER = 50;
 
 /** An event as it is logged: its price, and its whole slot. */
 export interface LoggedEvent {
   readonly price: number;
   readonly text: string;
+}
+
+/** A product as a page lists it. */
+export interface Listed {
+  readonly id: string;
+  readonly price: number | null;
+  readonly stock: number | null;
+}
+
+export interface ClusterStatus {
+  readonly generation: number;
+  readonly stream: { readonly first: number; readonly last: number; readonly bytes: number };
+  readonly sinks: Readonly<Record<string, { readonly pid: number } | null>>;
+  readonly instances: readonly {
+    readonly id: string;
+    readonly pid: number;
+    readonly position: number;
+    readonly kept: number;
+    readonly chain: string;
+  }[];
+}
+
+export interface StreamState {
+  readonly bytes: number;
+  readonly first_seq: number;
+  readonly last_seq: number;
 }
 
 interface Answer {
@@ -28,10 +61,12 @@ interface Answer {
 
 export class InstanceUnderTest {
   readonly process: ServiceProcess;
+  readonly port: number;
   readonly #origin: string;
 
   constructor(process: ServiceProcess, port: number) {
     this.process = process;
+    this.port = port;
     this.#origin = `http://127.0.0.1:${port}`;
   }
 
@@ -49,6 +84,20 @@ export class InstanceUnderTest {
     });
   }
 
+  patch(
+    id: string,
+    fields: object,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    return this.#ask(`/api/v1/products/${id}`, {
+      method: 'PATCH',
+      headers: { 'content-type': 'application/merge-patch+json', ...headers },
+      body: JSON.stringify(fields),
+      signal,
+    });
+  }
+
   batch(events: readonly object[], headers: Readonly<Record<string, string>>): Promise<Answer> {
     return this.#ask('/api/v1/events/batch', {
       method: 'POST',
@@ -57,13 +106,49 @@ export class InstanceUnderTest {
     });
   }
 
-  get(id: string, minSeq = 0): Promise<Answer> {
-    return this.#ask(`/api/v1/products/${id}?min_seq=${minSeq}&wait=30s`, {});
+  get(id: string, minSeq = 0, signal?: AbortSignal): Promise<Answer> {
+    const path = `/api/v1/products/${id}?min_seq=${minSeq}&wait=30s`;
+    return this.#ask(path, signal === undefined ? {} : { signal });
+  }
+
+  /** All products, page by page, in the order of their places in the store. */
+  async pages(): Promise<unknown[]> {
+    const products: unknown[] = [];
+    let cursor = '';
+    for (;;) {
+      const { body } = await this.#ask(`/api/v1/products?view=full&limit=500${cursor}`, {});
+      if (!Array.isArray(body.products)) throw new Error(JSON.stringify(body));
+      products.push(...body.products);
+      if (typeof body.next !== 'string') return products;
+      cursor = `&cursor=${body.next}`;
+    }
+  }
+
+  /** The same, as far as sinks have it. */
+  async products(): Promise<readonly Listed[]> {
+    return (await this.pages()) as Listed[];
+  }
+
+  /** What became of the events up to `last`. */
+  async outcomes(last: number): Promise<[number, unknown][]> {
+    const outcomes: [number, unknown][] = [];
+    for (let from = 1; from <= last; from += TOGETHER) {
+      const seqs = Array.from({ length: Math.min(TOGETHER, last + 1 - from) }, (_, i) => from + i);
+      const answers = await Promise.all(seqs.map((seq) => this.#ask(`/api/v1/events/${seq}`, {})));
+      for (const [i, { status, body }] of answers.entries()) {
+        outcomes.push([from + i, status === 200 ? body.status : body.code]);
+      }
+    }
+    return outcomes;
   }
 
   async kill(): Promise<void> {
     this.process.kill('SIGKILL');
     await this.process.exited;
+  }
+
+  read(path: string): Promise<Answer> {
+    return this.#ask(path, {});
   }
 
   ready(query = ''): Promise<Answer> {
@@ -99,12 +184,13 @@ export class ClusterUnderTest {
     this.#root = root;
   }
 
-  /** Begins a cluster of a fresh name; `copies` of its stream. */
+  /** Begins a cluster of a fresh name; `copies` of its stream, of `size` each. */
   static async begin(
     t: Test,
     url: string,
     copies: number,
     more: Readonly<Record<string, string>> = {},
+    size = '256MB',
   ): Promise<ClusterUnderTest> {
     const root = tempDir(t);
     const environment = {
@@ -112,28 +198,98 @@ export class ClusterUnderTest {
       ...{ MAX_MEMORY_USAGE: '16MB', WORKERS: '1', STORAGE_TIMEOUT: '5s' },
       ...more,
     };
-    const args = ['cluster', 'init', '--replicas', String(copies), '--size', '256MB'];
+    const args = ['cluster', 'init', '--replicas', String(copies), '--size', size];
     const done = await runCommandLine(t, args, { env: environment, cwd: root });
     if (done.code !== 0) throw new Error(`cluster init: ${done.stderr}`);
     return new ClusterUnderTest(t, environment, root);
   }
 
-  /** Starts the instance of this name, also again; resolves when it takes writes. */
+  /** Starts the instance of this name, also again; resolves when it takes writes, or what `query` asks for. */
   async start(
     name: string,
     more: Readonly<Record<string, string>> = {},
+    query = '',
   ): Promise<InstanceUnderTest> {
     const cwd = join(this.#root, name);
     mkdirSync(cwd, { recursive: true });
     const env = { ...this.#environment, ...more };
     const process = await ServiceProcess.start(this.#t, { env, cwd });
+    this.#t.teardown(() => {
+      if (this.#t.passing()) return;
+      for (const { level, time, msg, reason } of process.log.slice(-12)) {
+        this.#t.comment(`${name} ${time} ${level} ${msg} ${reason ?? ''}`);
+      }
+    });
     const port = await process.ready();
-    await polled(() => isReady(port), WAIT_MS_MAX, `${name} to take writes`);
+    await polled(() => isReady(port, query), WAIT_MS_MAX, `${name} to be ready`);
     return new InstanceUnderTest(process, port);
+  }
+
+  /** DATA_DIR of an instance. */
+  dataOf(name: string): string {
+    return join(this.#root, name, 'data');
+  }
+
+  /** What this cluster is called. */
+  get name(): string {
+    return this.#environment.CLUSTER ?? '';
+  }
+
+  /** What `cluster status` prints. */
+  async status(): Promise<ClusterStatus> {
+    const { code, stdout, stderr } = await this.command(['cluster', 'status']);
+    if (code !== 0) throw new Error(stderr);
+    return JSON.parse(stdout);
+  }
+
+  /** The stream begins with `position` from now on. */
+  async purge(position: number): Promise<void> {
+    await this.#ask('PURGE', { seq: position });
+  }
+
+  /** What NATS says of the stream; faster than `status`. */
+  async stream(): Promise<StreamState> {
+    return (await this.#ask('INFO', {})).state;
+  }
+
+  async #ask(what: string, request: object): Promise<{ readonly state: StreamState }> {
+    const connection = await connect({ servers: this.#environment.NATS_URL?.split(',') ?? [] });
+    const subject = `$JS.API.STREAM.${what}.PS_${this.name}_1`;
+    const answer = await connection.request(subject, JSON.stringify(request));
+    await connection.close();
+    const { error, ...read } = answer.json() as {
+      readonly error?: { readonly description: string };
+      readonly state: StreamState;
+    };
+    if (error !== undefined) throw new Error(error.description);
+    return read;
+  }
+
+  /** Starts the instance of this name, and kills it after some time. */
+  async startsAndIsKilled(name: string, afterMs: number): Promise<void> {
+    const cwd = join(this.#root, name);
+    mkdirSync(cwd, { recursive: true });
+    const process = ServiceProcess.spawn(this.#t, { env: this.#environment, cwd });
+    await new Promise((resolve) => setTimeout(resolve, afterMs));
+    process.kill('SIGKILL');
+    await process.exited;
   }
 
   command(args: readonly string[]): Promise<CommandRun> {
     return runCommandLine(this.#t, args, { env: this.#environment, cwd: this.#root });
+  }
+
+  /** Types a command in the folder of an instance, whose data is in ./data. */
+  shell(name: string, command: string, more: Readonly<Record<string, string>> = {}): string {
+    const typed = command.replaceAll('product-service ', `'${process.execPath}' '${MAIN}' `);
+    const cwd = join(this.#root, name);
+    const env = { ...process.env, ...this.#environment, ...more };
+    const { status, stdout, stderr } = spawnSync('sh', ['-ec', typed], {
+      cwd,
+      env,
+      encoding: 'utf8',
+    });
+    return status === 0 ? stdout : stderr;
   }
 
   /** Copies the data of a running instance to a folder of one that is to come. */
@@ -185,7 +341,7 @@ export class ClusterUnderTest {
   }
 }
 
-async function isReady(port: number): Promise<true | undefined> {
-  const { ok } = await fetch(`http://127.0.0.1:${port}/readyz`);
+async function isReady(port: number, query: string): Promise<true | undefined> {
+  const { ok } = await fetch(`http://127.0.0.1:${port}/readyz${query}`);
   return ok ? true : undefined;
 }

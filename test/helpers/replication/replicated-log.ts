@@ -26,11 +26,13 @@ export function replicatedLogUnderTest(
   stream: SimulatedStream,
   root: string,
   folder: string,
-  more: Partial<Pick<ReplicatedLogOptions, 'onStorage' | 'monotonicMs'>> = {},
+  more: Partial<
+    Pick<ReplicatedLogOptions, 'onStorage' | 'onServing' | 'monotonicMs' | 'port'>
+  > = {},
 ): LogUnderTest {
   const files = new NodeFileSystem();
   const opened = (memory: LogMemory, died: Progress | undefined, from: number) => {
-    const { intakes, dedupe, receipts, progress } = memory;
+    const { intakes, shares, dedupe, receipts, progress } = memory;
     const commits = memory.publisher();
     const replica = new ReplicaFile(files, root);
     const tail: LogTail =
@@ -41,6 +43,7 @@ export function replicatedLogUnderTest(
     const log = new ReplicatedLog(
       {
         intakes,
+        shares,
         dedupe,
         dedupeEvents: 1000,
         receipts,

@@ -78,6 +78,7 @@ export class SimulatedPort implements StreamPort {
   readonly #ring: (() => void) | undefined;
   /** What it says of itself; tests set it. */
   state: StreamHealth = { type: 'up' };
+  sent = 0;
   #position = 0;
 
   constructor(stream: SimulatedStream, ring?: () => void) {
@@ -86,14 +87,16 @@ export class SimulatedPort implements StreamPort {
   }
 
   publish(message: Uint8Array): boolean {
-    if (this.state.type === 'down') return false;
+    this.sent++;
+    if (this.state.type !== 'up') return false;
     this.#stream.sent(this, message);
     this.#ring?.();
     return true;
   }
 
   take(): Delivered | undefined {
-    if (this.state.type !== 'up' || this.#stream.isSlow()) return undefined;
+    const { type } = this.state;
+    if ((type !== 'up' && type !== 'refusing') || this.#stream.isSlow()) return undefined;
     const bytes = this.#stream.stored[this.#position];
     if (bytes === undefined) return undefined;
     return { position: ++this.#position, bytes };
@@ -105,6 +108,10 @@ export class SimulatedPort implements StreamPort {
 
   health(): StreamHealth {
     return this.state;
+  }
+
+  get newest(): number {
+    return this.#stream.stored.length;
   }
 }
 

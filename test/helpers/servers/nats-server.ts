@@ -1,36 +1,52 @@
 /** Debian's NATS server with JetStream, alone or as a cluster, each in a folder of its own. Tests only. */
-import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { connect } from '@nats-io/transport-node';
+import { type ConnectionOptions, connect } from '@nats-io/transport-node';
 import type { Test } from 'tap';
 import { polled } from '../bounded.ts';
 import { freePort } from '../clients/proxy.ts';
 import { tempDir } from '../disks/temp-dir.ts';
 import { ServerProcess } from './server-process.ts';
 
-const PROGRAM = '/usr/sbin/nats-server';
+/** Debian's; NATS_SERVER names another one, to try its version. */
+export const NATS_SERVER = process.env.NATS_SERVER ?? '/usr/sbin/nats-server';
 const READY_MS_MAX = 60_000;
 
-interface Login {
-  readonly user: string;
-  readonly pass: string;
+/** Who is let in. */
+export interface NatsAccess {
+  /** Lines of the servers' configuration. */
+  readonly config: string;
+  /** How the tests themselves get in. */
+  readonly client: ConnectionOptions;
 }
+
+const OPEN: NatsAccess = { config: '', client: {} };
 
 export interface NatsServers {
   readonly servers: readonly ServerProcess[];
   /** All of them, for NATS_URL. */
   readonly url: string;
-  /** Copies what the servers, which are down, have stored; what is returned puts it back. */
-  copy(): () => void;
+  /** Copies what the servers, which are down, have stored; what is returned puts it back, all of it or one stream. */
+  copy(): (stream?: string) => void;
 }
 
-/** Starts `count` servers, with `login` ones that ask for it; resolves when JetStream answers. */
-export async function startNats(t: Test, count = 1, login?: Login): Promise<NatsServers> {
+/**
+ * Starts `count` servers; resolves when JetStream answers. They tell clients of each other unless `isSilent`: then
+ * those stay with the addresses that they were given.
+ */
+export async function startNats(
+  t: Test,
+  count = 1,
+  { config, client }: NatsAccess = OPEN,
+  isSilent = false,
+): Promise<NatsServers> {
   const ports: number[] = [];
   for (let i = 0; i < count * 2; i++) ports.push(await freePort());
   const clientPorts = ports.slice(0, count);
   const routes = ports.slice(count).map((port) => `nats://127.0.0.1:${port}`);
   const root = tempDir(t);
+  const configPath = join(tempDir(t), 'nats.conf');
+  writeFileSync(configPath, config);
   const servers = clientPorts.map((port, i) => {
     const folder = join(root, `n${i}`);
     mkdirSync(folder);
@@ -39,34 +55,48 @@ export async function startNats(t: Test, count = 1, login?: Login): Promise<Nats
     ];
     return new ServerProcess(t, {
       port,
-      program: PROGRAM,
+      program: NATS_SERVER,
       args: [
-        ...['--addr', '127.0.0.1', '--port', String(port), '--name', `n${i}`],
+        ...[
+          '--config',
+          configPath,
+          '--addr',
+          '127.0.0.1',
+          '--port',
+          String(port),
+          '--name',
+          `n${i}`,
+        ],
         ...['--jetstream', '--store_dir', folder],
         ...(count === 1 ? [] : clustered),
-        ...(login === undefined ? [] : ['--user', login.user, '--pass', login.pass]),
+        ...(isSilent ? ['--no_advertise'] : []),
       ],
-      isReady: () => answers(port, login),
+      isReady: () => answers(port, client),
     });
   });
   await Promise.all(servers.map((server) => server.start()));
-  const first = login === undefined ? '' : `${login.user}:${encodeURIComponent(login.pass)}@`;
-  const url = clientPorts.map((port) => `nats://${first}127.0.0.1:${port}`).join(',');
-  await polled(() => hasJetStream(clientPorts, login), READY_MS_MAX, 'JetStream to answer');
+  const url = clientPorts.map((port) => `nats://127.0.0.1:${port}`).join(',');
+  await polled(() => hasJetStream(clientPorts, client), READY_MS_MAX, 'JetStream to answer');
   const copy = () => {
     const kept = join(tempDir(t), 'kept');
     cpSync(root, kept, { recursive: true });
-    return () => {
-      rmSync(root, { recursive: true });
-      cpSync(kept, root, { recursive: true });
+    return (stream?: string) => {
+      const folders =
+        stream === undefined
+          ? ['']
+          : servers.map((_, i) => join(`n${i}`, 'jetstream', '$G', 'streams', stream));
+      for (const folder of folders) {
+        rmSync(join(root, folder), { recursive: true });
+        cpSync(join(kept, folder), join(root, folder), { recursive: true });
+      }
     };
   };
   return { servers, url, copy };
 }
 
-async function answers(port: number, login: Login | undefined): Promise<boolean> {
+async function answers(port: number, client: ConnectionOptions): Promise<boolean> {
   try {
-    const connection = await connect({ servers: `127.0.0.1:${port}`, reconnect: false, ...login });
+    const connection = await connect({ ...client, servers: `localhost:${port}`, reconnect: false });
     await connection.close();
     return true;
   } catch {
@@ -76,10 +106,10 @@ async function answers(port: number, login: Login | undefined): Promise<boolean>
 
 async function hasJetStream(
   ports: readonly number[],
-  login: Login | undefined,
+  client: ConnectionOptions,
 ): Promise<true | undefined> {
-  const servers = ports.map((port) => `127.0.0.1:${port}`);
-  const connection = await connect({ servers, reconnect: false, ...login });
+  const servers = ports.map((port) => `localhost:${port}`);
+  const connection = await connect({ ...client, servers, reconnect: false });
   try {
     const answer = await connection.request('$JS.API.INFO', '', { timeout: 1000 });
     return (answer.json() as { error?: unknown }).error === undefined ? true : undefined;

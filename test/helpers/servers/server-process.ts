@@ -13,6 +13,8 @@ export interface ServerOptions {
   readonly port: number;
   readonly program: string;
   readonly args: readonly string[];
+  /** What stands in its environment beside the path. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Another user than root, where it refuses that. */
   readonly user?: { readonly uid: number; readonly gid: number } | undefined;
   /** Whether it answers by now; connections are taken earlier. */
@@ -34,11 +36,11 @@ export class ServerProcess {
 
   /** Starts it, also again; resolves when it answers. */
   async start(): Promise<void> {
-    const { program, args, user, isReady } = this.#options;
+    const { program, args, env, user, isReady } = this.#options;
     const child = spawn(program, [...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
-      env: { PATH: process.env.PATH ?? '', LC_ALL: 'C.UTF-8' },
+      env: { PATH: process.env.PATH ?? '', LC_ALL: 'C.UTF-8', ...env },
       cwd: '/',
       ...user,
     });

@@ -9,6 +9,7 @@ import { DataDir } from '../../../src/log/data-dir.ts';
 import type { FolderGuard } from '../../../src/log/folder-guard.ts';
 import { planStore } from '../../../src/store/sizing.ts';
 import { fileLog } from '../../../src/write-path/log-source.ts';
+import type { ProducerOptions } from '../../../src/write-path/producer.ts';
 import { WritePath } from '../../../src/write-path/write-path.ts';
 import { bounded } from '../bounded.ts';
 import { ServiceThreads } from './service-threads.ts';
@@ -24,6 +25,10 @@ export interface PipelineOptions {
   readonly appliers?: number;
   /** Threads that take events in; the others are the test's. */
   readonly producers?: number;
+  readonly queueSize?: number;
+  readonly bulkQueueSize?: number;
+  readonly batchesMax?: number;
+  readonly storeBytes?: number;
   readonly firstCursor?: number;
   readonly segmentBytesMax?: number;
   readonly logEntry?: URL;
@@ -38,26 +43,30 @@ export class Pipeline {
   /** What the log reported of its storage, in order. */
   readonly storage: boolean[] = [];
   readonly fatal: string[] = [];
+  /** Why events are dead. */
+  readonly dead: string[] = [];
+  /** What a producer is made of in a thread of its own, apart from its number. */
+  readonly producerOptions: Omit<ProducerOptions, 'producer'>;
   readonly #dataDir: DataDir;
   #stopped = false;
 
   private constructor(t: Pick<Test, 'teardown'>, options: PipelineOptions) {
     const { dataDir, appliers = 2, firstCursor = 0, segmentBytesMax = 1 << 20 } = options;
-    const { producers = 1 } = options;
+    const { producers = 1, queueSize = QUEUE_SIZE, bulkQueueSize = queueSize } = options;
+    const { batchesMax = 1, storeBytes = STORE_BYTES } = options;
+    const store = planStore(storeBytes, SHARDS);
+    const limits = { queueSize, bulkQueueSize, batchesMax, store, storageTimeoutMs: WAIT_MS_MAX };
     const write = (line: string) => void this.logged.push(JSON.parse(line));
     this.threads = new ServiceThreads(t);
     this.#dataDir = DataDir.open(dataDir);
     const log = fileLog(this.#dataDir, segmentBytesMax, options.logEntry);
     this.path = new WritePath(
       {
-        queueSize: QUEUE_SIZE,
-        bulkQueueSize: QUEUE_SIZE,
+        ...limits,
         appliers,
         producers,
-        store: planStore(STORE_BYTES, SHARDS),
         dedupeEvents: DEDUPE_EVENTS,
         firstCursor,
-        storageTimeoutMs: WAIT_MS_MAX,
         log: { ...log, data: { ...log.data, faults: options.faults } },
         logger: pino({ level: 'info' }, { write }),
       },
@@ -66,12 +75,14 @@ export class Pipeline {
           this.storage.push(available);
           this.path.storageAvailable = available;
         },
+        onDead: (_, reason) => this.dead.push(reason),
         onFatal: (reason) => {
           this.fatal.push(reason);
           this.path.failAll();
         },
       },
     );
+    this.producerOptions = { ...limits, memory: this.path.memory };
   }
 
   /** Starts it; resolves when the log is replayed and events are taken. */

@@ -25,10 +25,17 @@ export class ServiceThreads {
     await this.#appliers.at(index)?.terminate();
   }
 
+  /** Those that serve HTTP beside the main thread, oldest first. */
+  get http(): readonly Worker[] {
+    return this.#of('http');
+  }
+
   get #appliers(): Worker[] {
     return [...this.#alive].filter(
       ({ threadName }) =>
-        !/^(log|checkpoint|history|history-reader|dead-letters|sink .*)$/.test(threadName ?? ''),
+        !/^(log|http|checkpoint|history|history-reader|dead-letters|sink .*)$/.test(
+          threadName ?? '',
+        ),
     );
   }
 

@@ -9,15 +9,17 @@ import { ReceiptWindow } from '../../../src/dedupe/receipt-window.ts';
 import { CommitPublisher } from '../../../src/log/commit-publisher.ts';
 import type { EventLog, KeptLog, LogHistory } from '../../../src/log/event-log.ts';
 import { LogHolds } from '../../../src/log/log-holds.ts';
+import { ProposedShares } from '../../../src/replication/proposed-shares.ts';
 import { COMMIT_CLOSED, COMMIT_HEAD, CommitRing } from '../../../src/ring/commit-ring.ts';
 import {
   INTAKE_HEAD,
   INTAKE_STOP,
   INTAKE_TAIL,
   IntakeRing,
+  type IntakeRings,
   publishHead,
 } from '../../../src/ring/intake-ring.ts';
-import { LogProgress, PROGRESS_BYTES } from '../../../src/ring/progress.ts';
+import { LogProgress, progressBytes } from '../../../src/ring/progress.ts';
 import {
   describeSlot,
   FLAG_CONFLICT,
@@ -43,11 +45,30 @@ const seed = testSeed();
 
 /** One process's shared memory, as far as a log sees it. The appliers are always caught up. */
 export class LogMemory {
-  readonly intakes = { live: IntakeRing.create(LIVE_SLOTS), bulk: IntakeRing.create(BULK_SLOTS) };
+  readonly intakes: Required<IntakeRings>;
+  /** Of a replicated log. */
+  readonly shares: ProposedShares;
   readonly ring = CommitRing.create(COMMIT_SLOTS, 0);
   readonly dedupe = new DedupeWindow(DedupeWindow.create(1000), HASH_KEY);
   readonly receipts = new ReceiptWindow(ReceiptWindow.createFor(8), HASH_KEY);
-  readonly progress: LogProgress = new LogProgress(new SharedArrayBuffer(PROGRESS_BYTES));
+  readonly progress: LogProgress;
+
+  /** Of a process with so many threads that take events in. */
+  constructor(producers = 1) {
+    const [first, ...further] = Array.from({ length: producers }, () => ({
+      live: IntakeRing.create(LIVE_SLOTS),
+      bulk: IntakeRing.create(BULK_SLOTS),
+    }));
+    if (first === undefined) throw new Error('one at the least');
+    this.intakes = { ...first, further };
+    const rings = 2 * producers;
+    this.shares = new ProposedShares(ProposedShares.create(rings), rings);
+    this.progress = this.createProgress(new SharedArrayBuffer(progressBytes(producers - 1)));
+  }
+
+  protected createProgress(buffer: SharedArrayBuffer): LogProgress {
+    return new LogProgress(buffer);
+  }
 
   /** The log thread's end of the commit ring. */
   publisher(): CommitPublisher {

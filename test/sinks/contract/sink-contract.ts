@@ -132,6 +132,22 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
     t.strictSame([...(await world.rows())].sort(byId), expected, `seed ${random.seed}`);
   });
 
+  t.test(`${name}: lists what is listed, however much it is`, async (t) => {
+    const world = await makeWorld(t);
+    const { sink } = await open(t, world);
+    const listedIn = async () => new Set((await Array.fromAsync(sink.listed())).flat());
+    t.strictSame(await listedIn(), new Set(), 'a new one has nothing');
+    const ids = [...ODD_IDS, ...Array.from({ length: 2500 }, (_, n) => `p${n}`)];
+    const rows = ids.map((id, n) => row(id, n + 1)).sort(byId);
+    for (let from = 0; from < rows.length; from += 1000) {
+      await sink.write(rows.slice(from, from + 1000), 0);
+    }
+    const gone = ids.filter((_, n) => n % 3 === 0);
+    const none = { price: null, stock: null };
+    await sink.write(gone.map((id) => row(id, 9000, none)).sort(byId), 0);
+    t.strictSame([...(await listedIn())].sort(), ids.filter((_, n) => n % 3 > 0).sort());
+  });
+
   t.test(`${name}: one instance writes, the other one stands by until it ends`, async (t) => {
     const world = await makeWorld(t);
     const { sink: first } = await open(t, world);

@@ -1,7 +1,7 @@
 /** The runs of each field in the history's file. The history's own thread; inside a transaction. */
-import type { Database, SqlRow } from '../sqlite/database.ts';
-import type { FieldNumber, Mark } from './mark.ts';
-import { lastAtMs, marksOf, packRuns, putMark, type Run } from './run.ts';
+import type { Database, SqlRow } from '../../sqlite/database.ts';
+import type { FieldNumber, Mark } from '../mark.ts';
+import { editRuns, isSameRun, lastAtMs, marksOf, packRuns, type Run } from '../run.ts';
 
 const COLUMNS = 'at, seq, value, again';
 const OF_FIELD = 'FROM runs WHERE product = ? AND field = ?';
@@ -60,7 +60,7 @@ export class RunTable {
     const isMore = tail?.value === marks[0].value;
     const runs = packRuns(isMore ? [...marksOf(tail), ...marks] : marks);
     for (const run of runs) {
-      if (tail === undefined || !isSame(run, tail)) this.#store(product, field, run);
+      if (tail === undefined || !isSameRun(run, tail)) this.#store(product, field, run);
     }
     return runs.at(-1);
   }
@@ -69,15 +69,9 @@ export class RunTable {
   #insert(product: number, field: FieldNumber, mark: Mark): void {
     const before = this.#upTo.all(product, field, mark.atMs).map(runOf).toReversed();
     const old = [...before, ...this.#behind.all(product, field, mark.atMs).map(runOf)];
-    const marks = old.flatMap(marksOf);
-    if (!putMark(marks, mark)) return;
-    const runs = packRuns(marks);
-    for (const run of old) {
-      if (!runs.some(({ atMs }) => atMs === run.atMs)) this.#remove.run(product, field, run.atMs);
-    }
-    for (const run of runs) {
-      if (!old.some((each) => isSame(each, run))) this.#store(product, field, run);
-    }
+    const { removed, put } = editRuns(old, [mark]);
+    for (const atMs of removed) this.#remove.run(product, field, atMs);
+    for (const run of put) this.#store(product, field, run);
   }
 
   #store(product: number, field: FieldNumber, { atMs, seq, value, again }: Run): void {
@@ -85,7 +79,16 @@ export class RunTable {
   }
 }
 
-/** A row with the columns at, seq, value and again. */
+/** A row with the columns at, seq and value. */
+export function markOf(row: SqlRow): Mark {
+  return {
+    atMs: row.at as number,
+    seq: row.seq as number,
+    value: row.value as number | null,
+  };
+}
+
+/** A row with these and again. */
 export function runOf(row: SqlRow): Run {
   return {
     atMs: row.at as number,
@@ -94,15 +97,3 @@ export function runOf(row: SqlRow): Run {
     again: row.again as Uint8Array | null,
   };
 }
-
-function isSame(a: Run, b: Run): boolean {
-  return (
-    a.atMs === b.atMs &&
-    a.seq === b.seq &&
-    a.value === b.value &&
-    (a.again?.length ?? 0) === (b.again?.length ?? 0) &&
-    Buffer.compare(a.again ?? NOTHING, b.again ?? NOTHING) === 0
-  );
-}
-
-const NOTHING = new Uint8Array(0);

@@ -1,12 +1,6 @@
-/**
- * Takes out of the history what HISTORY doesn't keep, some products at a time. The history's thread.
- *
- * Of each field stays the value that was in force at the horizon, as its first: what was before it is not
- * known any more, and the field is whole from there. A product that was delisted before the horizon goes
- * altogether; should it come back, it is whole from the horizon.
- */
-import type { Database } from '../sqlite/database.ts';
-import { FIELD_NUMBERS, type FieldNumber } from './mark.ts';
+/** Takes out of the history's file what HISTORY doesn't keep, some products at a time (HistoryStore.prune). The history's thread. */
+import type { Database } from '../../sqlite/database.ts';
+import { FIELD_NUMBERS, type FieldNumber } from '../mark.ts';
 
 const PRODUCTS_AT_A_TIME = 256;
 
@@ -19,9 +13,6 @@ export class HistoryPruning {
   readonly #removeProduct;
   readonly #removeRuns;
   readonly #setPrunedTo;
-  /** The last product that was looked at in this round; `undefined` = none is under way. */
-  #lastNo: number | undefined;
-  #horizonMs = 0;
 
   constructor(database: Database) {
     this.#database = database;
@@ -43,44 +34,31 @@ export class HistoryPruning {
     this.#setPrunedTo = database.prepare('UPDATE place SET pruned_to = max(pruned_to, ?)');
   }
 
-  /** Whether a round is under way. */
-  get isUnderWay(): boolean {
-    return this.#lastNo !== undefined;
-  }
-
-  /** Begins a round that takes out what was over before `horizonMs`. */
-  begin(horizonMs: number): void {
-    this.#horizonMs = horizonMs;
-    this.#lastNo = 0;
-  }
-
-  /** One step of the round; nothing of it may be pending elsewhere. */
-  step(): void {
-    const lastNo = this.#lastNo;
-    if (lastNo === undefined) return;
-    this.#database.transaction(() => {
+  /** Prunes some products behind `afterNo`; returns the last of them, `undefined` when there are no more. */
+  step(horizonMs: number, afterNo: number): number | undefined {
+    return this.#database.transaction(() => {
       // Before the first product goes: one that comes back has to be known from a new one.
-      this.#setPrunedTo.run(this.#horizonMs);
-      const products = this.#next.all(lastNo, PRODUCTS_AT_A_TIME);
+      this.#setPrunedTo.run(horizonMs);
+      const products = this.#next.all(afterNo, PRODUCTS_AT_A_TIME);
       for (const product of products) {
         const isGone =
           product.price === null &&
           product.stock === null &&
-          Math.max(product.price_at as number, product.stock_at as number) < this.#horizonMs;
+          Math.max(product.price_at as number, product.stock_at as number) < horizonMs;
         if (isGone) {
           this.#removeRuns.run(product.no as number);
           this.#removeProduct.run(product.no as number);
         } else {
-          for (const field of FIELD_NUMBERS) this.#prune(product.no as number, field);
+          for (const field of FIELD_NUMBERS) this.#prune(product.no as number, field, horizonMs);
         }
       }
       const last = products.at(-1);
-      this.#lastNo = products.length < PRODUCTS_AT_A_TIME ? undefined : (last?.no as number);
+      return products.length < PRODUCTS_AT_A_TIME ? undefined : (last?.no as number);
     });
   }
 
-  #prune(product: number, field: FieldNumber): void {
-    const base = this.#base.get(product, field, this.#horizonMs)?.at as number | null;
+  #prune(product: number, field: FieldNumber, horizonMs: number): void {
+    const base = this.#base.get(product, field, horizonMs)?.at as number | null;
     if (base === null) return;
     if (this.#removeOlder.run(product, field, base) === 0) return;
     this.#wholeFrom[field].run(base, product);

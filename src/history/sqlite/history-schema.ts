@@ -8,7 +8,7 @@
  *   history    a view for people: who was what, when
  * Times are ms since 1970, microseconds behind the point; −9e999 is before all times.
  */
-import type { Migrations } from '../sqlite/database.ts';
+import type { Migrations } from '../../sqlite/database.ts';
 
 export const HISTORY_FILE = 'history.sqlite';
 

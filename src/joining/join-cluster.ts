@@ -1,0 +1,197 @@
+/**
+ * Takes over the data of another instance of the cluster, at a start: what the stream no longer has. Main thread,
+ * before a service starts on the folder.
+ *
+ * In bounded memory: a few pieces are on their way at a time. Each is asked for again until it has come whole,
+ * also over a connection that breaks; when the giver is gone, it begins anew with another one. What has come is
+ * cut, verified and replayed as a backup is, before it counts.
+ */
+import { closeSync, fdatasyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { LOG_FOLDER } from '../log/data-dir.ts';
+import { NodeFileSystem } from '../log/file-system.ts';
+import { segmentName } from '../log/format.ts';
+import { writeNewest } from '../log/newest-file.ts';
+import { listSegments } from '../log/segment-headers.ts';
+import { cutTail } from '../maintenance/cut-tail.ts';
+import { ReadOnlyFiles } from '../maintenance/read-only-files.ts';
+import { verify } from '../maintenance/verify.ts';
+import type { namesOf } from '../replication/cluster-settings.ts';
+import { askInstances, type InstanceState } from '../replication/instance-state.ts';
+import {
+  type JoinOffer,
+  type OfferedFile,
+  PIECE_BYTES_MAX,
+  type PieceRequest,
+  unpackPiece,
+} from '../replication/join-protocol.ts';
+import { TakingPlace } from './taking-place.ts';
+
+/** The giver starts a thread first, on a machine that may be busy. */
+const OFFER_MS = 60_000;
+const PIECE_MS = 3000;
+/** A giver that does not answer so often is gone. */
+const PIECE_TRIES = 5;
+const IN_FLIGHT = 4;
+/** Before all instances are asked once more. */
+const PAUSE_MS = 2000;
+
+export interface JoinOptions {
+  readonly connection: NatsConnection;
+  readonly names: ReturnType<typeof namesOf>;
+  /** DATA_DIR; it need not be there. */
+  readonly root: string;
+  /** The first position that the stream has: the giver must have all before it. */
+  readonly firstPosition: number;
+  readonly onLine: (line: string) => void;
+  /** Whether it is to be given up. */
+  readonly isStopping: () => boolean;
+}
+
+/** The files of an instance, on offer to this one. */
+interface Session {
+  readonly subject: string;
+  readonly files: readonly OfferedFile[];
+}
+
+/** Resolves when the folder has the data of another instance; false when it was given up before. */
+export async function joinCluster(options: JoinOptions): Promise<boolean> {
+  const { connection, names, root, firstPosition, onLine, isStopping } = options;
+  const place = new TakingPlace(root);
+  let said = '';
+  /** Who has failed is asked again behind the others. */
+  const failures = new Map<string, number>();
+  const failuresOf = ({ id }: InstanceState) => failures.get(id) ?? 0;
+  while (!isStopping()) {
+    const givers = (await askInstances(connection, names.who))
+      .filter(({ position }) => position + 1 >= firstPosition)
+      .sort((a, b) => failuresOf(a) - failuresOf(b) || b.position - a.position);
+    if (givers.length === 0 && said === '') {
+      said = 'joining: no instance is there whose data could be taken over; waiting for one';
+      onLine(said);
+    }
+    for (const giver of givers) {
+      try {
+        onLine(`joining: taking over the data of ${giver.host}, process ${giver.pid}`);
+        place.begin();
+        const bytes = await takeOver(connection, `${names.join}.${giver.id}`, place.data);
+        const aside = place.finish();
+        const kept = aside === undefined ? '' : `; what was here before is in ${aside}`;
+        onLine(`joining: took over ${bytes} bytes, the stream has the rest${kept}`);
+        return true;
+      } catch (error) {
+        failures.set(giver.id, failuresOf(giver) + 1);
+        onLine(
+          `joining: not from ${giver.host}, process ${giver.pid}: ${(error as Error).message}`,
+        );
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+  return false;
+}
+
+/** Fills `folder`; resolves to the bytes that came. Rejects, in one line, if that fails. */
+async function takeOver(
+  connection: NatsConnection,
+  subject: string,
+  folder: string,
+): Promise<number> {
+  const answer = await connection.request(subject, '{}', { timeout: OFFER_MS });
+  const offer = answer.json<JoinOffer>();
+  if ('refusal' in offer) throw new Error(offer.refusal);
+  const session: Session = { subject: `${subject}.${offer.session}`, files: offer.files };
+  try {
+    for (const index of offer.files.keys()) await takeFile(connection, session, index, folder);
+    await complete(connection, session, folder);
+  } finally {
+    connection.publish(session.subject, '{}');
+  }
+  const found = verify(new ReadOnlyFiles(), folder);
+  const fault = found.refusal ?? found.faults[0]?.reason;
+  if (fault !== undefined) throw new Error(`what came is not whole: ${fault}`);
+  return offer.files.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+async function takeFile(
+  connection: NatsConnection,
+  { subject, files }: Session,
+  index: number,
+  folder: string,
+): Promise<void> {
+  const { path, bytes } = files[index] as OfferedFile;
+  // It comes from outside.
+  if (normalize(path) !== path || path.startsWith('..') || path.startsWith('/')) {
+    throw new Error(`it offers a file at ${path}`);
+  }
+  const target = join(folder, path);
+  mkdirSync(dirname(target), { recursive: true });
+  const file = openSync(target, 'w');
+  let isOpen = true;
+  try {
+    let next = 0;
+    const worker = async () => {
+      while (isOpen && next < bytes) {
+        const offset = next;
+        const request = { file: index, offset, bytes: Math.min(PIECE_BYTES_MAX, bytes - offset) };
+        next += request.bytes;
+        const piece = await takePiece(connection, subject, request);
+        // Another one has failed meanwhile: the descriptor may be that of the next giver's file by now.
+        if (isOpen) writeSync(file, piece, 0, piece.length, offset);
+      }
+    };
+    await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
+    fdatasyncSync(file);
+  } finally {
+    isOpen = false;
+    closeSync(file);
+  }
+}
+
+async function takePiece(
+  connection: NatsConnection,
+  subject: string,
+  request: PieceRequest,
+): Promise<Uint8Array> {
+  let reason = 'it did not answer';
+  for (let tries = 0; tries < PIECE_TRIES; tries++) {
+    try {
+      const answer = await connection.request(subject, JSON.stringify(request), {
+        timeout: PIECE_MS,
+      });
+      const piece = unpackPiece(answer.data);
+      if (piece?.length === request.bytes) return piece;
+      reason = 'a piece came damaged';
+    } catch (error) {
+      reason = (error as Error).message;
+      // No responders is said at once.
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS / 4));
+    }
+  }
+  throw new Error(reason);
+}
+
+/** As a backup does: the last segment ends behind its last whole frame. */
+async function complete(
+  connection: NatsConnection,
+  session: Session,
+  folder: string,
+): Promise<void> {
+  const files = new NodeFileSystem();
+  const logFolder = join(folder, LOG_FOLDER);
+  mkdirSync(logFolder, { recursive: true });
+  const last = listSegments(files, logFolder).at(-1);
+  if (last !== undefined) {
+    if (!cutTail(files, logFolder, last)) {
+      const path = join(LOG_FOLDER, segmentName(last));
+      const index = session.files.findIndex((file) => file.path === path);
+      await takeFile(connection, session, index, folder);
+      cutTail(files, logFolder, last);
+    }
+    writeNewest(files, logFolder, last);
+  }
+  for (const each of new Set(session.files.map(({ path }) => dirname(join(folder, path))))) {
+    files.syncFolder(each);
+  }
+}

@@ -1,0 +1,17 @@
+/** A small file that is there whole, as it was or as it is now, also after a power loss. Any thread. */
+import { join } from 'node:path';
+import { type FileSystem, writeFully } from './file-system.ts';
+
+/** Puts `bytes` into the file `name` of the folder. Throws what the file system throws; the one before is still there then. */
+export function replaceFile(files: FileSystem, folder: string, name: string, bytes: Buffer): void {
+  const path = join(folder, name);
+  const file = files.create(`${path}.tmp`);
+  try {
+    writeFully(files, file, bytes, 0, bytes.length, 0);
+    files.syncData(file);
+  } finally {
+    files.close(file);
+  }
+  files.rename(`${path}.tmp`, path);
+  files.syncFolder(folder);
+}

@@ -1,0 +1,52 @@
+/**
+ * How an instance takes over the data of another one over NATS: its files, as a backup has them, piece by piece.
+ * Any thread; pure.
+ *
+ *   joiner  {} to ps.CLUSTER.GENERATION.join.ID            that instance pins its files for this one session
+ *   giver   {session, files}, or {refusal}
+ *   joiner  {file, offset, bytes} to ….join.ID.SESSION     again and again, some at a time, each again if lost
+ *   giver   CRC-32 u32, then the bytes
+ *   joiner  {} to ….join.ID.SESSION                        done; the giver also ends when nobody asks any more
+ *
+ * Nothing of it is stored by NATS; a piece fits its largest message.
+ */
+import { crc32 } from 'node:zlib';
+
+export const PIECE_BYTES_MAX = 512 << 10;
+/** Nobody asked for so long: the joiner is gone. */
+export const SESSION_IDLE_MS = 30_000;
+/** Instances that one hands its files to at a time. */
+export const SESSIONS_MAX = 2;
+const CRC_BYTES = 4;
+
+export interface OfferedFile {
+  /** Within the data folder, with `/` between. */
+  readonly path: string;
+  readonly bytes: number;
+}
+
+export type JoinOffer =
+  | { readonly session: string; readonly files: readonly OfferedFile[] }
+  | { readonly refusal: string };
+
+export interface PieceRequest {
+  /** Index among the files. */
+  readonly file: number;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+export function packPiece(bytes: Uint8Array): Buffer {
+  const packed = Buffer.alloc(CRC_BYTES + bytes.length);
+  packed.writeUInt32LE(crc32(bytes), 0);
+  packed.set(bytes, CRC_BYTES);
+  return packed;
+}
+
+/** The bytes, or nothing where they are not what was sent. */
+export function unpackPiece(packed: Uint8Array): Uint8Array | undefined {
+  if (packed.length < CRC_BYTES) return undefined;
+  const bytes = packed.subarray(CRC_BYTES);
+  const crc = Buffer.from(packed.buffer, packed.byteOffset).readUInt32LE(0);
+  return crc32(bytes) === crc ? bytes : undefined;
+}

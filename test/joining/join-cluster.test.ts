@@ -1,0 +1,132 @@
+/**
+ * Givers that end, stand still or answer late while their data is taken over. Interleavings of requests that real
+ * servers hardly ever show; test/system-tools/cluster-givers.test.ts has real ones that are killed and stopped.
+ */
+import type { NatsConnection } from '@nats-io/transport-node';
+import t, { type Test } from 'tap';
+import { joinCluster } from '../../src/joining/join-cluster.ts';
+import { namesOf } from '../../src/replication/cluster-settings.ts';
+import {
+  PIECE_BYTES_MAX,
+  type PieceRequest,
+  packPiece,
+} from '../../src/replication/join-protocol.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { dataFolder, filesIn } from '../helpers/replication/data-folder.ts';
+
+const names = namesOf('shop');
+
+interface Offered {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** An instance, as far as one that joins sees it. */
+interface Giver {
+  readonly id: string;
+  readonly position: number;
+  readonly files: readonly Offered[];
+  /** What it answers; undefined = nothing, before the time-out. */
+  piece(request: PieceRequest): Promise<Uint8Array | undefined>;
+}
+
+/** The requests that joining makes of NATS, answered by these. */
+function connectionTo(givers: readonly Giver[]): NatsConnection {
+  const answerOf = (data: Uint8Array | string) => ({ data, json: () => JSON.parse(String(data)) });
+  const request = async (subject: string, body: string) => {
+    const [id = '', session] = subject.slice(names.join.length + 1).split('.');
+    const giver = givers.find((one) => one.id === id);
+    if (giver === undefined) throw new Error('nobody there');
+    if (session === undefined) {
+      return answerOf(JSON.stringify({ session: 's', files: giver.files }));
+    }
+    const piece = await giver.piece(JSON.parse(body) as PieceRequest);
+    if (piece === undefined) throw new Error('timeout');
+    return answerOf(piece);
+  };
+  const requestMany = async () =>
+    givers.map(({ id, position }) => answerOf(JSON.stringify({ id, host: id, pid: 1, position })));
+  const connection = { request, requestMany, publish: () => undefined };
+  return connection as unknown as NatsConnection;
+}
+
+function filesOf(root: string): { readonly path: string; readonly bytes: Buffer }[] {
+  return filesIn(root).filter(({ path }) => !path.endsWith('newest'));
+}
+
+/** One that has this folder, and answers. */
+function giverOf(root: string, id: string, position: number): Giver {
+  const files = filesOf(root);
+  return {
+    id,
+    position,
+    files: files.map(({ path, bytes }) => ({ path, bytes: bytes.length })),
+    piece: async ({ file, offset, bytes }) =>
+      packPiece(files[file]?.bytes.subarray(offset, offset + bytes) ?? Buffer.alloc(0)),
+  };
+}
+
+async function joined(
+  t: Test,
+  givers: readonly Giver[],
+): Promise<{ root: string; lines: string[] }> {
+  const root = tempDir(t);
+  const lines: string[] = [];
+  const options = { connection: connectionTo(givers), names, root, firstPosition: 1 };
+  const isStopping = () => lines.filter((line) => line.includes('not from')).length > 3;
+  const isDone = await joinCluster({ ...options, onLine: (line) => lines.push(line), isStopping });
+  t.equal(isDone, true, lines.join('\n'));
+  return { root, lines };
+}
+
+/** Byte by byte; the last segment ends with its last frame. */
+function isCopy(t: Test, root: string, of: string): void {
+  const files = filesOf(root);
+  const source = filesOf(of);
+  t.strictSame(
+    files.map(({ path }) => path),
+    source.map(({ path }) => path),
+  );
+  for (const [i, { path, bytes }] of files.entries()) {
+    t.ok(source[i]?.bytes.subarray(0, bytes.length).equals(bytes), path);
+  }
+}
+
+t.test('what a giver that was given up answers late harms no file of the next one', async (t) => {
+  const source = dataFolder(t, 200);
+  const late = Promise.withResolvers<Uint8Array>();
+  const first: Giver = {
+    ...{ id: 'first', position: 9 },
+    files: [{ path: 'log/00000000000000000001.log', bytes: 4 * PIECE_BYTES_MAX }],
+    piece: async ({ offset }) => (offset === 0 ? Buffer.from('none') : late.promise),
+  };
+  const second = giverOf(source, 'second', 8);
+  let asked = 0;
+  const slow: Giver = {
+    ...second,
+    piece: async (request) => {
+      // A file of this one is open.
+      if (++asked === 3) late.resolve(packPiece(Buffer.alloc(PIECE_BYTES_MAX, 7)));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      return second.piece(request);
+    },
+  };
+  const { root, lines } = await joined(t, [first, slow]);
+  t.match(lines[1], /not from first, process 1: a piece came damaged/);
+  t.match(lines[3], /took over/, lines.join('\n'));
+  isCopy(t, root, source);
+});
+
+t.test('who ends or stands still mid-way is left for another one', async (t) => {
+  const source = dataFolder(t, 200);
+  const whole = giverOf(source, 'second', 8);
+  let asked = 0;
+  const ends: Giver = {
+    ...{ ...giverOf(source, 'first', 9) },
+    piece: async (request) => (++asked > 4 ? undefined : whole.piece(request)),
+  };
+  const { root, lines } = await joined(t, [ends, whole]);
+  t.match(lines[1], /not from first, process 1: timeout/);
+  t.match(lines[3], /took over/, lines.join('\n'));
+  isCopy(t, root, source);
+});

@@ -24,7 +24,7 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api';
-import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import { hrTimeToMilliseconds, W3CTraceContextPropagator } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import {
   defaultResource,
@@ -37,6 +37,7 @@ import {
   AlwaysOnSampler,
   BatchSpanProcessor,
   ParentBasedSampler,
+  type ReadableSpan,
   type Sampler,
   TraceIdRatioBasedSampler,
   TracerProvider,
@@ -121,10 +122,30 @@ function attributesOf({ method, url, route, address, id }: TracedRequest) {
   };
 }
 
+/**
+ * The clock of a request's span. The SDK reads the time of day at the beginning of each span, in whole milliseconds: by
+ * that a child could end after its parent.
+ */
+class SpanClock {
+  readonly #offsetMs: number;
+
+  /** Of a span that has just begun, and is recorded. */
+  constructor(span: Span) {
+    const { startTime } = span as Span & Pick<ReadableSpan, 'startTime'>;
+    this.#offsetMs = hrTimeToMilliseconds(startTime) - performance.now();
+  }
+
+  /** The time of day at `steadyMs` of `performance.now()`: now, where none is given. */
+  at(steadyMs = performance.now()): number {
+    return this.#offsetMs + steadyMs;
+  }
+}
+
 /** The span of one request, and of its event's way to the disk. */
 class OpenSpan implements RequestSpan {
   readonly #tracer: Tracer;
   readonly #span: Span;
+  readonly #clock: SpanClock;
   readonly #frames: FrameSpans;
   readonly #context: Context;
   #commit: Span | undefined;
@@ -132,6 +153,7 @@ class OpenSpan implements RequestSpan {
   constructor(tracer: Tracer, span: Span, frames: FrameSpans) {
     this.#tracer = tracer;
     this.#span = span;
+    this.#clock = new SpanClock(span);
     this.#frames = frames;
     this.#context = trace.setSpan(ROOT_CONTEXT, span);
   }
@@ -147,15 +169,16 @@ class OpenSpan implements RequestSpan {
 
   /** Of an event that is refused at once it is never ended, and so never exported. */
   enqueued(): void {
-    this.#commit = this.#tracer.startSpan('event commit', {}, this.#context);
+    const options = { startTime: this.#clock.at() };
+    this.#commit = this.#tracer.startSpan('event commit', options, this.#context);
   }
 
   durable(seq: number, isReplayed: boolean): void {
     const commit = this.#commit;
     this.#commit = undefined;
     commit?.setAttributes({ 'product_service.seq': seq, 'product_service.replayed': isReplayed });
-    commit?.end();
-    this.#frames.add(seq, this.#span.spanContext());
+    commit?.end(this.#clock.at());
+    this.#frames.add(seq, this.#span.spanContext(), this.#clock);
   }
 
   refused(reason: string): void {
@@ -163,7 +186,7 @@ class OpenSpan implements RequestSpan {
     this.#commit = undefined;
     commit?.setAttribute('error.type', reason);
     commit?.setStatus({ code: SpanStatusCode.ERROR });
-    commit?.end();
+    commit?.end(this.#clock.at());
   }
 
   settled(batch: TracedBatch): void {
@@ -174,14 +197,16 @@ class OpenSpan implements RequestSpan {
       'product_service.accepted_events': accepted,
       'product_service.replayed_events': duplicates,
     };
-    const startTime = performance.timeOrigin + queuedAtMs;
+    const startTime = this.#clock.at(queuedAtMs);
     const commit = this.#tracer.startSpan('batch commit', { attributes, startTime }, this.#context);
     if (hasFailed) {
       commit.setAttribute('error.type', 'storage-unavailable');
       commit.setStatus({ code: SpanStatusCode.ERROR });
     }
-    commit.end(performance.timeOrigin + performance.now());
-    if (!hasFailed && lastSeq > 0) this.#frames.add(lastSeq, this.#span.spanContext());
+    commit.end(this.#clock.at());
+    if (!hasFailed && lastSeq > 0) {
+      this.#frames.add(lastSeq, this.#span.spanContext(), this.#clock);
+    }
   }
 
   end(status: number): void {
@@ -200,6 +225,8 @@ class FrameSpans {
   readonly #service: TracedService;
   #lastSeq = 0;
   #requests: SpanContext[] = [];
+  /** Of the first of them. */
+  #clock: SpanClock | undefined;
   #atMs = 0;
 
   constructor(tracer: Tracer, service: TracedService) {
@@ -207,9 +234,10 @@ class FrameSpans {
     this.#service = service;
   }
 
-  add(seq: number, request: SpanContext): void {
+  add(seq: number, request: SpanContext, clock: SpanClock): void {
     if (this.#requests.length === 0) {
-      this.#atMs = Date.now();
+      this.#clock = clock;
+      this.#atMs = clock.at();
       // Behind the loop that settles the frame.
       queueMicrotask(() => this.#begin());
     }
@@ -220,6 +248,7 @@ class FrameSpans {
   #begin(): void {
     const [first, ...others] = this.#requests;
     const lastSeq = this.#lastSeq;
+    const clock = this.#clock;
     const attributes = {
       'product_service.seq': lastSeq,
       'product_service.sampled_events': this.#requests.length,
@@ -231,7 +260,7 @@ class FrameSpans {
     const parent = trace.setSpanContext(ROOT_CONTEXT, first);
     const options = { attributes, links, startTime: this.#atMs };
     const span = this.#tracer.startSpan('frame apply', options, parent);
-    this.#service.whenApplied(lastSeq, () => span.end());
+    this.#service.whenApplied(lastSeq, () => span.end(clock?.at()));
   }
 }
 

@@ -80,6 +80,7 @@ t.test('a write: its request, its way to the disk, its way to the readers', asyn
     request.startNs <= commit.startNs && commit.endNs <= request.endNs,
     'one lies within the other',
   );
+  t.ok(commit.endNs <= apply.startNs, 'the other behind it');
   t.match(collector.requests[0], {
     url: '/v1/traces',
     headers: { 'x-key': 'of-the-collector', 'content-type': 'application/x-protobuf' },
@@ -181,6 +182,7 @@ t.test('a batch: its way to the disk, and on to the readers, once for all of it'
     t.equal(request.name, 'POST /api/v1/events/batch');
     t.ok(request.startNs <= commit.startNs && commit.startNs <= commit.endNs);
     if (round !== 1) t.ok(commit.endNs <= request.endNs, 'the answer waited for it');
+    t.ok(commit.endNs <= apply.startNs);
   }
   const again = await sendBatch(port, lines(5000), { headers: json('round-0') });
   t.equal(again.headers['idempotency-replayed'], 'true');

@@ -32,6 +32,7 @@ import { inWords } from './log/access.ts';
 import type { DataDir } from './log/data-dir.ts';
 import { diskMetrics } from './log/disk-metrics.ts';
 import { DiskWatch } from './log/disk-watch.ts';
+import type { FolderLock } from './log/folder-lock.ts';
 import { HeldFiles } from './log/held-files.ts';
 import { EventLoopDelay } from './metrics/event-loop-delay.ts';
 import { processMetrics } from './metrics/process-metrics.ts';
@@ -61,6 +62,8 @@ export interface ServiceOptions {
   readonly firstCursor?: number;
   /** The cluster that it belongs to; none = the log is its own. */
   readonly cluster?: Membership | undefined;
+  /** The data folder's, if it was taken before (log/data-dir.ts). */
+  readonly rootLock?: FolderLock | undefined;
   /** Another log than the one in the data folder. */
   readonly log?: LogSource;
   /** Starts to record traces; none = tracing is off. */

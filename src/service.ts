@@ -119,7 +119,7 @@ export class Service implements Lifecycle {
    * says, or ConfigError of a key that is none; leaves nothing running then.
    */
   static async start(options: ServiceOptions): Promise<Service> {
-    const dataDir = DataDir.open(options.config.dataDir);
+    const dataDir = DataDir.open(options.config.dataDir, options.rootLock);
     const claim = new FolderClaim();
     let service: Service;
     try {

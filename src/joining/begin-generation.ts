@@ -9,7 +9,8 @@
  *  4. The new stream is created, and the end of the folder is its first message, GENESIS, which is taken only as that.
  *  5. What the folder knows of the stream is replaced: it has read GENESIS. Then `cluster.json`; the file of 2 goes.
  * Killed before 4 is done: the command begins anew, with the same nonce: what it has sent may still come. Behind it: the
- * nonce in GENESIS is that of the folder, and the command goes on with 5; behind all of that only the file goes. Of two folders whose commands run at once,
+ * nonce in GENESIS is that of the folder, and the command goes on with 5; behind all of that only the file goes, and
+ * while nothing has happened in the new generation the command changes nothing. Of two folders whose commands run at once,
  * one has the first message; the other is refused from then on.
  */
 import { join, resolve } from 'node:path';
@@ -73,6 +74,7 @@ async function beginHeld(options: GenerationOptions, root: string): Promise<Gene
     next.end();
     return kept;
   }
+  if (await isJustBegun(connection, name, root, kept)) return kept;
   const generation = generationOf(kept) + 1;
   const old = namesOf(name, generation - 1);
   const [up] = await askInstances(connection, old.who);
@@ -107,6 +109,24 @@ async function beginHeld(options: GenerationOptions, root: string): Promise<Gene
   if (bytes === undefined) throw new Error(`${names.stream} does not have its first message`);
   next.finish(name, genesis, bytes);
   return genesis;
+}
+
+/** Whether the folder's generation is the newest and nothing has happened in it: a next one would say the same. */
+async function isJustBegun(
+  connection: NatsConnection,
+  name: string,
+  root: string,
+  kept: Genesis,
+): Promise<boolean> {
+  const { base } = kept;
+  const generation = generationOf(kept);
+  if (base === undefined || (await newestGeneration(connection, name)) !== generation) return false;
+  const api = new StreamApi(connection, namesOf(name, generation).stream);
+  if ((await api.info()).state.last_seq !== 1) return false;
+  const first = await api.leaders(1);
+  const begun = first && unpackGenesis(first);
+  const isOwn = typeof begun === 'object' && begun.base?.nonce === base.nonce;
+  return isOwn && endOfLog(new ReadOnlyFiles(), root).nextSeq === base.seq + 1;
 }
 
 /** Where the data in the folder ends. Throws where they are not whole. */

@@ -10,7 +10,7 @@ import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
 import { type FileHandle, type FileSystem, NodeFileSystem, readFully } from '../log/file-system.ts';
 import { pinFolder } from '../maintenance/pinned-folder.ts';
 import {
-  type JoinOffer,
+  type JoinAnswer,
   type OfferedFile,
   PIECE_BYTES_MAX,
   type PieceRequest,
@@ -33,27 +33,25 @@ export interface HandOverData {
 /** Files go while they are opened, when retention removes them. */
 const TRIES_MAX = 20;
 
-/** Resolves when the session has ended. */
-export async function handOver({
-  root,
-  nats,
-  subject,
-  session,
-  reply,
-}: HandOverData): Promise<void> {
+/** Resolves when the session has ended; `onOffered` hears when the joiner has its answer. */
+export async function handOver(
+  { root, nats, subject, session, reply }: HandOverData,
+  onOffered: () => void,
+): Promise<void> {
   const files = new NodeFileSystem();
   const connection = await openNats(nats, 'product-service hand over', true);
   const offered = pinned(files, root);
   try {
-    const offer: JoinOffer =
+    const answer: JoinAnswer =
       offered === undefined
         ? { refusal: 'its files change too fast' }
         : { session, files: offered.map(({ path, bytes }) => ({ path, bytes })) };
     const ended = offered && serve(connection, subject, files, offered);
     // Whoever gets the offer may ask at once.
     await connection.flush();
-    connection.publish(reply, JSON.stringify(offer));
+    connection.publish(reply, JSON.stringify(answer));
     await connection.flush();
+    onOffered();
     await ended;
   } finally {
     offered?.close();

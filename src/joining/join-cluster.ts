@@ -8,7 +8,7 @@
  */
 import { closeSync, fdatasyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import type { NatsConnection } from '@nats-io/transport-node';
+import { createInbox, type NatsConnection } from '@nats-io/transport-node';
 import { LOG_FOLDER } from '../log/data-dir.ts';
 import { NodeFileSystem } from '../log/file-system.ts';
 import { segmentName } from '../log/format.ts';
@@ -20,6 +20,7 @@ import { verify } from '../maintenance/verify.ts';
 import type { namesOf } from '../replication/cluster-settings.ts';
 import { askInstances, type InstanceState } from '../replication/instance-state.ts';
 import {
+  type JoinAnswer,
   type JoinOffer,
   type OfferedFile,
   PIECE_BYTES_MAX,
@@ -28,12 +29,15 @@ import {
 } from '../replication/join-protocol.ts';
 import { TakingPlace } from './taking-place.ts';
 
-/** The giver starts a thread first, on a machine that may be busy. */
+/** The giver starts a thread first, on a machine that may be busy, and says so every second. */
 const OFFER_MS = 60_000;
+const OFFER_QUIET_MS = 10_000;
 const PIECE_MS = 3000;
 /** A giver that does not answer so often is gone. */
 const PIECE_TRIES = 5;
 const IN_FLIGHT = 4;
+/** What the server answers where nobody listens. */
+const NO_RESPONDERS = 503;
 /** Before all instances are asked once more. */
 const PAUSE_MS = 2000;
 
@@ -98,9 +102,7 @@ async function takeOver(
   subject: string,
   folder: string,
 ): Promise<number> {
-  const answer = await connection.request(subject, '{}', { timeout: OFFER_MS });
-  const offer = answer.json<JoinOffer>();
-  if ('refusal' in offer) throw new Error(offer.refusal);
+  const offer = await askForOffer(connection, subject);
   const session: Session = { subject: `${subject}.${offer.session}`, files: offer.files };
   try {
     for (const index of offer.files.keys()) await takeFile(connection, session, index, folder);
@@ -112,6 +114,35 @@ async function takeOver(
   const fault = found.refusal ?? found.faults[0]?.reason;
   if (fault !== undefined) throw new Error(`what came is not whole: ${fault}`);
   return offer.files.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** Rejects where the giver refuses, is not there, or says nothing more. */
+async function askForOffer(connection: NatsConnection, subject: string): Promise<JoinOffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<JoinOffer>();
+  const fail = (reason: string) => reject(new Error(reason));
+  const quiet = () => setTimeout(fail, OFFER_QUIET_MS, 'it does not answer');
+  let silence = quiet();
+  const slow = setTimeout(fail, OFFER_MS, 'it takes too long to offer its files');
+  const inbox = createInbox();
+  const answers = connection.subscribe(inbox, {
+    callback: (error, message) => {
+      clearTimeout(silence);
+      if (error !== null) return reject(error);
+      if (message.headers?.code === NO_RESPONDERS) return fail('it is gone');
+      const answer = message.json<JoinAnswer>();
+      if ('files' in answer) resolve(answer);
+      else if ('refusal' in answer) fail(answer.refusal);
+      else silence = quiet();
+    },
+  });
+  try {
+    connection.publish(subject, '{}', { reply: inbox });
+    return await promise;
+  } finally {
+    answers.unsubscribe();
+    clearTimeout(silence);
+    clearTimeout(slow);
+  }
 }
 
 async function takeFile(

@@ -24,7 +24,7 @@ import {
   HELD_ROOT,
   type HeldIndex,
 } from './folder-guard.ts';
-import { FolderLock, identityOf, isHeldByOther, lockPaths } from './folder-lock.ts';
+import { FolderLock, identityOf, isHeldByOther, LOCK_NAME, lockPaths } from './folder-lock.ts';
 import { canGoByDescriptor, type HeldFolder, heldPath } from './held-files.ts';
 
 export const LOG_FOLDER = 'log';
@@ -80,10 +80,11 @@ export class DataDir {
     this.held = { root, log: this.logFolder, checkpoint: this.checkpointFolder, guard };
   }
 
-  /** Makes the folder if need be and acquires it. Throws DataDirError. */
-  static open(path: string): DataDir {
+  /** Makes the folder if need be and acquires it, with the lock of `lockRoot` if that was taken before. Throws DataDirError. */
+  static open(path: string, rootLock?: FolderLock): DataDir {
     const root = resolve(path);
     const dataDir = new DataDir(root);
+    if (rootLock !== undefined) dataDir.#locks.push(rootLock);
     try {
       dataDir.acquire();
     } catch (error) {
@@ -97,10 +98,7 @@ export class DataDir {
   acquire(): void {
     const { root, logFolder, checkpointFolder } = this;
     makeDurably(new NodeFileSystem(), root);
-    // SQLite says no more than that a file can't be opened.
-    for (const path of [root, logFolder, checkpointFolder, ...lockPaths(root, logFolder)]) {
-      if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK);
-    }
+    checkAccess([root, logFolder, checkpointFolder, ...lockPaths(root, logFolder)]);
     const locks = this.#locks;
     this.#locks = [];
     try {
@@ -164,23 +162,9 @@ export class DataDir {
     const { root, logFolder } = this;
     for (const path of lockPaths(root, logFolder)) {
       const still = before.find((lock) => lock.path === path && lock.isThere);
-      this.#locks.push(still ?? this.#lock(path));
+      this.#locks.push(still ?? takeLock(root, path));
     }
-    writeFileSync(join(root, HOLDER_NAME), `${JSON.stringify(holderNow())}\n`);
-  }
-
-  #lock(path: string): FolderLock {
-    const { root } = this;
-    try {
-      return new FolderLock(path);
-    } catch (error) {
-      if (!isHeldByOther(error)) {
-        throw new DataDirError(`can't lock DATA_DIR ${root}: ${path}: ${(error as Error).message}`);
-      }
-      throw new FolderHeldError(
-        `DATA_DIR ${root} is held by ${readHolder(join(root, HOLDER_NAME))}`,
-      );
-    }
+    writeHolder(root);
   }
 
   #hold(index: HeldIndex, path: string): void {
@@ -191,6 +175,46 @@ export class DataDir {
     this.#open[index] = { descriptor, identity: `${dev}:${ino}` };
     this.guard.hold(index, canGoByDescriptor(descriptor) ? descriptor : 0);
   }
+}
+
+/**
+ * Makes the folder if need be and takes the first of its locks, for what has to be done in it before it is opened.
+ * Throws DataDirError.
+ */
+export function lockRoot(dataDir: string): FolderLock {
+  const root = resolve(dataDir);
+  try {
+    new NodeFileSystem().makeFolder(root);
+    const path = join(root, LOCK_NAME);
+    checkAccess([root, path]);
+    const lock = takeLock(root, path);
+    writeHolder(root);
+    return lock;
+  } catch (error) {
+    throw error instanceof DataDirError ? error : unusable(root, error);
+  }
+}
+
+/** SQLite says no more than that a file can't be opened. */
+function checkAccess(paths: readonly string[]): void {
+  for (const path of paths) {
+    if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK);
+  }
+}
+
+function takeLock(root: string, path: string): FolderLock {
+  try {
+    return new FolderLock(path);
+  } catch (error) {
+    if (!isHeldByOther(error)) {
+      throw new DataDirError(`can't lock DATA_DIR ${root}: ${path}: ${(error as Error).message}`);
+    }
+    throw new FolderHeldError(`DATA_DIR ${root} is held by ${readHolder(join(root, HOLDER_NAME))}`);
+  }
+}
+
+function writeHolder(root: string): void {
+  writeFileSync(join(root, HOLDER_NAME), `${JSON.stringify(holderNow())}\n`);
 }
 
 /** Whether the folder has nothing of a data folder in it. */

@@ -13,6 +13,8 @@ import { hostInUrl } from '../config/host.ts';
 import { natsSettings } from '../config/nats.ts';
 import type { Config } from '../config/schema.ts';
 import { changedConfig, secretsOf, shownConfig } from '../config/shown.ts';
+import { lockRoot } from '../log/data-dir.ts';
+import type { FolderLock } from '../log/folder-lock.ts';
 import { keptGenesis } from '../replication/kept-genesis.ts';
 import { Service } from '../service.ts';
 import { planStore } from '../store/sizing.ts';
@@ -49,27 +51,30 @@ export async function runService(config: Config, signals: Signals): Promise<void
   await new ServiceProcess({ ...config, httpConnectionsMax }, logger, output, tracing).run(signals);
 }
 
-/** The cluster that this instance belongs to; loaded only where there is one. */
-async function membership(
-  config: Config,
-  logger: Logger,
-  signals: Signals,
-): Promise<Membership | undefined> {
+/** The cluster that an instance has entered, and the lock of the folder in which it did. */
+interface Entered {
+  readonly cluster?: Membership;
+  readonly rootLock?: FolderLock;
+}
+
+/** Loads only what is needed. */
+async function membership(config: Config, logger: Logger, signals: Signals): Promise<Entered> {
   const { cluster: name, shards, dedupeEvents } = config;
   if (config.log !== 'jetstream' || name === undefined) {
     keptGenesis(config.dataDir, undefined);
-    return undefined;
+    return {};
   }
   const { enterCluster } = await import('../joining/enter-cluster.ts');
   const nats = natsSettings(config);
   const shardEntries = planStore(config.storeBytesMax, shards).shard.entries;
   const { dataDir } = config;
+  const rootLock = lockRoot(dataDir);
   const own = { name, nats, dataDir, shards, shardEntries, dedupeEvents };
   const genesis = await enterCluster(own, {
     onLine: (line) => logger.info(line),
     isStopping: () => signals.isStopping,
   });
-  return { name, nats, genesis, isReader: config.role === 'reader' };
+  return { cluster: { name, nats, genesis, isReader: config.role === 'reader' }, rootLock };
 }
 
 class ServiceProcess {
@@ -119,14 +124,14 @@ class ServiceProcess {
     const logger = this.#logger;
     let service: Service;
     try {
-      const cluster = await membership(this.#config, logger, signals);
+      const entered = await membership(this.#config, logger, signals);
       const tracing = this.#tracing;
       service = await Service.start({
         config: this.#config,
         logger,
         tracing: tracing?.start,
         threadTracing: tracing?.ofThreads,
-        cluster,
+        ...entered,
       });
     } catch (error) {
       return quit(this.#output, EXIT_FAILED, message(error));

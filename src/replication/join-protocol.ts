@@ -3,6 +3,7 @@
  * Any thread; pure.
  *
  *   joiner  {} to ps.CLUSTER.GENERATION.join.ID            that instance pins its files for this one session
+ *   giver   {isStarting} at once, and every second until   the thread that does it takes a while on a busy machine
  *   giver   {session, files}, or {refusal}
  *   joiner  {file, offset, bytes} to ….join.ID.SESSION     again and again, some at a time, each again if lost
  *   giver   CRC-32 u32, then the bytes
@@ -13,6 +14,8 @@
 import { crc32 } from 'node:zlib';
 
 export const PIECE_BYTES_MAX = 512 << 10;
+/** Between two words of a giver before its offer. */
+export const STARTING_MS = 1000;
 /** Nobody asked for so long: the joiner is gone. */
 export const SESSION_IDLE_MS = 30_000;
 /** Instances that one hands its files to at a time. */
@@ -25,9 +28,12 @@ export interface OfferedFile {
   readonly bytes: number;
 }
 
-export type JoinOffer =
-  | { readonly session: string; readonly files: readonly OfferedFile[] }
-  | { readonly refusal: string };
+export interface JoinOffer {
+  readonly session: string;
+  readonly files: readonly OfferedFile[];
+}
+
+export type JoinAnswer = JoinOffer | { readonly refusal: string } | { readonly isStarting: true };
 
 export interface PieceRequest {
   /** Index among the files. */

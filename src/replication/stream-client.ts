@@ -18,6 +18,7 @@ import { BellWatch } from '../ring/bell.ts';
 import type { namesOf } from './cluster-settings.ts';
 import { newestGeneration } from './generations.ts';
 import { askInstances, type InstanceState, type OwnState } from './instance-state.ts';
+import type { JoinAnswer } from './join-protocol.ts';
 import { headerCrc } from './message.ts';
 import { natsFault, openNats } from './nats-connection.ts';
 import { StreamApi } from './stream-api.ts';
@@ -55,8 +56,8 @@ export interface StreamClientOptions {
   readonly isReader: boolean;
   /** What others call this instance by. */
   readonly id: string;
-  /** Another instance wants to take over the data of this one; it waits for the offer at `reply`. */
-  readonly onJoin: (reply: string) => void;
+  /** Another instance wants to take over the data of this one; it waits for the offer at `reply`, where `say` answers it. */
+  readonly onJoin: (reply: string, say: (answer: JoinAnswer) => void) => void;
   /** What the instance says of itself. */
   readonly describe: () => OwnState;
 }
@@ -127,7 +128,7 @@ export class StreamClient {
       if (!isReader) new StreamTrimmer(connection, this.#api, names.who, id).start();
       connection.subscribe(names.who, { callback: (_, message) => this.#onWho(message) });
       connection.subscribe(`${names.join}.${id}`, {
-        callback: (_, message) => void (message.reply && this.#options.onJoin(message.reply)),
+        callback: (_, message) => this.#onJoin(message),
       });
       connection.subscribe(names.tail, { callback: (_, message) => this.#onTail(message) });
       void this.#watch(connection, 'tail');
@@ -199,7 +200,8 @@ export class StreamClient {
     if (this.#refused !== undefined && now - this.#refused.atMs > REFUSED_MS) {
       this.#refused = undefined;
     }
-    if (!this.#isChecked || now - this.#checkedMs > CHECK_MS) this.#check();
+    if (this.#forked !== undefined) this.#lookAfterFork(now);
+    else if (!this.#isChecked || now - this.#checkedMs > CHECK_MS) this.#check();
     else if (now - this.#movedMs >= POLL_MS) this.#ask(this.#next);
     this.#pump();
     this.#report();
@@ -219,6 +221,12 @@ export class StreamClient {
     const reason = health.type === 'up' ? {} : { reason: health.reason };
     const state: InstanceState = { ...this.#options.describe(), stream: health.type, ...reason };
     message.respond(JSON.stringify(state));
+  }
+
+  #onJoin(message: Msg): void {
+    const { reply } = message;
+    if (!reply) return;
+    this.#options.onJoin(reply, (answer) => void message.respond(JSON.stringify(answer)));
   }
 
   /** The stream's answer to a publish: only of interest where it says why it can't. */
@@ -364,6 +372,13 @@ export class StreamClient {
     if (++this.#forkChecks >= FORK_CHECKS) this.#forked = fork;
   }
 
+  /** What has become of the cluster is of interest to whoever finds the instance. */
+  #lookAfterFork(now: number): void {
+    if (this.#isLeftBehind || now - this.#checkedMs <= CHECK_MS) return;
+    this.#checkedMs = now;
+    void this.#lookForNewer().then(() => this.#report());
+  }
+
   /** Resolves soon; an answer that is later counts, too. */
   async #lookForNewer(): Promise<void> {
     const { cluster, generation } = this.#options.names;
@@ -405,7 +420,10 @@ export class StreamClient {
   }
 
   #health(): StreamHealth {
-    if (this.#forked !== undefined) return { type: 'forked', reason: this.#forked };
+    if (this.#forked !== undefined) {
+      const reason = this.#isLeftBehind ? `${this.#forked}; ${LEFT_BEHIND}` : this.#forked;
+      return { type: 'forked', reason };
+    }
     if (this.#overtaken !== undefined) return { type: 'overtaken', reason: this.#overtaken };
     const down = (reason: string): StreamHealth => ({ type: 'down', reason });
     if (this.#isLeftBehind) return down(LEFT_BEHIND);

@@ -8,7 +8,7 @@ import { LogProgress } from '../ring/progress.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 import { type namesOf, RULES } from './cluster-settings.ts';
 import type { InstanceState, OwnState } from './instance-state.ts';
-import { SESSIONS_MAX } from './join-protocol.ts';
+import { type JoinAnswer, SESSIONS_MAX, STARTING_MS } from './join-protocol.ts';
 import { OWN_CHAIN, OWN_KEPT, OWN_POSITION } from './progress-numbers.ts';
 import { StreamClient } from './stream-client.ts';
 import { StreamEnd, type StreamMemory } from './stream-memory.ts';
@@ -63,20 +63,27 @@ export function runStreamThread(
     };
   };
   let sessions = 0;
-  const onJoin = (reply: string) => {
-    // Whoever gets no answer asks another one, or later.
-    if (sessions >= SESSIONS_MAX) return;
+  const onJoin = (reply: string, say: (answer: JoinAnswer) => void) => {
+    if (sessions >= SESSIONS_MAX) {
+      say({ refusal: `${sessions} others are taking over its data` });
+      return;
+    }
     sessions++;
+    const starting = setInterval(() => say({ isStarting: true }), STARTING_MS);
+    say({ isStarting: true });
     const session = randomBytes(8).toString('hex');
     const subject = `${names.join}.${id}.${session}`;
     // Before its files are opened: the record among them is this one, or a newer one.
     holds.set(session, describe().kept);
     const workerData = { root, nats, subject, session, reply };
     const worker = new Worker(HAND_OVER_ENTRY, { workerData, name: 'hand-over' });
+    // Its only message: the offer is out.
+    worker.on('message', () => clearInterval(starting));
     // The joiner sees that it gets nothing; this instance goes on.
     worker.on('error', () => undefined);
     worker.on('exit', () => {
       sessions--;
+      clearInterval(starting);
       // Until it can say itself what it needs.
       setTimeout(() => holds.delete(session), HOLD_MS);
     });

@@ -243,6 +243,17 @@ t.test('each in a cluster of its own', { skip }, async (t) => {
     t.equal(await left.newest(), 2);
   });
 
+  t.test('it runs again when all is done', async (t) => {
+    const left = await begin('again');
+    const begun = await left.init(left.a);
+    t.strictSame(await left.init(left.a), begun, 'the same, nothing has happened in it');
+    t.equal(await left.newest(), 2);
+    await connection.request(namesOf('again', 2).log, 'anything');
+    t.equal((await left.init(left.a)).generation, 3, 'something had happened in it');
+    await left.lose(3);
+    t.equal((await left.init(left.a)).generation, 4, 'it was lost');
+  });
+
   t.test('the command is given another size than before', async (t) => {
     const left = await begin('size');
     const dies = mortal(connection, { call: 4, kind: 'after' });

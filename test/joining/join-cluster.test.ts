@@ -2,7 +2,7 @@
  * Givers that end, stand still or answer late while their data is taken over. Interleavings of requests that real
  * servers hardly ever show; test/system-tools/cluster-givers.test.ts has real ones that are killed and stopped.
  */
-import type { NatsConnection } from '@nats-io/transport-node';
+import type { Msg, MsgCallback, NatsConnection } from '@nats-io/transport-node';
 import t, { type Test } from 'tap';
 import { joinCluster } from '../../src/joining/join-cluster.ts';
 import { namesOf } from '../../src/replication/cluster-settings.ts';
@@ -16,16 +16,12 @@ import { dataFolder, filesIn } from '../helpers/replication/data-folder.ts';
 
 const names = namesOf('shop');
 
-interface Offered {
-  readonly path: string;
-  readonly bytes: number;
-}
-
 /** An instance, as far as one that joins sees it. */
 interface Giver {
   readonly id: string;
   readonly position: number;
-  readonly files: readonly Offered[];
+  /** Answers one that joins. */
+  offer(say: (answer: object) => void): void;
   /** What it answers; undefined = nothing, before the time-out. */
   piece(request: PieceRequest): Promise<Uint8Array | undefined>;
 }
@@ -33,20 +29,34 @@ interface Giver {
 /** The requests that joining makes of NATS, answered by these. */
 function connectionTo(givers: readonly Giver[]): NatsConnection {
   const answerOf = (data: Uint8Array | string) => ({ data, json: () => JSON.parse(String(data)) });
-  const request = async (subject: string, body: string) => {
-    const [id = '', session] = subject.slice(names.join.length + 1).split('.');
+  const giverAt = (subject: string) => {
+    const [id] = subject.slice(names.join.length + 1).split('.');
     const giver = givers.find((one) => one.id === id);
     if (giver === undefined) throw new Error('nobody there');
-    if (session === undefined) {
-      return answerOf(JSON.stringify({ session: 's', files: giver.files }));
-    }
+    return giver;
+  };
+  const request = async (subject: string, body: string) => {
+    const giver = giverAt(subject);
     const piece = await giver.piece(JSON.parse(body) as PieceRequest);
     if (piece === undefined) throw new Error('timeout');
     return answerOf(piece);
   };
   const requestMany = async () =>
     givers.map(({ id, position }) => answerOf(JSON.stringify({ id, host: id, pid: 1, position })));
-  const connection = { request, requestMany, publish: () => undefined };
+  const inboxes = new Map<string, MsgCallback<Msg>>();
+  const subscribe = (inbox: string, { callback }: { callback: MsgCallback<Msg> }) => {
+    inboxes.set(inbox, callback);
+    return { unsubscribe: () => inboxes.delete(inbox) };
+  };
+  const publish = (subject: string, _: string, options?: { reply: string }) => {
+    const giver = giverAt(subject);
+    // Without one it is the joiner's last word.
+    const inbox = options && inboxes.get(options.reply);
+    if (inbox === undefined) return;
+    const say = (answer: object) => inbox(null, answerOf(JSON.stringify(answer)) as unknown as Msg);
+    giver.offer(say);
+  };
+  const connection = { request, requestMany, subscribe, publish };
   return connection as unknown as NatsConnection;
 }
 
@@ -57,10 +67,11 @@ function filesOf(root: string): { readonly path: string; readonly bytes: Buffer 
 /** One that has this folder, and answers. */
 function giverOf(root: string, id: string, position: number): Giver {
   const files = filesOf(root);
+  const offered = files.map(({ path, bytes }) => ({ path, bytes: bytes.length }));
   return {
     id,
     position,
-    files: files.map(({ path, bytes }) => ({ path, bytes: bytes.length })),
+    offer: (say) => say({ session: 's', files: offered }),
     piece: async ({ file, offset, bytes }) =>
       packPiece(files[file]?.bytes.subarray(offset, offset + bytes) ?? Buffer.alloc(0)),
   };
@@ -97,7 +108,10 @@ t.test('what a giver that was given up answers late harms no file of the next on
   const late = Promise.withResolvers<Uint8Array>();
   const first: Giver = {
     ...{ id: 'first', position: 9 },
-    files: [{ path: 'log/00000000000000000001.log', bytes: 4 * PIECE_BYTES_MAX }],
+    offer: (say) => {
+      const path = 'log/00000000000000000001.log';
+      say({ session: 's', files: [{ path, bytes: 4 * PIECE_BYTES_MAX }] });
+    },
     piece: async ({ offset }) => (offset === 0 ? Buffer.from('none') : late.promise),
   };
   const second = giverOf(source, 'second', 8);
@@ -114,6 +128,30 @@ t.test('what a giver that was given up answers late harms no file of the next on
   const { root, lines } = await joined(t, [first, slow]);
   t.match(lines[1], /not from first, process 1: a piece came damaged/);
   t.match(lines[3], /took over/, lines.join('\n'));
+  isCopy(t, root, source);
+});
+
+t.test('who refuses or falls silent before its offer is left for another one', async (t) => {
+  const source = dataFolder(t, 200);
+  const whole = giverOf(source, 'whole', 5);
+  const busy: Giver = { ...whole, id: 'busy', position: 8, offer: (say) => say({ refusal: 'no' }) };
+  const silent: Giver = {
+    ...{ ...whole, id: 'silent', position: 7 },
+    offer: (say) => say({ isStarting: true }),
+  };
+  const slow: Giver = {
+    ...{ ...whole, id: 'slow', position: 6 },
+    offer: (say) => {
+      say({ isStarting: true });
+      say({ isStarting: true });
+      whole.offer(say);
+    },
+  };
+  const { root, lines } = await joined(t, [busy, silent, slow]);
+  t.match(lines[1], /not from busy, process 1: no$/);
+  t.match(lines[3], /not from silent, process 1: it does not answer/);
+  t.match(lines[4], /data of slow/);
+  t.match(lines[5], /took over/, lines.join('\n'));
   isCopy(t, root, source);
 });
 

@@ -28,7 +28,7 @@ t.test('a new generation begins with the data of an instance', { skip }, async (
   const key = { 'idempotency-key': 'k' };
   const first = await b.post({ product_id: 'p', price: 1, stock: 1 }, key);
   await a.get('p', Number(first.body.seq));
-  const c = await cluster.start('c');
+  const [c, d] = await Promise.all([cluster.start('c'), cluster.start('d')]);
   await b.stop();
   c.process.kill('SIGSTOP');
   // A power failure: NATS loses what came last, and the instance has it.
@@ -39,10 +39,12 @@ t.test('a new generation begins with the data of an instance', { skip }, async (
   await cluster.polled(async () => ((await a.ready()).status === 200 ? true : undefined));
   const last = await a.post({ product_id: 'p', price: 2, stock: 1 });
   t.equal(last.status, 202);
+  await d.get('p', Number(last.body.seq));
   await server?.kill();
   restore();
   await server?.start();
-  await cluster.polled(async () => (a.forked() ? true : undefined));
+  await cluster.polled(async () => (a.forked() && d.forked() ? true : undefined));
+  d.process.kill('SIGSTOP');
   t.match(await a.get('p'), { status: 200, body: { price: 2 } });
 
   // One that had not read what was lost goes on, and acknowledges another event under the same number.
@@ -80,6 +82,13 @@ t.test('a new generation begins with the data of an instance', { skip }, async (
   const next = await back.post({ product_id: 'q', price: 3, stock: 1 });
   t.equal(next.body.seq, 3, 'numbers go on');
   t.match(cluster.shell('a', BEGIN), /is held by/);
+
+  // One that knows already that its stream is another one hears what has become of the cluster.
+  d.process.kill('SIGCONT');
+  const saysSo = ({ reason }: (typeof d.process.log)[number]) =>
+    /^the stream ends at .*; the cluster goes on as another generation$/.test(String(reason));
+  await cluster.polled(async () => (d.process.log.some(saysSo) ? true : undefined));
+  await d.kill();
 
   // The old stream, as it was before it was sealed.
   await server?.kill();

@@ -2,7 +2,7 @@
  * One history in PostgreSQL for all instances of a cluster: one of them writes it, all answer from it, and when the
  * writer dies in the middle of a stream of writes, another one goes on, and nothing is missing.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import t from 'tap';
 import { polled } from '../helpers/bounded.ts';
 import {
@@ -113,4 +113,16 @@ t.test('one writes, all answer, and another one goes on', { skip }, async (t) =>
   await write(next, 5);
   await check();
   t.equal(stateOf(next), 'writes');
+
+  // A new generation of the cluster goes on with the history of the one before.
+  const [[knowing = ''] = []] = instances;
+  await next.stop();
+  instances.clear();
+  const begun = cluster.shell(knowing, 'product-service cluster init --from data --replicas 1');
+  t.match(begun, /generation 2 begins/);
+  rmSync(cluster.dataOf(stopping), { recursive: true });
+  const [first] = await Promise.all([start(knowing), start(stopping)]);
+  await settled();
+  await write(first, 5);
+  await check();
 });

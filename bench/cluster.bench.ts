@@ -193,7 +193,7 @@ class ClusterBench {
     }
   }
 
-  /** One that has nothing reads all of the stream; one begins with a copy of another's data. */
+  /** One that has nothing reads all of the stream; one begins with a backup of another; one takes over its data by itself. */
   async #joining(cluster: BenchCluster): Promise<void> {
     const events = this.#ids.length * (this.#size.rounds + 1);
     const last = this.#sample();
@@ -211,19 +211,27 @@ class ClusterBench {
     const joinedSeconds = (performance.now() - startMs) / 1000;
     await readProducts(copied.url, last);
     await copied.stop();
+    await cluster.trim();
+    startMs = performance.now();
+    const joined = await cluster.start('f');
+    await applied(joined.url, events);
+    const peerSeconds = (performance.now() - startMs) / 1000;
+    await readProducts(joined.url, last);
+    await joined.stop();
     this.tables.push({
       title: 'A new instance, from its start until it has everything',
       columns: ['from', 'seconds', 'of these the copy', 'events/s'],
       rows: [
         ['the stream', figure(seconds), '', figure(events / seconds)],
         ["a peer's backup", figure(joinedSeconds), figure(copiedSeconds), ''],
+        ['a peer, by itself', figure(peerSeconds), '', ''],
       ],
     });
     const products = figure(this.#ids.length);
     this.#aim('joining from the stream', events / seconds, WANTED.streamed, 'higher', 'events/s');
     this.#aim(
-      `joining by a backup, ${products} products`,
-      joinedSeconds,
+      `joining from a peer, ${products} products and ${figure(events)} events`,
+      peerSeconds,
       WANTED.copiedSeconds,
       'lower',
       's',

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { connect } from '@nats-io/transport-node';
 import type { NatsProcesses } from './nats-processes.ts';
 import { ServerProcess } from './server-process.ts';
 import { START_ENV } from './start-env.ts';
@@ -10,6 +11,12 @@ const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const APPLIED_MS_MAX = 60_000;
 /** All share the machine's cores; each instance has as few threads as it can. */
 export const LEAN = { PORT: '0', WORKERS: '1', MAX_MEMORY_USAGE: '512MB' } as const;
+
+/** What `cluster status` prints, as far as it is needed. */
+interface Status {
+  readonly stream: { readonly leader: string; readonly last: number };
+  readonly instances: readonly { readonly kept: number }[];
+}
 
 export class BenchCluster {
   readonly nats: NatsProcesses;
@@ -49,10 +56,22 @@ export class BenchCluster {
 
   /** Name of the server that leads the stream. */
   leader(): string {
-    const { stream } = JSON.parse(this.#command(['cluster', 'status'])) as {
-      stream: { leader: string };
-    };
-    return stream.leader;
+    return this.#status().stream.leader;
+  }
+
+  /** Takes all out of the stream that every instance has on disk: whoever is new needs the data of another one. */
+  async trim(): Promise<void> {
+    let { stream, instances } = this.#status();
+    while (instances.some(({ kept }) => kept < stream.last))
+      ({ stream, instances } = this.#status());
+    const connection = await connect({ servers: this.nats.url.split(',') });
+    const subject = `$JS.API.STREAM.PURGE.PS_${this.#env.CLUSTER}_1`;
+    await connection.request(subject, JSON.stringify({ seq: stream.last }));
+    await connection.close();
+  }
+
+  #status(): Status {
+    return JSON.parse(this.#command(['cluster', 'status']));
   }
 
   #command(args: readonly string[]): string {

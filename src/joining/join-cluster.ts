@@ -68,7 +68,7 @@ export async function joinCluster(options: JoinOptions): Promise<boolean> {
   const failures = new Map<string, number>();
   const failuresOf = ({ id }: InstanceState) => failures.get(id) ?? 0;
   while (!isStopping()) {
-    const givers = (await askInstances(connection, names.who))
+    const givers = (await askInstances(connection, names.who, 'some'))
       .filter(({ position }) => position + 1 >= firstPosition)
       .sort((a, b) => failuresOf(a) - failuresOf(b) || b.position - a.position);
     if (givers.length === 0 && said === '') {

@@ -38,13 +38,17 @@ export type OwnState = Omit<InstanceState, 'stream' | 'reason'>;
 /** The one who is asked last is given so long. */
 const ANSWERS_MS = 1000;
 
-/** Asks all of them; resolves to what those say that answer in time, by host and process. */
+/**
+ * Asks all of them; resolves to what those say that answer in time, by host and process. Whoever needs only some of them
+ * asks `'some'`: those that answer one soon after the other.
+ */
 export async function askInstances(
   connection: NatsConnection,
   subject: string,
+  which: 'all' | 'some' = 'all',
 ): Promise<InstanceState[]> {
   const answers = await connection.requestMany(subject, undefined, {
-    strategy: 'timer',
+    strategy: which === 'all' ? 'timer' : 'stall',
     maxWait: ANSWERS_MS,
   });
   const found: InstanceState[] = [];

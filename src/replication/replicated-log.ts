@@ -268,7 +268,7 @@ export class ReplicatedLog implements EventLog {
       if (!this.#consume(delivered.position, delivered.bytes)) return 'stop';
     }
     // Also where nothing comes any more.
-    if (this.#sinceRecord > 0 && !this.#state.isRebuilding && this.#isRecordDue) this.#record();
+    if (this.#sinceRecord > 0 && this.#isRecordDue) this.#record();
     this.#report();
     this.#look();
     return proposed || took > 0 ? 'worked' : 'idle';
@@ -412,6 +412,8 @@ export class ReplicatedLog implements EventLog {
   }
 
   #record(): void {
+    // It would put what the stream said up to here together with where the local log ends, which is further on.
+    if (this.#state.isRebuilding) return;
     try {
       const record = this.#state.record(this.#nextSeq);
       this.#options.replica.store(record);

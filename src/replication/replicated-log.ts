@@ -48,7 +48,7 @@ import { LocalLog } from './local-log.ts';
 import type { Message } from './message.ts';
 import { OwnSlots } from './own-slots.ts';
 import { OwnWriter } from './own-writer.ts';
-import { OWN_CHAIN, OWN_KEPT, OWN_POSITION, OWN_WRITER } from './progress-numbers.ts';
+import { OWN_CHAIN, OWN_KEPT, OWN_OUTVOTED, OWN_POSITION, OWN_WRITER } from './progress-numbers.ts';
 import type { ProposedShares } from './proposed-shares.ts';
 import type { ReplicaFile } from './replica-file.ts';
 import { ReplicaState } from './replica-state.ts';
@@ -465,6 +465,7 @@ export class ReplicatedLog implements EventLog {
     own[OWN_CHAIN] = this.#done.chain;
     own[OWN_KEPT] = this.#kept;
     own[OWN_WRITER] = this.#writer?.last ?? 0;
+    own[OWN_OUTVOTED] = this.#claims.isOutvoted ? 1 : 0;
     this.#options.progress.store({
       nextSeq: this.#nextSeq,
       commitHead: this.#options.commits.head,

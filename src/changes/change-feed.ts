@@ -54,6 +54,8 @@ export class ChangeFeed {
   readonly #places: SharedPlaces;
   /** Those who came before the log was replayed, and what they asked for; `undefined` from then on. */
   #held: Map<Follower, number | undefined> | undefined = new Map();
+  /** The end of each wait for a position that is ahead. */
+  readonly #waits = new Set<() => void>();
 
   constructor(options: ChangeFeedOptions) {
     this.#options = options;
@@ -115,9 +117,10 @@ export class ChangeFeed {
     for (const [follower, since] of held ?? []) this.#begin(follower, since ?? replayedSeq);
   }
 
-  /** Ends the streams that wait for the replay; call it when that is not to be waited for. */
+  /** Ends all that wait for the log, for the replay or a position ahead; call it when that is not to be waited for. */
   closeHeld(): void {
     for (const follower of [...(this.#held?.keys() ?? [])]) follower.end('stopping');
+    for (const end of this.#waits) end();
   }
 
   #begin(follower: Follower, since: number | undefined): void {
@@ -135,22 +138,37 @@ export class ChangeFeed {
   async #beginLater(follower: Follower, since: number): Promise<void> {
     this.#hub.hold(follower);
     follower.wait();
-    await this.#whenReached(since);
+    const goesOn = await this.#whenReached(since, follower.gone);
     if (follower.isEnded) return;
+    if (!goesOn) {
+      follower.end('stopping');
+      return;
+    }
     if (this.#isReached(since)) follower.begin(since);
     else follower.reset(this.#hub.place);
     this.#hub.add(follower);
   }
 
-  /** Resolves when the history has come as far as `since`, or it was waited for long enough. */
-  async #whenReached(since: number): Promise<void> {
+  /**
+   * Resolves to true when the history has come as far as `since`, or it was waited for long enough; to false when
+   * `gone` is aborted, or the feed ends.
+   */
+  async #whenReached(since: number, gone: AbortSignal): Promise<boolean> {
     const { watermark } = this.#options;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const waiter = watermark.whenApplied(since, resolve);
-    const timer = setTimeout(resolve, this.#aheadMs).unref();
-    await promise;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const goOn = () => resolve(true);
+    const end = () => resolve(false);
+    const waiter = watermark.whenApplied(since, goOn);
+    const timer = setTimeout(goOn, this.#aheadMs).unref();
+    this.#waits.add(end);
+    gone.addEventListener('abort', end);
+    if (gone.aborted) end();
+    const goesOn = await promise;
     clearTimeout(timer);
+    gone.removeEventListener('abort', end);
+    this.#waits.delete(end);
     if (waiter !== undefined) watermark.cancel(waiter);
+    return goesOn;
   }
 
   get #aheadMs(): number {
@@ -159,16 +177,18 @@ export class ChangeFeed {
 
   /**
    * Hands up to `limit` changes behind `since` to `onChange`, in the order of seq. Each is overwritten
-   * by the next one: copy what you keep. Rejects with the error of the file system.
+   * by the next one: copy what you keep. `undefined`: the client was gone (`gone` aborted), or the feed ended, before the
+   * log had come that far. Rejects with the error of the file system.
    */
   async page(
     since: number | undefined,
     limit: number,
     onChange: (change: Change) => void,
-  ): Promise<PageEnd> {
+    gone: AbortSignal,
+  ): Promise<PageEnd | undefined> {
     const { history, watermark } = this.#options;
     if (since !== undefined && this.#aheadMs > 0 && !this.#isReached(since)) {
-      await this.#whenReached(since);
+      if (!(await this.#whenReached(since, gone))) return undefined;
     }
     const until = watermark.seq;
     if (since === undefined) return { nextSince: until, isReset: false };
@@ -202,6 +222,7 @@ export class ChangeFeed {
 
   /** Ends every stream, after what is applied; call it when nothing more will be. */
   close(): void {
+    this.closeHeld();
     this.#hub.close();
   }
 

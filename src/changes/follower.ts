@@ -51,6 +51,7 @@ export class Follower {
   /** Seq of the last event that was passed on this connection, sent or not; 0 until it has begun. */
   place = 0;
   readonly #options: FollowerOptions;
+  readonly #gone = new AbortController();
   #isOpen = false;
   #hasBegun = false;
   #isEnded = false;
@@ -83,6 +84,11 @@ export class Follower {
 
   get isEnded(): boolean {
     return this.#isEnded;
+  }
+
+  /** Aborted when it ends or goes. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
   }
 
   /** Whether it was ended because it read too slowly. */
@@ -167,6 +173,7 @@ export class Follower {
   #leave(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    this.#gone.abort();
     this.#notifyRoom();
     this.#options.onGone(this);
   }

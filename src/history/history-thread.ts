@@ -67,6 +67,8 @@ export async function runHistory(
   report: (report: HistoryReport) => void,
 ): Promise<void> {
   const control = new HistoryControl(data.control);
+  // The thread before this one may have died standing by.
+  control.isStandingBy = false;
   const store = await storeOf(data.target);
   const standingBy = await standingByOf(data, control);
   let failures = 0;

@@ -66,6 +66,7 @@ export class ProductHistory {
   #tickets = 0;
   #holding: NodeJS.Timeout | undefined;
   #follower: Worker | undefined;
+  /** `undefined` while none runs. */
   #reader: Worker | undefined;
   #followerEnded = Promise.resolve();
   #freedUntil = 0;
@@ -118,7 +119,8 @@ export class ProductHistory {
     ask: HistoryAsk & { readonly kind: K },
   ): Promise<Placed<HistoryAnswers[K]>> {
     const reader = this.#reader;
-    if (reader === undefined) return Promise.reject(new HistoryUnavailableError('not started'));
+    if (reader === undefined)
+      return Promise.reject(new HistoryUnavailableError('its thread does not run'));
     const ticket = this.#tickets++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(ticket, { resolve, reject });
@@ -182,7 +184,10 @@ export class ProductHistory {
     return new Promise((resolve) => {
       worker.once('exit', () => {
         resolve();
-        if (worker === this.#reader) this.#rejectAll('its thread died');
+        if (worker === this.#reader) {
+          this.#reader = undefined;
+          this.#rejectAll('its thread died');
+        }
         if (this.#isEnding) return;
         setTimeout(() => {
           if (!this.#isEnding) again();

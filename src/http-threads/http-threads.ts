@@ -12,7 +12,7 @@ import { beatNoMore, loopName } from '../health/heartbeats.ts';
 import type { LoadedTls } from '../http/connection/tls-files.ts';
 import { forgetOpen } from '../limits/open-counts.ts';
 import type { OtherThreads } from '../metrics/registry.ts';
-import { Line } from './line.ts';
+import { Line, LineClosedError } from './line.ts';
 import { type DeskParts, MainDesk } from './main-desk.ts';
 import type { Address, HttpThreadData, MainAnswers, ThreadAnswers } from './thread-messages.ts';
 import { ThreadSeries } from './thread-series.ts';
@@ -114,7 +114,7 @@ export class HttpThreads {
   /** The log is replayed up to `replayedSeq`: resolves when all are about to take events. */
   async open(replayedSeq: number): Promise<void> {
     this.#replayedSeq = replayedSeq;
-    await this.#each(({ line }) => line.ask('open', replayedSeq));
+    await this.#each((thread) => this.#open(thread, replayedSeq));
   }
 
   storageAvailable(available: boolean): void {
@@ -182,6 +182,17 @@ export class HttpThreads {
       this.#hangs++;
       thread.cause = new Error(`it made no progress for ${Math.round(forMs)} ms, and was ended`);
       void thread.worker.terminate();
+    }
+  }
+
+  /** One that can't take events is replaced. */
+  async #open(thread: Thread, replayedSeq: number): Promise<void> {
+    try {
+      await thread.line.ask('open', replayedSeq);
+    } catch (error) {
+      if (error instanceof LineClosedError || this.#isStopping) return;
+      thread.cause ??= new Error(`it did not open: ${(error as Error).message}`, { cause: error });
+      await thread.worker.terminate();
     }
   }
 

@@ -29,6 +29,7 @@ export class MainDesk {
   readonly #parts: DeskParts;
   readonly #profiles = new Map<number, AbortController>();
   readonly #keys = new Map<number, () => void>();
+  #areKeysReleased = false;
   #numbers = 0;
 
   constructor(parts: DeskParts) {
@@ -56,8 +57,9 @@ export class MainDesk {
     for (const profile of this.#profiles.values()) profile.abort();
   }
 
-  /** What the thread had taken in is settled, too: its keys are free. */
+  /** What the thread had taken in is settled, too: its keys are free, and it gets no more. */
   releaseKeys(): void {
+    this.#areKeysReleased = true;
     for (const end of this.#keys.values()) end();
     this.#keys.clear();
   }
@@ -75,6 +77,11 @@ export class MainDesk {
   async #beginKey(key: string): Promise<number | undefined> {
     const end = await this.#parts.running.begin(key);
     if (end === undefined) return undefined;
+    // The thread may have died while it waited for the key.
+    if (this.#areKeysReleased) {
+      end();
+      return undefined;
+    }
     const number = this.#numbers++;
     this.#keys.set(number, end);
     return number;

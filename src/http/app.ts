@@ -162,7 +162,8 @@ export function buildApp(deps: AppDeps, part: AppPart = 'all'): FastifyInstance 
       };
       const guarded = guardHost(handler, early);
       const next = corsOrigins === undefined ? guarded : allowOrigins(guarded, corsOrigins);
-      const { counts } = deps;
+      // A flood on the service's own listener leaves that of administration to operators.
+      const counts = part === 'administration' ? undefined : deps.counts;
       return createHttpServer(limits, { handler: next, responses, tls, http2, counts });
     },
     bodyLimit: limits.bodyBytesMax,

@@ -153,16 +153,16 @@ export class ThreadProfiler {
     }
   }
 
-  #wait(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#end = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      if (signal.aborted || this.#isOver) this.#end();
-      signal.addEventListener('abort', () => this.#end(), { once: true });
-    });
+  async #wait(ms: number, signal: AbortSignal): Promise<void> {
+    const over = Promise.withResolvers<void>();
+    const end = () => over.resolve();
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end);
+    this.#end = end;
+    if (signal.aborted || this.#isOver) end();
+    await over.promise;
+    clearTimeout(timer);
+    signal.removeEventListener('abort', end);
   }
 }
 

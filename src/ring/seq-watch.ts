@@ -35,9 +35,10 @@ export class SeqWatch {
   /**
    * Calls `onApplied` once `seq` is come to: before this returns if it is already, and never if no
    * event comes to bear it. Returns the waiter, to cancel by a caller that waits no longer;
-   * `undefined` if it was called.
+   * `undefined` if it was called. Throws a RangeError for what is no seq: it has no place among those who wait.
    */
   whenApplied(seq: number, onApplied: () => void): SeqWaiter | undefined {
+    if (!Number.isSafeInteger(seq) || seq < 0) throw new RangeError(`${seq} is no seq`);
     if (this.seq >= seq) {
       onApplied();
       return undefined;

@@ -11,10 +11,13 @@ import { LogProgress, OWN_DOUBLES, PROGRESS_BYTES } from '../../src/ring/progres
 import { SeqWatch } from '../../src/ring/seq-watch.ts';
 import { bounded, polled } from '../helpers/bounded.ts';
 import { ChangeFollower } from '../helpers/clients/change-follower.ts';
+import { fakeApp } from '../helpers/fakes/http-fakes.ts';
 
 const WAIT_MS_MAX = 30_000;
 /** Longer than the test takes. */
 const FOR_EVER_MS = 600_000;
+/** Of a client that stays. */
+const STAYS = new AbortController().signal;
 
 /** A feed whose log has `seq` events, none of which changed anything, behind a server on a port. */
 async function feedAt(t: Test, seq: number, aheadMs: number) {
@@ -69,7 +72,7 @@ async function feedAt(t: Test, seq: number, aheadMs: number) {
     await follower.connect();
     return follower;
   };
-  return { port, feed, grow, follow };
+  return { port, feed, watermark, grow, follow };
 }
 
 const told = (follower: ChangeFollower, isThere: () => boolean) =>
@@ -80,7 +83,7 @@ t.test('alone: reset at once', async (t) => {
   const follower = await follow(8);
   await told(follower, () => follower.events.length > 0);
   t.strictSame(follower.events, [{ name: 'reset', seq: 5 }]);
-  t.strictSame(await feed.page(8, 10, () => undefined), { nextSince: 5, isReset: true });
+  t.strictSame(await feed.page(8, 10, () => undefined, STAYS), { nextSince: 5, isReset: true });
 });
 
 t.test('in a cluster: waits until the log has come that far', async (t) => {
@@ -96,7 +99,7 @@ t.test('in a cluster: waits until the log has come that far', async (t) => {
   const said = (what: string) =>
     polled(() => (text.includes(what) ? true : undefined), WAIT_MS_MAX, what);
   await said(': waiting');
-  const page = feed.page(8, 10, () => undefined);
+  const page = feed.page(8, 10, () => undefined, STAYS);
   grow(7);
   t.notMatch(text, /event:/);
   grow(8);
@@ -110,7 +113,7 @@ t.test('in a cluster: reset in the end, when it never comes', async (t) => {
   const follower = await follow(8);
   await told(follower, () => follower.events.length > 0);
   t.strictSame(follower.events, [{ name: 'reset', seq: 5 }]);
-  t.strictSame(await feed.page(8, 10, () => undefined), { nextSince: 5, isReset: true });
+  t.strictSame(await feed.page(8, 10, () => undefined, STAYS), { nextSince: 5, isReset: true });
 });
 
 t.test('in a cluster: who waits hears of the stop', async (t) => {
@@ -119,4 +122,49 @@ t.test('in a cluster: who waits hears of the stop', async (t) => {
   feed.close();
   await told(follower, () => follower.events.length > 0);
   t.match(follower.events, [{ name: 'stopping' }]);
+});
+
+t.test('in a cluster: a stop ends every wait', async (t) => {
+  for (const end of ['closeHeld', 'close'] as const) {
+    const { feed, watermark, follow } = await feedAt(t, 5, FOR_EVER_MS);
+    const follower = await follow(8);
+    const page = feed.page(9, 10, () => undefined, STAYS);
+    t.equal(watermark.waiting, 2);
+    feed[end]();
+    t.equal(await bounded(page, WAIT_MS_MAX, 'its end'), undefined, end);
+    await told(follower, () => follower.events.length > 0);
+    t.match(follower.events, [{ name: 'stopping' }], end);
+    t.equal(watermark.waiting, 0);
+  }
+});
+
+t.test('in a cluster: nothing waits for a client that is gone', async (t) => {
+  const { feed, watermark, follow } = await feedAt(t, 5, FOR_EVER_MS);
+  const follower = await follow(8);
+  const { app } = fakeApp({ changes: feed });
+  t.teardown(() => app.close());
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  const path = '/api/v1/changes?since=8&limit=10';
+  const request = get({ host: '127.0.0.1', port, path, agent: false }).on('error', () => undefined);
+  const wait = (count: number) =>
+    polled(() => (watermark.waiting === count ? true : undefined), WAIT_MS_MAX, `${count} to wait`);
+  await wait(2);
+  request.destroy();
+  await wait(1);
+  follower.disconnect();
+  await wait(0);
+});
+
+t.test('in a cluster: a page that waits is refused in a stop', async (t) => {
+  const { feed, watermark } = await feedAt(t, 5, FOR_EVER_MS);
+  const { app, lifecycle } = fakeApp({ changes: feed });
+  t.teardown(() => app.close());
+  const answer = app.inject('/api/v1/changes?since=8&limit=10');
+  await polled(() => (watermark.waiting === 1 ? true : undefined), WAIT_MS_MAX, 'it to wait');
+  lifecycle.phase = 'stopping';
+  feed.closeHeld();
+  const { statusCode, body } = await bounded(Promise.resolve(answer), WAIT_MS_MAX, 'its answer');
+  t.equal(statusCode, 503);
+  t.match(JSON.parse(body), { code: 'stopping' });
 });

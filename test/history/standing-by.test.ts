@@ -1,15 +1,21 @@
 /** When an instance of a cluster that does not write the history takes it over, and what it says until then. */
+import { join } from 'node:path';
 import t from 'tap';
 import { HistoryControl } from '../../src/history/history-control.ts';
+import { runHistory } from '../../src/history/history-thread.ts';
 import type { HistoryLook, PostgresStandby } from '../../src/history/postgres/postgres-standby.ts';
 import { StandingBy } from '../../src/history/standing-by.ts';
+import { FolderGuard } from '../../src/log/folder-guard.ts';
 import { LogProgress, OWN_DOUBLES } from '../../src/ring/progress.ts';
 import { planStore } from '../../src/store/sizing.ts';
 import { createSharedMemory } from '../../src/write-path/memory.ts';
+import { polled } from '../helpers/bounded.ts';
+import { tempDir } from '../helpers/disks/temp-dir.ts';
 
 function setup(looks: (HistoryLook | Error)[]) {
   const memory = createSharedMemory({ queueSize: 1, appliers: 1, store: planStore(4096, 1) });
-  const control = new HistoryControl(HistoryControl.create());
+  const buffer = HistoryControl.create();
+  const control = new HistoryControl(buffer);
   const progress = new LogProgress(memory.progress);
   const apply = (seq: number) => {
     const own = new Float64Array(OWN_DOUBLES);
@@ -30,7 +36,7 @@ function setup(looks: (HistoryLook | Error)[]) {
   const during = (call: (look: number) => void) => {
     onLook = call;
   };
-  return { standingBy, control, apply, seen, during };
+  return { standingBy, control, buffer, memory, apply, seen, during };
 }
 
 t.test('follows the one that writes, and goes on when there is none', async (t) => {
@@ -86,4 +92,28 @@ t.test('ends when it is to stop, and says what the database says', async (t) => 
   await t.rejects(failing.standingBy.untilFree(), /no connection/);
   t.equal(failing.seen.closed, 1);
   t.equal(failing.control.isStandingBy, false);
+});
+
+t.test('who writes after a thread that died standing by does not stand by', async (t) => {
+  const folder = tempDir(t);
+  const { memory, control, buffer, apply } = setup([]);
+  apply(0);
+  control.isStandingBy = true;
+  const running = runHistory(
+    {
+      memory,
+      control: buffer,
+      target: { kind: 'file', path: join(folder, 'history.db') },
+      logFolder: folder,
+      held: { root: folder, log: folder, checkpoint: folder, guard: FolderGuard.create() },
+      outcomeEvents: 1,
+      keepMs: undefined,
+      freedUntil: 0,
+    },
+    () => undefined,
+  );
+  await polled(() => (control.isOpened ? true : undefined), 60_000, 'the history to be open');
+  t.equal(control.isStandingBy, false);
+  control.stop();
+  await running;
 });

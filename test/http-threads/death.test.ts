@@ -11,6 +11,7 @@ import { ServiceThreads } from '../helpers/threads/service-threads.ts';
 
 const THREADS = 3;
 const WAIT_MS_MAX = 60_000;
+const CLOSED = new URL('../helpers/threads/closed-http.ts', import.meta.url);
 const HANGING = new URL('../helpers/threads/hanging-http.ts', import.meta.url);
 
 function start(t: Test, env: Record<string, string> = {}, http?: URL) {
@@ -220,6 +221,24 @@ t.test('one that hangs is ended and replaced', async (t) => {
     { thread: 'http-2', err: { message: /^it made no progress for \d+ ms, and was ended$/ } },
   ]);
   t.equal(service.phase, 'ready');
+});
+
+t.test('one that fails to open is replaced', async (t) => {
+  const { port, logged } = await start(t, {}, CLOSED);
+  await replaced(t, port, THREADS - 1);
+  for (const connection of await connectToAll(t, port, THREADS)) {
+    const event = { product_id: 'p', price: 1, stock: 1 };
+    t.equal((await connection.send('POST', '/api/v1/events', event)).status, 202);
+  }
+  const died = logged.filter(({ msg }) => msg === 'http thread died');
+  const err = { message: /^it did not open: it has no room/ };
+  t.match(
+    died.toSorted((a, b) => String(a.thread).localeCompare(String(b.thread))),
+    [
+      { thread: 'http-1', err },
+      { thread: 'http-2', err },
+    ],
+  );
 });
 
 t.test('threads that die again and again stop the process', async (t) => {

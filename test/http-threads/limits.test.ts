@@ -9,6 +9,8 @@ import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
 const THREADS = 3;
 const WAIT_MS_MAX = 30_000;
+/** Those that send nothing are not late on a slow machine, either. */
+const PATIENT = { HEADERS_TIMEOUT: '60s', REQUEST_TIMEOUT: '60s' };
 
 function start(t: Test, env: Record<string, string>) {
   const own = { DATA_DIR: tempDir(t), HTTP_THREADS: String(THREADS) };
@@ -35,7 +37,25 @@ t.test('a client has one rate on all threads', async (t) => {
 
 t.test('connections are counted together', async (t) => {
   const most = 20;
-  const { port } = await start(t, { HTTP_MAX_CONNECTIONS: String(most) });
+  const { port } = await start(t, { ...PATIENT, HTTP_MAX_CONNECTIONS: String(most) });
+  const sockets = await fill(t, port, most);
+  const beyond = connect(port, '127.0.0.1');
+  t.teardown(() => beyond.destroy());
+  t.notOk(await answers(beyond), 'no other is taken');
+  for (const socket of sockets) socket.destroy();
+  await polled(
+    async () => {
+      const again = connect(port, '127.0.0.1');
+      t.teardown(() => again.destroy());
+      return (await answers(again)) ? true : undefined;
+    },
+    WAIT_MS_MAX,
+    'places to be free again',
+  );
+});
+
+/** Opens as many connections again as there may be, of which half are dropped. */
+async function fill(t: Test, port: number, most: number) {
   const open = new Set<object>();
   let refused = 0;
   const sockets = Array.from({ length: 2 * most }, () => {
@@ -54,19 +74,26 @@ t.test('connections are counted together', async (t) => {
     WAIT_MS_MAX,
     'as many to be dropped as there are too many',
   );
-  const beyond = connect(port, '127.0.0.1');
+  return sockets;
+}
+
+t.test('those of administration are counted apart', async (t) => {
+  const most = 4;
+  const { port, service } = await start(t, {
+    ...PATIENT,
+    HTTP_MAX_CONNECTIONS: String(most),
+    ADMIN_PORT: '0',
+  });
+  await fill(t, port, most);
+  const operators = Array.from({ length: most }, () => {
+    const socket = connect(service.adminPort ?? 0, '127.0.0.1');
+    t.teardown(() => socket.destroy());
+    return socket;
+  });
+  t.strictSame(await Promise.all(operators.map(answers)), Array(most).fill(true));
+  const beyond = connect(service.adminPort ?? 0, '127.0.0.1');
   t.teardown(() => beyond.destroy());
-  t.notOk(await answers(beyond), 'no other is taken');
-  for (const socket of sockets) socket.destroy();
-  await polled(
-    async () => {
-      const again = connect(port, '127.0.0.1');
-      t.teardown(() => again.destroy());
-      return (await answers(again)) ? true : undefined;
-    },
-    WAIT_MS_MAX,
-    'places to be free again',
-  );
+  t.notOk(await answers(beyond), 'and no more than as many');
 });
 
 /** Whether a request on it is answered. */

@@ -3,6 +3,7 @@
  * (Over 300 lines: pages and selections of one route.)
  */
 import t, { type Test } from 'tap';
+import { PageCursors } from '../../src/http/requests/page-cursor.ts';
 import type { ProductCatalogue } from '../../src/store/product-catalogue.ts';
 import { fakeApp } from '../helpers/fakes/http-fakes.ts';
 import { names, OwnedStore } from '../helpers/models/owned-store.ts';
@@ -219,6 +220,21 @@ t.test('a cursor of another start has expired; a changed one is invalid', async 
       'invalid-parameter',
       `${changed}`,
     );
+  }
+});
+
+t.test('a forged cursor whose seq is none is invalid', async (t) => {
+  const places = '0123456789abcdef';
+  const { owned, get } = setup(t, undefined, places);
+  for (const id of names(50)) owned.put(id);
+  const cursors = new PageCursors(places);
+  const place = { shard: 0, entry: 0 };
+  const ask = (seq: number) => get(`?cursor=${cursors.encode({ place, seq })}`);
+  t.equal((await ask(0)).statusCode, 200, 'a true one');
+  for (const seq of [Number.NaN, Infinity, -1, 1.5]) {
+    const response = await ask(seq);
+    t.equal(response.statusCode, 400, `${seq}`);
+    t.match(response.json(), { code: 'invalid-parameter', detail: /^cursor must/ });
   }
 });
 

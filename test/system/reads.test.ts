@@ -1,5 +1,6 @@
 /** Reads of the real service under real writes: what is promised about pages, streams and waits. */
 import t, { type Test } from 'tap';
+import { PageCursors } from '../../src/http/requests/page-cursor.ts';
 import { polled } from '../helpers/bounded.ts';
 import { ApiClient, codeOf, seqOf } from '../helpers/clients/api-client.ts';
 import { scrape } from '../helpers/clients/metrics-client.ts';
@@ -59,6 +60,25 @@ t.test('a client reads what it wrote, on every read', async (t) => {
   const beyond = await client.get('/api/v1/products/product-1?min_seq=101&wait=20ms');
   t.equal(beyond.status, 503);
   t.equal(codeOf(beyond), 'not-yet-applied');
+});
+
+t.test('forged cursors are refused, and keep nobody from an answer', async (t) => {
+  const { client, post } = await started(t);
+  await fill(post);
+  const { next } = JSON.parse((await client.get('/api/v1/products?limit=10')).text);
+  const cursors = new PageCursors(Buffer.from(next, 'base64url').toString('hex', 0, 8));
+  const place = { shard: 0, entry: 0 };
+  for (const seq of [Number.NaN, Infinity, -1, 1.5]) {
+    const forged = cursors.encode({ place, seq });
+    const answer = await client.get(
+      `/api/v1/products?limit=10&cursor=${forged}&min_seq=1&wait=1ms`,
+    );
+    t.equal(answer.status, 400, `${seq}`);
+    t.equal(codeOf(answer), 'invalid-parameter');
+  }
+  const seq = await post('after');
+  const answer = await client.get(`/api/v1/products/after?min_seq=${seq}&wait=30s`);
+  t.equal(answer.status, 200);
 });
 
 t.test('a walk through the pages under writes; a restart ends it', async (t) => {

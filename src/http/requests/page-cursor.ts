@@ -62,7 +62,9 @@ export class PageCursors {
     if (bytes.length !== CURSOR_BYTES || bytes.toString('base64url') !== text) return 'invalid';
     if (crc32(bytes.subarray(0, CHECK)) !== bytes.readUInt32LE(CHECK)) return 'invalid';
     if (!this.#places.equals(bytes.subarray(0, PLACES_BYTES))) return 'expired';
-    const place = { shard: bytes.readUInt32LE(SHARD), entry: bytes.readUInt32LE(ENTRY) };
-    return { place, seq: bytes.readDoubleLE(SEQ) };
+    const seq = bytes.readDoubleLE(SEQ);
+    // Anybody can make a valid check.
+    if (!Number.isSafeInteger(seq) || seq < 0) return 'invalid';
+    return { place: { shard: bytes.readUInt32LE(SHARD), entry: bytes.readUInt32LE(ENTRY) }, seq };
   }
 }

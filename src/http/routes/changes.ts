@@ -193,11 +193,15 @@ export function changeRoutes(app: FastifyInstance, deps: ChangeRouteDeps): void 
 
   function sendPage({ since, limit = CHANGES_LIMIT_DEFAULT }: ChangesQuery, reply: FastifyReply) {
     const texts: string[] = [];
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort());
     changes
-      .page(since, limit, (change) => texts.push(changeJson(change)))
+      .page(since, limit, (change) => texts.push(changeJson(change)), gone.signal)
       .then(
         (end) => {
-          if (!isGone(reply)) sendLongJson(reply, pageJson(texts, end), 'accept');
+          if (isGone(reply)) return;
+          if (end === undefined) refusedWait(lifecycle, reply);
+          else sendLongJson(reply, pageJson(texts, end), 'accept');
         },
         (error) => reply.send(error),
       );

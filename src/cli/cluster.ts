@@ -10,7 +10,7 @@ import { beginCluster, type StreamSize } from '../replication/begin-cluster.ts';
 import { namesOf, RULES } from '../replication/cluster-settings.ts';
 import { newestGeneration } from '../replication/generations.ts';
 import { askInstances, type InstanceState } from '../replication/instance-state.ts';
-import { connectedOnce, readGenesis } from '../replication/open-cluster.ts';
+import { connectTo, readGenesis } from '../replication/open-cluster.ts';
 import { StreamApi } from '../replication/stream-api.ts';
 import { planStore } from '../store/sizing.ts';
 import {
@@ -150,9 +150,9 @@ function writerOf(instances: readonly InstanceState[], name: string) {
   return writer === undefined ? null : { host: writer.host, pid: writer.pid };
 }
 
-async function connected(config: Known): ReturnType<typeof connectedOnce> {
+async function connected(config: Known): ReturnType<typeof connectTo> {
   try {
-    return await connectedOnce(natsSettings(config));
+    return await connectTo(natsSettings(config));
   } catch (error) {
     throw new CommandError(messageOf(error));
   }

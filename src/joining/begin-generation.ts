@@ -13,11 +13,12 @@
  * while nothing has happened in the new generation the command changes nothing. Of two folders whose commands run at once,
  * one has the first message; the other is refused from then on.
  */
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { LOG_FOLDER } from '../log/data-dir.ts';
+import { FolderHeldError, LOG_FOLDER, lockRoot } from '../log/data-dir.ts';
 import { NodeFileSystem } from '../log/file-system.ts';
-import { holdForReading } from '../maintenance/folder-hold.ts';
+import type { FolderLock } from '../log/folder-lock.ts';
 import { ReadOnlyFiles } from '../maintenance/read-only-files.ts';
 import { endOfLog, verify } from '../maintenance/verify.ts';
 import {
@@ -41,6 +42,7 @@ import { localEnd } from '../replication/local-end.ts';
 import { ReplicaFile } from '../replication/replica-file.ts';
 import { NO_STREAM, StreamApi, StreamError } from '../replication/stream-api.ts';
 import { NextGeneration } from './next-generation.ts';
+import { TakingPlace } from './taking-place.ts';
 
 export interface GenerationOptions {
   readonly connection: NatsConnection;
@@ -54,14 +56,24 @@ export interface GenerationOptions {
 /** Returns what the generation was begun with. Throws, in one line. */
 export async function beginGeneration(options: GenerationOptions): Promise<Genesis> {
   const root = resolve(options.dataDir);
-  const hold = holdForReading(root);
+  // Where there is none, none is to be made.
+  if (!existsSync(root)) throw new Error(`${root} is not there`);
+  const lock = held(root);
   try {
-    if (hold.heldBy !== undefined) {
-      throw new Error(`${root} is held by ${hold.heldBy}: stop the instance first`);
-    }
+    // What was taken over last, and was not yet in its place.
+    new TakingPlace(root).resume();
     return await beginHeld(options, root);
   } finally {
-    hold.release();
+    lock.release();
+  }
+}
+
+function held(root: string): FolderLock {
+  try {
+    return lockRoot(root);
+  } catch (error) {
+    if (!(error instanceof FolderHeldError)) throw error;
+    throw new Error(`${error.message}: stop the instance first`);
   }
 }
 
@@ -77,12 +89,7 @@ async function beginHeld(options: GenerationOptions, root: string): Promise<Gene
   if (await isJustBegun(connection, name, root, kept)) return kept;
   const generation = generationOf(kept) + 1;
   const old = namesOf(name, generation - 1);
-  const [up] = await askInstances(connection, old.who);
-  if (up !== undefined) {
-    throw new Error(
-      `an instance of generation ${generation - 1} is up (${up.host}, process ${up.pid}, at seq ${up.seq}): stop all of them first`,
-    );
-  }
+  await checkNobodyUp(connection, old.who, generation - 1);
   const names = namesOf(name, generation);
   const api = new StreamApi(connection, names.stream);
   const newest = await newestGeneration(connection, name);
@@ -102,6 +109,8 @@ async function beginHeld(options: GenerationOptions, root: string): Promise<Gene
     // It may be what was lost.
     if (!(error instanceof StreamError && error.code === NO_STREAM)) throw error;
   });
+  // One that was started meanwhile may have acknowledged what the end of the folder lacks; from here on nobody can.
+  await checkNobodyUp(connection, old.who, generation - 1);
   if (newest < generation) await createStream(api, names, size);
   else await checkStream(api, size);
   await publishGenesis(connection, names, genesis);
@@ -109,6 +118,19 @@ async function beginHeld(options: GenerationOptions, root: string): Promise<Gene
   if (bytes === undefined) throw new Error(`${names.stream} does not have its first message`);
   next.finish(name, genesis, bytes);
   return genesis;
+}
+
+/** Rejects where an instance is up. */
+async function checkNobodyUp(
+  connection: NatsConnection,
+  who: string,
+  generation: number,
+): Promise<void> {
+  const [up] = await askInstances(connection, who);
+  if (up === undefined) return;
+  throw new Error(
+    `an instance of generation ${generation} is up (${up.host}, process ${up.pid}, at seq ${up.seq}): stop all of them first`,
+  );
 }
 
 /** Whether the folder's generation is the newest and nothing has happened in it: a next one would say the same. */

@@ -11,12 +11,13 @@ import {
   unpackGenesis,
 } from '../replication/cluster-settings.ts';
 import { newestGeneration } from '../replication/generations.ts';
-import { askInstances } from '../replication/instance-state.ts';
+import { askInstances, giversOf } from '../replication/instance-state.ts';
 import { keptGenesis } from '../replication/kept-genesis.ts';
 import { checkNats } from '../replication/nats-connection.ts';
-import { type ClusterConfig, connectedOnce, openCluster } from '../replication/open-cluster.ts';
+import { type ClusterConfig, connectTo, openCluster } from '../replication/open-cluster.ts';
 import { ReplicaFile } from '../replication/replica-file.ts';
-import { StreamApi } from '../replication/stream-api.ts';
+import type { ReplicaRecord } from '../replication/replica-state.ts';
+import { NO_STREAM, StreamApi, StreamError } from '../replication/stream-api.ts';
 import { type JoinOptions, joinCluster } from './join-cluster.ts';
 import { NextGeneration } from './next-generation.ts';
 import { TakingPlace } from './taking-place.ts';
@@ -41,12 +42,13 @@ export async function enterCluster(config: ClusterConfig, entering: Entering): P
   if (kept !== undefined && isGenerationCutOff(root, kept)) {
     throw new Error(`${config.dataDir}: ${CUT_OFF}`);
   }
-  const connecting = connectedOnce(config.nats);
+  const connecting = connectTo(config.nats, true);
   // One that has been there serves what it has.
   const connection = await (kept ? connecting.catch(() => undefined) : connecting);
-  if (connection === undefined) return openCluster(config);
+  if (connection === undefined) return opened(config, root);
   try {
-    const newest = await newestGeneration(connection, config.name).catch(() => 0);
+    const asked = newestGeneration(connection, config.name);
+    const newest = await (kept ? asked.catch(() => 0) : asked);
     const generation = kept ? generationOf(kept) : Math.max(newest, 1);
     if (newest > generation) {
       throw new Error(
@@ -60,7 +62,25 @@ export async function enterCluster(config: ClusterConfig, entering: Entering): P
   } finally {
     await connection.close();
   }
-  return openCluster(config);
+  return opened(config, root);
+}
+
+/** Throws, too, where the data that the generation began with is not in the folder: nothing would bring it there. */
+async function opened(config: ClusterConfig, root: string): Promise<Genesis> {
+  const genesis = await openCluster(config);
+  const { base } = genesis;
+  const { position, nextSeq } = recordIn(root);
+  if (base !== undefined && (position < 1 || nextSeq <= base.seq)) {
+    throw new Error(
+      `${config.dataDir} does not have the data with which generation ${generationOf(genesis)} of the cluster ${config.name} began: empty it, and this instance joins anew`,
+    );
+  }
+  return genesis;
+}
+
+/** What the folder knows of the stream. */
+function recordIn(root: string): ReplicaRecord {
+  return new ReplicaFile(new NodeFileSystem(), root).load(Number.MAX_SAFE_INTEGER);
 }
 
 /** Whether the folder is to be the beginning of a generation, and that is not done. */
@@ -70,7 +90,7 @@ function isGenerationCutOff(root: string, kept: Genesis): boolean {
   return next.pending !== undefined;
 }
 
-type Joining = Omit<JoinOptions, 'firstPosition'>;
+type Joining = Omit<JoinOptions, 'firstPosition' | 'isPatient'>;
 
 /** An instance without data reads the stream from its beginning, if that is still there and the cluster's. */
 async function joinAtFirst(joining: Joining): Promise<void> {
@@ -79,7 +99,7 @@ async function joinAtFirst(joining: Joining): Promise<void> {
   if (firstPosition === 1 && (await hasBase(api))) firstPosition = 2;
   // Where there is none, openCluster says so.
   if (firstPosition <= 1) return;
-  const isDone = await joinCluster({ ...joining, firstPosition });
+  const isDone = await joinCluster({ ...joining, firstPosition, isPatient: true });
   if (!isDone) throw new Error('stopped while it joined the cluster');
 }
 
@@ -93,21 +113,26 @@ async function hasBase(api: StreamApi): Promise<boolean> {
 /** One that was away for too long takes over another one's data, if somebody has it; if not, it serves its own. */
 async function joinAnew(joining: Joining): Promise<void> {
   const { connection, names, root, onLine } = joining;
-  const firstPosition = await firstOf(new StreamApi(connection, names.stream));
-  const { position } = new ReplicaFile(new NodeFileSystem(), root).load(Number.MAX_SAFE_INTEGER);
+  // While it can't be found out, it serves what it has.
+  const firstPosition = await firstOf(new StreamApi(connection, names.stream)).catch(() => 0);
+  const { position } = recordIn(root);
   if (position + 1 >= firstPosition) return;
-  const others = await askInstances(connection, names.who);
-  if (!others.some((other) => other.position + 1 >= firstPosition)) return;
+  const others = await askInstances(connection, names.who).catch(() => []);
+  if (giversOf(others, firstPosition).length === 0) return;
   onLine(
     `joining: the stream begins at ${firstPosition}, and this instance has read up to ${position}`,
   );
-  await joinCluster({ ...joining, firstPosition });
+  const isDone = await joinCluster({ ...joining, firstPosition, isPatient: false });
+  if (!isDone) onLine('joining: given up, this instance serves what it has');
 }
 
-/** 0 = it can't be found out. */
+/** 0 = there is no stream. Rejects where that can't be found out. */
 function firstOf(api: StreamApi): Promise<number> {
   return api.info().then(
     ({ state }) => state.first_seq,
-    () => 0,
+    (error: unknown) => {
+      if (error instanceof StreamError && error.code === NO_STREAM) return 0;
+      throw error;
+    },
   );
 }

@@ -17,7 +17,7 @@ import {
   packPiece,
   SESSION_IDLE_MS,
 } from '../replication/join-protocol.ts';
-import { openNats } from '../replication/nats-connection.ts';
+import { openNats, subscriber } from '../replication/nats-connection.ts';
 
 /** What the thread is started with; survives structured cloning. */
 export interface HandOverData {
@@ -109,6 +109,6 @@ function serve(
     const got = readFully(files, asked.file, buffer, 0, wanted, offset);
     message.respond(packPiece(buffer.subarray(0, got)));
   };
-  connection.subscribe(subject, { callback: (_, message) => answer(message) });
+  connection.subscribe(subject, { callback: subscriber(answer, ended.reject) });
   return ended.promise.finally(() => clearTimeout(idle));
 }

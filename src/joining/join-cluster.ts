@@ -18,7 +18,7 @@ import { cutTail } from '../maintenance/cut-tail.ts';
 import { ReadOnlyFiles } from '../maintenance/read-only-files.ts';
 import { verify } from '../maintenance/verify.ts';
 import type { namesOf } from '../replication/cluster-settings.ts';
-import { askInstances, type InstanceState } from '../replication/instance-state.ts';
+import { askInstances, giversOf, type InstanceState } from '../replication/instance-state.ts';
 import {
   type JoinAnswer,
   type JoinOffer,
@@ -27,6 +27,7 @@ import {
   type PieceRequest,
   unpackPiece,
 } from '../replication/join-protocol.ts';
+import { subscriber } from '../replication/nats-connection.ts';
 import { TakingPlace } from './taking-place.ts';
 
 /** The giver starts a thread first, on a machine that may be busy, and says so every second. */
@@ -48,6 +49,8 @@ export interface JoinOptions {
   readonly root: string;
   /** The first position that the stream has: the giver must have all before it. */
   readonly firstPosition: number;
+  /** Whether it waits for somebody to come who has the data, however long that takes. */
+  readonly isPatient: boolean;
   readonly onLine: (line: string) => void;
   /** Whether it is to be given up. */
   readonly isStopping: () => boolean;
@@ -61,19 +64,19 @@ interface Session {
 
 /** Resolves when the folder has the data of another instance; false when it was given up before. */
 export async function joinCluster(options: JoinOptions): Promise<boolean> {
-  const { connection, names, root, firstPosition, onLine, isStopping } = options;
+  const { connection, names, root, firstPosition, isPatient, onLine, isStopping } = options;
   const place = new TakingPlace(root);
-  let said = '';
+  let hasSaid = false;
   /** Who has failed is asked again behind the others. */
   const failures = new Map<string, number>();
   const failuresOf = ({ id }: InstanceState) => failures.get(id) ?? 0;
   while (!isStopping()) {
-    const givers = (await askInstances(connection, names.who, 'some'))
-      .filter(({ position }) => position + 1 >= firstPosition)
-      .sort((a, b) => failuresOf(a) - failuresOf(b) || b.position - a.position);
-    if (givers.length === 0 && said === '') {
-      said = 'joining: no instance is there whose data could be taken over; waiting for one';
-      onLine(said);
+    // While the connection is broken, nobody is there.
+    const there = await askInstances(connection, names.who, 'some').catch(() => []);
+    const givers = giversOf(there, firstPosition).sort((a, b) => failuresOf(a) - failuresOf(b));
+    if (givers.length === 0 && isPatient && !hasSaid) {
+      hasSaid = true;
+      onLine('joining: no instance is there whose data could be taken over; waiting for one');
     }
     for (const giver of givers) {
       try {
@@ -91,6 +94,7 @@ export async function joinCluster(options: JoinOptions): Promise<boolean> {
         );
       }
     }
+    if (!isPatient) return false;
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
   return false;
@@ -121,20 +125,19 @@ async function askForOffer(connection: NatsConnection, subject: string): Promise
   const { promise, resolve, reject } = Promise.withResolvers<JoinOffer>();
   const fail = (reason: string) => reject(new Error(reason));
   const quiet = () => setTimeout(fail, OFFER_QUIET_MS, 'it does not answer');
-  let silence = quiet();
-  const slow = setTimeout(fail, OFFER_MS, 'it takes too long to offer its files');
   const inbox = createInbox();
   const answers = connection.subscribe(inbox, {
-    callback: (error, message) => {
+    callback: subscriber((message) => {
       clearTimeout(silence);
-      if (error !== null) return reject(error);
       if (message.headers?.code === NO_RESPONDERS) return fail('it is gone');
       const answer = message.json<JoinAnswer>();
       if ('files' in answer) resolve(answer);
       else if ('refusal' in answer) fail(answer.refusal);
       else silence = quiet();
-    },
+    }, reject),
   });
+  let silence = quiet();
+  const slow = setTimeout(fail, OFFER_MS, 'it takes too long to offer its files');
   try {
     connection.publish(subject, '{}', { reply: inbox });
     return await promise;
@@ -222,7 +225,9 @@ async function complete(
     }
     writeNewest(files, logFolder, last);
   }
-  for (const each of new Set(session.files.map(({ path }) => dirname(join(folder, path))))) {
-    files.syncFolder(each);
+  const folders = new Set<string>();
+  for (const { path } of session.files) {
+    for (let at = dirname(join(folder, path)); at !== folder; at = dirname(at)) folders.add(at);
   }
+  for (const each of [...folders, folder]) files.syncFolder(each);
 }

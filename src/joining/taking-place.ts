@@ -10,18 +10,17 @@
  *  1. Killed before `whole` is there: the next start throws away what has come.
  *  2. Killed behind it: the next start goes on. All that stands in the way goes aside.
  *  3. `cleared` says that it has: from then on what stands there is new. Each entry goes into its place,
- *     `cluster.json` last; then `joining` is removed.
+ *     `cluster.json` last; then `joining` is removed, `whole` before all else.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
 import { NodeFileSystem } from '../log/file-system.ts';
-import { GENESIS_FILE } from '../replication/kept-genesis.ts';
+import { GENESIS_FILE, TAKEN_WHOLE } from '../replication/kept-genesis.ts';
 import { REPLICA_FILES } from '../replication/replica-file.ts';
 
 const JOINING = 'joining';
 const DATA = 'data';
-const WHOLE = 'whole';
 const CLEARED = 'cleared';
 /** What belongs to the log and comes with it, or is made of it; the last one makes it count. */
 const OWN = [LOG_FOLDER, CHECKPOINT_FOLDER, ...REPLICA_FILES, GENESIS_FILE];
@@ -40,7 +39,7 @@ export class TakingPlace {
   /** Finishes, or throws away, what a start before this one has left. */
   resume(): void {
     const joining = join(this.#root, JOINING);
-    if (existsSync(join(joining, WHOLE))) this.#move();
+    if (existsSync(join(this.#root, TAKEN_WHOLE))) this.#move();
     else rmSync(joining, { recursive: true, force: true });
   }
 
@@ -54,7 +53,7 @@ export class TakingPlace {
   finish(): string | undefined {
     const files = new NodeFileSystem();
     files.syncFolder(this.data);
-    writeFileSync(join(this.#root, JOINING, WHOLE), '', { flush: true });
+    writeFileSync(join(this.#root, TAKEN_WHOLE), '', { flush: true });
     files.syncFolder(join(this.#root, JOINING));
     files.syncFolder(this.#root);
     return this.#move();
@@ -68,6 +67,9 @@ export class TakingPlace {
       renameSync(join(this.data, name), join(this.#root, name));
     }
     files.syncFolder(this.#root);
+    // First of all: without `cleared` it would say that what stands in the places is old.
+    rmSync(join(this.#root, TAKEN_WHOLE), { force: true });
+    files.syncFolder(join(this.#root, JOINING));
     rmSync(join(this.#root, JOINING), { recursive: true, force: true });
     files.syncFolder(this.#root);
     return aside;

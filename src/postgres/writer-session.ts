@@ -6,6 +6,7 @@
  * The lock keeps a second one away while the first is there. The epoch fences what a session had under way when
  * it lost its lock: whoever opens raises it, and a writer asks for its own in each transaction that it makes.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import {
   inTransaction,
@@ -16,6 +17,9 @@ import {
   type SchemaMigrations,
   tryLock,
 } from './session.ts';
+
+const LOCK_TRIES = 6;
+const LOCK_PAUSE_MS = 200;
 
 export interface WriterSessionOptions extends PoolOptions, SchemaMigrations {
   /** Name of the lock. */
@@ -100,7 +104,11 @@ async function becomeWriter(
 ): Promise<Claimed> {
   const { schema, timeoutMs, lock, taken } = options;
   await prepareSession(client, schema, timeoutMs);
-  if (!(await tryLock(client, lock))) throw taken();
+  // The session before may be this one's own: the server ends it only when it gets to it.
+  for (let tries = 1; !(await tryLock(client, lock)); tries++) {
+    if (tries === LOCK_TRIES) throw taken();
+    await pause(LOCK_PAUSE_MS);
+  }
   await migrate(client, options);
   return inTransaction(client, () => claim(client, options));
 }

@@ -134,6 +134,10 @@ class ServiceProcess {
         ...entered,
       });
     } catch (error) {
+      if (signals.isStopping) {
+        logger.info({ reason: message(error) }, 'stopped before it had started');
+        process.exit(0);
+      }
       return quit(this.#output, EXIT_FAILED, message(error));
     }
     this.#service = service;

@@ -5,7 +5,7 @@
  *   asks      ps.CLUSTER.GENERATION.who, with an inbox to answer to
  *   answers   one JSON object from each instance that is there
  */
-import type { NatsConnection } from '@nats-io/transport-node';
+import { errors, type NatsConnection } from '@nats-io/transport-node';
 import type { StreamHealth } from './stream-port.ts';
 
 export interface InstanceState {
@@ -24,6 +24,8 @@ export interface InstanceState {
   readonly seq: number;
   /** Checksum of all that it made of the stream up to there, in hexadecimal. */
   readonly chain: string;
+  /** Whether most of the others have made something else of it. */
+  readonly diverged: boolean;
   /** Its sinks by name, and what each does: `following` = this instance writes to it. */
   readonly sinks: Readonly<Record<string, string>>;
   /** How it finds the stream. */
@@ -34,6 +36,25 @@ export interface InstanceState {
 
 /** What the instance knows of itself; the rest is the stream's thread's. */
 export type OwnState = Omit<InstanceState, 'stream' | 'reason'>;
+
+/**
+ * Those whose data another instance may take over, because the stream, which begins with `firstPosition`, has all
+ * that comes behind: the soundest first. Nobody takes over what is of another stream, or what most hold for wrong.
+ */
+export function giversOf(
+  instances: readonly InstanceState[],
+  firstPosition: number,
+): InstanceState[] {
+  return instances
+    .filter(({ position, stream, diverged }) => {
+      const isSound = stream !== 'forked' && stream !== 'overtaken' && !diverged;
+      return isSound && position + 1 >= firstPosition;
+    })
+    .sort(
+      (a, b) =>
+        Number(a.stream === 'down') - Number(b.stream === 'down') || b.position - a.position,
+    );
+}
 
 /** The one who is asked last is given so long. */
 const ANSWERS_MS = 1000;
@@ -55,8 +76,8 @@ export async function askInstances(
   try {
     for await (const answer of answers) found.push(answer.json<InstanceState>());
   } catch (error) {
-    // Nobody is there.
-    if (found.length > 0) throw error;
+    const isNobodyThere = error instanceof errors.NoRespondersError;
+    if (!isNobodyThere) throw error;
   }
   return found.sort((a, b) => a.host.localeCompare(b.host) || a.pid - b.pid);
 }

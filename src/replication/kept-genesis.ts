@@ -1,11 +1,13 @@
 /** How the cluster was begun, kept in the data folder: `cluster.json`. Main thread, at start. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { unusable } from '../log/data-dir.ts';
 import type { FileSystem } from '../log/file-system.ts';
 import { replaceFile } from '../log/replaced-file.ts';
 import type { Genesis } from './cluster-settings.ts';
 
+/** In the data folder; says that data of another instance are all there, but perhaps not in their places (joining/taking-place.ts). */
+export const TAKEN_WHOLE = 'joining/whole';
 /** In the data folder. */
 export const GENESIS_FILE = 'cluster.json';
 
@@ -29,8 +31,13 @@ export function keptGenesis(dataDir: string, name: string | undefined): Genesis 
   try {
     text = readFileSync(join(resolve(dataDir), GENESIS_FILE), 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw unusable(resolve(dataDir), error);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unusable(resolve(dataDir), error);
+    if (name === undefined && existsSync(join(resolve(dataDir), TAKEN_WHOLE))) {
+      throw new Error(
+        `the data of a cluster was just being moved into ${dataDir}: LOG=jetstream goes on with that`,
+      );
+    }
+    return undefined;
   }
   const kept = JSON.parse(text) as { readonly name: string; readonly genesis: Genesis };
   if (kept.name === name) return kept.genesis;

@@ -12,6 +12,8 @@ import {
   connect,
   credsAuthenticator,
   errors,
+  type Msg,
+  type MsgCallback,
   type NatsConnection,
   nkeyAuthenticator,
   type TlsOptions,
@@ -84,6 +86,32 @@ export function natsFault(error: unknown): string {
   }
   const message = error instanceof Error ? error.message : String(error);
   return `NATS cannot be reached: ${message}`;
+}
+
+/**
+ * A callback for a subscription. What a callback throws ends the client's reading without a word, and the connection is
+ * deaf: so `onError` gets it, and what the server has against the subscription. None given: what is thrown ends the
+ * thread, and the rest is the connection's status to tell.
+ */
+export function subscriber(
+  take: (message: Msg) => void,
+  onError?: (error: unknown) => void,
+): MsgCallback<Msg> {
+  return (error, message) => {
+    if (error !== null) return onError?.(error);
+    try {
+      take(message);
+    } catch (thrown) {
+      (onError ?? endThread)(thrown);
+    }
+  };
+}
+
+/** As an error that nobody catches. */
+function endThread(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
 }
 
 function loginOptions(login: NatsLogin): ConnectionOptions {

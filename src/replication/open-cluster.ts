@@ -36,7 +36,7 @@ export async function openCluster(config: ClusterConfig): Promise<Genesis> {
 
 /** Reads how the cluster was begun; `undefined` = that has made room for newer messages. Throws, in one line. */
 export async function readGenesis(name: string, nats: NatsSettings): Promise<Genesis | undefined> {
-  const connection = await connectedOnce(nats);
+  const connection = await connectTo(nats);
   try {
     const newest = await newestGeneration(connection, name);
     const { stream } = namesOf(name, Math.max(newest, 1));
@@ -64,11 +64,14 @@ export async function readGenesis(name: string, nats: NatsSettings): Promise<Gen
   }
 }
 
-/** Connects, for one question or a few. Rejects, in one line. */
-export async function connectedOnce(nats: NatsSettings): ReturnType<typeof openNats> {
+/** Connects, for one question or a few, or for longer (`isLasting`). Rejects, in one line. */
+export async function connectTo(
+  nats: NatsSettings,
+  isLasting = false,
+): ReturnType<typeof openNats> {
   checkNats(nats);
   try {
-    return await openNats(nats, 'product-service cluster', false);
+    return await openNats(nats, 'product-service cluster', isLasting);
   } catch (error) {
     throw new Error(natsFault(error));
   }

@@ -13,4 +13,7 @@ export const OWN_WRITER = 17;
 /** Position of the record that is on disk: a restart reads the stream from there. */
 export const OWN_KEPT = 18;
 
-assert.ok(OWN_KEPT < OWN_DOUBLES);
+/** 1 = it has diverged from the others of its cluster. */
+export const OWN_OUTVOTED = 19;
+
+assert.ok(OWN_OUTVOTED < OWN_DOUBLES);

@@ -48,7 +48,7 @@ import { LocalLog } from './local-log.ts';
 import type { Message } from './message.ts';
 import { OwnSlots } from './own-slots.ts';
 import { OwnWriter } from './own-writer.ts';
-import { OWN_CHAIN, OWN_KEPT, OWN_POSITION, OWN_WRITER } from './progress-numbers.ts';
+import { OWN_CHAIN, OWN_KEPT, OWN_OUTVOTED, OWN_POSITION, OWN_WRITER } from './progress-numbers.ts';
 import type { ProposedShares } from './proposed-shares.ts';
 import type { ReplicaFile } from './replica-file.ts';
 import { ReplicaState } from './replica-state.ts';
@@ -268,7 +268,7 @@ export class ReplicatedLog implements EventLog {
       if (!this.#consume(delivered.position, delivered.bytes)) return 'stop';
     }
     // Also where nothing comes any more.
-    if (this.#sinceRecord > 0 && !this.#state.isRebuilding && this.#isRecordDue) this.#record();
+    if (this.#sinceRecord > 0 && this.#isRecordDue) this.#record();
     this.#report();
     this.#look();
     return proposed || took > 0 ? 'worked' : 'idle';
@@ -412,6 +412,8 @@ export class ReplicatedLog implements EventLog {
   }
 
   #record(): void {
+    // It would put what the stream said up to here together with where the local log ends, which is further on.
+    if (this.#state.isRebuilding) return;
     try {
       const record = this.#state.record(this.#nextSeq);
       this.#options.replica.store(record);
@@ -463,6 +465,7 @@ export class ReplicatedLog implements EventLog {
     own[OWN_CHAIN] = this.#done.chain;
     own[OWN_KEPT] = this.#kept;
     own[OWN_WRITER] = this.#writer?.last ?? 0;
+    own[OWN_OUTVOTED] = this.#claims.isOutvoted ? 1 : 0;
     this.#options.progress.store({
       nextSeq: this.#nextSeq,
       commitHead: this.#options.commits.head,

@@ -17,10 +17,10 @@ import type { NatsSettings } from '../config/nats.ts';
 import { BellWatch } from '../ring/bell.ts';
 import type { namesOf } from './cluster-settings.ts';
 import { newestGeneration } from './generations.ts';
-import { askInstances, type InstanceState, type OwnState } from './instance-state.ts';
+import { askInstances, giversOf, type InstanceState, type OwnState } from './instance-state.ts';
 import type { JoinAnswer } from './join-protocol.ts';
 import { headerCrc } from './message.ts';
-import { natsFault, openNats } from './nats-connection.ts';
+import { natsFault, openNats, subscriber } from './nats-connection.ts';
 import { StreamApi } from './stream-api.ts';
 import type { StreamEnd } from './stream-memory.ts';
 import type { StreamHealth } from './stream-port.ts';
@@ -118,7 +118,9 @@ export class StreamClient {
       void this.#connect('publish').then((connection) => {
         this.#out = connection;
         this.#inbox = createInbox();
-        connection.subscribe(this.#inbox, { callback: (_, message) => this.#onAck(message) });
+        connection.subscribe(this.#inbox, {
+          callback: subscriber((message) => this.#onAck(message)),
+        });
         void this.#watch(connection, 'out');
       });
     }
@@ -126,11 +128,13 @@ export class StreamClient {
       this.#tail = connection;
       this.#api = new StreamApi(connection, names.stream);
       if (!isReader) new StreamTrimmer(connection, this.#api, names.who, id).start();
-      connection.subscribe(names.who, { callback: (_, message) => this.#onWho(message) });
+      connection.subscribe(names.who, { callback: subscriber((message) => this.#onWho(message)) });
       connection.subscribe(`${names.join}.${id}`, {
-        callback: (_, message) => this.#onJoin(message),
+        callback: subscriber((message) => this.#onJoin(message)),
       });
-      connection.subscribe(names.tail, { callback: (_, message) => this.#onTail(message) });
+      connection.subscribe(names.tail, {
+        callback: subscriber((message) => this.#onTail(message)),
+      });
       void this.#watch(connection, 'tail');
     });
     setInterval(() => this.#onTick(), POLL_MS);
@@ -403,7 +407,7 @@ export class StreamClient {
     const tail = this.#tail;
     if (tail === undefined) return;
     const others = await askInstances(tail, this.#options.names.who);
-    if (others.some((other) => other.position + 1 >= first)) this.#overtaken = reason;
+    if (giversOf(others, first).length > 0) this.#overtaken = reason;
   }
 
   async #crcAt(api: StreamApi, position: number): Promise<number> {

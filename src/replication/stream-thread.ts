@@ -9,14 +9,14 @@ import type { SharedMemory } from '../threads/shared-memory.ts';
 import { type namesOf, RULES } from './cluster-settings.ts';
 import type { InstanceState, OwnState } from './instance-state.ts';
 import { type JoinAnswer, SESSIONS_MAX, STARTING_MS } from './join-protocol.ts';
-import { OWN_CHAIN, OWN_KEPT, OWN_POSITION } from './progress-numbers.ts';
+import { OWN_CHAIN, OWN_KEPT, OWN_OUTVOTED, OWN_POSITION } from './progress-numbers.ts';
 import { StreamClient } from './stream-client.ts';
 import { StreamEnd, type StreamMemory } from './stream-memory.ts';
 
 const HAND_OVER_ENTRY = new URL('../../workers/hand-over.ts', import.meta.url);
 
-/** From the end of a joining until that instance is up. */
-const HOLD_MS = 60_000;
+/** From the end of a joining until that instance is up: it verifies and replays first what it has got. */
+const HOLD_MS = 600_000;
 
 /** What it is started with; survives structured cloning. */
 export interface StreamThreadData {
@@ -59,6 +59,7 @@ export function runStreamThread(
       kept: Math.min(known?.own[OWN_KEPT] ?? 0, ...holds.values()),
       sinks: sinksOf(data.sinks),
       seq: (known?.nextSeq ?? 1) - 1,
+      diverged: known?.own[OWN_OUTVOTED] === 1,
       chain: (known?.own[OWN_CHAIN] ?? 0).toString(16).padStart(8, '0'),
     };
   };
@@ -79,8 +80,8 @@ export function runStreamThread(
     const worker = new Worker(HAND_OVER_ENTRY, { workerData, name: 'hand-over' });
     // Its only message: the offer is out.
     worker.on('message', () => clearInterval(starting));
-    // The joiner sees that it gets nothing; this instance goes on.
-    worker.on('error', () => undefined);
+    // This instance goes on.
+    worker.on('error', ({ message }) => say({ refusal: message }));
     worker.on('exit', () => {
       sessions--;
       clearInterval(starting);

@@ -2,7 +2,7 @@
  * `cluster init`, with and without `--from`, killed around each of its requests, on a real NATS server: the same command
  * goes on; of two generations one is in use; whoever has data of the old one is refused.
  */
-import { cpSync, existsSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import t, { type Test } from 'tap';
@@ -13,7 +13,7 @@ import { NodeFileSystem } from '../../src/log/file-system.ts';
 import { beginCluster, createStream, publishGenesis } from '../../src/replication/begin-cluster.ts';
 import { type Genesis, namesOf, unpackGenesis } from '../../src/replication/cluster-settings.ts';
 import { newestGeneration } from '../../src/replication/generations.ts';
-import { keepGenesis } from '../../src/replication/kept-genesis.ts';
+import { keepGenesis, keptGenesis } from '../../src/replication/kept-genesis.ts';
 import { StreamApi } from '../../src/replication/stream-api.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { dataFolder } from '../helpers/replication/data-folder.ts';
@@ -30,7 +30,7 @@ const FIRST: Genesis = {
 };
 const KINDS = ['before', 'after'] as const;
 /** What the command asks of NATS. */
-const REQUESTS = 7;
+const REQUESTS = 8;
 const MANY = 100;
 
 class Killed extends Error {}
@@ -254,9 +254,71 @@ t.test('each in a cluster of its own', { skip }, async (t) => {
     t.equal((await left.init(left.a)).generation, 4, 'it was lost');
   });
 
+  t.test('an instance comes up while it is under way', async (t) => {
+    const left = await begin('up');
+    let asked = 0;
+    // It is asked for again behind the seal.
+    const state = { id: 'x', host: 'h', pid: 7, seq: 31, position: 40, stream: 'up' };
+    const second = await connect({ servers: connection.getServer() });
+    t.teardown(() => second.close());
+    second.subscribe(namesOf('up').who, {
+      callback: (_, message) => void (++asked > 1 && message.respond(JSON.stringify(state))),
+    });
+    await second.flush();
+    await t.rejects(left.init(left.a), /generation 1 is up \(h, process 7, at seq 31\)/);
+    const { config } = await left.stream(1).info();
+    t.equal(config.sealed, true, 'what it acknowledges from now on is nothing');
+    t.equal(await left.newest(), 1);
+    await second.close();
+    await goesOn(left, 'up');
+  });
+
+  t.test('nobody says whether somebody is up', async (t) => {
+    const left = await begin('mute');
+    const mute = replaced(connection, (ask, subject) =>
+      subject === namesOf('mute').who ? Promise.reject(new Error('not allowed')) : ask(),
+    );
+    await t.rejects(left.init(left.a, mute), /not allowed/);
+    t.equal(await left.newest(), 1);
+  });
+
+  t.test('a folder into which data were just being moved', async (t) => {
+    const left = await begin('moved');
+    mkdirSync(join(left.a, 'joining'));
+    renameSync(join(left.a, 'log'), join(left.a, 'log-of-before'));
+    mkdirSync(join(left.a, 'log'));
+    mkdirSync(join(left.a, 'joining', 'data'));
+    renameSync(join(left.a, 'log-of-before'), join(left.a, 'joining', 'data', 'log'));
+    for (const name of ['replica-0.json', 'replica-1.json', 'cluster.json']) {
+      if (!existsSync(join(left.a, name))) continue;
+      renameSync(join(left.a, name), join(left.a, 'joining', 'data', name));
+    }
+    writeFileSync(join(left.a, 'joining', 'whole'), '');
+    t.throws(
+      () => keptGenesis(left.a, undefined),
+      /just being moved into .*: LOG=jetstream goes on/,
+    );
+    await goesOn(left, 'moved');
+  });
+
+  t.test('a start that can not find out how the stream begins', async (t) => {
+    const left = await begin('unsure');
+    await left.init(left.a);
+    const empty = tempDir(t);
+    t.match(await left.start(empty), /stopped while it joined/, 'it joins');
+    // As an instance that took the stream for one without anything before it has left it.
+    const genesis = await left.genesis(2);
+    if (typeof genesis === 'string') throw new Error(genesis);
+    keepGenesis(new NodeFileSystem(), empty, 'unsure', genesis);
+    t.match(
+      await left.start(empty),
+      /does not have the data with which generation 2 of the cluster unsure began: empty it/,
+    );
+  });
+
   t.test('the command is given another size than before', async (t) => {
     const left = await begin('size');
-    const dies = mortal(connection, { call: 4, kind: 'after' });
+    const dies = mortal(connection, { call: 5, kind: 'after' });
     t.ok((await left.init(left.a, dies).catch((error) => error)) instanceof Killed);
     const larger = { ...SIZE, bytesMax: SIZE.bytesMax * 2 };
     await t.rejects(left.init(left.a, connection, larger), /--replicas 1 --size 1048576: go on/);

@@ -20,14 +20,16 @@ const names = namesOf('shop');
 interface Giver {
   readonly id: string;
   readonly position: number;
+  readonly stream?: string;
+  readonly diverged?: boolean;
   /** Answers one that joins. */
   offer(say: (answer: object) => void): void;
   /** What it answers; undefined = nothing, before the time-out. */
   piece(request: PieceRequest): Promise<Uint8Array | undefined>;
 }
 
-/** The requests that joining makes of NATS, answered by these. */
-function connectionTo(givers: readonly Giver[]): NatsConnection {
+/** The requests that joining makes of NATS, answered by these; it asks `broken` times who is there before it gets an answer. */
+function connectionTo(givers: readonly Giver[], broken: number): NatsConnection {
   const answerOf = (data: Uint8Array | string) => ({ data, json: () => JSON.parse(String(data)) });
   const giverAt = (subject: string) => {
     const [id] = subject.slice(names.join.length + 1).split('.');
@@ -41,8 +43,13 @@ function connectionTo(givers: readonly Giver[]): NatsConnection {
     if (piece === undefined) throw new Error('timeout');
     return answerOf(piece);
   };
-  const requestMany = async () =>
-    givers.map(({ id, position }) => answerOf(JSON.stringify({ id, host: id, pid: 1, position })));
+  let breaks = broken;
+  const requestMany = async () => {
+    if (breaks-- > 0) throw new Error('closed');
+    return givers.map(({ id, position, stream = 'up', diverged = false }) =>
+      answerOf(JSON.stringify({ id, host: id, pid: 1, position, stream, diverged })),
+    );
+  };
   const inboxes = new Map<string, MsgCallback<Msg>>();
   const subscribe = (inbox: string, { callback }: { callback: MsgCallback<Msg> }) => {
     inboxes.set(inbox, callback);
@@ -80,10 +87,12 @@ function giverOf(root: string, id: string, position: number): Giver {
 async function joined(
   t: Test,
   givers: readonly Giver[],
+  broken = 0,
 ): Promise<{ root: string; lines: string[] }> {
   const root = tempDir(t);
   const lines: string[] = [];
-  const options = { connection: connectionTo(givers), names, root, firstPosition: 1 };
+  const connection = connectionTo(givers, broken);
+  const options = { connection, names, root, firstPosition: 1, isPatient: true };
   const isStopping = () => lines.filter((line) => line.includes('not from')).length > 3;
   const isDone = await joinCluster({ ...options, onLine: (line) => lines.push(line), isStopping });
   t.equal(isDone, true, lines.join('\n'));
@@ -128,6 +137,27 @@ t.test('what a giver that was given up answers late harms no file of the next on
   const { root, lines } = await joined(t, [first, slow]);
   t.match(lines[1], /not from first, process 1: a piece came damaged/);
   t.match(lines[3], /took over/, lines.join('\n'));
+  isCopy(t, root, source);
+});
+
+t.test('nobody takes over what is of another stream, or what most hold for wrong', async (t) => {
+  const source = dataFolder(t, 200);
+  const whole = giverOf(source, 'sound', 5);
+  const wrong = (id: string, more: Partial<Giver>) => ({
+    ...{ ...whole, id, position: 9, ...more },
+    offer: () => t.fail(`${id} is asked`),
+  });
+  const away = wrong('away', { stream: 'down' });
+  const givers = [wrong('forked', { stream: 'forked' }), wrong('diverged', { diverged: true })];
+  const { root, lines } = await joined(t, [...givers, away, whole]);
+  t.match(lines.at(-2), /data of sound/, lines.join('\n'));
+  isCopy(t, root, source);
+});
+
+t.test('a connection that is broken for a while', async (t) => {
+  const source = dataFolder(t, 200);
+  const { root, lines } = await joined(t, [giverOf(source, 'first', 9)], 1);
+  t.match(lines, [/no instance is there/, /data of first/, /took over/]);
   isCopy(t, root, source);
 });
 

@@ -101,7 +101,10 @@ export class ClusterHistory {
       else if (dice < 88) this.stream.arrive();
       else if (dice < 91) this.stream.changeLeader();
       else if (dice < 94) instance.die();
-      else if (dice < 97) instance.restart(random);
+      else if (dice < 97) {
+        instance.restart(random);
+        if (random.chance(0.3)) instance.stop();
+      } else if (dice < 98) instance.stop();
       else instance.finds(random.pick(['up', 'down', 'refusing']));
     }
     this.#calm();
@@ -307,10 +310,23 @@ class Instance {
     this.deaths++;
     if (random.chance(0.5)) this.#files.powerLoss(random);
     else this.#files.processEnds();
+    this.#startAnew();
+  }
+
+  #startAnew(): void {
     this.#memory = new MortalMemory(this.#mortality, this.#traits.producers);
     this.#rings = ringsOf(this.#memory);
     this.#port = this.#stream.port();
     this.log = this.#open(false);
+  }
+
+  /** It is stopped in order and starts again, wherever its start has come to; not while it has to wait for answers. */
+  stop(): void {
+    if (!this.isDone) return;
+    this.#memory.intakes.live.cursors[INTAKE_STOP] = 1;
+    assert.ok(this.log.run(), 'it stops in order');
+    this.#files.processEnds();
+    this.#startAnew();
   }
 
   /** How it finds the stream from now on: cut off from it, say, or full. */

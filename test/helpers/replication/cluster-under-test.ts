@@ -41,6 +41,7 @@ export interface ClusterStatus {
   readonly instances: readonly {
     readonly id: string;
     readonly pid: number;
+    readonly role: string;
     readonly position: number;
     readonly kept: number;
     readonly chain: string;
@@ -326,10 +327,14 @@ export class ClusterUnderTest {
   }
 
   /** Posts until it is acknowledged; returns the seq. */
-  async posted(instance: InstanceUnderTest, event: object): Promise<number> {
+  async posted(
+    instance: InstanceUnderTest,
+    event: object,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<number> {
     let seq = 0;
     await this.polled(async () => {
-      const { status, body } = await instance.post(event);
+      const { status, body } = await instance.post(event, headers);
       seq = Number(body.seq);
       return status === 202 ? true : undefined;
     });

@@ -214,7 +214,7 @@ export class Service implements Lifecycle {
     this.#wasReady = true;
     this.#phase = 'ready';
     this.changes.open(replayedSeq);
-    this.sinks.start();
+    this.sinks.start(replayedSeq + 1);
     // It may follow into the database of a sink.
     this.#parts.history?.start();
     this.path.open();

@@ -5,7 +5,8 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { loadConfig } from '../../src/config/load.ts';
-import { parseBytes } from '../../src/config/quantity.ts';
+import { parseBytes, parseDuration } from '../../src/config/quantity.ts';
+import { readCompose, servicesOf } from '../docker/compose-file.ts';
 import { Manifests } from './manifests.ts';
 
 const manifests = new Manifests('deploy/k8s/cluster/');
@@ -113,6 +114,16 @@ t.test('the cluster is begun by a job of its own, with what the instances have',
   t.same(container?.envFrom, instances.spec?.template.spec?.containers[0]?.envFrom);
   t.equal(container?.image, instances.spec?.template.spec?.containers[0]?.image);
   t.equal(spec?.restartPolicy, 'Never');
+  t.end();
+});
+
+t.test('a start has as long as in Compose to take over the data of another instance', (t) => {
+  const { periodSeconds = 0, failureThreshold = 0 } =
+    instances.spec?.template.spec?.containers[0]?.startupProbe ?? {};
+  const compose = readCompose('deploy/compose/cluster.yml');
+  const [name = ''] = servicesOf(compose, 'product-service');
+  const startPeriod = compose.services[name]?.healthcheck?.start_period ?? '';
+  t.equal(periodSeconds * failureThreshold * 1000, parseDuration(startPeriod));
   t.end();
 });
 

@@ -28,7 +28,11 @@ export interface ComposedService {
   readonly tmpfs: readonly string[];
   readonly cap_drop: readonly string[];
   readonly security_opt: readonly string[];
-  readonly healthcheck?: { readonly disable?: boolean; readonly test?: unknown };
+  readonly healthcheck?: {
+    readonly disable?: boolean;
+    readonly test?: unknown;
+    readonly start_period?: string;
+  };
   readonly deploy: {
     readonly resources: {
       readonly limits: { readonly cpus?: string; readonly memory: string; readonly pids: number };

@@ -13,7 +13,8 @@ folder=$(mktemp -d)
 trap 'rm -rf -- "$folder"' EXIT
 cd "$folder"
 npm init -y >/dev/null
-npm install --silent --no-audit --no-fund --ignore-scripts js-big-decimal@2.2.0 decimal.js@10.6.0 >/dev/null
+npm install --silent --no-audit --no-fund --ignore-scripts js-big-decimal@2.2.0 decimal.js@10.6.0 node@24.21.0 >/dev/null
+npm rebuild --silent node >/dev/null
 cat >run.cjs <<'JS'
 const BigDecimal = require('js-big-decimal');
 const Decimal = require('decimal.js');
@@ -27,4 +28,4 @@ for (const [a, b, cut, nearest] of [['8', '123', '0.06', '0.07'], ['5', '111', '
 }
 process.exitCode = same ? 0 : 1;
 JS
-node run.cjs || { echo 'the behaviour has changed' >&2; exit 1; }
+node_modules/.bin/node run.cjs || { echo 'the behaviour has changed' >&2; exit 1; }

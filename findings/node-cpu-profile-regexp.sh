@@ -13,7 +13,8 @@ folder=$(mktemp -d)
 trap 'rm -rf -- "$folder"' EXIT
 cd "$folder"
 npm init -y >/dev/null
-npm install --silent --no-audit --no-fund node@24.21.0 >/dev/null
+npm install --silent --no-audit --no-fund --ignore-scripts node@24.21.0 >/dev/null
+npm rebuild --silent node >/dev/null
 cat >work.mjs <<'JS'
 const pattern = /(\d+)\s*"x/;
 const text = 'ab 12 '.repeat(3000);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# openapi-fetch 0.17.0: a Date as a parameter is serialised as an object without members. In the query it is left
+# openapi-fetch 0.17.0 (Node 24.21.0): a Date as a parameter is serialised as an object without members. In the query it is left
 # out, name and all; in the path the segment is empty. Nothing is thrown. One would expect some text of it, as
 # URLSearchParams makes (a server can refuse that), or an error as for a nested object. The types allow it where
 # openapi-typescript is told to write Date for `format: date-time` (its notes to 7.0.0 show how). A client that
@@ -14,7 +14,8 @@ folder=$(mktemp -d)
 trap 'rm -rf -- "$folder"' EXIT
 cd "$folder"
 npm init -y >/dev/null
-npm install --silent --no-audit --no-fund --ignore-scripts openapi-fetch@0.17.0 >/dev/null
+npm install --silent --no-audit --no-fund --ignore-scripts openapi-fetch@0.17.0 node@24.21.0 >/dev/null
+npm rebuild --silent node >/dev/null
 cat >run.mjs <<'JS'
 import createClient from 'openapi-fetch';
 
@@ -40,4 +41,4 @@ console.log(`query  nested ${await ask('/changes', { query: { since: { a: {} } }
 const wanted = ['/changes?since=2026-11-30T00%3A00%3A00.000Z&limit=10', '/changes?&limit=10', '/days/', 'an error'];
 process.exitCode = seen.join() === wanted.join() ? 0 : 1;
 JS
-node run.mjs || { echo 'the behaviour has changed' >&2; exit 1; }
+node_modules/.bin/node run.mjs || { echo 'the behaviour has changed' >&2; exit 1; }

@@ -14,7 +14,8 @@ folder=$(mktemp -d)
 trap 'rm -rf -- "$folder"' EXIT
 cd "$folder"
 npm init -y >/dev/null
-npm install --silent --no-audit --no-fund @opentelemetry/sdk-trace@3.1.1 @opentelemetry/api@1.10.0 node@24.21.0 >/dev/null
+npm install --silent --no-audit --no-fund --ignore-scripts @opentelemetry/sdk-trace@3.1.1 @opentelemetry/api@1.10.0 node@24.21.0 >/dev/null
+npm rebuild --silent node >/dev/null
 cat >run.mjs <<'JS'
 import { ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';

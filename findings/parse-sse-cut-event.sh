@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# parse-sse 0.1.0 ("spec-compliant" in its readme): when the connection ends in the middle of an event, what has
+# parse-sse 0.1.0 ("spec-compliant" in its readme; Node 24.21.0): when the connection ends in the middle of an event, what has
 # arrived of it is handed on as a whole event, and the stream ends without an error. The HTML standard (9.2.6,
 # interpreting an event stream) has it otherwise: a block without its closing empty line is discarded at the end
 # of the file, and undici's EventSource (7.30.2) does so. Where data is a bare number, cut text is
@@ -12,7 +12,8 @@ folder=$(mktemp -d)
 trap 'rm -rf -- "$folder"' EXIT
 cd "$folder"
 npm init -y >/dev/null
-npm install --silent --no-audit --no-fund --ignore-scripts parse-sse@0.1.0 undici@7.30.2 >/dev/null
+npm install --silent --no-audit --no-fund --ignore-scripts parse-sse@0.1.0 undici@7.30.2 node@24.21.0 >/dev/null
+npm rebuild --silent node >/dev/null
 cat >run.mjs <<'JS'
 import http from 'node:http';
 import { parseServerSentEvents } from 'parse-sse';
@@ -42,4 +43,4 @@ console.log(`parse-sse        ${parsed}`);
 console.log(`EventSource      ${standard}`);
 process.exitCode = `${parsed}` === '49,12' && `${standard}` === '49' ? 0 : 1;
 JS
-NODE_NO_WARNINGS=1 timeout 30 node run.mjs || { echo 'the behaviour has changed' >&2; exit 1; }
+NODE_NO_WARNINGS=1 timeout 30 node_modules/.bin/node run.mjs || { echo 'the behaviour has changed' >&2; exit 1; }

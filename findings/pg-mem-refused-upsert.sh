@@ -12,7 +12,8 @@ folder=$(mktemp -d)
 trap 'rm -rf -- "$folder"' EXIT
 cd "$folder"
 npm init -y >/dev/null
-npm install --silent --no-audit --no-fund --ignore-scripts pg-mem@3.0.14 @electric-sql/pglite@0.5.17 >/dev/null
+npm install --silent --no-audit --no-fund --ignore-scripts pg-mem@3.0.14 @electric-sql/pglite@0.5.17 node@24.21.0 >/dev/null
+npm rebuild --silent node >/dev/null
 cat >run.mjs <<'JS'
 import { PGlite } from '@electric-sql/pglite';
 import { newDb } from 'pg-mem';
@@ -46,4 +47,4 @@ await real.close();
 const wanted = ['price 10  affected 0  returned 0  filtered 1', 'price 10  affected 1  returned 1  filtered 2'];
 process.exitCode = seen.join() === wanted.join() ? 0 : 1;
 JS
-timeout 50 node run.mjs || { echo 'the behaviour has changed' >&2; exit 1; }
+timeout 50 node_modules/.bin/node run.mjs || { echo 'the behaviour has changed' >&2; exit 1; }

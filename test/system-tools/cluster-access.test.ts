@@ -1,7 +1,7 @@
-/** Every way to get into NATS, at Debian's server, and what is said where there is none. */
-import { existsSync, writeFileSync } from 'node:fs';
+/** Every way to get into NATS, at Debian's server, what is said where there is none, and the rights that it takes. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { credsAuthenticator, nkeyAuthenticator, nkeys } from '@nats-io/transport-node';
+import { connect, credsAuthenticator, nkeyAuthenticator, nkeys } from '@nats-io/transport-node';
 import t from 'tap';
 import { Certificates } from '../helpers/certificates.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
@@ -164,4 +164,65 @@ t.test('with a token, an nkey or a file of credentials', { skip }, async (t) => 
   const bad = await said({ NATS_NKEY_SEED: typo });
   t.match(bad, /NATS_NKEY_SEED is no seed of an nkey/);
   t.notMatch(bad, typo);
+});
+
+/** The rights that docs/cluster.md names, in its table's row of `who`. */
+function rightsOf(who: string, cluster: string): string {
+  const page = readFileSync(new URL('../../docs/cluster.md', import.meta.url), 'utf8');
+  const [, ...cells] = new RegExp(`^\\| ${who} \\|(.*)\\|(.*)\\|$`, 'm').exec(page) ?? [];
+  const [publish, subscribe] = cells.map((cell) =>
+    JSON.stringify(
+      Array.from(cell.matchAll(/`([^`]+)`/g), ([, subject]) => subject.replace('CLUSTER', cluster)),
+    ),
+  );
+  return `{ publish: { allow: ${publish} }, subscribe: { allow: ${subscribe} } }`;
+}
+
+t.test('with no more rights than the page names', { skip }, async (t) => {
+  const name = 'shop';
+  const logPath = join(tempDir(t), 'nats.log');
+  const full = rightsOf('an instance, `cluster init` and `cluster status`', name);
+  const reading = rightsOf('one with `ROLE=reader`', name);
+  const client = { user: 'test', pass: 'test' };
+  const nats = await startNats(t, 1, {
+    config: [
+      `log_file: ${JSON.stringify(logPath)}`,
+      'authorization { users: [',
+      '  { user: test, password: test }',
+      `  { user: full, password: full, permissions: ${full} }`,
+      `  { user: reader, password: reader, permissions: ${reading} }`,
+      '] }',
+    ].join('\n'),
+    client,
+  });
+  const login = { CLUSTER: name, NATS_USER: 'full', NATS_PASSWORD: 'full' };
+  const asReader = { ROLE: 'reader', NATS_USER: 'reader', NATS_PASSWORD: 'reader' };
+  const cluster = await ClusterUnderTest.begin(t, nats.url, 1, login);
+  const [a, b] = await Promise.all(['a', 'b'].map((each) => cluster.start(each)));
+  const reader = await cluster.start('r', asReader);
+  const written = await a.post({ product_id: 'p', price: 1, stock: 1 });
+  t.equal(written.status, 202);
+  for (const each of [b, reader]) {
+    t.match(await each.get('p', Number(written.body.seq)), { status: 200, body: { price: 1 } });
+  }
+  const { instances, stream } = await cluster.status();
+  t.strictSame(
+    new Set(instances.map(({ pid }) => pid)),
+    new Set([a, b, reader].map(({ process }) => process.pid)),
+  );
+
+  // Those that come now take over the data of another one.
+  const connection = await connect({ ...client, servers: nats.url });
+  t.teardown(() => connection.close());
+  await connection.request(
+    `$JS.API.STREAM.PURGE.PS_${name}_1`,
+    JSON.stringify({ seq: stream.last + 1 }),
+  );
+  const after = await cluster.posted(a, { product_id: 'p', price: 2, stock: 1 });
+  const joined = [await cluster.start('c'), await cluster.start('s', asReader)];
+  for (const each of joined) {
+    t.ok(each.process.log.some(({ msg }) => msg.startsWith('joining: took over')));
+    t.match(await each.get('p', after), { status: 200, body: { price: 2 } });
+  }
+  t.notMatch(readFileSync(logPath, 'utf8'), /Violation/);
 });

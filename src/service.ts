@@ -212,7 +212,7 @@ export class Service implements Lifecycle {
     await this.http.open(replayedSeq);
     if (this.phase !== 'starting') return;
     // Files of theirs may be damaged: that is known before writes are taken.
-    this.sinks.start();
+    this.sinks.start(replayedSeq + 1);
     // It may follow into the database of a sink.
     this.#parts.history?.start();
     this.#wasReady = true;

@@ -262,7 +262,14 @@ export class Sinks {
       timeline: this.#timeline,
     };
     return new Promise((resolve) => {
-      const worker = new Worker(ENTRY, { workerData, name: `sink ${name}` });
+      let worker: Worker;
+      try {
+        worker = new Worker(ENTRY, { workerData, name: `sink ${name}` });
+      } catch (error) {
+        // No memory or no thread is left.
+        resolve(String(error));
+        return;
+      }
       thread.worker = worker;
       let reason = '';
       worker.on('message', (report: SinkReport) => {

@@ -124,8 +124,10 @@ t.test('PostgreSQL: an open transaction of somebody else does not stop it for ev
   t.equal(sink.classify(error), 'retryable');
   await other.query('ROLLBACK');
   await sink.close();
-  t.equal((await sink.open()).position, 1);
-  t.equal(await write(sink, [row('a', 2)], 2), 1);
+  // Where the client gave up before the server did, the server may have done it.
+  const { position } = await sink.open();
+  t.ok(position === 1 || position === 2, `${position}`);
+  t.equal(await write(sink, [row('a', 3)], 3), 1);
 });
 
 t.test('PostgreSQL: the schema of a later version is left alone', async (t) => {

@@ -32,6 +32,7 @@ import {
   ENTRY_UPDATED_AT,
   ENTRY_VERSION,
   ENTRY_WORDS,
+  SHARD_CERTAIN,
   SHARD_USED,
   type Shard,
 } from './shard.ts';
@@ -140,11 +141,13 @@ export function indexImage(shard: Shard, first: number, count: number): void {
     words[cellsAt + probe] = entry + 1;
   }
   words[SHARD_USED] = first + count;
+  words[SHARD_CERTAIN] = first + count;
 }
 
 /** Empties a shard of which `entries` may have been filled. Nobody else is in it. */
 export function clearImage(shard: Shard, entries: number): void {
   shard.words[SHARD_USED] = 0;
+  shard.words[SHARD_CERTAIN] = 0;
   const end = shard.entriesAt + entries * ENTRY_WORDS;
   shard.words.fill(0, shard.cellsAt, Math.min(end, shard.words.length));
 }

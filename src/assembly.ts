@@ -342,7 +342,7 @@ function makeSinks(
   const { config, logger, cluster } = options;
   return new Sinks({
     sinks,
-    cluster: cluster?.genesis.id,
+    cluster: cluster && clusterOwner(cluster.genesis),
     memory,
     root,
     limits: {
@@ -379,14 +379,14 @@ function historyTarget(
     schema,
     ...(cluster === undefined
       ? { identity: sinks.identity, isShared: false }
-      : { ...historyOwner(cluster.genesis), isShared: true }),
+      : { ...clusterOwner(cluster.genesis), isShared: true }),
     timeoutMs: config.sinkTimeoutMs,
     connectionsMax: Math.min(HISTORY_READERS_MAX, config.sinkConnectionsMax - 2),
   };
 }
 
 /** Each generation of a cluster gives seqs of its own behind the one with which it began. */
-function historyOwner({ id, generation = 1, base }: Membership['genesis']) {
+function clusterOwner({ id, generation = 1, base }: Membership['genesis']) {
   const nameOf = (number: number) => (number === 1 ? id : `${id}/${number}`);
   const before = base && { identity: nameOf(generation - 1), seqMax: base.seq };
   return { identity: nameOf(generation), before };

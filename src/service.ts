@@ -211,12 +211,13 @@ export class Service implements Lifecycle {
     const replayedSeq = this.path.progress.loadNextSeq() - 1;
     await this.http.open(replayedSeq);
     if (this.phase !== 'starting') return;
+    // Files of theirs may be damaged: that is known before writes are taken.
+    this.sinks.start(replayedSeq + 1);
+    // It may follow into the database of a sink.
+    this.#parts.history?.start();
     this.#wasReady = true;
     this.#phase = 'ready';
     this.changes.open(replayedSeq);
-    this.sinks.start();
-    // It may follow into the database of a sink.
-    this.#parts.history?.start();
     this.path.open();
     // What other threads take in from now on counts as new.
     this.http.tellState();

@@ -5,26 +5,28 @@
  * A change whose `version` is its `seq` is the last one of its product so far; the others are left out, so
  * a product stands there once, or once more for each change that came while the export ran, the last one last.
  */
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import type { Readable, Writable } from 'node:stream';
+import { createWriteStream, rmSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
+import { openCatalogue } from './catalogue-lines.ts';
 import {
   type CommandContext,
   CommandError,
   choiceOf,
   countOf,
   hasFlag,
-  messageOf,
   type OptionValues,
   textOf,
 } from './command.ts';
-import { ServiceClient, unreachable } from './service-client.ts';
+import { ServiceClient } from './service-client.ts';
 
 const FORMATS = ['ndjson', 'csv'] as const;
 const PAGE_CHANGES = 10_000;
 const WRITE_CHARS = 64 * 1024;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const COLUMNS = ['id', 'price', 'stock'] as const;
 const FULL_COLUMNS = ['seq', 'price_at', 'stock_at', 'updated_at'] as const;
@@ -66,26 +68,10 @@ function columnsOf(values: OptionValues, since: number | undefined): readonly st
 
 /** Every product; says on standard error which seq to go on from. */
 async function* products(client: ServiceClient, values: OptionValues): AsyncGenerator<Row> {
-  const stream = await client.open({
-    path: `/api/v1/products${hasFlag(values, 'full') ? '?view=full' : ''}`,
-    headers: { accept: 'application/x-ndjson' },
-  });
-  for await (const line of linesOf(stream, client.url)) yield JSON.parse(line) as Row;
-  sayNext(stream.headers['x-resume-seq']);
-}
-
-/** Whole lines. Node's readline also cuts at U+2028 and U+2029, which an id may have. */
-async function* linesOf(stream: Readable, url: URL): AsyncGenerator<string, void> {
-  let rest = '';
-  try {
-    for await (const chunk of stream.setEncoding('utf8')) {
-      const lines = (rest + chunk).split('\n');
-      rest = lines.pop() ?? '';
-      yield* lines;
-    }
-  } catch (error) {
-    throw unreachable(url, new Error(`the stream was cut off: ${messageOf(error)}`));
-  }
+  const path = `/api/v1/products${hasFlag(values, 'full') ? '?view=full' : ''}`;
+  const { seq, lines } = await openCatalogue(client, path);
+  for await (const line of lines) yield JSON.parse(line) as Row;
+  sayNext(seq);
 }
 
 /** What changed behind `since`; everything where the log does not reach back so far. */
@@ -96,8 +82,7 @@ async function* changes(
 ): AsyncGenerator<Row> {
   for (let at = since; ; ) {
     const path = `/api/v1/changes?since=${at}&limit=${PAGE_CHANGES}`;
-    const headers = { accept: 'application/json' };
-    const page = JSON.parse((await client.ask({ path, headers })).text) as ChangePage;
+    const page = JSON.parse((await client.ask({ path })).text) as ChangePage;
     if (page.reset) {
       const reason = `the log does not reach back to ${at}: all products follow; those that are not among them are delisted`;
       process.stderr.write(`product-service: ${reason}\n`);
@@ -115,7 +100,7 @@ async function* changes(
   }
 }
 
-function sayNext(seq: string | string[] | number | undefined): void {
+function sayNext(seq: string | number): void {
   process.stderr.write(`product-service: what changes from here on: export --since ${seq}\n`);
 }
 
@@ -152,8 +137,9 @@ async function written(lines: AsyncIterable<string>, target: Writable): Promise<
 
 /** There is no half of a file under its name, whatever ends this. */
 async function writtenToFile(lines: AsyncIterable<string>, path: string): Promise<void> {
-  const partial = `${path}.part`;
-  const file = createWriteStream(partial, { flush: true });
+  const partial = `${path}.${randomBytes(6).toString('hex')}.part`;
+  const file = createWriteStream(partial, { flags: 'wx', flush: true });
+  const release = removedBySignals(partial);
   try {
     await once(file, 'open');
     await written(lines, file);
@@ -162,10 +148,26 @@ async function writtenToFile(lines: AsyncIterable<string>, path: string): Promis
     await rename(partial, path);
   } catch (error) {
     file.destroy();
-    await rm(partial, { force: true });
+    rmSync(partial, { force: true });
     if (error instanceof Error && 'syscall' in error) {
       throw new CommandError(`${path}: ${error.message}`);
     }
     throw error;
+  } finally {
+    release();
   }
+}
+
+/** An export that is interrupted leaves nothing, and ends as the signal says. */
+function removedBySignals(path: string): () => void {
+  const end = (signal: NodeJS.Signals) => {
+    rmSync(path, { force: true });
+    release();
+    process.kill(process.pid, signal);
+  };
+  const release = () => {
+    for (const signal of SIGNALS) process.off(signal, end);
+  };
+  for (const signal of SIGNALS) process.on(signal, end);
+  return release;
 }

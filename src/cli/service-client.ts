@@ -12,10 +12,14 @@ const URL_DEFAULT = 'http://127.0.0.1:8080';
 const SILENCE_MS_MAX = 120_000;
 const PROBLEM_CHARS_MAX = 1 << 20;
 
+const NO_PROBLEM: Problem = { code: '', title: '', detail: '', outcome: undefined, errors: [] };
+
 export interface Call {
   readonly method?: string;
   /** From the root of the service, with its query. */
   readonly path: string;
+  /** Media type that the answer has to have; JSON, unless given. */
+  readonly accept?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string;
 }
@@ -50,8 +54,7 @@ export class Refused extends CommandError {
   /** What Retry-After asks for, ms. */
   readonly retryAfterMs: number | undefined;
 
-  constructor(answer: Answer) {
-    const problem = problemOf(answer);
+  constructor(answer: Answer, problem: Problem = problemOf(answer)) {
     const faults = problem.errors.map(({ pointer, detail }) => ` ${pointer} ${detail}`.trimEnd());
     super(
       `${answer.status} ${problem.title}: ${problem.detail}${faults.join('')}`.trim(),
@@ -100,20 +103,28 @@ export class ServiceClient {
     return new ServiceClient(url, token);
   }
 
-  /** The answer, whole; throws Refused for an error and Unreachable. */
+  /** The answer, whole; throws Refused for whatever is not what was asked for, and Unreachable. */
   async ask(call: Call): Promise<Answer> {
     const response = await this.open(call);
     const text = await textOfAnswer(response, this.url);
     return { status: response.statusCode ?? 0, headers: response.headers, text };
   }
 
-  /** The answer as it comes; throws Refused for an error and Unreachable. */
+  /** The answer as it comes; throws as `ask` does. */
   async open(call: Call): Promise<IncomingMessage> {
     const response = await this.#sent(call);
-    const status = response.statusCode ?? 0;
-    if (status < 400) return response;
-    const text = await textOfAnswer(response, this.url);
-    throw new Refused({ status, headers: response.headers, text });
+    const { statusCode: status = 0, headers } = response;
+    if (!isSuccess(call, status)) {
+      const answer = { status, headers, text: await textOfAnswer(response, this.url) };
+      throw new Refused(answer, redirection(call, answer, this.url));
+    }
+    const expected = acceptOf(call);
+    const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? 'no content type';
+    if (type === expected) return response;
+    response.destroy();
+    const title = 'no answer of this service';
+    const detail = `it has ${type} in place of ${expected}; look at --url, and at what stands between`;
+    throw new Refused({ status, headers, text: '' }, { ...NO_PROBLEM, title, detail });
   }
 
   /** Lets go of connections that are kept. */
@@ -121,7 +132,8 @@ export class ServiceClient {
     this.#agent.destroy();
   }
 
-  #sent({ method = 'GET', path, headers = {}, body }: Call): Promise<IncomingMessage> {
+  #sent(call: Call): Promise<IncomingMessage> {
+    const { method = 'GET', path, headers = {}, body } = call;
     const base = this.url.pathname.replace(/\/$/, '');
     const send = this.url.protocol === 'https:' ? httpsRequest : httpRequest;
     const authorization =
@@ -132,7 +144,7 @@ export class ServiceClient {
         method,
         path: base + path,
         agent: this.#agent,
-        headers: { ...authorization, ...length, ...headers },
+        headers: { accept: acceptOf(call), ...authorization, ...length, ...headers },
         timeout: SILENCE_MS_MAX,
       });
       request.on('response', resolve);
@@ -158,6 +170,29 @@ async function textOfAnswer(response: IncomingMessage, url: URL): Promise<string
     throw unreachable(url, error instanceof Error ? error : new Error(String(error)));
   }
   return text;
+}
+
+function acceptOf({ accept = 'application/json' }: Call): string {
+  return accept;
+}
+
+/** Of a read nothing but all of it; writes are answered with several statuses. */
+function isSuccess({ method = 'GET' }: Call, status: number): boolean {
+  return method === 'GET' ? status === 200 : status >= 200 && status < 300;
+}
+
+/** What a redirect says, if it is one: where the service is to be asked instead. */
+function redirection(call: Call, { status, headers }: Answer, url: URL): Problem | undefined {
+  const { location } = headers;
+  if (status < 300 || status > 399 || location === undefined) return undefined;
+  const title = 'redirected';
+  if (!URL.canParse(location, url.href)) return { ...NO_PROBLEM, title, detail: `to ${location}` };
+  const { origin, pathname, href } = new URL(location, url);
+  const path = call.path.replace(/\?.*$/, '');
+  const detail = pathname.endsWith(path)
+    ? `--url is to be ${origin}${pathname.slice(0, -path.length)}`
+    : `to ${href}, which is none of the service's paths`;
+  return { ...NO_PROBLEM, title, detail };
 }
 
 /** The problem, or the like of it where a proxy answered. */

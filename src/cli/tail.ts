@@ -51,6 +51,8 @@ class Tail {
   #since: number | undefined;
   #retryMs = RETRY_MS_MIN;
   #isCutOff = false;
+  /** Whether this connection has had an event; the service begins each with one. */
+  #hasHeard = false;
 
   constructor(client: ServiceClient, { isJson, since, count }: TailOptions) {
     this.#client = client;
@@ -81,10 +83,9 @@ class Tail {
     const query = this.#since === undefined ? '' : `?since=${this.#since}`;
     const stream = await this.#client.open({
       path: `/api/v1/changes${query}`,
-      headers: { accept: 'text/event-stream' },
+      accept: 'text/event-stream',
     });
-    if (this.#isCutOff) note('connected again');
-    this.#isCutOff = false;
+    this.#hasHeard = false;
     const parser = createParser({ onEvent: (message) => this.#message(message) });
     try {
       for await (const text of stream.setEncoding('utf8')) {
@@ -95,10 +96,14 @@ class Tail {
     } catch (error) {
       throw unreachable(this.#client.url, error instanceof Error ? error : new Error('cut off'));
     }
+    if (!this.#hasHeard) throw unreachable(this.#client.url, new Error('the stream has no events'));
   }
 
   #message({ event, data, id }: EventSourceMessage): void {
     this.#retryMs = RETRY_MS_MIN;
+    this.#hasHeard = true;
+    if (this.#isCutOff) note('connected again');
+    this.#isCutOff = false;
     if (this.#left === 0) return;
     if (event === undefined || event === 'message') this.#print(data);
     else if (event === 'reset') {

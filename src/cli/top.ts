@@ -76,8 +76,7 @@ async function watch(client: ServiceClient, view: View, { intervalMs, count }: W
 /** A sample; `undefined` = not now. The first one must be had. */
 async function look(client: ServiceClient, mayFail: boolean, view: View) {
   try {
-    const headers = { accept: 'text/plain' };
-    const { text } = await client.ask({ path: '/metrics', headers });
+    const { text } = await client.ask({ path: '/metrics', accept: 'text/plain' });
     return new Sample(text, performance.now());
   } catch (error) {
     const isPassing =

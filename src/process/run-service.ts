@@ -150,7 +150,7 @@ class ServiceProcess {
     try {
       await service.ready();
     } catch (error) {
-      if (service.phase !== 'starting') return;
+      if (service.phase === 'stopping' || service.phase === 'stopped') return;
       this.#expectEnd(performance.now());
       this.#output.say(await withRoomNeeded(this.#config, message(error)));
       return this.#stop(service, EXIT_FAILED);

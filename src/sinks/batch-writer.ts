@@ -4,8 +4,9 @@
  */
 import { nextTurn } from './pauses.ts';
 import type { ProductRows } from './product-rows.ts';
-import type { ProductRow, Sink } from './sink.ts';
+import type { NewestEvent, ProductRow, Sink } from './sink.ts';
 import type { SinkStats } from './sink-stats.ts';
+import { eventOf, type Timeline } from './timeline.ts';
 
 /** Where rows go that a database refuses. */
 export interface RefusedRows {
@@ -25,13 +26,23 @@ export interface BatchWriterOptions {
   readonly rows: ProductRows;
   readonly stats: SinkStats;
   readonly refused: RefusedRows;
+  /** Which run committed which events; empty in a cluster. */
+  readonly timeline: Timeline;
 }
 
 export class BatchWriter {
   readonly #options: BatchWriterOptions;
 
+  /** What the sink is told next that it has. */
+  #newest: NewestEvent = { seq: 0, run: '' };
+
   constructor(options: BatchWriterOptions) {
     this.#options = options;
+  }
+
+  /** The sink was opened, and has this. */
+  goOnBehind(newest: NewestEvent): void {
+    this.#newest = newest;
   }
 
   /**
@@ -82,7 +93,7 @@ export class BatchWriter {
     const { sink, stats, refused } = this.#options;
     const startMs = performance.now();
     try {
-      const written = await sink.write(rows, position);
+      const written = await sink.write(rows, position, this.#newestOf(rows, position));
       stats.set('reachedMs', Date.now());
       stats.add('batches', 1);
       stats.add('rowsSent', rows.length);
@@ -101,6 +112,12 @@ export class BatchWriter {
       await this.write(rows.slice(0, half), before, before);
       await this.write(rows.slice(half), before, position);
     }
+  }
+
+  #newestOf(rows: readonly ProductRow[], position: number): NewestEvent {
+    const seq = rows.reduce((newest, row) => Math.max(newest, row.seq), position);
+    if (seq > this.#newest.seq) this.#newest = eventOf(this.#options.timeline, seq);
+    return this.#newest;
   }
 
   #refuse(row: ProductRow, error: unknown): void {

@@ -62,6 +62,7 @@ export class DeadLetters {
   readonly #putRow: Statement;
   readonly #putEvent: Statement;
   readonly #hasRow: Statement;
+  readonly #hasEvent: Statement;
   readonly #settle: Statement;
   readonly #get: Statement;
   readonly #remove: Statement;
@@ -76,6 +77,9 @@ export class DeadLetters {
     this.#putRow = database.prepare(put("(source, product_id) WHERE source <> 'applier'"));
     this.#putEvent = database.prepare(put("(seq) WHERE source = 'applier'"));
     this.#hasRow = database.prepare('SELECT 1 FROM letters WHERE source = ? AND product_id = ?');
+    this.#hasEvent = database.prepare(
+      `SELECT 1 FROM letters WHERE seq = ? AND source = '${APPLIER_SOURCE}'`,
+    );
     this.#settle = database.prepare(
       'DELETE FROM letters WHERE source = ? AND product_id = ? AND seq <= ?',
     );
@@ -97,8 +101,8 @@ export class DeadLetters {
     const { source, productId, seq, content, code, reason } = letter;
     return this.#database.transaction(() => {
       const isEvent = source === APPLIER_SOURCE;
-      const isKnown = !isEvent && this.#hasRow.get(source, productId) !== undefined;
-      if (!isKnown && this.count >= this.#lettersMax) return false;
+      const known = isEvent ? this.#hasEvent.get(seq) : this.#hasRow.get(source, productId);
+      if (known === undefined && this.count >= this.#lettersMax) return false;
       const statement = isEvent ? this.#putEvent : this.#putRow;
       statement.run(source, productId, seq, content, code, reason, nowMs, nowMs);
       return true;

@@ -1,7 +1,8 @@
 /**
  * The data folder's own name, as sinks know it: DATA_DIR/sinks/identity, 32 hexadecimal digits drawn when a
  * sink is first named. A sink that has another one's products is not written to: their seqs mean nothing
- * here. A backup does not have it, because what is restored from one may go on otherwise. Main thread.
+ * here. Of which state of the folder they are, timeline.ts tells. A backup does not have it, because what is
+ * restored from one may go on otherwise. Main thread.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -25,6 +26,12 @@ export function dataFolderIdentity(files: FileSystem, root: string): string {
   const identity = randomBytes(16).toString('hex');
   writeIdentity(files, root, identity);
   return identity;
+}
+
+/** Whether it was drawn: before that nothing of the folder's is in any sink. */
+export function hasIdentity(files: FileSystem, root: string): boolean {
+  const folder = join(root, SINKS_FOLDER);
+  return files.list(root).includes(SINKS_FOLDER) && files.list(folder).includes(NAME);
 }
 
 /** Writes it again, where the folder was removed meanwhile. */

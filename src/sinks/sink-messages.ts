@@ -4,6 +4,7 @@ import type { SinkTarget } from '../config/sinks.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 import type { SinkOptions } from './sink.ts';
 import type { SinkLimits } from './sink-runner.ts';
+import type { Timeline } from './timeline.ts';
 
 export interface SinkThreadData {
   readonly memory: SharedMemory;
@@ -15,6 +16,8 @@ export interface SinkThreadData {
   readonly stats: SharedArrayBuffer;
   /** Whether other instances of a cluster write to it, too, one at a time. */
   readonly isShared: boolean;
+  /** Which run of the service committed which events; empty in a cluster. */
+  readonly timeline: Timeline;
 }
 
 /** What became of a product's present state when it was written again. */

@@ -26,6 +26,7 @@ import { type AttemptLimits, SinkAttempts, type SinkReport } from './sink-attemp
 import { compareSink } from './sink-comparison.ts';
 import type { RowRedrive } from './sink-messages.ts';
 import type { SinkStats } from './sink-stats.ts';
+import { eventOf, type Timeline } from './timeline.ts';
 
 /** How often a sink without anything to write is asked whether it is still there. */
 const BEAT_MS = 10_000;
@@ -61,6 +62,8 @@ export interface SinkRunnerOptions {
   readonly onCompared: (comparison: number) => void;
   /** Whether other instances of a cluster write to it, too: then it may be ahead of this one. */
   readonly isShared: boolean;
+  /** Which run of the service committed which events; empty in a cluster. */
+  readonly timeline: Timeline;
   readonly report: SinkReport;
 }
 
@@ -170,18 +173,25 @@ export class SinkRunner {
   }
 
   async #open(): Promise<number> {
-    const { sink, applied, stats, report, hold, isShared } = this.#options;
-    const position = await sink.open();
+    const { sink, applied, stats, report, hold, isShared, timeline } = this.#options;
+    const { position, newest } = await sink.open();
     if (position > applied.seq && isShared) {
       // One that is further is to have it, or this one a moment later.
       await sink.close();
       throw new SinkTakenError(`it has more than this instance, which is at seq ${applied.seq}`);
     }
-    if (position > applied.seq) {
+    const last = Math.max(position, newest.seq);
+    if (!isShared && last > applied.seq) {
       throw new SinkForeignError(
-        `it has everything up to seq ${position}, and the service only ${applied.seq}: it belongs to another or a later state of the data folder; see docs/sinks.md`,
+        `it has events up to seq ${last}, and the service only ${applied.seq}: it belongs to another or a later state of the data folder; see docs/sinks.md`,
       );
     }
+    if (!isShared && eventOf(timeline, newest.seq).run !== newest.run) {
+      throw new SinkForeignError(
+        `it has events up to seq ${last} that this service never had: it belongs to another or a later state of the data folder, which went on otherwise; see docs/sinks.md`,
+      );
+    }
+    this.#batches.goOnBehind(newest);
     this.#position = position;
     stats.set('position', position);
     if (stats.get('caughtUpMs') === 0) stats.set('caughtUpMs', Date.now());

@@ -22,7 +22,7 @@ export interface SinkPort {
 
 /** Runs the sink; resolves when it ended. Rejects if the dead letters can't be opened. */
 export async function runSink(data: SinkThreadData, port: SinkPort): Promise<void> {
-  const { memory, name, target, options, limits, stats, isShared } = data;
+  const { memory, name, target, options, limits, stats, isShared, timeline } = data;
   const { path, lettersMax } = data.deadLetters;
   const progress = new LogProgress(memory.progress);
   const ring = new CommitRing(memory.commit, memory.appliers.length);
@@ -45,6 +45,7 @@ export async function runSink(data: SinkThreadData, port: SinkPort): Promise<voi
     },
     onCompared: (comparison) => port.postMessage({ type: 'compared', comparison }),
     isShared,
+    timeline,
     report: (level, text) => port.postMessage({ type: 'report', level, text }),
   });
   port.on('message', (order) => {

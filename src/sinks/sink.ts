@@ -27,18 +27,34 @@ export interface ProductRow {
   readonly updatedAtMs: number;
 }
 
+/** The newest event that anything in a sink is from; seq 0 in a new one. */
+export interface NewestEvent {
+  readonly seq: number;
+  /** The run of the service that committed it (timeline.ts); '' = not known, as in a cluster. */
+  readonly run: string;
+}
+
+/** How far a sink is. */
+export interface SinkPlace {
+  /** It has everything up to this seq. */
+  readonly position: number;
+  /** Not below the position: rows of a window are written before it is raised. */
+  readonly newest: NewestEvent;
+}
+
 export interface Sink {
   /**
-   * Connects, brings the schema up to date, becomes the one writer. Returns the position; 0 in a new sink.
+   * Connects, brings the schema up to date, becomes the one writer. Returns how far it is; 0 in a new sink.
    * Rejects with SinkTakenError while another instance writes, with SinkForeignError if it has the products
    * of another data folder, and with the client's errors. Can be called again after `close`.
    */
-  open(): Promise<number>;
+  open(): Promise<SinkPlace>;
   /**
-   * Writes `rows` (each id once, in the order of ids) and the position. Returns how many rows were newer than
-   * what stood. All or nothing; after a rejection nobody knows which, until it is opened again.
+   * Writes `rows` (each id once, in the order of ids), the position, and the newest event that a row or the position
+   * is from, no later than them. Returns how many rows were newer than what stood. All or nothing; after a rejection
+   * nobody knows which, until it is opened again.
    */
-  write(rows: readonly ProductRow[], position: number): Promise<number>;
+  write(rows: readonly ProductRow[], position: number, newest: NewestEvent): Promise<number>;
   /**
    * Ids of the rows that are listed, a page at a time, in any order; some may come twice, and of rows that change
    * meanwhile either is right. `write` may be called between two pages.
@@ -78,8 +94,10 @@ export class SinkTimeoutError extends Error {
 
 /** What every sink is given. */
 export interface SinkOptions {
-  /** The data folder's own name; see identity.ts. */
+  /** Whose products they are: the data folder's own name (identity.ts), or that of the cluster's generation. */
   readonly identity: string;
+  /** The generation of the cluster before: what it wrote up to this seq this one has, too. */
+  readonly before?: { readonly identity: string; readonly seqMax: number } | undefined;
   /** How long a call may take. */
   readonly timeoutMs: number;
   /** Connections at the most, where the client has a pool. */

@@ -10,10 +10,12 @@ import { SINKS_FOLDER } from '../log/data-dir.ts';
 import { NodeFileSystem } from '../log/file-system.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 import { FollowedSinks } from './followed-sinks.ts';
-import { dataFolderIdentity, writeIdentity } from './identity.ts';
+import { dataFolderIdentity, hasIdentity, writeIdentity } from './identity.ts';
+import type { SinkOptions } from './sink.ts';
 import type { RowRedrive, SinkOrder, SinkReport, SinkThreadData } from './sink-messages.ts';
 import type { SinkLimits } from './sink-runner.ts';
 import { SinkStats } from './sink-stats.ts';
+import { beginRun, type Timeline, writeTimeline } from './timeline.ts';
 
 const ENTRY = new URL('../../workers/sink.ts', import.meta.url);
 /** A thread that died is replaced after this time. */
@@ -31,8 +33,8 @@ export interface SinksOptions {
   readonly memory: SharedMemory;
   /** DATA_DIR. */
   readonly root: string;
-  /** The cluster's id, in hexadecimal, in whose name all its instances write; none = the data folder's own. */
-  readonly cluster?: string | undefined;
+  /** In whose name all instances of a cluster write; none = the data folder's own. */
+  readonly cluster?: Pick<SinkOptions, 'identity' | 'before'> | undefined;
   readonly limits: SinkLimits;
   /** SINK_HOLD. */
   readonly holdMs: number;
@@ -68,6 +70,8 @@ export class Sinks {
   readonly #files = new NodeFileSystem();
   readonly #threads: readonly Thread[];
   #identity: string | undefined;
+  /** Which run of the service committed which events; empty in a cluster. */
+  #timeline: Timeline = [];
   /** None before the start. */
   #followed: FollowedSinks | undefined;
   #isStopping = false;
@@ -143,15 +147,22 @@ export class Sinks {
     return this.#identity;
   }
 
-  /** Starts them; the store is whole. Throws if the data folder's own name can't be read or written. */
-  start(): void {
+  /**
+   * Starts them; the store is whole, and the next event gets `nextSeq`. Nothing may be taken in before. Throws if
+   * the data folder's own name or its runs can't be read or written.
+   */
+  start(nextSeq: number): void {
     const names = this.#threads.map(({ name }) => name);
     this.#followed = new FollowedSinks(this.#files, this.#options.root, names);
-    if (names.length === 0) return;
     const { root, cluster } = this.#options;
+    // Of one without sinks too, once there are some that may come back.
+    if (cluster === undefined && (names.length > 0 || hasIdentity(this.#files, root))) {
+      this.#timeline = beginRun(this.#files, root, nextSeq);
+    }
+    if (names.length === 0) return;
     // Dead letters stand there, whoever's name the sinks are written to in.
     this.#files.makeFolder(join(root, SINKS_FOLDER));
-    this.#identity = cluster ?? dataFolderIdentity(this.#files, root);
+    this.#identity = cluster?.identity ?? dataFolderIdentity(this.#files, root);
     for (const thread of this.#threads) {
       thread.stats.set('reachedMs', Date.now());
       thread.ended = this.#supervise(thread);
@@ -174,6 +185,9 @@ export class Sinks {
     this.#followed?.remake();
     if (this.#identity !== undefined && this.#options.cluster === undefined) {
       writeIdentity(this.#files, this.#options.root, this.#identity);
+    }
+    if (this.#timeline.length > 0) {
+      writeTimeline(this.#files, this.#options.root, this.#timeline);
     }
   }
 
@@ -236,11 +250,17 @@ export class Sinks {
       memory,
       name,
       target: sink.target,
-      options: { identity: this.#identity ?? '', timeoutMs, connectionsMax },
+      options: {
+        identity: this.#identity ?? '',
+        before: this.#options.cluster?.before,
+        timeoutMs,
+        connectionsMax,
+      },
       limits,
       deadLetters: { path: lettersPath(root), lettersMax },
       stats: buffer,
       isShared: this.#options.cluster !== undefined,
+      timeline: this.#timeline,
     };
     return new Promise((resolve) => {
       const worker = new Worker(ENTRY, { workerData, name: `sink ${name}` });

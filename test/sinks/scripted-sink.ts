@@ -2,7 +2,7 @@
  * A sink in memory that fails as its script says: the interleavings that no real database can be made to show
  * at will. Tests only.
  */
-import type { ErrorClass, ProductRow, Sink } from '../../src/sinks/sink.ts';
+import type { ErrorClass, NewestEvent, ProductRow, Sink, SinkPlace } from '../../src/sinks/sink.ts';
 
 /** What the next calls do, in order; then all succeed. */
 export type Step =
@@ -25,6 +25,7 @@ export class ScriptedError extends Error {
 export class ScriptedSink implements Sink {
   readonly rows = new Map<string, ProductRow>();
   position = 0;
+  newest: NewestEvent = { seq: 0, run: '' };
   /** Every call, in order: `open`, `close`, `beat`, or the write's ids and position. */
   readonly calls: string[] = [];
   opening: Step[] = [];
@@ -34,19 +35,20 @@ export class ScriptedSink implements Sink {
   readonly refused = new Set<string>();
   isOpen = false;
 
-  async open(): Promise<number> {
+  async open(): Promise<SinkPlace> {
     this.calls.push('open');
     await this.#step(this.opening.shift());
     this.isOpen = true;
-    return this.position;
+    return { position: this.position, newest: this.newest };
   }
 
-  async write(rows: readonly ProductRow[], position: number): Promise<number> {
+  async write(rows: readonly ProductRow[], position: number, newest: NewestEvent): Promise<number> {
     if (!this.isOpen) throw new Error('it is not open');
     this.calls.push(`${rows.map(({ id }) => id).join(' ')} @${position}`);
     const step = this.writing.shift();
     if (step !== 'lost-answer') await this.#step(step);
     if (rows.some(({ id }) => this.refused.has(id))) throw new ScriptedError('validation');
+    this.newest = newest;
     let written = 0;
     for (const row of rows) {
       if ((this.rows.get(row.id)?.seq ?? 0) >= row.seq) continue;

@@ -9,6 +9,7 @@ import { ProductRows } from '../../src/sinks/product-rows.ts';
 import type { ProductRow } from '../../src/sinks/sink.ts';
 import { type SinkLimits, SinkRunner } from '../../src/sinks/sink-runner.ts';
 import { SinkStats } from '../../src/sinks/sink-stats.ts';
+import type { Timeline } from '../../src/sinks/timeline.ts';
 import { bounded, polled } from '../helpers/bounded.ts';
 import { KEY, names, OwnedStore } from '../helpers/models/owned-store.ts';
 import { ScriptedSink } from './scripted-sink.ts';
@@ -34,6 +35,7 @@ class World {
   /** What the sink is asked for when it is opened. */
   comparison: number | undefined;
   readonly compared: number[] = [];
+  timeline: Timeline = [];
   runner: SinkRunner;
   #running: Promise<void> | undefined;
 
@@ -62,6 +64,7 @@ class World {
       hold: async () => this.comparison,
       onCompared: (comparison) => this.compared.push(comparison),
       isShared,
+      timeline: this.timeline,
       refused: {
         refuse: (row) => {
           if (this.letters.size >= this.lettersMax) return false;
@@ -207,11 +210,11 @@ t.test(
     const { sink, letters } = world;
     const write = sink.write.bind(sink);
     let lettersAtPosition = 0;
-    sink.write = (rows, position) => {
+    sink.write = (rows, position, newest) => {
       if (position === 9 && !rows.some(({ id }) => sink.refused.has(id))) {
         lettersAtPosition = letters.size;
       }
-      return write(rows, position);
+      return write(rows, position, newest);
     };
     world.start();
     await world.caughtUp();
@@ -308,6 +311,27 @@ t.test('a sink that is ahead of the service is of a later state of the folder', 
   // Somebody emptied it.
   world.sink.position = 0;
   await world.caughtUp();
+  await world.drained();
+});
+
+t.test('a sink with a row of a run that was undone is of another state', async (t) => {
+  const world = new World(t, { breakerTimeoutMs: 1 });
+  world.timeline = [
+    { from: 1, name: 'first' },
+    { from: 3, name: 'own' },
+  ];
+  world.make({ breakerTimeoutMs: 1 });
+  world.put('a', 'b', 'c', 'd');
+  // It was killed within a window: the row of event 3 is there, the position not behind it.
+  world.sink.position = 2;
+  world.sink.newest = { seq: 3, run: 'first' };
+  world.start();
+  await polled(() => (world.stats.state === 'foreign' ? true : undefined), WAIT_MS_MAX, 'foreign');
+  t.equal(world.sink.rows.size, 0);
+  t.ok(world.reported.some((line) => /up to seq 3 that this service never had/.test(line)));
+  world.sink.newest = { seq: 2, run: 'first' };
+  await world.caughtUp();
+  t.strictSame(world.sink.newest, { seq: 4, run: 'own' });
   await world.drained();
 });
 

@@ -1,4 +1,5 @@
 /** The whole service with a SQLite sink: what it has is what the service has, row by row. */
+import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import t, { type Test } from 'tap';
@@ -113,6 +114,64 @@ t.test('a row that the file refuses goes to the dead letters, and the rest goes 
   const good = storeRows(service.path.memory).filter(({ stock }) => (stock ?? 0) <= 990);
   const byId = new Map(sqliteRows(path).map((row) => [row.id, row]));
   for (const row of good) t.strictSame(byId.get(row.id), row);
+});
+
+t.test('a sink that was ahead of a restored copy of the folder is left alone', async (t) => {
+  const dataDir = tempDir(t);
+  const path = join(tempDir(t), 'products.db');
+  const SINKS = `sqlite:${path}`;
+  const first = await startReadyService(t, { DATA_DIR: dataDir, SINKS, ...FAST });
+  const load = new WriteLoad(first.service, 16, 20);
+  await load.send(100);
+  await caughtUp(first.service);
+  await first.service.stop();
+  const copy = join(tempDir(t), 'copy');
+  cpSync(dataDir, copy, { recursive: true });
+  const second = await startReadyService(t, { DATA_DIR: dataDir, SINKS, ...FAST });
+  const after = load.on(second.service);
+  await after.send(50);
+  await caughtUp(second.service);
+  await second.service.stop();
+  const rows = sqliteRows(path);
+
+  // The copy goes on, past where the sink is, before it meets the sink.
+  const restored = await startReadyService(t, { DATA_DIR: copy, ...FAST });
+  const otherwise = load.on(restored.service, 17);
+  await otherwise.send(200);
+  await restored.service.stop();
+  const { service, logged } = await startReadyService(t, { DATA_DIR: copy, SINKS, ...FAST });
+  await otherwise.on(service).send(100);
+  const [sink] = service.sinks.all;
+  await polled(
+    () => (sink?.stats.state === 'foreign' ? true : undefined),
+    WAIT_MS_MAX,
+    'the sink to be told foreign',
+  );
+  t.ok(logged.some(({ msg }) => /up to seq 150 that this service never had/.test(msg)));
+  await service.stop();
+  t.strictSame(sqliteRows(path), rows);
+
+  const whole = await startReadyService(t, { DATA_DIR: dataDir, SINKS, ...FAST });
+  await after.on(whole.service).send(50);
+  await caughtUp(whole.service);
+  same(t, whole.service, path);
+});
+
+t.test('a sink that is behind a restored copy of the folder follows it', async (t) => {
+  const dataDir = tempDir(t);
+  const path = join(tempDir(t), 'products.db');
+  const SINKS = `sqlite:${path}`;
+  const first = await startReadyService(t, { DATA_DIR: dataDir, SINKS, ...FAST });
+  const load = new WriteLoad(first.service, 19, 20);
+  await load.send(100);
+  await caughtUp(first.service);
+  await first.service.stop();
+  const copy = join(tempDir(t), 'copy');
+  cpSync(dataDir, copy, { recursive: true });
+  const restored = await startReadyService(t, { DATA_DIR: copy, SINKS, ...FAST });
+  await load.on(restored.service).send(100);
+  await caughtUp(restored.service);
+  same(t, restored.service, path);
 });
 
 t.test("another data folder's sink is left alone, and the service goes on", async (t) => {

@@ -5,7 +5,13 @@ import { PostgresSink } from '../../src/sinks/postgres/postgres-sink.ts';
 import { SinkTakenError } from '../../src/sinks/sink.ts';
 import { type PostgresServer, startPostgres } from '../helpers/servers/postgres-server.ts';
 import { postgresPosition, postgresRows } from '../helpers/sinks/postgres-rows.ts';
-import { describeSink, OPTIONS, row, type SinkWorld } from '../sinks/contract/sink-contract.ts';
+import {
+  describeSink,
+  OPTIONS,
+  row,
+  type SinkWorld,
+  write,
+} from '../sinks/contract/sink-contract.ts';
 
 let server: PostgresServer;
 let schemas = 0;
@@ -47,7 +53,7 @@ t.test('PostgreSQL: whoever was taken over although it lives writes nothing more
   t.teardown(() => sink.close());
   await sink.open();
   await server.query(`UPDATE ${world.schema}.product_service_position SET epoch = epoch + 1`);
-  await t.rejects(sink.write([row('a', 1)], 1), SinkTakenError);
+  await t.rejects(write(sink, [row('a', 1)], 1), SinkTakenError);
   await t.rejects(sink.beat(), SinkTakenError);
   t.strictSame(await world.rows(), []);
   t.equal(await world.position(), 0);
@@ -61,12 +67,12 @@ t.test(
     t.teardown(() => sink.close());
     await sink.open();
     await server.query(`ALTER TABLE ${world.schema}.products ALTER stock TYPE smallint`);
-    const narrow = await errorOf(sink.write([row('a', 1, { stock: 70_000 })], 1));
+    const narrow = await errorOf(write(sink, [row('a', 1, { stock: 70_000 })], 1));
     t.match(narrow, { code: '22003' });
     t.equal(sink.classify(narrow), 'validation');
-    t.equal(await sink.write([row('a', 1, { stock: 7 })], 1), 1);
+    t.equal(await write(sink, [row('a', 1, { stock: 7 })], 1), 1);
     await server.query(`ALTER TABLE ${world.schema}.products DROP stock`);
-    const missing = await errorOf(sink.write([row('a', 2)], 2));
+    const missing = await errorOf(write(sink, [row('a', 2)], 2));
     t.equal(sink.classify(missing), 'not-retryable');
   },
 );
@@ -90,15 +96,15 @@ t.test('PostgreSQL: a server that stands still is given up after CONNECTION_TIME
   t.teardown(() => sink.close());
   await sink.open();
   server.process.pause();
-  const error = await errorOf(sink.write([row('a', 1)], 1));
+  const error = await errorOf(write(sink, [row('a', 1)], 1));
   t.equal(sink.classify(error), 'retryable');
   await sink.close();
   const opening = await errorOf(sink.open());
   t.equal(sink.classify(opening), 'retryable');
   await sink.close();
   server.process.goOn();
-  const position = await sink.open();
-  await sink.write([row('a', 2)], 2);
+  const { position } = await sink.open();
+  await write(sink, [row('a', 2)], 2);
   t.ok(position <= 1);
   t.strictSame(await world.rows(), [row('a', 2)]);
 });
@@ -108,18 +114,18 @@ t.test('PostgreSQL: an open transaction of somebody else does not stop it for ev
   const sink = world.make({ ...OPTIONS, timeoutMs: 500 });
   t.teardown(() => sink.close());
   await sink.open();
-  await sink.write([row('a', 1)], 1);
+  await write(sink, [row('a', 1)], 1);
   const other = new pg.Client({ connectionString: server.url });
   await other.connect();
   t.teardown(() => other.end());
   await other.query('BEGIN');
   await other.query(`SELECT FROM ${world.schema}.products WHERE id = 'a' FOR UPDATE`);
-  const error = await errorOf(sink.write([row('a', 2)], 2));
+  const error = await errorOf(write(sink, [row('a', 2)], 2));
   t.equal(sink.classify(error), 'retryable');
   await other.query('ROLLBACK');
   await sink.close();
-  t.equal(await sink.open(), 1);
-  t.equal(await sink.write([row('a', 2)], 2), 1);
+  t.equal((await sink.open()).position, 1);
+  t.equal(await write(sink, [row('a', 2)], 2), 1);
 });
 
 t.test('PostgreSQL: the schema of a later version is left alone', async (t) => {

@@ -10,7 +10,13 @@ import {
   startRedisCluster,
 } from '../helpers/servers/redis-server.ts';
 import { redisPosition, redisRows } from '../helpers/sinks/redis-rows.ts';
-import { describeSink, OPTIONS, row, type SinkWorld } from '../sinks/contract/sink-contract.ts';
+import {
+  describeSink,
+  OPTIONS,
+  row,
+  type SinkWorld,
+  write,
+} from '../sinks/contract/sink-contract.ts';
 
 let server: RedisServer;
 let cluster: readonly RedisServer[];
@@ -71,9 +77,9 @@ t.test('Redis: a field that is no more is taken away; those of others stay', asy
   const sink = world.make(OPTIONS);
   t.teardown(() => sink.close());
   await sink.open();
-  await sink.write([row('a', 1, { price: 49.99 })], 1);
+  await write(sink, [row('a', 1, { price: 49.99 })], 1);
   await server.command('HSET', `${world.prefix}a`, 'title', 'Chair');
-  await sink.write([row('a', 2, { price: null, stock: null })], 2);
+  await write(sink, [row('a', 2, { price: null, stock: null })], 2);
   const hash = await server.command('HGETALL', `${world.prefix}a`);
   t.match(hash, { title: 'Chair', listed: '0', seq: '2' });
   t.notOk('price' in (hash as object));
@@ -85,7 +91,7 @@ t.test('Redis: whoever was taken over although it lives writes nothing more', as
   t.teardown(() => sink.close());
   await sink.open();
   await server.command('HINCRBY', `product-service:sink:${world.prefix}`, 'epoch', '1');
-  await t.rejects(sink.write([row('a', 1)], 1), SinkTakenError);
+  await t.rejects(write(sink, [row('a', 1)], 1), SinkTakenError);
   await t.rejects(sink.beat(), SinkTakenError);
   t.strictSame(await world.rows(), []);
 });
@@ -103,11 +109,11 @@ t.test(
     await server.command('HSET', key, 'instance', `${host} 4194305 1 x`);
     const second = world.make(OPTIONS);
     t.teardown(() => second.close());
-    t.equal(await second.open(), 0);
-    await t.rejects(sink.write([row('a', 1)], 1), SinkTakenError);
+    t.equal((await second.open()).position, 0);
+    await t.rejects(write(sink, [row('a', 1)], 1), SinkTakenError);
     await sink.close();
     t.equal(
-      await second.write([row('a', 2)], 2),
+      await write(second, [row('a', 2)], 2),
       1,
       'which did not give away the lease of its successor',
     );
@@ -122,11 +128,11 @@ t.test('Redis: functions that were flushed are loaded again', async (t) => {
   t.teardown(() => sink.close());
   await sink.open();
   await server.command('FUNCTION', 'FLUSH');
-  const error = await errorOf(sink.write([row('a', 1)], 1));
+  const error = await errorOf(write(sink, [row('a', 1)], 1));
   t.equal(sink.classify(error), 'retryable');
   await sink.close();
   await sink.open();
-  t.equal(await sink.write([row('a', 1)], 1), 1);
+  t.equal(await write(sink, [row('a', 1)], 1), 1);
 });
 
 t.test('Redis: a server that was emptied is filled from the beginning', async (t) => {
@@ -134,11 +140,11 @@ t.test('Redis: a server that was emptied is filled from the beginning', async (t
   const sink = world.make(OPTIONS);
   t.teardown(() => sink.close());
   await sink.open();
-  await sink.write([row('a', 5)], 5);
+  await write(sink, [row('a', 5)], 5);
   await server.command('FLUSHALL');
-  await t.rejects(sink.write([row('b', 6)], 6), SinkTakenError, 'the position is gone');
+  await t.rejects(write(sink, [row('b', 6)], 6), SinkTakenError, 'the position is gone');
   await sink.close();
-  t.equal(await sink.open(), 0);
+  t.equal((await sink.open()).position, 0);
 });
 
 t.test('Redis: a server that stands still, has no memory, is not there', async (t) => {
@@ -147,13 +153,13 @@ t.test('Redis: a server that stands still, has no memory, is not there', async (
   t.teardown(() => sink.close());
   await sink.open();
   server.process.pause();
-  t.equal(sink.classify(await errorOf(sink.write([row('a', 1)], 1))), 'retryable');
+  t.equal(sink.classify(await errorOf(write(sink, [row('a', 1)], 1))), 'retryable');
   await sink.close();
   t.equal(sink.classify(await errorOf(sink.open())), 'retryable');
   server.process.goOn();
   await sink.open();
   await server.command('CONFIG', 'SET', 'maxmemory', '1', 'maxmemory-policy', 'noeviction');
-  t.equal(sink.classify(await errorOf(sink.write([row('a', 1)], 1))), 'system');
+  t.equal(sink.classify(await errorOf(write(sink, [row('a', 1)], 1))), 'system');
   await server.command('CONFIG', 'SET', 'maxmemory', '0');
   const away = new RedisSink({ url: 'redis://127.0.0.1:1', prefix: 'x' }, OPTIONS);
   t.equal(away.classify(await errorOf(away.open())), 'retryable');

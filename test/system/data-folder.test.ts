@@ -1,4 +1,6 @@
 /** One data folder, one holder: a second process is told who it is, a crashed one holds nothing. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { DataDirError } from '../../src/log/data-dir.ts';
 import { ApiClient } from '../helpers/clients/api-client.ts';
@@ -37,3 +39,21 @@ t.test('two services of one process', async (t) => {
   const again = await startReadyService(t, env);
   t.equal(again.service.phase, 'ready', 'a stopped one lets go of its folder');
 });
+
+t.test(
+  'a file in it that can not be read ends the start, as long as nothing is taken',
+  async (t) => {
+    const cwd = tempDir(t);
+    mkdirSync(join(cwd, 'data', 'sinks'), { recursive: true });
+    const path = join(cwd, 'data', 'sinks', 'followed');
+    writeFileSync(path, 'none of ours');
+    const service = ServiceProcess.spawn(t, { cwd });
+    t.strictSame(await service.exit(), { code: 1, signal: null });
+    t.match(
+      service.stderr,
+      /^product-service: [^\n]*sinks\/followed[^\n]*\n$/,
+      'which one, in one line',
+    );
+    t.notMatch(service.stdout, /ready on/);
+  },
+);

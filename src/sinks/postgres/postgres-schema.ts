@@ -19,6 +19,9 @@ export const POSTGRES_MIGRATIONS: readonly string[] = [
      seq      bigint NOT NULL,
      epoch    bigint NOT NULL
    );`,
+  `ALTER TABLE product_service_position
+     ADD newest_seq bigint NOT NULL DEFAULT 0,
+     ADD newest_run text NOT NULL DEFAULT ''`,
 ];
 
 /** Which of them have been made; itself made when it is missing. */

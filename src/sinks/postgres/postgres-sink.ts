@@ -7,12 +7,15 @@
 import { WriterSession } from '../../postgres/writer-session.ts';
 import { timeText } from '../../time/microseconds.ts';
 import { classOfNetworkError } from '../network-errors.ts';
+import { isOwn } from '../place.ts';
 import {
   type ErrorClass,
+  type NewestEvent,
   type ProductRow,
   type Sink,
   SinkForeignError,
   type SinkOptions,
+  type SinkPlace,
   SinkTakenError,
 } from '../sink.ts';
 import { classOfSqlState } from './postgres-errors.ts';
@@ -32,7 +35,8 @@ const foreign = () =>
  */
 const WRITE = `
   WITH moved AS (
-    UPDATE ${POSITION} SET seq = greatest(seq, $1) WHERE epoch = $2 RETURNING 1
+    UPDATE ${POSITION} SET seq = greatest(seq, $1), newest_seq = $10, newest_run = $11
+    WHERE epoch = $2 RETURNING 1
   ), written AS (
     INSERT INTO products AS present (id, price, stock, price_at, stock_at, listed, seq, updated_at)
     SELECT id, price, stock, price_at, stock_at, price IS NOT NULL OR stock IS NOT NULL, seq, updated_at
@@ -65,7 +69,7 @@ export class PostgresSink implements Sink {
     this.#options = options;
   }
 
-  async open(): Promise<number> {
+  async open(): Promise<SinkPlace> {
     const { url, schema } = this.#target;
     this.#session = await WriterSession.open({
       ...this.#options,
@@ -76,13 +80,14 @@ export class PostgresSink implements Sink {
       migrations: POSTGRES_MIGRATIONS,
       table: POSITION,
       firstRow: FIRST_POSITION,
+      adopts: (row) => isOwn(this.#options, String(row.identity), placeOf(row)),
       taken,
       foreign,
     });
-    return Number(this.#session.row.seq);
+    return placeOf(this.#session.row);
   }
 
-  async write(rows: readonly ProductRow[], position: number): Promise<number> {
+  async write(rows: readonly ProductRow[], position: number, newest: NewestEvent): Promise<number> {
     const { client, epoch } = this.#opened;
     const { rows: answers } = await client.query({
       name: 'product-service write',
@@ -97,6 +102,8 @@ export class PostgresSink implements Sink {
         rows.map(({ stockAtMs }) => timestampOf(stockAtMs)),
         rows.map(({ seq }) => seq),
         rows.map(({ updatedAtMs }) => timestampOf(updatedAtMs)),
+        newest.seq,
+        newest.run,
       ],
     });
     const { moved, written } = answers[0];
@@ -142,6 +149,11 @@ export class PostgresSink implements Sink {
     if (this.#session === undefined) throw new Error('there is no connection');
     return this.#session;
   }
+}
+
+function placeOf(row: WriterSession['row']): SinkPlace {
+  const newest = { seq: Number(row.newest_seq), run: String(row.newest_run) };
+  return { position: Number(row.seq), newest };
 }
 
 /** PostgreSQL knows no year 0: what RFC 3339 calls so is 1 BC. */

@@ -2,7 +2,8 @@
  * The sink in Redis: a hash for each product, as a read tier for other services. The sink's own thread.
  *
  * The functions of redis-functions.ts take a product only if its seq is higher, so that nothing can be undone,
- * whoever writes when. The position is written after the products: what a kill leaves in between is found again.
+ * whoever writes when. The position is written after the products: what a kill leaves in between is found again. The
+ * newest event is written before them.
  *
  * One writer: a lease of the sink's key, and an epoch. A lease that a killed process left is taken over at once
  * by one on the same host that sees it gone, and by others when it is over.
@@ -17,10 +18,12 @@ import { timeText } from '../../time/microseconds.ts';
 import { classOfNetworkError } from '../network-errors.ts';
 import {
   type ErrorClass,
+  type NewestEvent,
   type ProductRow,
   type Sink,
   SinkForeignError,
   type SinkOptions,
+  type SinkPlace,
   SinkTakenError,
 } from '../sink.ts';
 import { connectRedis, type RedisConnection } from './redis-connection.ts';
@@ -58,6 +61,8 @@ export class RedisSink implements Sink {
   /** Positions and when they were written, oldest first. */
   #moves: { readonly atMs: number; readonly position: number }[] = [];
   #safe = 0;
+  /** The newest event that the sink's key tells of. */
+  #newestSeq = 0;
 
   constructor(target: RedisTarget, options: SinkOptions) {
     this.#target = target;
@@ -66,34 +71,42 @@ export class RedisSink implements Sink {
     this.#instance = instanceName(hostname(), process.pid, randomUUID());
   }
 
-  async open(): Promise<number> {
-    const { identity, timeoutMs } = this.#options;
+  async open(): Promise<SinkPlace> {
+    const { identity, before, timeoutMs } = this.#options;
     const connection = await connectRedis(this.#target.url, timeoutMs);
     try {
       const claim = (gone: string) =>
         connection.call(
           'ps1_claim',
           [this.#key],
-          [identity, this.#instance, String(LEASE_MS), gone],
+          [
+            ...[identity, this.#instance, String(LEASE_MS), gone],
+            ...[before?.identity ?? '', String(before?.seqMax ?? 0)],
+          ],
         );
       const claimed = await claim('').catch((error) => {
         const holder = holderOf(error);
         if (holder === undefined || !isGone(holder)) throw error;
         return claim(holder);
       });
-      const [seq, safe, epoch] = (claimed as readonly unknown[]).map(String);
+      const [seq, safe, epoch, newestSeq, run] = (claimed as readonly unknown[]).map(String);
       this.#writer = { connection, epoch };
       this.#moves = [];
       this.#safe = Number(safe);
-      return connection.isCluster ? this.#safe : Number(seq);
+      this.#newestSeq = Number(newestSeq);
+      return {
+        position: connection.isCluster ? this.#safe : Number(seq),
+        newest: { seq: this.#newestSeq, run },
+      };
     } catch (error) {
       connection.drop();
       throw named(error);
     }
   }
 
-  async write(rows: readonly ProductRow[], position: number): Promise<number> {
-    const { connection, epoch } = this.#opened;
+  async write(rows: readonly ProductRow[], position: number, newest: NewestEvent): Promise<number> {
+    const { connection } = this.#opened;
+    if (rows.length > 0 && newest.seq > this.#newestSeq) await this.#move(0, newest);
     let written = 0;
     for (const calls of inRounds(
       connection.isCluster ? callsBySlot(rows, this.#target.prefix) : callsOf(rows),
@@ -101,7 +114,7 @@ export class RedisSink implements Sink {
       const counts = await Promise.all(calls.map((call) => this.#writeCall(call)));
       for (const count of counts) written += count;
     }
-    await this.#move(connection, epoch, position);
+    await this.#move(position, newest);
     return written;
   }
 
@@ -118,7 +131,8 @@ export class RedisSink implements Sink {
     return count;
   }
 
-  async #move(connection: RedisConnection, epoch: string, position: number): Promise<void> {
+  async #move(position: number, newest?: NewestEvent): Promise<void> {
+    const { connection, epoch } = this.#opened;
     const nowMs = performance.now();
     while ((this.#moves[0]?.atMs ?? nowMs) < nowMs - SAFE_MS) {
       this.#safe = Math.max(this.#safe, this.#moves.shift()?.position ?? 0);
@@ -128,10 +142,12 @@ export class RedisSink implements Sink {
       String(position),
       String(Math.min(this.#safe, position)),
       String(LEASE_MS),
+      ...(newest === undefined ? [] : [String(newest.seq), newest.run]),
     ];
     if ((await connection.call('ps1_move', [this.#key], values)) !== 1) {
       throw new SinkTakenError(TAKEN);
     }
+    this.#newestSeq = newest?.seq ?? this.#newestSeq;
     const last = this.#moves.at(-1);
     if (position > (last?.position ?? 0) && nowMs - (last?.atMs ?? 0) > MOVE_EVERY_MS) {
       this.#moves.push({ atMs: nowMs, position });
@@ -148,8 +164,7 @@ export class RedisSink implements Sink {
   }
 
   async beat(): Promise<void> {
-    const { connection, epoch } = this.#opened;
-    await this.#move(connection, epoch, 0);
+    await this.#move(0);
   }
 
   classify(error: unknown): ErrorClass {

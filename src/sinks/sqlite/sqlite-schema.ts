@@ -21,4 +21,6 @@ export const SQLITE_MIGRATIONS: Migrations = [
      seq      INTEGER NOT NULL,
      epoch    INTEGER NOT NULL
    ) STRICT;`,
+  `ALTER TABLE product_service_position ADD COLUMN newest_seq INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE product_service_position ADD COLUMN newest_run TEXT NOT NULL DEFAULT '';`,
 ];

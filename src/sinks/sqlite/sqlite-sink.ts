@@ -9,12 +9,15 @@
 import { FolderLock, isHeldByOther } from '../../log/folder-lock.ts';
 import { Database, type Statement, sqliteCode } from '../../sqlite/database.ts';
 import { timeText } from '../../time/microseconds.ts';
+import { isOwn } from '../place.ts';
 import {
   type ErrorClass,
+  type NewestEvent,
   type ProductRow,
   type Sink,
   SinkForeignError,
   type SinkOptions,
+  type SinkPlace,
   SinkTakenError,
 } from '../sink.ts';
 import { classOfSqliteCode } from './sqlite-errors.ts';
@@ -55,7 +58,7 @@ export class SqliteSink implements Sink {
     this.#options = options;
   }
 
-  async open(): Promise<number> {
+  async open(): Promise<SinkPlace> {
     const lock = this.#lock();
     try {
       return this.#openLocked(lock);
@@ -74,55 +77,58 @@ export class SqliteSink implements Sink {
     }
   }
 
-  #openLocked(lock: FolderLock): number {
+  #openLocked(lock: FolderLock): SinkPlace {
     const busyMs = Math.min(this.#options.timeoutMs, BUSY_MS_MAX);
     // It can be made again from the service: a power cut may cost its last commits, together with the position.
     const database = new Database({ path: this.#path, busyMs, flush: 'normal' });
     try {
       database.migrate(SQLITE_MIGRATIONS);
-      const { seq, epoch } = database.transaction(() => this.#claim(database));
+      const { place, epoch } = database.transaction(() => this.#claim(database));
       const upsert = database.prepare(UPSERT);
       const move = database.prepare(
-        'UPDATE product_service_position SET seq = max(seq, ?) WHERE epoch = ?',
+        `UPDATE product_service_position
+         SET seq = max(seq, ?), newest_seq = ?, newest_run = ? WHERE epoch = ?`,
       );
       const listed = database.prepare(
         'SELECT id FROM products WHERE id > ? AND listed = 1 ORDER BY id LIMIT ?',
       );
       this.#file = { lock, database, epoch, upsert, move, listed };
-      return seq;
+      return place;
     } catch (error) {
       database.close();
       throw error;
     }
   }
 
-  #claim(database: Database): { readonly seq: number; readonly epoch: number } {
+  #claim(database: Database): { readonly place: SinkPlace; readonly epoch: number } {
     const { identity } = this.#options;
-    const found = database
-      .prepare('SELECT identity, seq, epoch FROM product_service_position')
-      .get();
+    const found = database.prepare('SELECT * FROM product_service_position').get();
     if (found === undefined) {
       database
         .prepare(
           'INSERT INTO product_service_position (one, identity, seq, epoch) VALUES (1, ?, 0, 1)',
         )
         .run(identity);
-      return { seq: 0, epoch: 1 };
+      return { place: { position: 0, newest: { seq: 0, run: '' } }, epoch: 1 };
     }
-    if (found.identity !== identity) {
+    const newest = { seq: Number(found.newest_seq), run: String(found.newest_run) };
+    const place = { position: Number(found.seq), newest };
+    if (!isOwn(this.#options, String(found.identity), place)) {
       throw new SinkForeignError(
         `${this.#path} has the products of another data folder; see docs/sinks.md`,
       );
     }
     const epoch = Number(found.epoch) + 1;
-    database.prepare('UPDATE product_service_position SET epoch = ?').run(epoch);
-    return { seq: Number(found.seq), epoch };
+    database
+      .prepare('UPDATE product_service_position SET epoch = ?, identity = ?')
+      .run(epoch, identity);
+    return { place, epoch };
   }
 
-  async write(rows: readonly ProductRow[], position: number): Promise<number> {
+  async write(rows: readonly ProductRow[], position: number, newest: NewestEvent): Promise<number> {
     const { database, upsert, move, epoch } = this.#opened;
     return database.transaction(() => {
-      if (move.run(position, epoch) === 0) {
+      if (move.run(position, newest.seq, newest.run, epoch) === 0) {
         throw new SinkTakenError('another instance writes to this file');
       }
       let written = 0;

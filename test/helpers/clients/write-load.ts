@@ -29,8 +29,8 @@ export class WriteLoad {
   }
 
   /** Goes on with the same products on a service that has the same data. */
-  on(service: Service): WriteLoad {
-    const next = new WriteLoad(service, this.seq, this.#products);
+  on(service: Service, seed = this.seq): WriteLoad {
+    const next = new WriteLoad(service, seed, this.#products);
     next.#model = this.#model;
     next.#effective = this.#effective;
     next.seq = this.seq;

@@ -33,6 +33,9 @@ export const OPTIONS: SinkOptions = {
   connectionsMax: 10,
 };
 
+/** The run that committed all events here. */
+const RUN = 'run';
+
 export function row(id: string, seq: number, more: Partial<ProductRow> = {}): ProductRow {
   return {
     id,
@@ -46,13 +49,19 @@ export function row(id: string, seq: number, more: Partial<ProductRow> = {}): Pr
   };
 }
 
+/** Writes them with the newest event among them. */
+export function write(sink: Sink, rows: readonly ProductRow[], position: number): Promise<number> {
+  const seq = Math.max(position, ...rows.map(({ seq }) => seq));
+  return sink.write(rows, position, { seq, run: RUN });
+}
+
 const byId = (a: ProductRow, b: ProductRow) => (a.id < b.id ? -1 : 1);
 
 export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkWorld>): void {
   const open = async (t: Test, world: SinkWorld, options = OPTIONS) => {
     const sink = world.make(options);
     t.teardown(() => sink.close());
-    return { sink, position: await sink.open() };
+    return { sink, ...(await sink.open()) };
   };
 
   t.test(`${name}: keeps rows and position, and goes on from there`, async (t) => {
@@ -60,9 +69,9 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
     const { sink, position } = await open(t, world);
     t.equal(position, 0, 'a new sink');
     const rows = [row('a', 1), row('b', 3)];
-    t.equal(await sink.write(rows, 3), 2);
+    t.equal(await write(sink, rows, 3), 2);
     t.strictSame(await world.rows(), rows);
-    t.equal(await sink.write([], 5), 0, 'events that changed nothing');
+    t.equal(await write(sink, [], 5), 0, 'events that changed nothing');
     await sink.beat();
     await sink.close();
     const reopened = (await open(t, world)).position;
@@ -75,9 +84,9 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
   t.test(`${name}: takes only what is newer, whatever comes again or late`, async (t) => {
     const world = await makeWorld(t);
     const { sink } = await open(t, world);
-    await sink.write([row('a', 5), row('b', 6)], 6);
-    t.equal(await sink.write([row('a', 5), row('b', 6)], 6), 0, 'again');
-    t.equal(await sink.write([row('a', 4), row('b', 7), row('c', 2)], 7), 2, 'one late');
+    await write(sink, [row('a', 5), row('b', 6)], 6);
+    t.equal(await write(sink, [row('a', 5), row('b', 6)], 6), 0, 'again');
+    t.equal(await write(sink, [row('a', 4), row('b', 7), row('c', 2)], 7), 2, 'one late');
     t.strictSame(await world.rows(), [row('a', 5), row('b', 7), row('c', 2)]);
   });
 
@@ -96,7 +105,7 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
       row('large', 8, { price: 1e15, stock: 0 }),
       row('late', 10, { seq: Number.MAX_SAFE_INTEGER }),
     ].sort(byId);
-    await sink.write(rows, 8);
+    await write(sink, rows, 8);
     t.strictSame(await world.rows(), rows);
   });
 
@@ -108,7 +117,7 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
       .filter((id) => id !== '')
       .map((id, n) => row(id, n + 1))
       .sort(byId);
-    t.equal(await sink.write(rows, rows.length), rows.length);
+    t.equal(await write(sink, rows, rows.length), rows.length);
     t.strictSame([...(await world.rows())].sort(byId), rows);
   });
 
@@ -126,7 +135,7 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
       for (const [id, each] of rows) {
         if (each.seq > (newest.get(id)?.seq ?? 0)) newest.set(id, each);
       }
-      await sink.write([...rows.values()].sort(byId), batch);
+      await write(sink, [...rows.values()].sort(byId), batch);
     }
     const expected = [...newest.values()].sort(byId);
     t.strictSame([...(await world.rows())].sort(byId), expected, `seed ${random.seed}`);
@@ -140,11 +149,11 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
     const ids = [...ODD_IDS, ...Array.from({ length: 2500 }, (_, n) => `p${n}`)];
     const rows = ids.map((id, n) => row(id, n + 1)).sort(byId);
     for (let from = 0; from < rows.length; from += 1000) {
-      await sink.write(rows.slice(from, from + 1000), 0);
+      await write(sink, rows.slice(from, from + 1000), 0);
     }
     const gone = ids.filter((_, n) => n % 3 === 0);
     const none = { price: null, stock: null };
-    await sink.write(gone.map((id) => row(id, 9000, none)).sort(byId), 0);
+    await write(sink, gone.map((id) => row(id, 9000, none)).sort(byId), 0);
     t.strictSame([...(await listedIn())].sort(), ids.filter((_, n) => n % 3 > 0).sort());
   });
 
@@ -154,17 +163,17 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
     const second = world.make(OPTIONS);
     t.teardown(() => second.close());
     await t.rejects(second.open(), SinkTakenError);
-    await first.write([row('a', 1)], 1);
+    await write(first, [row('a', 1)], 1);
     await first.close();
     await second.open();
-    t.equal(await second.write([row('a', 2)], 2), 1);
+    t.equal(await write(second, [row('a', 2)], 2), 1);
     t.equal(await world.position(), 2);
   });
 
   t.test(`${name}: nothing is written for another data folder`, async (t) => {
     const world = await makeWorld(t);
     const { sink } = await open(t, world);
-    await sink.write([row('a', 9)], 9);
+    await write(sink, [row('a', 9)], 9);
     await sink.close();
     const other = world.make({ ...OPTIONS, identity: 'b'.repeat(32) });
     t.teardown(() => other.close());
@@ -173,6 +182,41 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
     t.strictSame(await world.rows(), [row('a', 9)]);
     await open(t, world);
     t.equal(await world.position(), 9, 'and its own goes on');
+  });
+
+  t.test(`${name}: keeps the newest event that a row is from, before the position`, async (t) => {
+    const world = await makeWorld(t);
+    const { sink, newest } = await open(t, world);
+    t.strictSame(newest, { seq: 0, run: '' }, 'a new sink');
+    await sink.write([row('a', 7)], 3, { seq: 7, run: 'first' });
+    await sink.beat();
+    await sink.close();
+    const again = await open(t, world);
+    t.strictSame(again.newest, { seq: 7, run: 'first' });
+    await again.sink.write([], 9, { seq: 9, run: 'second' });
+    await again.sink.close();
+    t.strictSame((await open(t, world)).newest, { seq: 9, run: 'second' });
+  });
+
+  t.test(`${name}: goes on for the next generation, unless it has more of the last`, async (t) => {
+    const world = await makeWorld(t);
+    const { sink } = await open(t, world);
+    await sink.write([row('a', 9)], 7, { seq: 9, run: '' });
+    await sink.close();
+    const next = (seqMax: number) =>
+      world.make({ ...OPTIONS, identity: 'next', before: { identity: OPTIONS.identity, seqMax } });
+    const behind = next(8);
+    t.teardown(() => behind.close());
+    await t.rejects(behind.open(), SinkForeignError, 'a row is from an event of the last');
+    await behind.close();
+    const ahead = next(9);
+    t.teardown(() => ahead.close());
+    await ahead.open();
+    t.equal(await world.position(), 7);
+    await ahead.close();
+    const former = world.make(OPTIONS);
+    t.teardown(() => former.close());
+    await t.rejects(former.open(), SinkForeignError, 'it is the next one’s now');
   });
 
   t.test(`${name}: refuses a batch whole for the data of one row, and goes on`, async (t) => {
@@ -184,7 +228,7 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
     const { sink } = await open(t, world);
     await world.refuseHighPrice();
     const rows = [row('a', 1), row('b', 2, { price: 2000 }), row('c', 3)];
-    const error = await sink.write(rows, 3).then(
+    const error = await write(sink, rows, 3).then(
       () => undefined,
       (refusal) => refusal,
     );
@@ -192,7 +236,7 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
     t.equal(sink.classify(error), 'validation');
     t.equal(await world.position(), 0);
     if (world.isCluster !== true) t.strictSame(await world.rows(), []);
-    await sink.write([row('a', 1), row('c', 3)], 3);
+    await write(sink, [row('a', 1), row('c', 3)], 3);
     t.strictSame(await world.rows(), [row('a', 1), row('c', 3)], 'on the same connection');
     t.equal(await world.position(), 3);
   });
@@ -204,16 +248,16 @@ export function describeSink(name: string, makeWorld: (t: Test) => Promise<SinkW
       return;
     }
     const { sink } = await open(t, world);
-    await sink.write([row('a', 1)], 1);
+    await write(sink, [row('a', 1)], 1);
     await world.cutOff();
-    const error = await sink.write([row('a', 2)], 2).then(
+    const error = await write(sink, [row('a', 2)], 2).then(
       () => undefined,
       (refusal) => refusal,
     );
     t.ok(error, 'the first call fails');
     t.equal(sink.classify(error), 'retryable');
     await sink.close();
-    t.ok((await sink.open()) <= 1);
-    t.equal(await sink.write([row('a', 2)], 2), 1);
+    t.ok((await sink.open()).position <= 1);
+    t.equal(await write(sink, [row('a', 2)], 2), 1);
   });
 }

@@ -6,7 +6,7 @@ import { SinkTakenError } from '../../../src/sinks/sink.ts';
 import { SqliteSink } from '../../../src/sinks/sqlite/sqlite-sink.ts';
 import { tempDir } from '../../helpers/disks/temp-dir.ts';
 import { sqlitePosition, sqliteRows } from '../../helpers/sinks/sqlite-rows.ts';
-import { describeSink, OPTIONS, row, type SinkWorld } from './sink-contract.ts';
+import { describeSink, OPTIONS, row, type SinkWorld, write } from './sink-contract.ts';
 
 async function sqliteWorld(t: Test): Promise<SinkWorld & { readonly path: string }> {
   const path = join(tempDir(t), 'products.db');
@@ -34,7 +34,7 @@ t.test('SQLite: whoever was taken over although it lives writes nothing more', a
   const database = new DatabaseSync(world.path);
   database.exec('UPDATE product_service_position SET epoch = epoch + 1');
   database.close();
-  await t.rejects(sink.write([row('a', 1)], 1), SinkTakenError);
+  await t.rejects(write(sink, [row('a', 1)], 1), SinkTakenError);
   await t.rejects(sink.beat(), SinkTakenError);
   t.strictSame(await world.rows(), []);
   t.equal(await world.position(), 0);
@@ -47,14 +47,14 @@ t.test('SQLite: another program that holds the file is waited for, within bounds
   t.teardown(() => sink.close());
   const other = new DatabaseSync(world.path);
   other.exec('BEGIN IMMEDIATE');
-  const error = await sink.write([row('a', 1)], 1).then(
+  const error = await write(sink, [row('a', 1)], 1).then(
     () => undefined,
     (refusal) => refusal,
   );
   t.equal(sink.classify(error), 'retryable');
   other.exec('ROLLBACK');
   other.close();
-  t.equal(await sink.write([row('a', 1)], 1), 1);
+  t.equal(await write(sink, [row('a', 1)], 1), 1);
 });
 
 t.test('SQLite: people query it with joins, times and a mark for what is delisted', async (t) => {
@@ -62,7 +62,7 @@ t.test('SQLite: people query it with joins, times and a mark for what is deliste
   const sink = world.make(OPTIONS);
   await sink.open();
   t.teardown(() => sink.close());
-  await sink.write([row('a', 1, { price: 49.99 }), row('b', 2, { price: null, stock: null })], 2);
+  await write(sink, [row('a', 1, { price: 49.99 }), row('b', 2, { price: null, stock: null })], 2);
   const database = new DatabaseSync(world.path, { readOnly: true });
   t.teardown(() => database.close());
   const query = `SELECT id, price, listed, typeof(stock) AS stock, julianday(updated_at) > 2460000 AS is_time

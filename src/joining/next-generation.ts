@@ -12,12 +12,10 @@ import { join } from 'node:path';
 import { type FileSystem, readFully } from '../log/file-system.ts';
 import { replaceFile } from '../log/replaced-file.ts';
 import type { Base, Genesis } from '../replication/cluster-settings.ts';
+import { NEXT_FILE } from '../replication/folder-names.ts';
 import { keepGenesis } from '../replication/kept-genesis.ts';
 import { headerCrc } from '../replication/message.ts';
 import { REPLICA_FILES, ReplicaFile } from '../replication/replica-file.ts';
-
-/** In the data folder. */
-export const NEXT_FILE = 'next-generation.json';
 
 export class NextGeneration {
   readonly #files: FileSystem;

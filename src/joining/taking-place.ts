@@ -16,10 +16,10 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync }
 import { join } from 'node:path';
 import { CHECKPOINT_FOLDER, LOG_FOLDER } from '../log/data-dir.ts';
 import { NodeFileSystem } from '../log/file-system.ts';
-import { GENESIS_FILE, TAKEN_WHOLE } from '../replication/kept-genesis.ts';
+import { ASIDE_START, JOINING_FOLDER, TAKEN_WHOLE } from '../replication/folder-names.ts';
+import { GENESIS_FILE } from '../replication/kept-genesis.ts';
 import { REPLICA_FILES } from '../replication/replica-file.ts';
 
-const JOINING = 'joining';
 const DATA = 'data';
 const CLEARED = 'cleared';
 /** What belongs to the log and comes with it, or is made of it; the last one makes it count. */
@@ -33,19 +33,19 @@ export class TakingPlace {
 
   constructor(root: string) {
     this.#root = root;
-    this.data = join(root, JOINING, DATA);
+    this.data = join(root, JOINING_FOLDER, DATA);
   }
 
   /** Finishes, or throws away, what a start before this one has left. */
   resume(): void {
-    const joining = join(this.#root, JOINING);
+    const joining = join(this.#root, JOINING_FOLDER);
     if (existsSync(join(this.#root, TAKEN_WHOLE))) this.#move();
     else rmSync(joining, { recursive: true, force: true });
   }
 
   /** An empty folder for what comes. */
   begin(): void {
-    rmSync(join(this.#root, JOINING), { recursive: true, force: true });
+    rmSync(join(this.#root, JOINING_FOLDER), { recursive: true, force: true });
     mkdirSync(this.data, { recursive: true });
   }
 
@@ -54,14 +54,16 @@ export class TakingPlace {
     const files = new NodeFileSystem();
     files.syncFolder(this.data);
     writeFileSync(join(this.#root, TAKEN_WHOLE), '', { flush: true });
-    files.syncFolder(join(this.#root, JOINING));
+    files.syncFolder(join(this.#root, JOINING_FOLDER));
     files.syncFolder(this.#root);
     return this.#move();
   }
 
   #move(): string | undefined {
     const files = new NodeFileSystem();
-    const aside = existsSync(join(this.#root, JOINING, CLEARED)) ? undefined : this.#clear(files);
+    const aside = existsSync(join(this.#root, JOINING_FOLDER, CLEARED))
+      ? undefined
+      : this.#clear(files);
     for (const name of OWN) {
       if (!existsSync(join(this.data, name))) continue;
       renameSync(join(this.data, name), join(this.#root, name));
@@ -69,8 +71,8 @@ export class TakingPlace {
     files.syncFolder(this.#root);
     // First of all: without `cleared` it would say that what stands in the places is old.
     rmSync(join(this.#root, TAKEN_WHOLE), { force: true });
-    files.syncFolder(join(this.#root, JOINING));
-    rmSync(join(this.#root, JOINING), { recursive: true, force: true });
+    files.syncFolder(join(this.#root, JOINING_FOLDER));
+    rmSync(join(this.#root, JOINING_FOLDER), { recursive: true, force: true });
     files.syncFolder(this.#root);
     return aside;
   }
@@ -80,13 +82,16 @@ export class TakingPlace {
     const before = readdirSync(this.#root).filter(
       (name) => HISTORY.test(name) || OWN.includes(name),
     );
-    const aside = join(this.#root, `aside-${new Date().toISOString().replaceAll(':', '-')}`);
+    const aside = join(
+      this.#root,
+      `${ASIDE_START}${new Date().toISOString().replaceAll(':', '-')}`,
+    );
     if (before.length > 0) mkdirSync(aside);
     for (const name of before) renameSync(join(this.#root, name), join(aside, name));
     if (before.length > 0) files.syncFolder(aside);
     files.syncFolder(this.#root);
-    writeFileSync(join(this.#root, JOINING, CLEARED), '', { flush: true });
-    files.syncFolder(join(this.#root, JOINING));
+    writeFileSync(join(this.#root, JOINING_FOLDER, CLEARED), '', { flush: true });
+    files.syncFolder(join(this.#root, JOINING_FOLDER));
     return before.length > 0 ? aside : undefined;
   }
 }

@@ -12,11 +12,17 @@ import {
 import { listParts } from '../checkpoint/part-files.ts';
 import { isTemporaryPart, parsePartName } from '../checkpoint/part-format.ts';
 import { listCheckpoints, listWindows } from '../checkpoint/reader.ts';
+import { HISTORY_FILE } from '../history/sqlite/history-schema.ts';
 import { CHECKPOINT_FOLDER, HOLDER_NAME, LOG_FOLDER, SINKS_FOLDER } from '../log/data-dir.ts';
 import type { FileSystem } from '../log/file-system.ts';
 import { LOCK_NAME } from '../log/folder-lock.ts';
 import { segmentName } from '../log/format.ts';
 import { identityAt } from '../log/log-identity.ts';
+import { TEMPORARY_ENDING } from '../log/replaced-file.ts';
+import { ASIDE_START, JOINING_FOLDER, NEXT_FILE } from '../replication/folder-names.ts';
+import { GENESIS_FILE } from '../replication/kept-genesis.ts';
+import { REPLICA_FILES } from '../replication/replica-file.ts';
+import { DATABASE_ENDINGS } from '../sqlite/database.ts';
 import { basesOf } from './checkpoint-base.ts';
 import { type CheckpointScan, scanCheckpoint, scanWindows } from './checkpoint-scan.ts';
 import type { Fault } from './loaded-file.ts';
@@ -26,6 +32,20 @@ import { scanPart } from './part-scan.ts';
 /** Where the repaired copy's report lies. */
 export const REPAIR_REPORT_NAME = 'repair-report.json';
 
+/** In the data folder, and replaced there as a whole. */
+const REPLACED: readonly string[] = [...REPLICA_FILES, GENESIS_FILE, NEXT_FILE];
+/** What has a place in the data folder; the history comes to it. */
+const KNOWN: readonly string[] = [
+  ...REPLACED,
+  LOG_FOLDER,
+  CHECKPOINT_FOLDER,
+  SINKS_FOLDER,
+  JOINING_FOLDER,
+  LOCK_NAME,
+  HOLDER_NAME,
+  REPAIR_REPORT_NAME,
+];
+
 export interface Inspection {
   readonly root: string;
   readonly log: LogScan;
@@ -33,8 +53,10 @@ export interface Inspection {
   readonly checkpoints: readonly CheckpointScan[];
   /** Everything that is not as it must be; a torn tail is not among it. */
   readonly faults: readonly Fault[];
-  /** Paths of what a crash left half-made: harmless, a start removes it. */
+  /** Paths of what a crash left half-made: harmless, removed at a start or written over. */
   readonly leftovers: readonly string[];
+  /** Paths of what the folder held before it took over another instance's data: harmless, nothing reads it. */
+  readonly aside: readonly string[];
   /** Paths of what no service wrote: harmless, nothing reads it. */
   readonly unknown: readonly string[];
 }
@@ -55,6 +77,7 @@ export function inspect(files: FileSystem, root: string): Inspection {
     ...listParts(files, folder).flatMap((part) => scanPart(files, folder, part) ?? []),
   ].sort((a, b) => b.replayFrom - a.replayFrom);
   const log = scanLog(files, join(root, LOG_FOLDER));
+  const inRoot = files.list(root);
   const inFolder = (path: string, list: readonly string[]) => list.map((name) => join(path, name));
   return {
     root,
@@ -67,11 +90,13 @@ export function inspect(files: FileSystem, root: string): Inspection {
       ...identityFaults(log, checkpoints),
     ],
     leftovers: [
+      ...inFolder(root, inRoot.filter(isTemporaryInRoot)),
       ...inFolder(log.folder, log.leftovers),
       ...inFolder(folder, names.filter(isLeftover)),
     ],
+    aside: inFolder(root, inRoot.filter(isAside)),
     unknown: [
-      ...inFolder(root, files.list(root).filter(isUnknown)),
+      ...inFolder(root, inRoot.filter(isUnknown)),
       ...inFolder(log.folder, log.unknown),
       ...inFolder(
         folder,
@@ -92,15 +117,19 @@ function isCheckpointName(name: string): boolean {
   );
 }
 
+function isTemporaryInRoot(name: string): boolean {
+  return (
+    name.endsWith(TEMPORARY_ENDING) && REPLACED.includes(name.slice(0, -TEMPORARY_ENDING.length))
+  );
+}
+
+function isAside(name: string): boolean {
+  return name.startsWith(ASIDE_START);
+}
+
 function isUnknown(name: string): boolean {
-  return ![
-    LOG_FOLDER,
-    CHECKPOINT_FOLDER,
-    SINKS_FOLDER,
-    LOCK_NAME,
-    HOLDER_NAME,
-    REPAIR_REPORT_NAME,
-  ].includes(name);
+  const isKnown = KNOWN.includes(name) || isAside(name) || isTemporaryInRoot(name);
+  return !isKnown && !DATABASE_ENDINGS.some((ending) => name === HISTORY_FILE + ending);
 }
 
 /** The log must reach back to where each checkpoint's replay starts, and at least as far as it. */

@@ -9,7 +9,7 @@ import type { Verification } from './verify.ts';
 
 export interface VerifySummary {
   readonly dataDir: string;
-  /** Every fault and every refusal is damage; a torn tail, a leftover or an unknown file is not. */
+  /** Every fault and every refusal is damage; a torn tail, a leftover, what is set aside or unknown is not. */
   readonly isWhole: boolean;
   /** Who runs on the folder; null = nobody. */
   readonly heldBy: string | null;
@@ -38,6 +38,7 @@ export interface VerifySummary {
     readonly bytes: number;
   }[];
   readonly leftovers: readonly string[];
+  readonly aside: readonly string[];
   readonly unknown: readonly string[];
   readonly faults: readonly Fault[];
 }
@@ -72,6 +73,7 @@ export function summarize(found: Verification): VerifySummary {
       bytes,
     })),
     leftovers: found.leftovers,
+    aside: found.aside,
     unknown: found.unknown,
     faults,
   };
@@ -79,7 +81,7 @@ export function summarize(found: Verification): VerifySummary {
 
 /** The summary in lines; ends with a newline. */
 export function verifyText(summary: VerifySummary): string {
-  const { dataDir, heldBy, log, checkpoints, leftovers, unknown, faults } = summary;
+  const { dataDir, heldBy, log, checkpoints, leftovers, aside, unknown, faults } = summary;
   const seqs = log.firstSeq === null ? 'no events' : `seq ${log.firstSeq} to ${log.lastSeq}`;
   const lines = [
     `data folder  ${dataDir}`,
@@ -90,7 +92,10 @@ export function verifyText(summary: VerifySummary): string {
     `tail         ${tailLine(summary)}`,
     `checkpoints  ${checkpoints.length === 0 ? 'none' : `${checkpoints.length} parts and windows`}`,
     ...checkpointLines(checkpoints),
-    `leftovers    ${leftovers.length === 0 ? 'none' : `${leftovers.join(', ')} (harmless: a start removes them)`}`,
+    `leftovers    ${leftovers.length === 0 ? 'none' : `${leftovers.join(', ')} (harmless: removed or written over)`}`,
+    ...(aside.length === 0
+      ? []
+      : [`set aside    ${aside.join(', ')} (held before it joined anew: nothing reads it)`]),
     ...(unknown.length === 0 ? [] : [`unknown      ${unknown.join(', ')} (nothing reads them)`]),
     `faults       ${faults.length === 0 ? 'none' : faults.length}`,
     ...faults.map((fault) => `             ${faultLine(fault)}`),

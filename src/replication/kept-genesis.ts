@@ -5,9 +5,8 @@ import { unusable } from '../log/data-dir.ts';
 import type { FileSystem } from '../log/file-system.ts';
 import { replaceFile } from '../log/replaced-file.ts';
 import type { Genesis } from './cluster-settings.ts';
+import { TAKEN_WHOLE } from './folder-names.ts';
 
-/** In the data folder; says that data of another instance are all there, but perhaps not in their places (joining/taking-place.ts). */
-export const TAKEN_WHOLE = 'joining/whole';
 /** In the data folder. */
 export const GENESIS_FILE = 'cluster.json';
 

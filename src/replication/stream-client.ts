@@ -3,8 +3,8 @@
  * own, because all of this waits.
  *
  *   tail    what the stream stores it sends on at once, with its position; not all of it need come through
- *   gets    what is missing between the last one handed on and the newest known: asked for by position, some
- *           at a time; and when nothing came for a while, the next one, in case the last was lost
+ *   gets    what is missing between the last one handed on and the newest known: asked for by position (of the leader,
+ *           unless there is much), some at a time; and when nothing came for a while, the next one, in case the last was lost
  *   check   whether it is the stream that this instance has followed: the leader's message at the last
  *           position must be the same one (its header's CRC). And whether the cluster has gone on as another
  *           generation: what was sealed for that may have been restored as it was. On each connection, each wish of
@@ -41,6 +41,11 @@ const FORK_PAUSE_MS = 1000;
 const REFUSED_MS = 3000;
 /** So long a check waits to hear of generations: who knows of them may be about to be elected. */
 const GENERATIONS_MS = 250;
+/**
+ * So many of the newest messages are asked of the leader, which has also sent the tail; any server has the others, faster.
+ * Copies that are behind, or were killed and came back with others of the last messages, are no help here.
+ */
+const LEADERS = 2048;
 /** A gap that nobody fills for so long is a fault. */
 const GAP_MS = 5000;
 
@@ -301,8 +306,8 @@ export class StreamClient {
     const api = this.#api;
     if (api === undefined || !this.#connected.tail || this.#asking.has(position)) return;
     this.#asking.add(position);
-    void api
-      .direct(position)
+    const isNear = this.#newest - position < LEADERS;
+    void (isNear ? api.leaders(position) : api.direct(position))
       .then(
         (bytes) => {
           if (bytes === undefined) return;

@@ -5,6 +5,9 @@
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 
+/** Of the names of the files that a database is made of. */
+export const DATABASE_ENDINGS: readonly string[] = ['', '-wal', '-shm'];
+
 export type SqlValue = string | number | Uint8Array | null;
 export type SqlRow = Readonly<Record<string, unknown>>;
 

@@ -95,6 +95,25 @@ t.test('leftovers and unknown files are told and are no damage', (t) => {
   t.end();
 });
 
+t.test('what a history, a cluster and a join keep in the folder is known', (t) => {
+  const data = build(t);
+  const files = ['history.sqlite', 'history.sqlite-wal', 'history.sqlite-shm', 'cluster.json'];
+  files.push('replica-0.json', 'replica-1.json', 'next-generation.json', 'cluster.json.tmp');
+  for (const name of files) writeFileSync(join(data.root, name), 'x');
+  for (const name of ['joining', 'aside-2026-01-31T23-59-59.000Z'])
+    mkdirSync(join(data.root, name));
+  const { code, leftovers, aside, unknown } = verify(data);
+  t.equal(code, 0);
+  t.strictSame(unknown, []);
+  t.strictSame(leftovers, [join(data.root, 'cluster.json.tmp')]);
+  t.strictSame(aside, [join(data.root, 'aside-2026-01-31T23-59-59.000Z')]);
+  t.match(
+    runCommand('verify', data.root).text,
+    /^set aside {4}[^ ]+\/aside-2026[^ ]+ \(held before/m,
+  );
+  t.end();
+});
+
 t.test('a flipped bit is found in every file, with its frame, and all of several are', (t) => {
   const data = build(t);
   const [first, second] = data.segments;

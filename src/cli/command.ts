@@ -12,6 +12,9 @@ export const EXIT_USAGE = 2;
 /** Done in part: lines were refused, products are unknown, a condition did not hold. */
 export const EXIT_PARTIAL = 3;
 
+/** Done as far as it goes now: the service does the rest by itself. */
+export const EXIT_QUEUED = 4;
+
 export interface OptionSpec {
   readonly name: string;
   readonly short?: string;

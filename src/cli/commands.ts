@@ -334,7 +334,7 @@ export const COMMANDS: readonly CommandSpec[] = Object.freeze([
         what: 'when what was wrong is right again',
       },
     ],
-    exits: '3 = some of them are not settled',
+    exits: '3 = some of them are not settled, 4 = some wait for a sink that can not be reached now',
     load: () => import('./dead-letters.ts'),
   },
   {

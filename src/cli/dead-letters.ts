@@ -3,6 +3,7 @@ import {
   type CommandContext,
   EXIT_DONE,
   EXIT_PARTIAL,
+  EXIT_QUEUED,
   hasFlag,
   quoted,
   textOf,
@@ -13,7 +14,7 @@ import { Refused, ServiceClient } from './service-client.ts';
 const PATH = '/api/v1/dead-letters';
 const PAGE = 1000;
 /** What a letter that was sent again has come to, if it is settled. */
-const SETTLED: readonly string[] = ['written', 'sent', 'queued', 'deleted'];
+const SETTLED: readonly string[] = ['written', 'sent', 'deleted'];
 
 interface Letter {
   readonly id: number;
@@ -84,9 +85,10 @@ async function allIds(client: ServiceClient, filter: readonly string[]): Promise
   return ids;
 }
 
-/** Says of each what has come of it; those that are left make it EXIT_PARTIAL. */
+/** Says of each what has come of it; those that are left make it EXIT_PARTIAL, those that only wait EXIT_QUEUED. */
 async function settle(client: ServiceClient, action: string, ids: readonly string[]) {
   let code = EXIT_DONE;
+  let queued = 0;
   for (const id of ids) {
     const call =
       action === 'redrive'
@@ -94,7 +96,8 @@ async function settle(client: ServiceClient, action: string, ids: readonly strin
         : { method: 'DELETE', path: `${PATH}/${id}` };
     try {
       const { status } = JSON.parse((await client.ask(call)).text) as { status: string };
-      if (!SETTLED.includes(status)) code = EXIT_PARTIAL;
+      if (status === 'queued') queued++;
+      else if (!SETTLED.includes(status)) code = EXIT_PARTIAL;
       process.stdout.write(`${id}  ${status}\n`);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -102,5 +105,10 @@ async function settle(client: ServiceClient, action: string, ids: readonly strin
       process.stderr.write(`product-service: letter ${id}: ${error.message}\n`);
     }
   }
-  return code;
+  if (queued > 0) {
+    const who =
+      queued === 1 ? '1 letter waits for its sink' : `${queued} letters wait for their sinks`;
+    process.stderr.write(`product-service: ${who}, to be written when that can be reached\n`);
+  }
+  return code === EXIT_DONE && queued > 0 ? EXIT_QUEUED : code;
 }

@@ -38,11 +38,27 @@ export function parseSinks(text: string): readonly NamedSink[] | string {
   for (const [index, part] of texts.entries()) {
     const target = targetOf(part);
     if (typeof target === 'string') return `${target} (number ${index + 1} of ${texts.length})`;
+    if (found.some((other) => isNested(other.target, target))) {
+      return `names two prefixes in one Redis of which one begins with the other's (number ${index + 1} of ${texts.length})`;
+    }
     const before = found.filter((each) => each.target.kind === target.kind).length;
     const name = before === 0 ? target.kind : `${target.kind}-${before + 1}`;
     found.push({ name, target });
   }
   return found;
+}
+
+/** Whether the keys of one look like keys of the other: a comparison would take them for products that are gone. */
+function isNested(one: SinkTarget, other: SinkTarget): boolean {
+  if (one.kind !== 'redis' || other.kind !== 'redis') return false;
+  if (databaseOf(one.url) !== databaseOf(other.url)) return false;
+  return one.prefix.startsWith(other.prefix) || other.prefix.startsWith(one.prefix);
+}
+
+/** Host, port and number of a Redis, whoever asks it. */
+function databaseOf(url: string): string {
+  const { hostname, port, pathname } = new URL(url);
+  return `${hostname}:${port || '6379'}/${pathname.slice(1) || '0'}`;
 }
 
 /** One sentence for each relation that doesn't hold. */

@@ -3,7 +3,7 @@
  * and content. The same on every start and in every version, since it is on disk. Main thread.
  *
  *   slot byte  48  12 B  the key: first bytes of SHA-256 of its namespace and text ("e:" + event_id,
- *                        "k:" + Idempotency-Key); of line i of a batch, with i added to word 0
+ *                        "k:" + Idempotency-Key, "d:" + seq of a dead letter); of line i of a batch, with i added to word 0
  *              60   4 B  the content: MurmurHash3 (x86, 32 bits, seed 0) over these words
  *
  *   meta, without FLAG_RESERVED · occurred_at, zeros if it is the arrival's (2) · price, zeros if it
@@ -31,10 +31,10 @@ import {
   SLOT_WORDS,
 } from '../ring/slot.ts';
 
-/** `event`: the event's own event_id. `request`: the Idempotency-Key of the request. */
-export type KeyNamespace = 'event' | 'request';
+/** `event`: the event's own event_id. `request`: the Idempotency-Key of the request. `letter`: the dead event's seq. */
+export type KeyNamespace = 'event' | 'request' | 'letter';
 
-const PREFIX = { event: 'e:', request: 'k:' } as const;
+const PREFIX = { event: 'e:', request: 'k:', letter: 'd:' } as const;
 const CONTENT = SLOT_FINGERPRINT + KEY_WORDS;
 
 /** Makes the key part of a fingerprint, for `ProductEvent.key`: three Int32s. */

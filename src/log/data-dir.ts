@@ -31,6 +31,7 @@ export const LOG_FOLDER = 'log';
 export const CHECKPOINT_FOLDER = 'checkpoint';
 /** What sinks keep in the data folder (sinks/identity.ts, sinks/dead-letters.ts). */
 export const SINKS_FOLDER = 'sinks';
+export const LETTERS_FILE = join(SINKS_FOLDER, 'dead-letters.db');
 export const HOLDER_NAME = 'holder.json';
 
 /** Another process holds the folder, or it can't be used. One line, meant for the operator. */

@@ -3,7 +3,7 @@
  * it proved whole. Holds nothing up: no lock, no pause. Main thread of a tool.
  *
  * Why the copy has everything that was acknowledged before it began:
- *  0. The history, which holds nothing that the log of the copy doesn't have, is copied first.
+ *  0. History and dead letters, which know of nothing that the log of the copy doesn't have, are copied first.
  *  1. All files are opened within one moment, checkpoints before segments (pinned-folder.ts).
  *  2. All segments but the last are never written again; what lies behind their end counts for
  *     nothing, as the next one's header says.
@@ -27,7 +27,7 @@ import {
 } from '../log/file-system.ts';
 import { writeNewest } from '../log/newest-file.ts';
 import { cutTail } from './cut-tail.ts';
-import { copyHistory } from './history-copy.ts';
+import { copyDatabase, DATABASES } from './database-copy.ts';
 import { PartialFolder } from './partial-folder.ts';
 import { type PinnedFolder, pinFolder } from './pinned-folder.ts';
 import { ReadOnlyFiles } from './read-only-files.ts';
@@ -72,7 +72,7 @@ function copyWhole(source: FileSystem, root: string, partial: PartialFolder): Ve
   let reason = '';
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     partial.empty();
-    copyHistoryOf(root, to);
+    copyDatabases(root, to);
     const pinned = pinIfStill(source, root);
     if (pinned === undefined) continue;
     try {
@@ -95,14 +95,16 @@ function copyWhole(source: FileSystem, root: string, partial: PartialFolder): Ve
   );
 }
 
-function copyHistoryOf(root: string, to: string): void {
-  try {
-    copyHistory(root, to, new NodeFileSystem());
-  } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    throw new BackupError(
-      `the history can't be copied (${text}); with history.sqlite moved away there is a copy without it`,
-    );
+function copyDatabases(root: string, to: string): void {
+  for (const name of DATABASES) {
+    try {
+      copyDatabase(root, to, name, new NodeFileSystem());
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      throw new BackupError(
+        `${name} can't be copied (${text}); with it moved away there is a copy without it`,
+      );
+    }
   }
 }
 

@@ -21,7 +21,7 @@ export interface RepairReport {
   readonly dataDir: string;
   readonly repairedTo: string;
   readonly repairedAt: string;
-  /** Whether all events that the folder ever acknowledged are in the copy, by all that is known. */
+  /** Whether all that the folder had is in the copy, by all that is known: every event, history and dead letters. */
   readonly isComplete: boolean;
   readonly products: number;
   /** What the next event in the copy is numbered. */
@@ -40,6 +40,8 @@ export interface RepairReport {
   readonly uncertain: { readonly fromSeq: number; readonly reason: string } | null;
   /** Good events of another log, which can't be merged: left out. */
   readonly foreign: readonly ForeignEvents[];
+  /** Databases (history, dead letters) that are not whole, and so not in the copy. */
+  readonly notCopied: readonly { readonly path: string; readonly reason: string }[];
   /** Cut as at every start; no acknowledged events. */
   readonly tornTail: TornTail | null;
   readonly faults: readonly Fault[];
@@ -49,6 +51,7 @@ export interface RepairFacts {
   readonly found: Inspection;
   readonly plan: RepairPlan;
   readonly kept: Kept;
+  readonly notCopied: RepairReport['notCopied'];
   readonly products: number;
   readonly nextSeq: number;
   readonly to: string;
@@ -56,14 +59,15 @@ export interface RepairFacts {
 }
 
 export function reportOf(facts: RepairFacts): RepairReport {
-  const { found, plan, kept, products, nextSeq, to, now } = facts;
+  const { found, plan, kept, notCopied, products, nextSeq, to, now } = facts;
   const { base, salvaged, lost, unknownTail, knownEndSeq } = plan;
   const foreign = foreignEvents(found.log);
   return {
     dataDir: found.root,
     repairedTo: to,
     repairedAt: now.toISOString(),
-    isComplete: lost.length === 0 && unknownTail === undefined && foreign.length === 0,
+    isComplete:
+      unknownTail === undefined && [lost, foreign, notCopied].every(({ length }) => length === 0),
     products,
     nextSeq,
     kept: {
@@ -74,6 +78,7 @@ export function reportOf(facts: RepairFacts): RepairReport {
     lost: lost.map((range) => ({ ...range, events: range.toSeq - range.fromSeq + 1 })),
     uncertain: unknownTail === undefined ? null : { fromSeq: knownEndSeq, reason: unknownTail },
     foreign,
+    notCopied,
     tornTail: found.log.tornTail ?? null,
     faults: found.faults,
   };
@@ -106,6 +111,7 @@ export function repairText(report: RepairReport): string {
       ({ path, fromSeq, toSeq, events, givenTwice }) =>
         `foreign      ${events} good events of another log, seq ${fromSeq} to ${toSeq} of ${path}, left out${givenTwice === 0 ? '' : `; ${givenTwice} of these seqs were given twice`}`,
     ),
+    ...report.notCopied.map(({ path, reason }) => `not copied   ${path}: ${reason}`),
     ...(uncertain === null
       ? []
       : [`uncertain    events from seq ${uncertain.fromSeq} on: ${uncertain.reason}`]),

@@ -4,6 +4,7 @@
  *
  * The copy has one part for each shard, the whole repaired state, and one empty segment that starts where the
  * checkpoint ends: no gap has to be written down, and the log's rules hold from its first byte.
+ * History and dead letters come with it where they are whole, or the report names them.
  * It is built under a temporary name and verified before it gets its own.
  */
 import { existsSync } from 'node:fs';
@@ -16,6 +17,7 @@ import { isOtherVersion } from '../log/format.ts';
 import { SegmentWriter } from '../log/segment-writer.ts';
 import { NoRoomError } from '../store/no-room-error.ts';
 import type { StorePlan } from '../store/sizing.ts';
+import { copyWholeDatabase, DATABASES } from './database-copy.ts';
 import { holdForReading } from './folder-hold.ts';
 import { type Inspection, inspect, REPAIR_REPORT_NAME } from './inspection.ts';
 import { LoadedFile } from './loaded-file.ts';
@@ -73,21 +75,31 @@ function repairHeld({ root, to, store, dedupeEvents, now }: RepairOptions): Repa
     throw new RepairError(`nothing in ${root} is provably good; restore a backup`);
   }
   const nextSeq = plan.knownEndSeq + (plan.isLogDamaged ? SEQ_MARGIN : 0);
-  const report = reportOf({ found, plan, kept, products: rebuilt.products, nextSeq, to, now });
+  const { products } = rebuilt;
   const partial = new PartialFolder(to);
   const temporary = partial.data;
   try {
+    const notCopied = copyDatabases(root, temporary);
+    const report = reportOf({ found, plan, kept, notCopied, products, nextSeq, to, now });
     writeCopy(temporary, rebuilt, plan, nextSeq, now);
     writeReport(temporary, report);
     const copy = verify(files, temporary);
     const fault = copy.refusal ?? copy.faults[0]?.reason;
     if (fault !== undefined) throw new RepairError(`the copy did not come out whole: ${fault}`);
     partial.publish();
+    return report;
   } catch (error) {
     partial.discard();
     throw error;
   }
-  return report;
+}
+
+/** Returns those that are not in the copy, and why. */
+function copyDatabases(root: string, to: string): RepairReport['notCopied'] {
+  return DATABASES.flatMap((name) => {
+    const reason = copyWholeDatabase(root, to, name, new NodeFileSystem());
+    return reason === undefined ? [] : [{ path: join(root, name), reason }];
+  });
 }
 
 /** What would look like damage, and be lost, but only needs other rights or another program. */

@@ -4,8 +4,12 @@
  *   letter of a sink       its product's present state is written again, by the sink's own thread; a letter
  *                          that the database takes is settled there, one that it refuses again counts up
  *   letter of an applier   its event is sent once more, as a new one; then the letter goes
+ *
+ * A letter is redriven once at a time. Killed before the letter goes, its event is sent again under the same key, and
+ * so recognised (src/dedupe).
  */
 import { within } from '../deadline.ts';
+import { fingerprintKey } from '../event/fingerprint.ts';
 import type { ProductEvent } from '../event/product-event.ts';
 import type { EventIntake, Offer } from '../intake/event-intake.ts';
 import type { SlotContent } from '../ring/slot.ts';
@@ -13,8 +17,8 @@ import { APPLIER_SOURCE, type DeadLetter, type LetterFilter } from './dead-lette
 import type { LetterDesk } from './letter-desk.ts';
 import type { RowRedrive } from './sink-messages.ts';
 
-/** How long a redrive waits for its sink; it goes on without whoever asked. */
-const REDRIVE_MS_MAX = 5_000;
+/** How long whoever asks for a redrive waits; it goes on without. */
+const ANSWER_MS_MAX = 5_000;
 
 /**
  * - `written`: the database has the product's present state; the letter is settled.
@@ -29,6 +33,8 @@ export type Redriven =
   | { readonly status: 'sent'; readonly seq: number }
   | { readonly status: 'rejected'; readonly offer: Exclude<Offer, 'queued'> | 'failed' };
 
+const UNKNOWN: Redriven = { status: 'rejected', offer: 'failed' };
+
 export interface DeadLetterOfficeOptions {
   readonly desk: LetterDesk;
   readonly sinks: {
@@ -36,10 +42,14 @@ export interface DeadLetterOfficeOptions {
     redrive(sink: string, productId: string): Promise<RowRedrive> | undefined;
   };
   readonly intake: Pick<EventIntake, 'offer'>;
+  /** ANSWER_MS_MAX, but in tests. */
+  readonly answerMs?: number;
 }
 
 export class DeadLetterOffice {
   readonly #options: DeadLetterOfficeOptions;
+  /** Redrives under way, by the letter's id. */
+  readonly #underWay = new Map<number, Promise<Redriven>>();
 
   constructor(options: DeadLetterOfficeOptions) {
     this.#options = options;
@@ -59,9 +69,21 @@ export class DeadLetterOffice {
   async redrive(id: number): Promise<Redriven | undefined> {
     const letter = await this.#options.desk.get(id);
     if (letter === undefined) return undefined;
-    return letter.source === APPLIER_SOURCE
-      ? await this.#redriveEvent(letter)
-      : await this.#redriveRow(letter);
+    const redriven = this.#underWay.get(id) ?? this.#begin(letter);
+    const answer = await within(this.#options.answerMs ?? ANSWER_MS_MAX, redriven);
+    if (typeof answer === 'object') return answer;
+    return letter.source === APPLIER_SOURCE ? UNKNOWN : { status: 'queued' };
+  }
+
+  #begin(letter: DeadLetter): Promise<Redriven> {
+    const { id, source } = letter;
+    const redriven = (
+      source === APPLIER_SOURCE ? this.#redriveEvent(letter) : this.#redriveRow(letter)
+    ).finally(() => this.#underWay.delete(id));
+    // Whoever asked may have gone.
+    redriven.catch(() => undefined);
+    this.#underWay.set(id, redriven);
+    return redriven;
   }
 
   /** Keeps an event that an applier set aside; resolves when it is flushed. */
@@ -85,9 +107,7 @@ export class DeadLetterOffice {
 
   async #redriveRow({ source, productId }: DeadLetter): Promise<Redriven> {
     const written = this.#options.sinks.redrive(source, productId);
-    if (written === undefined) return { status: 'no-sink' };
-    const status = await within(REDRIVE_MS_MAX, written);
-    return { status: status === undefined || status === true ? 'queued' : status };
+    return { status: written === undefined ? 'no-sink' : await written };
   }
 
   async #redriveEvent(letter: DeadLetter): Promise<Redriven> {
@@ -95,8 +115,8 @@ export class DeadLetterOffice {
     const fate = Promise.withResolvers<Redriven>();
     const offer = intake.offer(eventOf(letter), {
       durable: (seq) => fate.resolve({ status: 'sent', seq }),
-      conflict: () => fate.resolve({ status: 'rejected', offer: 'failed' }),
-      failed: () => fate.resolve({ status: 'rejected', offer: 'failed' }),
+      conflict: () => fate.resolve(UNKNOWN),
+      failed: () => fate.resolve(UNKNOWN),
     });
     if (offer !== 'queued') return { status: 'rejected', offer };
     const redriven = await fate.promise;
@@ -105,7 +125,7 @@ export class DeadLetterOffice {
   }
 }
 
-function eventOf({ productId, content }: DeadLetter): ProductEvent {
+function eventOf({ productId, seq, content }: DeadLetter): ProductEvent {
   const { price, stock, occurred_at_ms, deleted, expected_seq } = JSON.parse(content);
   return {
     productId,
@@ -114,5 +134,6 @@ function eventOf({ productId, content }: DeadLetter): ProductEvent {
     occurredAtMs: occurred_at_ms,
     isDelete: deleted,
     expectedSeq: expected_seq,
+    key: fingerprintKey('letter', String(seq)),
   };
 }

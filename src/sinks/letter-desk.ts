@@ -5,8 +5,12 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { within } from '../deadline.ts';
 import type { DeadLetter, LetterFilter, NewLetter } from './dead-letters.ts';
 import type { DeskAnswer, DeskCall, DeskThreadData } from './letter-desk-messages.ts';
+
+/** A file that somebody else holds is waited for much longer. */
+const COUNT_MS_MAX = 500;
 
 const ENTRY = new URL('../../workers/dead-letters.ts', import.meta.url);
 
@@ -20,6 +24,8 @@ export class LetterDesk {
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
   #worker: Worker | undefined;
   #calls = 0;
+  #counting: Promise<void> | undefined;
+  #counted: number | undefined;
 
   constructor(options: LetterDeskOptions) {
     this.#options = options;
@@ -52,10 +58,19 @@ export class LetterDesk {
     return (await this.#call({ name: 'remove', id })) === true;
   }
 
-  /** How many there are. */
-  async count(): Promise<number> {
+  /** How many there are; as last known where the file can't be read soon, `undefined` if it never was. */
+  async count(): Promise<number | undefined> {
     if (!existsSync(this.#options.path)) return 0;
-    return Number(await this.#call({ name: 'count' }));
+    this.#counting ??= this.#call({ name: 'count' })
+      .then((count) => {
+        this.#counted = Number(count);
+      })
+      .catch(() => undefined)
+      .finally(() => {
+        this.#counting = undefined;
+      });
+    await within(COUNT_MS_MAX, this.#counting);
+    return this.#counted;
   }
 
   async terminate(): Promise<void> {

@@ -101,7 +101,7 @@ export class SinkAttempts {
     const attemptsMax = isProbe ? 1 : limits.retryAttemptsMax;
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#once(work);
+        if (!(await this.#once(work))) return;
         if (this.#failures > 0) report('info', 'reached again');
         this.#failures = 0;
         this.#lastText = '';
@@ -117,18 +117,20 @@ export class SinkAttempts {
     }
   }
 
-  /** One try; rejects with what is a failure of the database. */
-  async #once(work: () => Promise<void>): Promise<void> {
+  /** One try; whether it worked. Rejects with what is a failure of the database. */
+  async #once(work: () => Promise<void>): Promise<boolean> {
     try {
       await work();
       this.#hasFailed = false;
       this.#options.stats.set('reachedMs', Date.now());
+      return true;
     } catch (error) {
       this.#hasFailed = true;
       const waitMs = this.#waitMsOf(error);
       if (waitMs === undefined) throw error;
       await this.#drop();
       await this.#options.pauses.pause(waitMs);
+      return false;
     }
   }
 

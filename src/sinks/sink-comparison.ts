@@ -23,6 +23,8 @@ export interface SinkComparisonOptions {
   readonly rows: ProductRows;
   readonly batches: BatchWriter;
   readonly batchSize: number;
+  /** Called between pages, so that connection and lock stay. */
+  readonly beat: () => Promise<void>;
   /** Whether to go on. */
   readonly goesOn: () => boolean;
 }
@@ -32,7 +34,7 @@ export interface SinkComparisonOptions {
  * was broken off. Rejects with what the sink rejects with.
  */
 export async function compareSink(
-  { sink, rows, batches, batchSize, goesOn }: SinkComparisonOptions,
+  { sink, rows, batches, batchSize, beat, goesOn }: SinkComparisonOptions,
   applied: number,
   position: number,
 ): Promise<number | undefined> {
@@ -52,6 +54,7 @@ export async function compareSink(
     }
     await nextTurn();
     if (!goesOn()) return undefined;
+    await beat();
   }
   if (gone.length > 0) await write();
   return marked;
@@ -70,7 +73,12 @@ async function goneRow(
       continue;
     }
     if (row !== undefined && (row.price ?? row.stock) !== null) return undefined;
-    const none = { price: null, stock: null, priceAtMs: null, stockAtMs: null };
-    return row ?? { id, ...none, seq: applied, updatedAtMs: Date.now() };
+    return row ?? forgottenRow(id, applied);
   }
+}
+
+/** The row of a product that the store does not have; `applied` was read before it was looked for. */
+export function forgottenRow(id: string, applied: number): ProductRow {
+  const none = { price: null, stock: null, priceAtMs: null, stockAtMs: null };
+  return { id, ...none, seq: applied, updatedAtMs: Date.now() };
 }

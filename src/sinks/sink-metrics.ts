@@ -140,7 +140,10 @@ export function sinkMetrics(
   );
   metrics.gauge(
     { name: 'product_service_dead_letters', help: 'Dead letters that are kept' },
-    async (put) => put(await desk.count()),
+    async (put) => {
+      const count = await desk.count();
+      if (count !== undefined) put(count, {});
+    },
   );
   metrics.gauge(
     {

@@ -23,12 +23,12 @@ import type { ProductRows } from './product-rows.ts';
 import { RunnerPauses } from './runner-pauses.ts';
 import { type Sink, SinkForeignError, SinkTakenError } from './sink.ts';
 import { type AttemptLimits, SinkAttempts, type SinkReport } from './sink-attempts.ts';
-import { compareSink } from './sink-comparison.ts';
+import { compareSink, forgottenRow } from './sink-comparison.ts';
 import type { RowRedrive } from './sink-messages.ts';
 import type { SinkStats } from './sink-stats.ts';
 import { eventOf, type Timeline } from './timeline.ts';
 
-/** How often a sink without anything to write is asked whether it is still there. */
+/** How often a sink to which nothing is written is asked whether it is still there: leases and sessions end without. */
 const BEAT_MS = 10_000;
 /** How often it is looked whether a batch is full. */
 const LOOK_MS_MAX = 50;
@@ -53,6 +53,8 @@ export interface SinkRunnerOptions {
   readonly stats: SinkStats;
   readonly limits: SinkLimits;
   readonly refused: RefusedRows;
+  /** BEAT_MS, but in tests. */
+  readonly beatMs?: number | undefined;
   /**
    * It was opened at this position: resolves when places are held for it, to the number of the comparison that
    * its rows need; `undefined` = none.
@@ -76,6 +78,9 @@ export class SinkRunner {
   #position: number | undefined;
   /** Its rows have to be compared with the store; the number of the order. */
   #comparison: number | undefined;
+  /** Until then changes are gathered; `undefined` = they are not. */
+  #gatherUntilMs: number | undefined;
+  #beatenMs = 0;
   /** Products that are to be written again, and whoever waits for that. */
   readonly #redrives: {
     readonly productId: string;
@@ -137,10 +142,10 @@ export class SinkRunner {
     const { applied, limits } = this.#options;
     const pauses = this.#pauses;
     if (pauses.isDraining) return applied.seq > position;
-    if (this.#redrives.length > 0 || this.#comparison !== undefined) return true;
+    if (this.#hasOrders) return true;
     if (applied.seq <= position) {
       const waiter = applied.whenApplied(position + 1, pauses.waker());
-      await pauses.sleep(BEAT_MS);
+      await pauses.sleep(this.#beatMs);
       if (waiter !== undefined) applied.cancel(waiter);
       // Until just now it had everything.
       this.#options.stats.set('caughtUpMs', Date.now());
@@ -149,18 +154,36 @@ export class SinkRunner {
       if (applied.seq <= position) return true;
     }
     pauses.forget();
-    const untilMs = performance.now() + limits.flushIntervalMs;
+    this.#gatherUntilMs ??= performance.now() + limits.flushIntervalMs;
     const lookMs = Math.min(LOOK_MS_MAX, limits.flushIntervalMs);
-    while (applied.seq - position < limits.batchSize && performance.now() < untilMs) {
-      if (pauses.isDraining || pauses.isStopping) break;
-      await pauses.pause(Math.max(1, Math.min(lookMs, untilMs - performance.now())));
+    const beatMs = performance.now() + this.#beatMs;
+    for (;;) {
+      const leftMs = this.#gatherUntilMs - performance.now();
+      if (applied.seq - position >= limits.batchSize || leftMs <= 0 || pauses.isDraining) break;
+      if (pauses.isStopping) return false;
+      if (this.#hasOrders || performance.now() >= beatMs) return true;
+      await pauses.pause(Math.max(1, Math.min(lookMs, leftMs)));
     }
+    this.#gatherUntilMs = undefined;
     return !pauses.isStopping;
+  }
+
+  get #hasOrders(): boolean {
+    return this.#redrives.length > 0 || this.#comparison !== undefined;
+  }
+
+  get #beatMs(): number {
+    return this.#options.beatMs ?? BEAT_MS;
+  }
+
+  async #beat(): Promise<void> {
+    await this.#options.sink.beat();
+    this.#beatenMs = performance.now();
   }
 
   /** Opens the sink if need be, and brings it up to what is applied. */
   async #work(): Promise<void> {
-    const { sink, applied } = this.#options;
+    const { applied } = this.#options;
     const position = this.#position ?? (await this.#open());
     // It takes long where there are many rows; what is not done by a drain is done after the next start.
     if (this.#comparison !== undefined && !this.#pauses.isDraining) {
@@ -168,8 +191,9 @@ export class SinkRunner {
     }
     await this.#redriveAll(position);
     const until = applied.seq;
-    if (until > position) await this.#writeWindow(position, until);
-    else await sink.beat();
+    const isGathering = this.#gatherUntilMs !== undefined && !this.#pauses.isDraining;
+    if (until > position && !isGathering) await this.#writeWindow(position, until);
+    else await this.#beat();
   }
 
   async #open(): Promise<number> {
@@ -193,6 +217,7 @@ export class SinkRunner {
     }
     this.#batches.goOnBehind(newest);
     this.#position = position;
+    this.#gatherUntilMs = undefined;
     stats.set('position', position);
     if (stats.get('caughtUpMs') === 0) stats.set('caughtUpMs', Date.now());
     // Before it is held for: that is counted from here.
@@ -212,6 +237,9 @@ export class SinkRunner {
       rows,
       batches: this.#batches,
       batchSize: limits.batchSize,
+      beat: async () => {
+        if (performance.now() - this.#beatenMs >= this.#beatMs) await this.#beat();
+      },
       goesOn: () => !this.#pauses.isStopping && !this.#pauses.isDraining,
     };
     const marked = await compareSink(options, applied.seq, position);
@@ -246,21 +274,25 @@ export class SinkRunner {
     if (found.until < applied) return;
     stats.set('caughtUpMs', startedMs);
     // So that what is hot gathers meanwhile, and a core stays half free.
-    const rest = Math.min(performance.now() - startMs, limits.flushIntervalMs);
+    const rest = Math.min(performance.now() - startMs, limits.flushIntervalMs, this.#beatMs);
     await this.#pauses.pause(rest);
   }
 
   async #redriveAll(position: number): Promise<void> {
-    const { rows, refused } = this.#options;
+    const { rows, refused, applied } = this.#options;
     for (let redrive = this.#redrives[0]; redrive !== undefined; redrive = this.#redrives[0]) {
-      const row = rows.readId(redrive.productId);
+      const { productId, done } = redrive;
+      const until = applied.seq;
+      const row = rows.readId(productId);
       if (row === 'busy') {
         await nextTurn();
         continue;
       }
-      if (row !== undefined) await this.#batches.write([row], position, position);
+      // Forgotten: the sink may list it still, as it refused what came last.
+      const present = row ?? forgottenRow(productId, until);
+      await this.#batches.write([present], position, position);
       this.#redrives.shift();
-      redrive.done(row !== undefined && refused.isRefused(row.id) ? 'refused' : 'written');
+      done(refused.isRefused(productId) ? 'refused' : 'written');
     }
   }
 }

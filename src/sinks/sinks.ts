@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import type { NamedSink } from '../config/sinks.ts';
-import { SINKS_FOLDER } from '../log/data-dir.ts';
+import { LETTERS_FILE, SINKS_FOLDER } from '../log/data-dir.ts';
 import { NodeFileSystem } from '../log/file-system.ts';
 import type { SharedMemory } from '../threads/shared-memory.ts';
 import { FollowedSinks } from './followed-sinks.ts';
@@ -20,11 +20,10 @@ import { beginRun, type Timeline, writeTimeline } from './timeline.ts';
 const ENTRY = new URL('../../workers/sink.ts', import.meta.url);
 /** A thread that died is replaced after this time. */
 const RESTART_MS = 1_000;
-const LETTERS_NAME = 'dead-letters.db';
 
 /** Where the dead letters of the data folder `root` are. */
 export function lettersPath(root: string): string {
-  return join(root, SINKS_FOLDER, LETTERS_NAME);
+  return join(root, LETTERS_FILE);
 }
 
 export interface SinksOptions {
@@ -263,7 +262,14 @@ export class Sinks {
       timeline: this.#timeline,
     };
     return new Promise((resolve) => {
-      const worker = new Worker(ENTRY, { workerData, name: `sink ${name}` });
+      let worker: Worker;
+      try {
+        worker = new Worker(ENTRY, { workerData, name: `sink ${name}` });
+      } catch (error) {
+        // No memory or no thread is left.
+        resolve(String(error));
+        return;
+      }
       thread.worker = worker;
       let reason = '';
       worker.on('message', (report: SinkReport) => {

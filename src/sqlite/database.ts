@@ -151,6 +151,12 @@ export class Database {
     this.prepare('VACUUM INTO ?').run(path);
   }
 
+  /** What is wrong with the file, in SQLite's words; reads all of it. */
+  fault(): string | undefined {
+    const found = this.prepare('PRAGMA quick_check(1)').get()?.quick_check;
+    return found === 'ok' ? undefined : String(found);
+  }
+
   close(): void {
     this.#database.close();
   }

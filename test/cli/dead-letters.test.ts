@@ -48,6 +48,19 @@ t.test('list, redrive, delete', async (t) => {
     /^\d+ {2}20[^ ]+ {2}sqlite {2}"b" seq \d+ {2}[^\n]+: "stock is too high"\n$/,
   );
   t.match(await run('redrive', a), { code: 3, stdout: `${a}  refused\n` });
+  // Somebody else holds the file: the sink can't be reached.
+  database.exec('BEGIN IMMEDIATE');
+  t.match(await run('redrive', a), {
+    code: 4,
+    stdout: `${a}  queued\n`,
+    stderr: /1 letter waits for its sink/,
+  });
+  database.exec('ROLLBACK');
+  await polled(
+    async () => ((await run('redrive', a)).stdout === `${a}  refused\n` ? true : undefined),
+    WAIT_MS_MAX,
+    'the sink to be reached again',
+  );
   database.exec('DROP TRIGGER narrow');
   t.match(await run('redrive', a), { code: 0, stdout: `${a}  written\n` });
   t.match(await run('redrive', a), { code: 3, stderr: /404/ });

@@ -29,6 +29,14 @@ t.test('a schema is taken out of the URL', (t) => {
     { name: 'redis-2', target: { kind: 'redis', url: 'redis://h', prefix: 'product:' } },
   ]);
   t.match(parseSinks('redis://h?prefix='), /prefix/);
+  for (const nested of [
+    'redis://h?prefix=product%3Aeu%3A',
+    'redis://h?prefix=p',
+    'redis://u:p@h',
+  ]) {
+    t.match(parseSinks(`redis://h, ${nested}`), /begins with the other's \(number 2 of 2\)/);
+  }
+  t.equal(parseSinks('redis://h, redis://h/1?prefix=p, redis://h?prefix=q').length, 3);
   t.end();
 });
 

@@ -1,4 +1,5 @@
 /** Dead letters on the whole service: both kinds, listed, sent again, thrown away, over restarts. */
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import t, { type Test } from 'tap';
@@ -144,9 +145,43 @@ t.test('an event that killed its applier twice is kept, and sent again as a new 
   const next = new ApiClient(after.port);
   const [kept] = await lettersOf(next);
   t.equal(kept?.id, letter.id);
+  const file = join(DATA_DIR, 'sinks', 'dead-letters.db');
+  const database = new DatabaseSync(file, { timeout: 10_000 });
+  t.teardown(() => database.close());
+  database.exec('CREATE TEMP TABLE saved AS SELECT * FROM letters');
   const answer = await next.send('POST', `${PATH}/${letter.id}/redrive`);
   t.match(JSON.parse(answer.text), { status: 'sent', seq: 2 });
   t.strictSame(await lettersOf(next), []);
   const product = await next.send('GET', '/api/v1/products/deadly?min_seq=2');
   t.match(JSON.parse(product.text), { price: DEADLY_ALWAYS, stock: 7 });
+  // As if it had been killed before the letter was removed.
+  database.exec('INSERT INTO letters SELECT * FROM saved');
+  const again = await next.send('POST', `${PATH}/${letter.id}/redrive`);
+  t.match(JSON.parse(again.text), { status: 'sent', seq: 2 }, 'it is not applied twice');
+  t.strictSame(await lettersOf(next), []);
+});
+
+t.test('metrics go on when the file can not be read, with the last count', async (t) => {
+  const { dataDir, service } = await narrowSink(t);
+  await service.stop();
+  const file = join(dataDir, 'sinks', 'dead-letters.db');
+  const scrape = async (port: number) => {
+    const { status, text } = await new ApiClient(port).send('GET', '/metrics');
+    return { status, count: /^product_service_dead_letters (\d+)$/m.exec(text)?.[1] };
+  };
+  const holder = new DatabaseSync(file, { timeout: 10_000 });
+  holder.exec('BEGIN IMMEDIATE');
+  const { port, service: second } = await startReadyService(t, { DATA_DIR: dataDir });
+  t.equal((await scrape(port)).status, 200, 'somebody holds it');
+  holder.exec('ROLLBACK');
+  holder.close();
+  const counted = async () => ((await scrape(port)).count === '5' ? true : undefined);
+  await polled(counted, WAIT_MS_MAX, 'it to be counted');
+  writeFileSync(file, 'no database at all'.repeat(1000));
+  t.strictSame(await scrape(port), { status: 200, count: '5' }, 'it is damaged');
+  await second.stop();
+  for (const end of ['-wal', '-shm']) rmSync(file + end, { force: true });
+  writeFileSync(file, 'no database at all'.repeat(1000));
+  const third = await startReadyService(t, { DATA_DIR: dataDir });
+  t.equal((await scrape(third.port)).status, 200, 'it was damaged from the beginning');
 });

@@ -39,6 +39,9 @@ class World {
   runner: SinkRunner;
   #running: Promise<void> | undefined;
 
+  /** How often it beats; `undefined` = as in the service. */
+  beatMs: number | undefined;
+
   constructor(t: Test, limits: Partial<SinkLimits> = {}, isShared = false) {
     this.runner = this.make(limits, isShared);
     t.teardown(() => this.runner.stop());
@@ -62,6 +65,7 @@ class World {
       stats: this.stats,
       limits: { ...LIMITS, ...limits },
       hold: async () => this.comparison,
+      beatMs: this.beatMs,
       onCompared: (comparison) => this.compared.push(comparison),
       isShared,
       timeline: this.timeline,
@@ -265,8 +269,38 @@ t.test('a product is written again when somebody asks, and refused again if it i
   t.equal(world.letters.size, 0);
   world.sink.writing = ['retryable'];
   t.equal(await bounded(world.runner.redrive('a'), WAIT_MS_MAX, 'a'), 'written', 'over a failure');
-  t.equal(await bounded(world.runner.redrive('never'), WAIT_MS_MAX, 'never'), 'written');
   await world.drained();
+});
+
+t.test('a product that is gone is written as delisted when somebody asks', async (t) => {
+  const world = new World(t, { batchSize: 100 });
+  world.put('a', 'b');
+  world.start();
+  await world.caughtUp();
+  world.sink.rows.set('gone', forgotten('gone', 1));
+  world.letters.set('gone', forgotten('gone', 2));
+  t.equal(await bounded(world.runner.redrive('gone'), WAIT_MS_MAX, 'gone'), 'written');
+  t.match(world.sink.rows.get('gone'), { price: null, stock: null, seq: 2 });
+  t.notOk(world.letters.has('gone'), 'its letter is settled');
+  await world.drained();
+});
+
+t.test('a sink is kept alive while changes gather, and redrives do not wait', async (t) => {
+  const world = new World(t, { flushIntervalMs: 3_600_000 });
+  world.beatMs = 1;
+  world.make({ flushIntervalMs: 3_600_000 });
+  world.put('a');
+  world.start();
+  await world.caughtUp();
+  world.put('b');
+  const beats = () => world.sink.calls.filter((call) => call === 'beat').length;
+  const before = beats();
+  await polled(() => (beats() > before + 3 ? true : undefined), WAIT_MS_MAX, 'beats');
+  t.equal(world.sink.position, 1, 'they gather still');
+  t.equal(await bounded(world.runner.redrive('a'), WAIT_MS_MAX, 'a'), 'written');
+  t.equal(world.sink.position, 1);
+  await world.drained();
+  t.equal(world.sink.position, 2);
 });
 
 t.test('a stop writes what is left, unless the database fails', async (t) => {
@@ -288,6 +322,24 @@ t.test('a stop writes what is left, unless the database fails', async (t) => {
   t.equal(failing.stats.state, 'stopped');
 });
 
+t.test('a sink that is another one’s after a failure is not called reached', async (t) => {
+  const world = new World(t, { breakerTimeoutMs: 1 });
+  world.put('a');
+  world.sink.position = 5;
+  world.sink.opening = ['retryable'];
+  world.start();
+  await polled(() => (world.stats.state === 'foreign' ? true : undefined), WAIT_MS_MAX, 'foreign');
+  t.notOk(world.reported.some((line) => /reached again/.test(line)));
+  world.sink.position = 0;
+  await world.caughtUp();
+  await polled(
+    () => (world.reported.some((line) => /reached again/.test(line)) ? true : undefined),
+    WAIT_MS_MAX,
+    'it to be called reached',
+  );
+  await world.drained();
+});
+
 t.test('in a cluster a sink that is ahead waits for one that is as far', async (t) => {
   const world = new World(t, {}, true);
   world.put('a');
@@ -307,7 +359,13 @@ t.test('a sink that is ahead of the service is of a later state of the folder', 
   world.start();
   await polled(() => (world.stats.state === 'foreign' ? true : undefined), WAIT_MS_MAX, 'foreign');
   t.equal(world.sink.rows.size, 0);
-  t.ok(world.reported.some((line) => /up to seq 5/.test(line)));
+  await polled(
+    () => (world.sink.calls.filter((call) => call === 'open').length > 3 ? true : undefined),
+    WAIT_MS_MAX,
+    'it to be looked at again',
+  );
+  t.match(world.reported, [/up to seq 5/]);
+  t.equal(world.reported.length, 1, 'said once');
   // Somebody emptied it.
   world.sink.position = 0;
   await world.caughtUp();
@@ -364,6 +422,24 @@ t.test('rows of products that are gone are found by a comparison, and no others'
   world.put('gone-1');
   await world.caughtUp();
   t.equal(world.sink.rows.get('gone-1')?.price, 7);
+  await world.drained();
+});
+
+t.test('a sink is kept alive while its rows are compared', async (t) => {
+  const world = new World(t);
+  world.put('a', 'b', 'c');
+  world.start();
+  await world.caughtUp();
+  await world.drained();
+  world.sink.rows.set('gone', forgotten('gone', 2));
+  world.comparison = 1;
+  world.beatMs = 0;
+  world.make({});
+  world.start();
+  await polled(() => (world.compared.length > 0 ? true : undefined), WAIT_MS_MAX, 'the end of it');
+  const { calls } = world.sink;
+  const from = calls.lastIndexOf('listed');
+  t.strictSame(calls.slice(from, from + 6), ['listed', 'beat', 'beat', 'beat', 'beat', 'gone @3']);
   await world.drained();
 });
 

@@ -87,7 +87,7 @@ export class BatchImports {
         ? new StreamImport(parts)
         : new StagedImport({ ...parts, bytesMax: batchBytesMax });
     } catch (error) {
-      intake.end(batch);
+      void intake.end(batch);
       throw error;
     }
   }
@@ -101,10 +101,10 @@ export class BatchImports {
     await work.putOnRecord(isQueued);
   }
 
-  /** Nothing more comes of it; what is in flight is not waited for. */
-  end(work: BatchImport): void {
+  /** Nothing more comes of it. Resolves when nothing of it is on its way any more. */
+  end(work: BatchImport): Promise<void> {
     this.#refusedEvents += work.faults.events;
-    this.#options.intake.end(work.batch);
+    return this.#options.intake.end(work.batch);
   }
 
   /** Events that had faults, in all batches that have ended. */

@@ -288,12 +288,13 @@ export class Checkpointer {
 type PartMessage = Extract<CheckpointMessage, { type: 'part' }>;
 type EndMessage = Exclude<CheckpointMessage, { type: 'part' }>;
 
+/** Never rejects: where there are no more threads to be had, the constructor throws. */
 function runThread(
   entry: URL,
   workerData: CheckpointThreadData,
   onPart: (part: PartMessage) => void,
 ): Promise<EndMessage> {
-  return new Promise((resolve) => {
+  return new Promise<EndMessage>((resolve) => {
     const worker = new Worker(entry, { workerData, name: 'checkpoint' });
     worker.on('message', (message: CheckpointMessage) => {
       if (message.type === 'part') onPart(message);
@@ -303,5 +304,5 @@ function runThread(
     worker.once('exit', (code) =>
       resolve({ type: 'failed', reason: `its thread exited with code ${code}` }),
     );
-  });
+  }).catch((error: unknown) => ({ type: 'failed', reason: String(error) }));
 }

@@ -81,7 +81,7 @@ function writeAll(options: PartOptions, file: FileHandle): WrittenPart {
   const { files, key, shards, shard: index, replayFrom, nowMs, log, flushBytes, pause } = options;
   const shard = shards[index];
   // Entries that come later, or are not certain yet, are made by events from `replayFrom` on.
-  const certain = shard.certainEntries();
+  const certain = shard.certainEntries;
   const blocks = new BlockChecksums();
   const copier = new ShardCopier();
   let entries = 0;

@@ -167,7 +167,7 @@ function readImage(
       return imageMemory(shard, first, count);
     },
     accepted: (first, count) => {
-      indexImage(shard, first, count);
+      indexImage(shard, first, count, name.replayFrom);
       onBytes(count * ENTRY_BYTES);
     },
   });

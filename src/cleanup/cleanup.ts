@@ -33,7 +33,8 @@
  *    the place: the replay, which has the event of whoever got it, frees it where the shard is full
  *    (store/freeing-bounds.ts).
  *  - A part is being copied while the place is freed: it begins behind F by 3. Its next owner's event is
- *    replayed with it.
+ *    replayed with it. Where the product itself comes back, at another place, the part may have both
+ *    (store/shard-image.ts).
  *  - A follower of the changes at an older place: the delisting is reported for a product that is not there as
  *    well; the note itself is no change (changes/event-changes.ts).
  *  - A reader between lookup and read, a walk, a dying owner: store/shard-places.ts.

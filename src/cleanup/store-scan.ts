@@ -44,7 +44,7 @@ export async function scanStore(
 ): Promise<void> {
   for (const shard of shards) {
     const { words, doubles, entriesAt } = shard;
-    const entries = shard.certainEntries();
+    const entries = shard.certainEntries;
     for (let from = 0; from < entries; from += TURN_ENTRIES) {
       await new Promise(setImmediate);
       if (!goOn()) return;

@@ -33,6 +33,10 @@ export async function run({ values, operands, environment }: CommandContext): Pr
   if (more.length > 0 || (what !== 'init' && what !== 'status')) {
     throw new UsageError('cluster needs init or status');
   }
+  const [ofInit] = Object.keys(values);
+  if (what === 'status' && ofInit !== undefined) {
+    throw new UsageError(`--${ofInit} is for cluster init`);
+  }
   const config = clusterConfig(environment);
   if (what === 'status') return showStatus(config);
   const replicas = countOf(values, 'replicas') ?? REPLICAS_DEFAULT;

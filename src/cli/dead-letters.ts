@@ -13,6 +13,7 @@ import { Refused, ServiceClient } from './service-client.ts';
 
 const PATH = '/api/v1/dead-letters';
 const PAGE = 1000;
+const FILTERS = ['source', 'product'] as const;
 /** What a letter that was sent again has come to, if it is settled. */
 const SETTLED: readonly string[] = ['written', 'sent', 'deleted'];
 
@@ -41,8 +42,12 @@ export async function run({ values, operands, environment }: CommandContext): Pr
   if (action !== 'list' && ids.length > 0 === takesAll) {
     throw new UsageError(`dead-letters ${action} takes numbers of letters, or --all`);
   }
+  if (action !== 'list' && hasFlag(values, 'json')) throw new UsageError('--json goes with list');
+  if (ids.length > 0 && FILTERS.some((name) => textOf(values, name) !== undefined)) {
+    throw new UsageError('--source and --product choose letters: they go without numbers');
+  }
   const client = ServiceClient.from(values, environment);
-  const filter = ['source', 'product'].flatMap((name) => {
+  const filter = FILTERS.flatMap((name) => {
     const text = textOf(values, name);
     const parameter = name === 'product' ? 'product_id' : name;
     return text === undefined ? [] : [`${parameter}=${encodeURIComponent(text)}`];

@@ -96,10 +96,16 @@ function read(command: CommandSpec, args: readonly string[]) {
       options,
       allowPositionals: true,
     });
+    refuseOperands(command, positionals);
     return { values: values as OptionValues, operands: positionals };
   } catch (error) {
     throw new UsageError(messageOf(error).replace(/\. To specify.*$/, ''));
   }
+}
+
+function refuseOperands({ name, operands }: CommandSpec, [first]: readonly string[]): void {
+  if (operands !== '' || first === undefined) return;
+  throw new UsageError(`${name} takes nothing but options, not ${quoted(first)}`);
 }
 
 /** `--stock -1` as `--stock=-1`: parseArgs takes a value that begins with a dash for an option. */

@@ -20,6 +20,7 @@ import {
   hasFlag,
   type OptionValues,
   textOf,
+  UsageError,
 } from './command.ts';
 import { ServiceClient } from './service-client.ts';
 
@@ -51,6 +52,9 @@ interface ChangePage {
 export async function run({ values, environment }: CommandContext): Promise<number> {
   const format = choiceOf(values, 'format', FORMATS) ?? 'ndjson';
   const since = countOf(values, 'since');
+  if (since !== undefined && hasFlag(values, 'full')) {
+    throw new UsageError('--full goes without --since');
+  }
   const client = ServiceClient.from(values, environment);
   const target = textOf(values, 'output');
   const text = since === undefined ? products(client, values) : changes(client, values, since);

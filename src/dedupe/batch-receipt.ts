@@ -42,7 +42,8 @@
  *     receipt are still there.
  *  5. The log thread dies: its successor numbers receipts again like events. The receipts of a batch
  *     that is committed and not settled are put into the window once more (log-thread.ts).
- * Two requests of one key at the same time would mix these up; the second is refused (http/routes).
+ * Two requests of one key at the same time would mix these up; the second is refused (http/routes) until
+ * nothing of the first is on its way any more, its answer or not.
  */
 import assert from 'node:assert/strict';
 import {

@@ -19,7 +19,7 @@ import { type DataDir, FolderHeldError } from '../log/data-dir.ts';
 import { HELD_ROOT } from '../log/folder-guard.ts';
 import { type SegmentEnd, segmentName } from '../log/format.ts';
 import { HeldFiles, heldPath } from '../log/held-files.ts';
-import { listSegments } from '../log/segment-headers.ts';
+import { listSegments, oldestLinked } from '../log/segment-headers.ts';
 import { FolderFiles } from './folder-files.ts';
 
 const LOOK_EVERY_MS = 1000;
@@ -204,17 +204,18 @@ export class FolderKeeper {
     // One that is under way is paced, and may have begun before.
     await checkpoints.cancel();
     if (!(await checkpoints.runRound(false, true))) return false;
-    this.#removeBefore(first);
+    this.#removeUnlinked(first);
     return true;
   }
 
   /**
-   * Removes the segments before the fresh one: the checkpoint has all that they had, and a log with a
-   * gap in it would be refused at the next start.
+   * Removes the segments before the newest gap: the checkpoint has all that they had, and nobody can read on
+   * from them. Those behind it are whole, and retention's. Killed on the way, a start goes by the checkpoint.
    */
-  #removeBefore(first: number): void {
+  #removeUnlinked(last: number): void {
     const { logFolder, held } = this.#options.dataDir;
     const files = new HeldFiles(held);
+    const first = oldestLinked(files, logFolder, last);
     for (const firstSeq of listSegments(files, logFolder).filter((seq) => seq < first)) {
       files.remove(join(logFolder, segmentName(firstSeq)));
     }

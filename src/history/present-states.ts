@@ -24,7 +24,7 @@ export function* presentStates(shards: readonly Shard[]): Iterable<PresentState>
   for (const shard of shards) {
     const { words, entriesAt } = shard;
     const bytes = Buffer.from(shard.buffer);
-    for (let entry = 0; entry < shard.certainEntries(); entry++) {
+    for (let entry = 0; entry < shard.certainEntries; entry++) {
       const at = entriesAt + entry * ENTRY_WORDS;
       let id = '';
       do {

@@ -78,7 +78,7 @@ interface Waiting {
   readonly batch: Batch;
   readonly isForRoom: boolean;
   readonly sinceMs: number;
-  /** Whether what it waits for is there; a batch that has failed waits no more. */
+  /** Whether what it waits for is there, or it waits no more. */
   readonly isDue: () => boolean;
   readonly resolve: () => void;
 }
@@ -217,10 +217,16 @@ export class BulkIntake {
     return batch;
   }
 
-  /** Nothing more comes of this batch; what is in flight is not waited for. */
-  end(batch: Batch): void {
+  /**
+   * Nothing more comes of this batch, and its place is free. Resolves when nothing of it is on its way any
+   * more: at once unless it has failed.
+   */
+  end(batch: Batch): Promise<void> {
     if (this.#batches.delete(batch)) this.#options.shared?.batches.give(1);
+    // A batch that fails may have claimed slots that it did not come to publish.
+    if (this.#published !== this.#claimed) this.publish();
     this.#afterEnd();
+    return this.#when(batch, false, () => batch.isSettled || this.inFlight === 0);
   }
 
   /** Slots that can be claimed now, in this turn of the event loop. */
@@ -291,16 +297,17 @@ export class BulkIntake {
 
   /** Resolves when there is room, the batch has failed, or a stream may not go on (`isStream`). */
   whenRoom(batch: Batch, isStream: boolean): Promise<void> {
-    return this.#when(batch, true, () => this.#hasRoom() || (isStream && !this.#isOpen));
+    const isDue = () => batch.hasFailed || this.#hasRoom() || (isStream && !this.#isOpen);
+    return this.#when(batch, true, isDue);
   }
 
   /** Resolves when all of the batch that is queued is settled, or the batch has failed. */
   whenSettled(batch: Batch): Promise<void> {
-    return this.#when(batch, false, () => batch.isSettled);
+    return this.#when(batch, false, () => batch.hasFailed || batch.isSettled);
   }
 
   #when(batch: Batch, isForRoom: boolean, isDue: () => boolean): Promise<void> {
-    if (batch.hasFailed || isDue()) return Promise.resolve();
+    if (isDue()) return Promise.resolve();
     return new Promise((resolve) => {
       this.#waiting.push({ batch, isForRoom, isDue, resolve, sinceMs: performance.now() });
       this.#sayWhetherItWaits();
@@ -362,8 +369,7 @@ export class BulkIntake {
   }
 
   #wakeDue(): void {
-    const isDue = ({ batch, isDue }: Waiting) => batch.hasFailed || isDue();
-    const due = this.#waiting.filter(isDue);
+    const due = this.#waiting.filter(({ isDue }) => isDue());
     if (due.length === 0) return;
     this.#waiting = this.#waiting.filter((waiting) => !due.includes(waiting));
     this.#sayWhetherItWaits();

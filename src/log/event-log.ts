@@ -56,8 +56,8 @@ export type LogRetention = { readonly bytes: number } | { readonly ageMs: number
 
 /** The checkpoint thread's end: which log it is, and from where on it is needed. */
 export interface KeptLog {
-  /** Which log a state with all events before `replayFrom` belongs to. */
-  identityAt(replayFrom: number): LogIdentity;
+  /** Which log a state with all events before `replayFrom` belongs to; `undefined` = none of it has events yet. */
+  identityAt(replayFrom: number): LogIdentity | undefined;
   /**
    * Removes what lies before seq `before`, oldest first, but for what `retention` and the holds ask
    * for. `goOn` is called after each piece: false ends it.

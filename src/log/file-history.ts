@@ -12,7 +12,8 @@
  * What may happen meanwhile:
  *  - A frame is being written behind the bound: it is not looked at.
  *  - The log rolls over to a fresh segment: the progress record names another one, and the folder is
- *    listed again. The record was stored after the file had its name, so the list has it.
+ *    listed again. The record was stored after the file had its name, so the list has it. That is asked
+ *    before every chunk: what was the newest segment may have a void frame under the next seqs.
  *  - Retention removes the segment: an open file can be read to its end; one that is not there any
  *    more when it is opened makes the reader list again, and find that the log begins later.
  *  - A segment without events is replaced by one of the same name: nobody is sent there before the
@@ -163,10 +164,11 @@ class FileCursor implements HistoryCursor {
 
   async #load(from: number): Promise<'loaded' | 'gone'> {
     this.#chunk ??= await this.#history.acquire();
-    const segment = await this.#segmentOf(from);
-    if (segment === 'gone') return 'gone';
-    while (!(await this.#readChunk(segment, this.#chunk, from)));
-    return 'loaded';
+    for (;;) {
+      const segment = await this.#segmentOf(from);
+      if (segment === 'gone') return 'gone';
+      if (await this.#readChunk(segment, this.#chunk, from)) return 'loaded';
+    }
   }
 
   /** Gives the chunk back. */
@@ -193,16 +195,24 @@ class FileCursor implements HistoryCursor {
     await file?.close();
   }
 
+  /**
+   * The seq up to which the segment's frames count now; `undefined` = another one came behind it since the
+   * folder was listed.
+   */
+  #endOf({ firstSeq, nextFirst }: OpenSegment): number | undefined {
+    if (nextFirst !== undefined) return nextFirst;
+    // One record for both: the next seq of a later one may be another segment's.
+    const record = this.#history.options.progress.load();
+    const isNewest = record !== undefined && segmentFirstSeq(record.own) === firstSeq;
+    return isNewest ? record.nextSeq : undefined;
+  }
+
   async #segmentOf(from: number): Promise<OpenSegment | 'gone'> {
     for (;;) {
-      const { progress } = this.#history.options;
       if (this.#segment !== undefined) {
-        const { firstSeq, nextFirst } = this.#segment;
-        const own = progress.load()?.own;
-        const isNewest = own !== undefined && segmentFirstSeq(own) === firstSeq;
-        if (from >= firstSeq && (nextFirst === undefined ? isNewest : from < nextFirst)) {
-          return this.#segment;
-        }
+        const { firstSeq, nextFirst = Number.POSITIVE_INFINITY } = this.#segment;
+        const isKnown = this.#endOf(this.#segment) !== undefined;
+        if (isKnown && from >= firstSeq && from < nextFirst) return this.#segment;
         await this.#closeFile();
       }
       if (!(await this.#open(from))) return 'gone';
@@ -234,10 +244,14 @@ class FileCursor implements HistoryCursor {
     }
   }
 
-  /** Reads on from the offset and checks the frames; true once `from` is among them. */
+  /**
+   * Reads on from the offset and checks the frames; true once `from` is among them. False: read on, in the
+   * segment that has it by now.
+   */
   async #readChunk(segment: OpenSegment, chunk: Buffer, from: number): Promise<boolean> {
     const { file, nonce, firstSeq } = segment;
-    const end = segment.nextFirst ?? (this.#history.options.progress.load()?.nextSeq as number);
+    const end = this.#endOf(segment);
+    if (end === undefined) return false;
     const base = this.#offsetBytes;
     const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, base);
     const bytes = chunk.subarray(0, bytesRead);

@@ -20,7 +20,7 @@ export class KeptSegments implements KeptLog {
   }
 
   /** Throws what the file system throws, and LogDamagedError. */
-  identityAt(replayFrom: number): LogIdentity {
+  identityAt(replayFrom: number): LogIdentity | undefined {
     return readIdentity(this.#files, this.#folder, replayFrom);
   }
 

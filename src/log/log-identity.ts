@@ -9,8 +9,8 @@
  *  1. That segment has an event, so it is never replaced: only a segment without events is.
  *  2. The segment that holds the replay seq, or would be next to hold it, is never removed while the
  *     checkpoint is there. It is the same one, or its successor, whose header says the nonce.
- *  3. Where the log begins (seq 1, or where a repair let it begin again) there is none before; then it
- *     is the segment itself, which has an event when the first checkpoint after that is taken.
+ *  3. Where the log begins (seq 1, or where a repair let it begin again) there is none before. A checkpoint
+ *     from there on notes none: the segment itself may be without events, and be replaced.
  */
 import type { FileSystem } from './file-system.ts';
 import type { SegmentHeader } from './format.ts';
@@ -31,11 +31,17 @@ export function identityAt(header: SegmentHeader, replayFrom: number): LogIdenti
 }
 
 /**
- * The identity of the log in `folder` for `replayFrom`, before which it has all events. Throws
- * LogDamagedError when that segment's header is damaged.
+ * The identity of the log in `folder` for `replayFrom`, before which it has all events; `undefined` where it
+ * begins. Throws LogDamagedError when that segment's header is damaged.
  */
-export function readIdentity(files: FileSystem, folder: string, replayFrom: number): LogIdentity {
+export function readIdentity(
+  files: FileSystem,
+  folder: string,
+  replayFrom: number,
+): LogIdentity | undefined {
   const firstSeq = listSegments(files, folder).findLast((seq) => seq <= replayFrom);
   if (firstSeq === undefined) throw new Error(`no segment of ${folder} holds seq ${replayFrom}`);
-  return identityAt(readSegmentHeader(files, folder, firstSeq), replayFrom);
+  const header = readSegmentHeader(files, folder, firstSeq);
+  const isBeginning = header.firstSeq === replayFrom && header.previous === undefined;
+  return isBeginning ? undefined : identityAt(header, replayFrom);
 }

@@ -81,6 +81,19 @@ export function headerOfUnread(
   }
 }
 
+/** The oldest segment from which on each one is there that the next one follows, up to `last`. */
+export function oldestLinked(files: FileSystem, folder: string, last: number): number {
+  const all = listSegments(files, folder);
+  let header = readSegmentHeader(files, folder, last);
+  for (;;) {
+    const { firstSeq, previous } = header;
+    if (previous === undefined || !all.includes(previous.firstSeq)) return firstSeq;
+    const before = headerOfUnread(files, folder, previous.firstSeq);
+    if (before === undefined || !before.nonce.equals(previous.nonce)) return firstSeq;
+    header = before;
+  }
+}
+
 /** Each segment must say that it follows the one before it; `before` is that of the first, if known. */
 export function checkLinks(
   folder: string,

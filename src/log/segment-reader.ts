@@ -99,7 +99,10 @@ export function readLog(
 
   // A segment's header says how far the one before it counts, so headers are read one ahead.
   const headers = names.map((firstSeq) => readSegmentHeader(files, folder, firstSeq));
-  checkLinks(folder, headerOfUnread(files, folder, all[start - 1]), headers);
+  const unread = isBehind(known, headers[0])
+    ? undefined
+    : headerOfUnread(files, folder, all[start - 1]);
+  checkLinks(folder, unread, headers);
   for (const { replayFrom, log } of known) {
     const header = headers.findLast(({ firstSeq }) => firstSeq <= replayFrom);
     if (log !== undefined && header !== undefined) checkIdentity(folder, header, replayFrom, log);
@@ -131,6 +134,19 @@ export function readLog(
   }
   const segments = names.length;
   return { nextSeq, segment: end, previous, lastFrameBytes, tornTail, segments, lastTimeMs };
+}
+
+/**
+ * Whether a checkpoint has all events before this segment, and knows the one that it follows. Then what lies
+ * before it tells nothing: it may be what was not removed yet when the service was killed (folder-keeper.ts).
+ */
+function isBehind(known: readonly KnownLog[], header: SegmentHeader | undefined): boolean {
+  const previous = header?.previous;
+  if (previous === undefined) return false;
+  return known.some(
+    ({ replayFrom, log }) =>
+      replayFrom === header?.firstSeq && log?.nonce === previous.nonce.toString('hex'),
+  );
 }
 
 /** The checkpoint was taken beside the segment of this header, or beside another. */

@@ -35,6 +35,8 @@ export interface LogScan {
   readonly foreign: readonly SegmentScan[];
   /** What the file `newest` says; `undefined` = it is missing or damaged. */
   readonly newest: number | undefined;
+  /** It is damaged, or missing where it has to be: nobody can say which segment was the newest. */
+  readonly isNewestLost: boolean;
   readonly faults: readonly Fault[];
   readonly tornTail: TornTail | undefined;
   readonly leftovers: readonly string[];
@@ -66,6 +68,7 @@ export function scanLog(files: FileSystem, folder: string): LogScan {
     segments,
     foreign,
     newest: typeof newest === 'number' ? newest : undefined,
+    isNewestLost: faults.some(({ path }) => path === newestPath(folder)),
     faults,
     tornTail,
     leftovers: names.filter(isTemporary),

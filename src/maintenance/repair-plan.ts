@@ -112,5 +112,6 @@ function unknownTail(
   if (checkpoints.some((c) => c.replayFrom > logEnd || c.lastSeq >= logEnd)) {
     return 'the end of the log is missing';
   }
+  if (log.isNewestLost) return 'nothing says which segment was the newest';
   return undefined;
 }

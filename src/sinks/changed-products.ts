@@ -205,7 +205,7 @@ export class ChangedProductsSearch {
       const shard = this.#shards[s];
       const { words, entriesAt } = shard;
       // One that came after the watermark was read can be passed over, so that the newest needs no proof.
-      const used = shard.certainEntries();
+      const used = shard.certainEntries;
       for (let entry = 0; entry < used; entry++) {
         if (!this.#readSeq(words, entriesAt + entry * ENTRY_WORDS)) return false;
         each(this.#seq[0], s, entry);

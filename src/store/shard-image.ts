@@ -18,8 +18,14 @@
  * up. A place is freed only when every state from which a start could replay knows its product as forgotten
  * (src/cleanup); who takes it comes with an event that the replay of this part has.
  *
- * The index is not copied. Every entry holds its hash, and entries are all different; so it is made
- * anew from the hashes, in the order of the entries, which is the order in which the owner made it.
+ * So a product may be copied twice: forgotten, at a place that is freed behind the copier; and as it is once
+ * an event took it to a free place before the copier. The second copy is of the later event, one that the
+ * replay of this part has too. `index` keeps that state, at the first place, and makes the second one free;
+ * else the product would have a second entry to which no event comes any more, and which shows again once
+ * the first one is freed.
+ *
+ * The index is not copied. Every entry holds its hash; so it is made anew from the hashes, in the order of
+ * the entries, which is the order in which the owner made it.
  *
  * Restoring, in any one thread at start (shard-restorer.ts says why it may write): bytes are put
  * where they belong, and `index` takes them in.
@@ -27,14 +33,23 @@
 import {
   ENTRY_BYTES,
   ENTRY_HASH,
+  ENTRY_ID,
+  ENTRY_ID_LENGTH_SHIFT,
   ENTRY_META,
+  ENTRY_NEXT_FREE,
   ENTRY_SEQ,
+  ENTRY_STATE_FIRST,
+  ENTRY_STATE_WORDS,
   ENTRY_UPDATED_AT,
   ENTRY_VERSION,
   ENTRY_WORDS,
+  SHARD_CERTAIN,
+  SHARD_FREE,
+  SHARD_FREE_FIRST,
   SHARD_USED,
   type Shard,
 } from './shard.ts';
+import { clearEntry } from './shard-places.ts';
 
 /** Entries copied at once: few enough to be in the core's cache when their versions are read again. */
 export const PIECE_ENTRIES = 2048;
@@ -127,24 +142,46 @@ export function imageMemory(shard: Shard, first: number, count: number): Uint8Ar
 
 /**
  * Takes in `count` entries from entry `first` on, whose bytes are there; all before `first` were taken
- * in. Nobody else is in the shard.
+ * in. All events before `replayFrom` were applied when they were copied. Nobody else is in the shard.
  */
-export function indexImage(shard: Shard, first: number, count: number): void {
-  const { words, cellsAt } = shard;
+export function indexImage(shard: Shard, first: number, count: number, replayFrom: number): void {
+  const { words, doubles, cellsAt } = shard;
   const mask = shard.cells - 1;
-  for (let entry = first; entry < first + count; entry++) {
-    const hash = words[shard.entriesAt + entry * ENTRY_WORDS + ENTRY_HASH];
-    let probe = hash & mask;
+  for (let i = first; i < first + count; i++) {
+    const entry = shard.entriesAt + i * ENTRY_WORDS;
+    // The entries of the cells on the way are looked at only where it may be needed: each is a cache miss.
+    if (doubles[(entry + ENTRY_SEQ) >> 1] >= replayFrom && isMerged(shard, entry, i + 1)) continue;
+    let probe = words[entry + ENTRY_HASH] & mask;
     // It ends: at most half of the cells are taken.
     while (words[cellsAt + probe] !== 0) probe = (probe + 1) & mask;
-    words[cellsAt + probe] = entry + 1;
+    words[cellsAt + probe] = i + 1;
   }
   words[SHARD_USED] = first + count;
+  words[SHARD_CERTAIN] = first + count;
+}
+
+/** Whether the product of the entry at word `entry` was taken in before; then it has one place, and `no` is free. */
+function isMerged(shard: Shard, entry: number, no: number): boolean {
+  const { words, doubles } = shard;
+  const idBytes = words[entry + ENTRY_META] >>> ENTRY_ID_LENGTH_SHIFT;
+  const found = shard.findAsOwner(words, entry + ENTRY_ID, idBytes, words[entry + ENTRY_HASH]);
+  if (found < 0) return false;
+  if (doubles[(entry + ENTRY_SEQ) >> 1] > doubles[(found + ENTRY_SEQ) >> 1]) {
+    const state = entry + ENTRY_STATE_FIRST;
+    words.copyWithin(found + ENTRY_STATE_FIRST, state, state + ENTRY_STATE_WORDS);
+  }
+  clearEntry(words, entry);
+  words[entry + ENTRY_NEXT_FREE] = words[SHARD_FREE_FIRST];
+  words[SHARD_FREE_FIRST] = no;
+  words[SHARD_FREE]++;
+  return true;
 }
 
 /** Empties a shard of which `entries` may have been filled. Nobody else is in it. */
 export function clearImage(shard: Shard, entries: number): void {
-  shard.words[SHARD_USED] = 0;
+  for (const count of [SHARD_USED, SHARD_CERTAIN, SHARD_FREE, SHARD_FREE_FIRST]) {
+    shard.words[count] = 0;
+  }
   const end = shard.entriesAt + entries * ENTRY_WORDS;
   shard.words.fill(0, shard.cellsAt, Math.min(end, shard.words.length));
 }

@@ -160,7 +160,7 @@ function nextEven(version: number): number {
 }
 
 /** A free place; the version is odd. The id last: as long as it stands, the place is not free. */
-function clearEntry(words: Int32Array, entry: number): void {
+export function clearEntry(words: Int32Array, entry: number): void {
   for (let i = 0; i < ENTRY_STATE_WORDS; i++) {
     Atomics.store(words, entry + ENTRY_STATE_FIRST + i, BLANK_STATE[i]);
   }

@@ -30,6 +30,7 @@ import {
   ENTRY_STATE_FIRST,
   ENTRY_STATE_WORDS,
   ENTRY_WORDS,
+  SHARD_CERTAIN,
   SHARD_USED,
   type Shard,
   shardOf,
@@ -106,6 +107,7 @@ export class ShardRestorer {
     copyWords(words, at, shard.words, entry, ENTRY_SEQ, ENTRY_WORDS);
     shard.words[SHARD_USED] = used + 1;
     shard.words[-1 - found] = used + 1;
+    shard.words[SHARD_CERTAIN] = used + 1;
   }
 
   #shardOf(hash: number): Shard {

@@ -5,8 +5,8 @@
  * Which entries it may read: an owner counts a new entry (`used`) before it stores the index cell,
  * so the newest one counted may have no cell yet. If its owner dies just then, its successor takes
  * the count back and may write another product to the same place. All entries before it have their
- * cells, because an owner finishes one insert before it begins the next. So the newest one is passed
- * once the index leads to it, and left for later until then: no GET shows it either.
+ * cells, because an owner finishes one insert before it begins the next, and counts it as certain then. So
+ * the newest one is passed once it is, and left for later until then.
  */
 
 import { EntryReader } from './entry-reader.ts';
@@ -63,7 +63,7 @@ export class ShardWalk implements CatalogueWalk {
   /** Goes to the next entry, in this shard or a later one; false if there is none. */
   #seek(): boolean {
     while (this.#entry >= this.#certain) {
-      this.#certain = this.#shards[this.#shard].certainEntries();
+      this.#certain = this.#shards[this.#shard].certainEntries;
       if (this.#entry < this.#certain) return true;
       if (this.#shard === this.#shards.length - 1) return false;
       this.#shard++;

@@ -61,6 +61,7 @@ import {
   ENTRY_UPDATED_AT,
   ENTRY_VERSION,
   ENTRY_WORDS,
+  SHARD_CERTAIN,
   SHARD_FREE,
   SHARD_RELEASED,
   SHARD_USED,
@@ -281,8 +282,11 @@ export class ShardWriter {
         }
         Atomics.store(words, entry + ENTRY_VERSION, (version + 1) | 0);
       }
-    } else if (phase === PHASE_NEW && Atomics.load(words, undo[UNDO_CELL]) === 0) {
-      Atomics.store(words, SHARD_USED, undo[UNDO_USED]);
+    } else if (phase === PHASE_NEW) {
+      if (Atomics.load(words, undo[UNDO_CELL]) === 0) {
+        Atomics.store(words, SHARD_USED, undo[UNDO_USED]);
+      }
+      Atomics.store(words, SHARD_CERTAIN, words[SHARD_USED]);
     }
     Atomics.store(words, undo[UNDO_RELEASED_AT], undo[UNDO_RELEASED]);
     undo[UNDO_PHASE] = PHASE_NONE;
@@ -416,6 +420,7 @@ export class ShardWriter {
     Atomics.store(words, SHARD_USED, used + 1);
     // Pairs with the Atomics.load of the cell in Shard.find.
     Atomics.store(words, cell, used + 1);
+    Atomics.store(words, SHARD_CERTAIN, used + 1);
   }
 
   #storeState(

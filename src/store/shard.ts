@@ -5,6 +5,7 @@
  * reads an entry proves by its version that it was one product's all the time (shard-places.ts).
  *
  *   byte   0  used      u32  entries in use; the owner writes
+ *          4  certain   u32  of these, whose cells are stored: nobody takes them back; the owner writes
  *          8  cells     u32  index cells, a power of two; fixed
  *         12  entries   u32  room for entries, ≤ half the cells; fixed
  *         16  free      u32  places before `used` that hold no product; the owner writes
@@ -35,6 +36,7 @@ import assert from 'node:assert/strict';
 import { ID_WORDS, PRODUCERS_MAX } from '../ring/slot.ts';
 
 export const SHARD_USED = 0;
+export const SHARD_CERTAIN = 1;
 const SHARD_CELLS = 2;
 const SHARD_ENTRIES = 3;
 export const SHARD_FREE = 4;
@@ -178,19 +180,12 @@ export class Shard {
   }
 
   /**
-   * How many entries nobody will take back; shard-walk.ts says why the newest one may not be of them.
-   * Any thread.
+   * How many entries nobody will take back; shard-walk.ts says why the newest one may not be of them. It asks
+   * nothing of the index, which a successor may be making anew. Any thread.
    */
-  certainEntries(): number {
-    const { words } = this;
-    // Pairs with the owner's Atomics.store of the count, after the cells of all entries but the newest.
-    const used = Atomics.load(words, SHARD_USED);
-    if (used === 0) return 0;
-    const newest = this.entryOf(used);
-    // Words that are just being written lead elsewhere or nowhere: the cell comes after all of them.
-    const idBytes = words[newest + ENTRY_META] >>> ENTRY_ID_LENGTH_SHIFT;
-    const hash = words[newest + ENTRY_HASH];
-    return this.find(words, newest + ENTRY_ID, idBytes, hash) === newest ? used : used - 1;
+  get certainEntries(): number {
+    // Pairs with the owner's Atomics.store, after the cell of the newest one.
+    return Atomics.load(this.words, SHARD_CERTAIN);
   }
 
   /** Word offset of the entry that a cell which is not vacant points at. */

@@ -1,10 +1,17 @@
-/** The service around checkpoints: what a start found damaged is known when checkpoints are removed. */
+/**
+ * The service around checkpoints: what a start found damaged is known when checkpoints are removed, and a
+ * thread that can't be had is a round that failed.
+ */
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
+import pino from 'pino';
 import t from 'tap';
+import { Checkpointer } from '../../src/checkpoint/checkpointer.ts';
 import { listParts } from '../../src/checkpoint/part-files.ts';
 import { type PartName, partFileName } from '../../src/checkpoint/part-format.ts';
 import { NodeFileSystem } from '../../src/log/file-system.ts';
+import { planStore } from '../../src/store/sizing.ts';
+import { createSharedMemory } from '../../src/write-path/memory.ts';
 import { ApiClient } from '../helpers/clients/api-client.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
@@ -41,3 +48,21 @@ t.test(
     t.same(kept(), [5, 4]);
   },
 );
+
+t.test('a thread that can not be started is a round that failed, and no more', async (t) => {
+  const lines: string[] = [];
+  const checkpoints = new Checkpointer({
+    memory: createSharedMemory({ queueSize: 1, appliers: 1, store: planStore(4096, 1) }),
+    folder: tempDir(t),
+    logFolder: tempDir(t),
+    everyBytes: 1e6,
+    retention: { bytes: 0 },
+    logger: pino({ level: 'error' }, { write: (line: string) => void lines.push(line) }),
+    // The constructor throws, as it does where the system has no more threads.
+    otherLog: { entry: new URL(import.meta.url), data: { cannotBeCloned: () => undefined } },
+  });
+  t.equal(await checkpoints.runRound(false, true), false);
+  t.equal(checkpoints.failed, 1);
+  t.equal(checkpoints.isRunning, false);
+  t.match(lines, [/could not be cloned.*checkpoint failed/]);
+});

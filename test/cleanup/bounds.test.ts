@@ -166,6 +166,8 @@ async function forgottenBehindSink(
     const isIn = () => service.sinks.all.every(({ stats }) => stats.get('position') >= seq);
     return polled(() => (isIn() ? true : undefined), WAIT_MS_MAX, `the sink to have seq ${seq}`);
   };
+  const failed = () =>
+    service.sinks.all.reduce((sum, { stats }) => sum + stats.get('failedRetryable'), 0);
   await offerAll(service, [listing('p'), listing('stays')]);
   await inSink();
   const lock = new DatabaseSync(file, { timeout: 10_000 });
@@ -178,6 +180,10 @@ async function forgottenBehindSink(
   if (wasFreeing) {
     const isFreed = () => (service.path.store.size === 1 ? true : undefined);
     await polled(isFreed, WAIT_MS_MAX, 'the place to be free');
+    // The write that is under way may have read the product before; the next one has not.
+    const before = failed();
+    const isAgain = () => (failed() >= before + 2 ? true : undefined);
+    await polled(isAgain, WAIT_MS_MAX, 'the sink to try again');
   }
   lock.exec('ROLLBACK');
   lock.close();

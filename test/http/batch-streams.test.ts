@@ -118,6 +118,30 @@ t.test('a stuck disk: outcome unknown for what it was given, none for the rest',
   }
 });
 
+t.test('a key is held until nothing of its batch is on its way any more', async (t) => {
+  const { port, gates } = await setup(t, { STORAGE_TIMEOUT: '100ms' });
+  const send = () => sendBatch(port, lines(50), { headers: { 'idempotency-key': 'stuck' } });
+  gates.flush.close();
+  const first = await send();
+  t.equal(first.status, 503);
+  t.match(first.body, { code: 'storage-unavailable', outcome: 'unknown' });
+  const second = await send();
+  t.equal(second.status, 409, 'its receipts would come behind those of the first');
+  t.match(second.body, { code: 'idempotency-in-progress', outcome: 'none' });
+  gates.flush.open();
+  const third = await polled(
+    async () => {
+      const answer = await send();
+      return answer.status === 202 ? answer : undefined;
+    },
+    WAIT_MS_MAX,
+    'the disk',
+  );
+  t.strictSame([third.body.accepted, third.body.duplicates], [0, 50]);
+  const fourth = await send();
+  t.equal(fourth.headers['idempotency-replayed'], 'true');
+});
+
 t.test('a stop in the middle of a stream: what was taken is answered', async (t) => {
   const { service, port, client } = await setup(t);
   const { call, answered } = openBatch(port, { query: CONTINUE });

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { BulkIntake } from '../../src/intake/bulk-intake.ts';
 import { SlotAdmission } from '../../src/intake/slot-admission.ts';
-import { IntakeRing, publishHead, publishTail } from '../../src/ring/intake-ring.ts';
+import { INTAKE_HEAD, IntakeRing, publishHead, publishTail } from '../../src/ring/intake-ring.ts';
 import {
   FLAG_CONFLICT,
   FLAG_DUPLICATE,
@@ -48,7 +48,7 @@ t.test('begins batches while it is open, has storage and a place', async (t) => 
   const first = intake.begin();
   intake.begin();
   t.equal(intake.begin(), 'queue-full');
-  if (typeof first === 'object') intake.end(first);
+  if (typeof first === 'object') void intake.end(first);
   t.type(intake.begin(), 'object');
 });
 
@@ -77,9 +77,49 @@ t.test('closes when every batch has ended', async (t) => {
   t.ok(isTold);
   await new Promise(setImmediate);
   t.notOk(isClosed);
-  intake.end(batch);
+  void intake.end(batch);
   await closed;
   t.equal(intake.begin(), 'closed');
+});
+
+t.test('a batch that failed is gone when the log has dealt with all of it', async (t) => {
+  const { intake, rings } = setup(t);
+  intake.open();
+  const batch = intake.begin();
+  if (typeof batch !== 'object') throw new Error(batch);
+  intake.claimReceipt(batch, () => undefined);
+  // Overdue, before the next turn publishes what it has claimed.
+  batch.fail();
+  await intake.whenSettled(batch);
+  let isGone = false;
+  const ended = intake.end(batch).then(() => {
+    isGone = true;
+  });
+  const closed = intake.close();
+  await new Promise(setImmediate);
+  t.notOk(isGone);
+  t.equal(Atomics.load(rings.bulk.cursors, INTAKE_HEAD), 1, 'nobody else would have published it');
+  publishTail(rings.bulk, 1);
+  await ended;
+  await closed;
+  t.pass('both are over');
+});
+
+t.test('nothing is on its way any more when the log thread gave up', async (t) => {
+  const { intake } = setup(t);
+  intake.open();
+  const batch = intake.begin();
+  if (typeof batch !== 'object') throw new Error(batch);
+  intake.claimReceipt(batch, () => undefined);
+  let isGone = false;
+  const ended = intake.end(batch).then(() => {
+    isGone = true;
+  });
+  await new Promise(setImmediate);
+  t.notOk(isGone);
+  intake.failAll();
+  await ended;
+  t.ok(isGone);
 });
 
 t.test(

@@ -15,10 +15,13 @@ import {
   FRAME_HEADER_BYTES,
   parseSegmentName,
   SEGMENT_HEADER_BYTES,
+  segmentName,
 } from '../../src/log/format.ts';
 import { LogDamagedError } from '../../src/log/log-damaged-error.ts';
 import { type LogIdentity, readIdentity } from '../../src/log/log-identity.ts';
+import { oldestLinked } from '../../src/log/segment-headers.ts';
 import { readLog } from '../../src/log/segment-reader.ts';
+import { SegmentWriter } from '../../src/log/segment-writer.ts';
 import { someEvents } from '../helpers/disks/log-events.ts';
 import { newestSegment } from '../helpers/disks/log-frames.ts';
 import { LogLife, recovered } from '../helpers/disks/log-life.ts';
@@ -113,6 +116,61 @@ t.test('the newest segment is foreign, and a start behind a checkpoint reads no 
   );
   t.throws(() => read(own), { message: /of different data folders/ }, 'the checkpoint tells');
   t.equal(read(foreign).nextSeq, 19);
+  t.end();
+});
+
+/** Leaves the segments with these numbers; the others are removed. */
+function keep(paths: readonly string[], kept: readonly number[]): void {
+  for (const [i, path] of paths.entries()) if (!kept.includes(i)) rmSync(path);
+}
+
+t.test(
+  'what lies before a gap tells nothing to a start behind a checkpoint that has it all',
+  (t) => {
+    const { root, paths } = makeLog(t);
+    const files = new NodeFileSystem();
+    const folder = join(root, 'log');
+    // The checkpoint begins with the newest segment, and knows the one before it.
+    const log = readIdentity(files, folder, 17);
+    const foreign = readIdentity(files, join(makeLog(t).root, 'log'), 17);
+    keep(paths, [1, 4]);
+    const read = (log?: LogIdentity) =>
+      readLog(files, folder, 17, () => undefined, [{ replayFrom: 17, log }]).nextSeq;
+    t.equal(read(log), 19);
+    t.throws(() => read(), { message: /the segment is missing/ }, 'it knows of no log');
+    t.throws(() => read(foreign), { message: /the segment is missing/ }, 'it knows another one');
+    t.end();
+  },
+);
+
+t.test('which segments can be read on from, up to the newest', (t) => {
+  const files = new NodeFileSystem();
+  const oldest = (kept: readonly number[]) => {
+    const { root, paths } = makeLog(t);
+    keep(paths, kept);
+    return oldestLinked(files, join(root, 'log'), 17);
+  };
+  t.equal(oldest([0, 1, 2, 3, 4]), 1);
+  t.equal(oldest([0, 2, 3, 4]), 9, 'what is behind the gap can');
+  t.equal(oldest([0, 1, 2, 4]), 17);
+  t.equal(oldest([4]), 17);
+  const { root, paths } = makeLog(t);
+  copyFileSync(makeLog(t).paths[2], paths[2]);
+  t.equal(oldestLinked(files, join(root, 'log'), 17), 13, 'a foreign one is a gap');
+  t.end();
+});
+
+t.test('a checkpoint from where the log begins knows none: its segment may be replaced', (t) => {
+  const files = new NodeFileSystem();
+  const folder = tempDir(t);
+  const begin = () => SegmentWriter.create(files, folder, 17, undefined, 1e6, 0);
+  begin().abandon();
+  const log = readIdentity(files, folder, 17);
+  // As a start does with one that has no events.
+  rmSync(join(folder, segmentName(17)));
+  begin().abandon();
+  t.equal(readLog(files, folder, 17, () => undefined, [{ replayFrom: 17, log }]).nextSeq, 17);
+  t.equal(readIdentity(files, folder, 18)?.firstSeq, 17, 'its events bind it');
   t.end();
 });
 

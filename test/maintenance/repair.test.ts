@@ -225,6 +225,22 @@ t.test('a missing newest segment: nobody knows how much, and no seq is given twi
   );
 });
 
+for (const [what, spoil] of [
+  ['damaged', (path: string) => damage(path, 0)],
+  ['missing', (path: string) => rmSync(path)],
+] as const) {
+  t.test(`with the file newest ${what} nobody knows whether a segment is missing`, async (t) => {
+    const data = build(t).segment(8).segment(8).seal();
+    spoil(join(data.logFolder, 'newest'));
+    const { code, to, report } = repair(t, data);
+    t.equal(code, 3);
+    t.strictSame(report.lost, []);
+    const reason = 'nothing says which segment was the newest';
+    t.match(report.uncertain, { fromSeq: data.nextSeq, reason });
+    await serves(t, to, data.model(), report.nextSeq);
+  });
+}
+
 t.test('swapped segments are put in order by what they say', async (t) => {
   const data = build(t).segment(8).segment(8).segment(8).seal();
   const [a, b] = data.segments as [string, string];

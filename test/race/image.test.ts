@@ -37,7 +37,7 @@ for (const products of [2, 400, 4000]) {
     // Small pieces are copied faster than another thread gets a turn: then some more of them.
     for (let n = 0; (n < PIECES || changes <= products) && forbidden === ''; n++) {
       const shard = shards[n % shards.length];
-      const count = Math.min(PIECE_ENTRIES, shard.certainEntries());
+      const count = Math.min(PIECE_ENTRIES, shard.certainEntries);
       copier.copy(shard, 0, count);
       for (let i = 0; i < count && forbidden === ''; i++) {
         const at = i * ENTRY_BYTES;

@@ -105,7 +105,7 @@ function answersOf(options: ProducerOptions) {
       if (n < events) await bulk.whenRoom(batch, true);
     }
     await bulk.whenSettled(batch);
-    bulk.end(batch);
+    void bulk.end(batch);
     return batch.accepted;
   }
 
@@ -136,7 +136,7 @@ function answersOf(options: ProducerOptions) {
       }
     },
     endAll: () => {
-      for (const batch of batches.splice(0)) bulk.end(batch);
+      for (const batch of batches.splice(0)) void bulk.end(batch);
     },
     /** As a batch does that has decided about room and not queued all. */
     decide: () => void bulk.admission.deciding.add(deciding),

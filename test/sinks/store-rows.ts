@@ -9,7 +9,7 @@ export function storeRows(memory: SharedMemory): ProductRow[] {
   const reader = new ProductRows(shards, memory.hashKey);
   const rows: ProductRow[] = [];
   for (const [s, shard] of shards.entries()) {
-    const entries = shard.certainEntries();
+    const entries = shard.certainEntries;
     for (let entry = 0; entry < entries; entry++) {
       const row = reader.read(s, entry);
       if (row === 'busy') throw new Error('an entry is busy');

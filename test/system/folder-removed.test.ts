@@ -3,7 +3,7 @@
  * is on disk again, reads go on, and a killed service starts again with everything acknowledged.
  */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { polled } from '../helpers/bounded.ts';
@@ -109,6 +109,24 @@ for (const [name, remove] of Object.entries(DELETIONS)) {
     t.strictSame(await next.stop(), { code: 0, signal: null });
   });
 }
+
+t.test('a segment in the middle: those behind it stay for whoever reads them', async (t) => {
+  const { cwd, service, client, segments } = await running(t);
+  const [before, deleted, ...behind] = segments as [string, string, ...string[]];
+  rmSync(deleted);
+  // A segment that no look has listed yet is not missed by itself.
+  rmSync(join(cwd, 'data/log/newest'));
+  await service.logged('all is saved again', SAVED_MS_MAX);
+  t.notOk(existsSync(before), 'nobody can read on from it');
+  for (const path of behind) t.ok(existsSync(path), path);
+  await posted(t, client, 'later');
+  await service.crash();
+  const next = await ServiceProcess.start(t, { cwd, env: ENV });
+  const later = new ApiClient(await next.ready());
+  t.teardown(() => later.close());
+  await has(t, later, ['later']);
+  t.strictSame(await next.stop(), { code: 0, signal: null });
+});
 
 t.test('deleted again, with checkpoints, and stopped at once', async (t) => {
   const { cwd, service, client } = await running(t);

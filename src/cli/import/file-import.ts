@@ -24,6 +24,8 @@ export interface FileImportDeps {
   readonly source: FeedSource;
   readonly feed: OpenFeed;
   readonly before: Progress | undefined;
+  /** The batch that a pass before this one has sent to find out that it was lost; 0 = none. */
+  readonly resent: number;
   readonly salt: string;
 }
 
@@ -46,7 +48,9 @@ export class FileImport {
     this.#lastSeq = before?.lastSeq ?? 0;
     this.#chain = new BatchChain(salt);
     const path = options.refused ?? reportPathOf(file, feed.report);
-    this.#report = new RefusedReport(path, feed.report, before?.reportBytes ?? 0);
+    this.#report = new RefusedReport(path, feed.report, before?.reportBytes ?? 0, (text) =>
+      bar.say(text),
+    );
     bar.begin(this.#events);
     this.#sender =
       client === undefined
@@ -58,8 +62,8 @@ export class FileImport {
           });
   }
 
-  /** `changed`: the feed is not what `before` speaks of, and nothing was sent. */
-  async run(blocks: AsyncIterable<Block>): Promise<'done' | 'changed'> {
+  /** `changed`: the feed is not what `before` speaks of; `lost`: the service does not have what was sent of it. */
+  async run(blocks: AsyncIterable<Block>): Promise<'done' | 'changed' | 'lost'> {
     const { before, journal } = this.#deps;
     let toSkip = before?.batches ?? 0;
     let batches = 0;
@@ -70,7 +74,9 @@ export class FileImport {
         batches++;
         if (toSkip > 0) {
           toSkip--;
-          if (toSkip === 0 && this.#chain.hex !== before?.chain) return 'changed';
+          if (toSkip > 0) continue;
+          if (this.#chain.hex !== before?.chain) return 'changed';
+          if (!(await this.#isKnown(block))) return 'lost';
           continue;
         }
         await pending;
@@ -109,6 +115,18 @@ export class FileImport {
     return `${source.name}: ${what}${parts.join(', ')}; ${seconds} s${hint}`;
   }
 
+  /**
+   * Whether the service has the last batch that it answered for, and so those before: it is sent once more, and known
+   * by its key. An event's number would say less: another event has it if the service was restored meanwhile.
+   */
+  async #isKnown({ body, events }: Block): Promise<boolean> {
+    const { before } = this.#deps;
+    if (this.#sender === undefined || before?.lastSeq === 0) return true;
+    if (events === 0) return false;
+    const { accepted, duplicates, isRetried } = await this.#sender.send(body, this.#chain.key);
+    return accepted === 0 && duplicates > 0 && !isRetried;
+  }
+
   get #events(): number {
     return this.counts.accepted + this.counts.known;
   }
@@ -128,7 +146,7 @@ export class FileImport {
       refusals.push(
         ...(this.#sender === undefined
           ? await this.#judged(block)
-          : await this.#taken(block, await this.#sender.send(block.body, at.key))),
+          : await this.#taken(block, await this.#sent(this.#sender, block, at))),
       );
     }
     refusals.sort((a, b) => a.line - b.line);
@@ -143,6 +161,15 @@ export class FileImport {
       bytesRead: source.bytesRead(),
       bytesTotal,
     });
+  }
+
+  async #sent(
+    sender: BatchSender,
+    { body }: Block,
+    { key, batches }: { readonly key: string; readonly batches: number },
+  ): Promise<SentBatch> {
+    const answer = await sender.send(body, key);
+    return batches === this.#deps.resent ? { ...answer, isRetried: true } : answer;
   }
 
   /** Counts what the service says; returns what it refused. */

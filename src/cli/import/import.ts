@@ -4,14 +4,14 @@
  *
  * Whatever ends it, the same command goes on: batches have keys that say what is in them (batch-chain.ts), so
  * what was sent and not noted is sent again and changes nothing; what is noted (journal.ts) is not sent again,
- * if the file still says the same up to there.
+ * if the file still says the same up to there and the service has the last batch of it.
  */
 import { randomBytes } from 'node:crypto';
 import { FUTURE_MS_MAX } from '../../event/event-time.ts';
 import { FeedError } from '../../feeds/feed.ts';
 import { type OpenFeed, openFeed } from '../../feeds/open-feed.ts';
 import { type CommandContext, CommandError, EXIT_DONE, EXIT_PARTIAL } from '../command.ts';
-import { Refused, ServiceClient } from '../service-client.ts';
+import { ServiceClient } from '../service-client.ts';
 import { FeedWindow } from './feed-window.ts';
 import { FileImport } from './file-import.ts';
 import { type ImportOptions, readOptions } from './import-options.ts';
@@ -73,9 +73,11 @@ class Importer {
   async run(): Promise<boolean> {
     const release = this.#onSignals();
     try {
-      const before = await this.#before();
-      const hasRefusals = await this.#try(before);
-      return hasRefusals ?? (await this.#try(undefined)) ?? false;
+      const before = this.#journal?.read();
+      const end = await this.#try(before);
+      if (typeof end === 'boolean') return end;
+      const again = await this.#try(undefined, end === 'lost' ? before?.batches : undefined);
+      return again === true;
     } finally {
       this.#bar.clear();
       release();
@@ -94,8 +96,8 @@ class Importer {
     }
   }
 
-  /** One pass over the file; `undefined`: it is not the one that `before` speaks of. */
-  async #try(before: Progress | undefined): Promise<boolean | undefined> {
+  /** One pass over the file: whether something was refused, or why it has to be begun anew (file-import.ts). */
+  async #try(before: Progress | undefined, resent = 0): Promise<boolean | 'changed' | 'lost'> {
     const source = await openSource(this.#file);
     const window = new FeedWindow(source.chunks);
     try {
@@ -112,14 +114,17 @@ class Importer {
         source,
         feed,
         before,
+        resent,
         salt: before?.salt ?? (this.#options.isAgain ? randomBytes(12).toString('hex') : ''),
       });
       const end = await fileImport.run(window.blocks(feed.converter));
-      if (end === 'changed') {
+      if (end !== 'done') {
         this.#bar.say(
-          `${source.name} has changed since the try of ${before?.at}: it is sent from its beginning, and what is as before changes nothing`,
+          end === 'changed'
+            ? `${source.name} has changed since the try of ${before?.at}: it is sent from its beginning, and what is as before changes nothing`
+            : `the service does not have what the try of ${before?.at} sent: all is sent again`,
         );
-        return undefined;
+        return end;
       }
       this.#bar.clear();
       process.stdout.write(`${fileImport.summary()}\n`);
@@ -163,24 +168,6 @@ class Importer {
         `going on where the try of ${before.at} ended, ${before.batches} batch${before.batches === 1 ? '' : 'es'} on`,
       );
     }
-  }
-
-  /** What is left of an import that did not end, if the service still knows of it. */
-  async #before(): Promise<Progress | undefined> {
-    const before = this.#journal?.read();
-    if (before === undefined || before.lastSeq === 0) return before;
-    try {
-      await this.#client?.ask({ path: `/api/v1/events/${before.lastSeq}` });
-    } catch (error) {
-      if (!(error instanceof Refused)) return before; // Sending waits for it.
-      if (error.problem.code === 'event-not-found') {
-        this.#bar.say(
-          `the service does not have what the try of ${before.at} sent: all is sent again`,
-        );
-        return undefined;
-      }
-    }
-    return before;
   }
 
   #onSignals(): () => void {

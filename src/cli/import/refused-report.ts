@@ -3,7 +3,7 @@
  * the lines as they stand in it, behind two columns more (`import_line`, `import_reason`), which no preset
  * knows; of everything else events, each behind a comment. It is there only if something was refused. Main thread.
  */
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import type { Refusal, ReportForm } from '../../feeds/feed.ts';
 import { REPORT_COLUMNS } from '../../feeds/table-head.ts';
@@ -25,9 +25,12 @@ export class RefusedReport {
   #fd: number | undefined;
   #bytes: number;
 
-  /** Goes on behind the first `bytes` of what is there. */
-  constructor(path: string, form: ReportForm, bytes: number) {
+  readonly #say: (text: string) => void;
+
+  /** Goes on behind the first `bytes` of what is there; begins anew where that is gone, and says so. */
+  constructor(path: string, form: ReportForm, bytes: number, say: (text: string) => void) {
     this.path = path;
+    this.#say = say;
     this.#form = form;
     this.#bytes = bytes;
   }
@@ -61,10 +64,15 @@ export class RefusedReport {
 
   #opened(): number {
     if (this.#fd !== undefined) return this.#fd;
+    if (this.#bytes > 0 && !existsSync(this.path)) {
+      this.#bytes = 0;
+      this.#say(`${this.path} is gone: a new report begins, with what is refused from here on`);
+    }
     if (this.#bytes === 0) this.#fd = openSync(this.path, 'w');
     else {
       // What a try wrote that was killed before its batch counted is written again.
       const fd = openSync(this.path, 'r+');
+      this.#bytes = Math.min(this.#bytes, fstatSync(fd).size);
       ftruncateSync(fd, this.#bytes);
       closeSync(fd);
       this.#fd = openSync(this.path, 'a');

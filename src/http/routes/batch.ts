@@ -172,8 +172,8 @@ export function batchRoute(app: FastifyInstance, deps: BatchRouteDeps): void {
       })
       .finally(() => {
         upload.release();
-        batches.end(work);
-        onEnd();
+        // What the log did not take in time may still come to it; a repetition's receipts must come later.
+        void batches.end(work).then(onEnd);
       });
     uploads.add(upload, freed);
   }

@@ -22,7 +22,8 @@ export interface Batches extends BatchKeysKnown {
   begin(form: BatchForm, record: BatchRecord | undefined): BatchWork | BatchRefusal;
   /** Resolves when everything that it has queued is settled, and how it ended is on record. */
   settle(work: BatchWork, isQueued: boolean): Promise<void>;
-  end(work: BatchWork): void;
+  /** Gives its place to others. Resolves when nothing of it is on its way any more. */
+  end(work: BatchWork): Promise<void>;
   /** Events that had faults, in all batches that have ended. */
   readonly refusedEvents: number;
   /** Whole seconds (≥ 1) after which a batch that was refused is worth another try. */

@@ -212,7 +212,7 @@ export const NO_BATCHES: Batches = {
   recordOf: (key) => ({ key, found: undefined }),
   begin: () => 'closed',
   settle: async () => undefined,
-  end: () => undefined,
+  end: () => Promise.resolve(),
   refusedEvents: 0,
   retryAfterSeconds: () => 1,
 };

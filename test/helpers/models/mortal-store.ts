@@ -8,6 +8,7 @@ import {
   ENTRY_NEXT_FREE,
   ENTRY_VERSION,
   ENTRY_WORDS,
+  SHARD_CERTAIN,
   SHARD_FREE,
   SHARD_FREE_FIRST,
   SHARD_INDEX_VERSION,
@@ -89,6 +90,8 @@ export class MortalStore {
   get fault(): string {
     for (const { words, entriesAt, cellsAt, cells } of this.#shards) {
       const used = words[SHARD_USED];
+      const certain = words[SHARD_CERTAIN];
+      if (certain !== used) return `${certain} certain of ${used}`;
       const free = new Set<number>();
       for (let no = words[SHARD_FREE_FIRST]; no !== 0; ) {
         if (free.has(no) || no > used) return `place ${no} is free twice or never was taken`;

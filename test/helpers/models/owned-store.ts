@@ -5,7 +5,8 @@
 import { SLOT_BYTES, SlotViews } from '../../../src/ring/slot.ts';
 import type { CatalogueWalk } from '../../../src/store/product-catalogue.ts';
 import { ENTRY_VERSION, ENTRY_WORDS, Shard, shardSize } from '../../../src/store/shard.ts';
-import { ShardWriter, UNDO_BYTES } from '../../../src/store/shard-writer.ts';
+import { isForgotten } from '../../../src/store/shard-places.ts';
+import { type ApplyResult, ShardWriter, UNDO_BYTES } from '../../../src/store/shard-writer.ts';
 import { SharedProductStore } from '../../../src/store/shared-product-store.ts';
 import { type PlainEvent, putEvent } from './plain-event.ts';
 
@@ -29,17 +30,43 @@ export class OwnedStore {
     return this.#seq;
   }
 
+  set seq(seq: number) {
+    this.#seq = seq;
+  }
+
   /** Applies the next event, committed at its seq in ms; price, stock and time follow from it. */
   put(productId: string, event: Partial<PlainEvent> = {}): void {
-    const seq = ++this.#seq;
-    const whole = { seq, productId, price: seq, stock: seq * 2, occurredAtMs: seq, ...event };
-    putEvent(this.#slots, 0, whole, KEY);
-    const result = this.#writer.apply(seq, 0, seq);
-    if (result !== 'applied') throw new Error(`event ${seq} on ${productId}: ${result}`);
+    this.#apply(productId, event, 'applied');
   }
 
   delist(productId: string, event: Partial<PlainEvent> = {}): void {
     this.put(productId, { isDelete: true, price: undefined, stock: undefined, ...event });
+  }
+
+  /** As src/cleanup does with one whose last event is the one that delisted it. */
+  forget(productId: string): void {
+    const none = { price: undefined, stock: undefined };
+    this.store.read(productId);
+    const expectedSeq = this.store.state.seq;
+    this.#apply(productId, { isForget: true, expectedSeq, ...none }, 'forgotten');
+  }
+
+  /** Frees the places of all that are forgotten, in their order. */
+  sweep(): void {
+    for (const [index, shard] of this.shards.entries()) {
+      for (let i = 0; i < shard.certainEntries; i++) {
+        const entry = shard.entriesAt + i * ENTRY_WORDS;
+        if (isForgotten(shard, entry)) this.#writer.places.free(index, entry);
+      }
+    }
+  }
+
+  #apply(productId: string, event: Partial<PlainEvent>, expected: ApplyResult): void {
+    const seq = ++this.#seq;
+    const whole = { seq, productId, price: seq, stock: seq * 2, occurredAtMs: seq, ...event };
+    putEvent(this.#slots, 0, whole, KEY);
+    const result = this.#writer.apply(seq, 0, seq);
+    if (result !== expected) throw new Error(`event ${seq} on ${productId}: ${result}`);
   }
 
   /** Makes entry `entry` of shard `shard` look as if its writer were at it; the function lets go. */

@@ -36,13 +36,16 @@ import {
   unpackGenesis,
 } from '../replication/cluster-settings.ts';
 import { newestGeneration } from '../replication/generations.ts';
-import { askInstances } from '../replication/instance-state.ts';
+import { askInstances, type InstanceState } from '../replication/instance-state.ts';
 import { keptGenesis } from '../replication/kept-genesis.ts';
 import { localEnd } from '../replication/local-end.ts';
 import { ReplicaFile } from '../replication/replica-file.ts';
 import { NO_STREAM, StreamApi, StreamError } from '../replication/stream-api.ts';
 import { NextGeneration } from './next-generation.ts';
 import { TakingPlace } from './taking-place.ts';
+
+/** How often it is asked who is up before nobody is. */
+const ASKED = 2;
 
 export interface GenerationOptions {
   readonly connection: NatsConnection;
@@ -104,13 +107,20 @@ async function beginHeld(options: GenerationOptions, root: string): Promise<Gene
     next.finish(name, begun, first as Uint8Array);
     return begun;
   }
+  const { pending } = next;
   const genesis: Genesis = { ...kept, generation, base: next.begin(endOf(root)) };
   await new StreamApi(connection, old.stream).seal().catch((error: unknown) => {
     // It may be what was lost.
     if (!(error instanceof StreamError && error.code === NO_STREAM)) throw error;
   });
-  // One that was started meanwhile may have acknowledged what the end of the folder lacks; from here on nobody can.
-  await checkNobodyUp(connection, old.who, generation - 1);
+  try {
+    // One that was started meanwhile may have acknowledged what the end of the folder lacks; from here on nobody can.
+    await checkNobodyUp(connection, old.who, generation - 1);
+  } catch (error) {
+    // Nothing of a first message was sent: the folder is as it was.
+    if (pending === undefined) next.end();
+    throw error;
+  }
   if (newest < generation) await createStream(api, names, size);
   else await checkStream(api, size);
   await publishGenesis(connection, names, genesis);
@@ -126,7 +136,11 @@ async function checkNobodyUp(
   who: string,
   generation: number,
 ): Promise<void> {
-  const [up] = await askInstances(connection, who);
+  let up: InstanceState | undefined;
+  // More than once: on a busy machine one may be late.
+  for (let tries = 0; up === undefined && tries < ASKED; tries++) {
+    [up] = await askInstances(connection, who);
+  }
   if (up === undefined) return;
   throw new Error(
     `an instance of generation ${generation} is up (${up.host}, process ${up.pid}, at seq ${up.seq}): stop all of them first`,

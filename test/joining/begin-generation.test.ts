@@ -30,7 +30,7 @@ const FIRST: Genesis = {
 };
 const KINDS = ['before', 'after'] as const;
 /** What the command asks of NATS. */
-const REQUESTS = 8;
+const REQUESTS = 10;
 const MANY = 100;
 
 class Killed extends Error {}
@@ -257,18 +257,19 @@ t.test('each in a cluster of its own', { skip }, async (t) => {
   t.test('an instance comes up while it is under way', async (t) => {
     const left = await begin('up');
     let asked = 0;
-    // It is asked for again behind the seal.
+    // It is asked for twice, and again behind the seal.
     const state = { id: 'x', host: 'h', pid: 7, seq: 31, position: 40, stream: 'up' };
     const second = await connect({ servers: connection.getServer() });
     t.teardown(() => second.close());
     second.subscribe(namesOf('up').who, {
-      callback: (_, message) => void (++asked > 1 && message.respond(JSON.stringify(state))),
+      callback: (_, message) => void (++asked > 2 && message.respond(JSON.stringify(state))),
     });
     await second.flush();
     await t.rejects(left.init(left.a), /generation 1 is up \(h, process 7, at seq 31\)/);
     const { config } = await left.stream(1).info();
     t.equal(config.sealed, true, 'what it acknowledges from now on is nothing');
     t.equal(await left.newest(), 1);
+    t.notOk(existsSync(join(left.a, NEXT_FILE)), 'the folder is as it was');
     await second.close();
     await goesOn(left, 'up');
   });
@@ -318,7 +319,7 @@ t.test('each in a cluster of its own', { skip }, async (t) => {
 
   t.test('the command is given another size than before', async (t) => {
     const left = await begin('size');
-    const dies = mortal(connection, { call: 5, kind: 'after' });
+    const dies = mortal(connection, { call: 7, kind: 'after' });
     t.ok((await left.init(left.a, dies).catch((error) => error)) instanceof Killed);
     const larger = { ...SIZE, bytesMax: SIZE.bytesMax * 2 };
     await t.rejects(left.init(left.a, connection, larger), /--replicas 1 --size 1048576: go on/);

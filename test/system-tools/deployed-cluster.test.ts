@@ -139,6 +139,10 @@ class Reader {
   }
 }
 
+async function isReady(port: number): Promise<true | undefined> {
+  return (await ask(port, '/readyz')).status === 200 || undefined;
+}
+
 /** What is wrong with what the clients were told, by what every instance has. */
 async function faultsOf(cluster: DeployedCluster, { written }: KeyedLanes): Promise<string[]> {
   const faults: string[] = [];
@@ -249,6 +253,9 @@ t.test('a cluster behind HAProxy outlives each of its parts', { skip }, async (t
     t.comment(lanes.tally);
   });
   await t.test('an instance stopped in order: no request breaks', async (t) => {
+    // The server that was killed before is back in the cluster.
+    for (const port of cluster.ports.values()) await polled(() => isReady(port), WAIT_MS_MAX, 'it');
+    await lanes.more(50);
     const before = { ...lanes.tally };
     const [[name = '', instance] = []] = [...cluster.instances];
     t.strictSame(await instance?.stop(), { code: 0, signal: null });

@@ -1,6 +1,7 @@
 /**
  * All sinks of the service, each in a thread of its own: started when the store is whole, replaced when they
  * die, ended with the service. Main thread; nothing waits for a sink but the stop, and that for a bounded time.
+ * (Over 300 lines: what all sinks share, from the start to the drain, and the life of each one's thread.)
  */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';

@@ -1,6 +1,7 @@
 /**
  * `cluster init`, with and without `--from`, killed around each of its requests, on a real NATS server: the same command
  * goes on; of two generations one is in use; whoever has data of the old one is refused.
+ * (Over 300 lines: all cases need one server, and begin with the same folders.)
  */
 import { cpSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

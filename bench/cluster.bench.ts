@@ -6,10 +6,11 @@
  *                └───────▶ instance c ─┘     (stream of 3 copies)
  *   and          ──HTTP──▶ one instance ──▶ nats-server × 1
  *
- * Single events at a steady rate; bulk until all three have applied it; reads of each instance; an instance that joins from
- * the stream, and one from a peer's backup; the longest pause of writes and reads when a server is killed. A
- * sample of the products is read back from every instance after each part that wrote. Without nats-server nothing is
- * measured, and the report says so. `--only=alone`, `--only=three` (bulk and joining) or `--only=live` measures a part.
+ * Single events at a steady rate; bulk until all three have applied it; reads of each instance; instances that join
+ * from the stream, and from a peer; the longest pause of writes and reads when a server is killed. A sample of the
+ * products is read back from every instance after each part that wrote. Without nats-server nothing is measured, and
+ * the report says so. `--only=` measures one of the parts: `alone` (bulk, and joining from the stream), `peer`,
+ * `three` (bulk, and both ways of joining beside all of them), `live`.
  * (Over 300 lines: all parts measure the one cluster.)
  */
 import { mkdirSync } from 'node:fs';
@@ -36,13 +37,13 @@ const NAMES = ['a', 'b', 'c'];
 const SIZES = {
   full: {
     // An instance joins with a million products; elsewhere fewer do.
-    products: { alone: 200_000, three: 1_000_000, live: 100_000 },
-    passes: { alone: 5, three: 1, live: 1 },
-    ...{ rounds: 2, seconds: 8, stallMs: 12_000, gets: 100 },
+    products: { alone: 200_000, peer: 1_000_000, three: 1_000_000, live: 100_000 },
+    passes: { alone: 5, peer: 1, three: 1, live: 1 },
+    ...{ rounds: 2, seconds: 8, stallMs: 12_000, gets: 1000 },
   },
   smoke: {
-    products: { alone: 2_000, three: 2_000, live: 2_000 },
-    passes: { alone: 2, three: 1, live: 1 },
+    products: { alone: 2_000, peer: 2_000, three: 2_000, live: 2_000 },
+    passes: { alone: 2, peer: 1, three: 1, live: 1 },
     ...{ rounds: 1, seconds: 1, stallMs: 500, gets: 16 },
   },
 } as const;
@@ -52,13 +53,13 @@ const WANTED = {
   bulk: 250_000,
   alone: 700_000,
   streamed: 1_000_000,
-  copiedSeconds: 3,
+  takenSeconds: 3,
   followerMs: 600,
   leaderMs: 10_000,
   getRatio: 0.97,
 } as const;
 
-const PARTS = ['alone', 'three', 'live'] as const;
+const PARTS = ['alone', 'peer', 'three', 'live'] as const;
 type Part = (typeof PARTS)[number];
 
 /** Services that a batch is sent to the first of, and that must have it in the end. */
@@ -66,6 +67,14 @@ interface Target {
   readonly name: string;
   readonly services: readonly ServerProcess[];
   readonly nats?: NatsProcesses;
+}
+
+interface Joining {
+  readonly from: 'the stream' | 'a peer';
+  /** How many instances, each with a server. */
+  readonly beside: 'one' | 'three';
+  /** Over the products, since the stream began. */
+  readonly passes: number;
 }
 
 interface Bulk {
@@ -80,6 +89,7 @@ interface Bulk {
 class ClusterBench {
   readonly tables: Table[] = [];
   readonly aims: Aim[] = [];
+  readonly #joined: string[][] = [];
   readonly #size: (typeof SIZES)[BenchSize];
   /** Of the part at hand. */
   #ids: string[] = [];
@@ -93,8 +103,16 @@ class ClusterBench {
   async run(folder: string, parts: readonly Part[]): Promise<void> {
     const file = await ServerProcess.start('src/main.ts', { ...LEAN, DATA_DIR: join(folder, 'f') });
     if (parts.includes('alone')) await this.#alone(folder, file);
+    if (parts.includes('peer')) await this.#peer(folder);
     if (parts.includes('three') || parts.includes('live')) await this.#three(folder, file, parts);
     await file.stop();
+    if (this.#joined.length > 0) {
+      this.tables.push({
+        title: 'Instances that join, from the start of each until it has everything',
+        columns: ['from', 'beside', 'products', 'events', 'seconds', 'events/s'],
+        rows: this.#joined,
+      });
+    }
   }
 
   #begin(part: Part): void {
@@ -107,12 +125,34 @@ class ClusterBench {
     const nats = await NatsProcesses.start(folder, 1);
     const data = join(folder, 'alone');
     mkdirSync(data);
-    const single = await BenchCluster.begin(nats, data, 'alone', 1).start('a');
+    const cluster = BenchCluster.begin(nats, data, 'alone', 1);
+    const single = await cluster.start('a');
     await this.#bulks([
       { name: 'file log', services: [file] },
       { name: 'one instance, one server', services: [single], nats },
     ]);
+    const passes = this.#passesEach * (this.#size.rounds + 1);
+    const seconds = await this.#joining(cluster, { from: 'the stream', beside: 'one', passes });
+    const rate = (this.#ids.length * passes) / seconds;
+    this.#aim('joining from the stream', rate, WANTED.streamed, 'higher', 'events/s');
     await single.stop();
+    await nats.stop();
+  }
+
+  /** A million products, each written once. */
+  async #peer(folder: string): Promise<void> {
+    this.#begin('peer');
+    const nats = await NatsProcesses.start(folder, 1);
+    const data = join(folder, 'peer');
+    mkdirSync(data);
+    const cluster = BenchCluster.begin(nats, data, 'peer', 1);
+    const one = await cluster.start('a');
+    await this.#upload({ name: '', services: [one], nats });
+    await cluster.trim();
+    const seconds = await this.#joining(cluster, { from: 'a peer', beside: 'one', passes: 1 });
+    const what = `joining from a peer, ${figure(this.#ids.length)} products`;
+    this.#aim(what, seconds, WANTED.takenSeconds, 'lower', 's');
+    await one.stop();
     await nats.stop();
   }
 
@@ -125,7 +165,10 @@ class ClusterBench {
     if (parts.includes('three')) {
       this.#begin('three');
       await this.#bulks([{ name: 'three instances, three servers', services: instances, nats }]);
-      await this.#joining(cluster);
+      const joining = { beside: 'three', passes: this.#size.rounds + 1 } as const;
+      await this.#joining(cluster, { from: 'the stream', ...joining });
+      await cluster.trim();
+      await this.#joining(cluster, { from: 'a peer', ...joining });
     }
     if (parts.includes('live')) {
       this.#begin('live');
@@ -193,49 +236,23 @@ class ClusterBench {
     }
   }
 
-  /** One that has nothing reads all of the stream; one begins with a backup of another; one takes over its data by itself. */
-  async #joining(cluster: BenchCluster): Promise<void> {
-    const events = this.#ids.length * (this.#size.rounds + 1);
-    const last = this.#sample();
-    let startMs = performance.now();
-    const streamed = await cluster.start('d');
-    await applied(streamed.url, events);
-    const seconds = (performance.now() - startMs) / 1000;
-    await readProducts(streamed.url, last);
-    await streamed.stop();
-    startMs = performance.now();
-    cluster.backup('a', 'e');
-    const copiedSeconds = (performance.now() - startMs) / 1000;
-    const copied = await cluster.start('e');
-    await applied(copied.url, events);
-    const joinedSeconds = (performance.now() - startMs) / 1000;
-    await readProducts(copied.url, last);
-    await copied.stop();
-    await cluster.trim();
-    startMs = performance.now();
-    const joined = await cluster.start('f');
-    await applied(joined.url, events);
-    const peerSeconds = (performance.now() - startMs) / 1000;
-    await readProducts(joined.url, last);
-    await joined.stop();
-    this.tables.push({
-      title: 'A new instance, from its start until it has everything',
-      columns: ['from', 'seconds', 'of these the copy', 'events/s'],
-      rows: [
-        ['the stream', figure(seconds), '', figure(events / seconds)],
-        ["a peer's backup", figure(joinedSeconds), figure(copiedSeconds), ''],
-        ['a peer, by itself', figure(peerSeconds), '', ''],
-      ],
-    });
-    const products = figure(this.#ids.length);
-    this.#aim('joining from the stream', events / seconds, WANTED.streamed, 'higher', 'events/s');
-    this.#aim(
-      `joining from a peer, ${products} products and ${figure(events)} events`,
-      peerSeconds,
-      WANTED.copiedSeconds,
-      'lower',
-      's',
-    );
+  /** Instances that have nothing, one after the other; the median of the seconds from the start of each until it has all. */
+  async #joining(cluster: BenchCluster, { from, beside, passes }: Joining): Promise<number> {
+    const events = this.#ids.length * passes;
+    const each: number[] = [];
+    for (let round = 0; round < this.#size.rounds; round++) {
+      const startMs = performance.now();
+      const instance = await cluster.start(`${from} ${round}`);
+      await applied(instance.url, events);
+      each.push((performance.now() - startMs) / 1000);
+      await readProducts(instance.url, this.#sample());
+      await instance.stop();
+    }
+    const seconds = median(each);
+    const all = figure(events);
+    const rate = figure(events / seconds);
+    this.#joined.push([from, beside, figure(this.#ids.length), all, figure(seconds), rate]);
+    return seconds;
   }
 
   async #paced(file: ServerProcess, instances: readonly ServerProcess[]): Promise<void> {

@@ -49,11 +49,6 @@ export class BenchCluster {
     return instance;
   }
 
-  /** Copies the data of a running instance for one that is to come. */
-  backup(from: string, to: string): void {
-    this.#command(['backup', join(this.#folder, from), '--to', join(this.#folder, to)]);
-  }
-
   /** Name of the server that leads the stream. */
   leader(): string {
     return this.#status().stream.leader;

@@ -26,6 +26,8 @@ import { readNewest, writeNewest } from './newest-file.ts';
 const PREALLOCATE_BYTES = 1 << 20;
 /** Preallocate again when less than this is left. */
 const PREALLOCATE_LOW_BYTES = PREALLOCATE_BYTES / 4;
+/** For all stretches of all segments: fresh pages for each cost more than writing them. */
+const ZEROS = Buffer.alloc(PREALLOCATE_BYTES);
 
 const TEMPORARY_SUFFIX = '.tmp';
 
@@ -46,8 +48,6 @@ export class SegmentWriter {
   #preallocatedBytes: number;
   /** Off for good once the disk was found full. */
   #preallocates = true;
-  /** One for all stretches: fresh pages for each cost more than writing them. */
-  readonly #zeros = Buffer.alloc(PREALLOCATE_BYTES);
 
   private constructor(
     files: FileSystem,
@@ -175,7 +175,7 @@ export class SegmentWriter {
     const to = Math.min(this.#bytesMax, from + PREALLOCATE_BYTES);
     if (to <= from) return;
     try {
-      writeFully(this.#files, this.#file, this.#zeros, 0, to - from, from);
+      writeFully(this.#files, this.#file, ZEROS, 0, to - from, from);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
       // Room for the next frames may still be there; go on without the head start.

@@ -38,6 +38,8 @@ export const NONCE_BYTES = 16;
 /** Slots in one message at the most: with the header less than 1 MiB, NATS's limit unless configured. */
 export const MESSAGE_SLOTS_MAX = 8128;
 const BODY_BYTES_MAX = MESSAGE_SLOTS_MAX * SLOT_BYTES;
+/** The least that node:zlib takes. */
+const ROOM_LEFT = 64;
 
 export const KIND_GENESIS = 0;
 export const KIND_OPEN = 1;
@@ -158,7 +160,9 @@ export function bodyOf({ codec, packed, bodyBytes, bodyCrc }: Message): Uint8Arr
   let body = packed;
   if (codec === CODEC_ZSTD) {
     try {
-      body = zstdDecompressSync(packed, { maxOutputLength: BODY_BYTES_MAX });
+      // In one piece: with room left over, nothing has to be put together.
+      const chunkSize = bodyBytes + ROOM_LEFT;
+      body = zstdDecompressSync(packed, { maxOutputLength: BODY_BYTES_MAX, chunkSize });
     } catch {
       return 'its body cannot be uncompressed';
     }

@@ -18,7 +18,8 @@ const WAIT_MS_MAX = 120_000;
 const ANSWERS = 50;
 const PIECES = 10;
 const CHANGES = 4;
-const FAR = 200;
+/** So many that no thread has them while another one is only held up for seconds. */
+const FAR = 1000;
 /** Stale events: they are taken and applied like all, and followers are not told. */
 const PIECE = `${JSON.stringify({
   product_id: 'imported',

@@ -7,10 +7,10 @@ import t, { type Test } from 'tap';
 import { EarlyAnswers } from '../../src/http/connection/early-answers.ts';
 import { createClientErrorHandler } from '../../src/http/connection/protocol-errors.ts';
 import { createRequestIds } from '../../src/http/connection/request-ids.ts';
+import { tried } from '../helpers/tries.ts';
 
 const SOCKETS = 120;
 const PER_TURN_MAX = 16;
-const TRIES = 10;
 
 /** Counts what happens within a turn of the event loop. */
 class Turns {
@@ -61,10 +61,8 @@ t.test('a hundred that are late at the same moment', async (t) => {
 });
 
 t.test('one that becomes whole while it waits for its refusal is served', async (t) => {
-  let isServed = false;
   // The kernel may hand on what is written a turn later than it is meant to.
-  for (let tries = 0; tries < TRIES && !isServed; tries++) isServed = await isServedLate(t);
-  t.ok(isServed);
+  await tried(() => isServedLate(t), 'it is served');
 });
 
 /** Sends the rest of a request in the turn in which it is found late; whether it is served, and not refused. */

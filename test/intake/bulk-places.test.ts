@@ -60,7 +60,7 @@ t.test('who waits is woken by what another one gives back', async (t) => {
   other.waits = true;
   t.notOk(other.watch(() => other.hasSome(LIMIT)));
   one.settled(1);
-  const alive = setTimeout(() => woken.reject(new Error('not woken')), 20_000);
+  const alive = setTimeout(() => woken.reject(new Error('not woken')), 60_000);
   await woken.promise;
   clearTimeout(alive);
   t.equal(useAll(other), 1);

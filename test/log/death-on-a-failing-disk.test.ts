@@ -6,7 +6,7 @@ import { readProduct } from '../helpers/models/product-model.ts';
 import { Pipeline } from '../helpers/threads/pipeline.ts';
 
 const FAULTY_LOG = new URL('./faulty-log.ts', import.meta.url);
-const WAIT_MS_MAX = 20_000;
+const WAIT_MS_MAX = 60_000;
 
 async function outage(t: Test) {
   const faults = new Int32Array(new SharedArrayBuffer(8));

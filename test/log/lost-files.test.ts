@@ -13,7 +13,7 @@ import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { GATED_LOG, installGates } from '../helpers/threads/log-gates.ts';
 import { Pipeline } from '../helpers/threads/pipeline.ts';
 
-const WAIT_MS_MAX = 30_000;
+const WAIT_MS_MAX = 60_000;
 
 async function started(t: Test) {
   const gates = installGates();

@@ -4,7 +4,7 @@ import { KEPT_BYTES_MAX, LineWriter } from '../../src/process/line-writer.ts';
 import { polled } from '../helpers/bounded.ts';
 import { Random, testSeed } from '../helpers/models/random.ts';
 
-const WAIT_MS_MAX = 30_000;
+const WAIT_MS_MAX = 60_000;
 
 /** A descriptor that takes `room` bytes more and then says that it would have to wait. */
 class Sink {

@@ -6,45 +6,56 @@
  *            does not count it yet (the admission would give its room away twice) · `busy`: nobody
  *            updates anything here
  */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { Hammer, hammerId, mixed } from '../helpers/threads/hammer.ts';
 import { scaled } from '../helpers/threads/race-scale.ts';
 
 const PRODUCTS = scaled(200_000, 1_000_000);
 const ROUNDS = scaled(2, 5);
 const AHEAD = 40;
+/** A thread that gets no time at all for as long as the other one works is tried again. */
+const TRIES_MAX = 10;
+
+/** Looks until all are found; how often it looked too early, behind the first. */
+async function looks(t: Test): Promise<number> {
+  const hammer = new Hammer({ products: PRODUCTS, inserts: true });
+  const { store } = hammer;
+  let forbidden = '';
+  let found = 0;
+  let missing = 0;
+  /** All products before this one were found. */
+  let frontier = 0;
+  while (forbidden === '' && frontier < PRODUCTS) {
+    for (let n = frontier; n < Math.min(frontier + AHEAD, PRODUCTS); n++) {
+      const answer = store.read(hammerId(n));
+      if (answer === 'busy') forbidden = `${hammerId(n)} is busy`;
+      if (answer === 'missing') {
+        if (frontier > 0) missing++;
+        break;
+      }
+      found++;
+      const mix = mixed(store.state);
+      if (mix !== '' || store.state.seq !== n + 1) forbidden = `${hammerId(n)}: ${mix}`;
+      if (store.size < n + 1) forbidden = `${hammerId(n)} is there, but size is ${store.size}`;
+      frontier = n + 1;
+    }
+    const before = Math.floor(frontier * Math.random());
+    if (before < frontier && store.read(hammerId(before)) !== 'found') {
+      forbidden = `${hammerId(before)} was found before`;
+    }
+  }
+  await hammer.stop();
+  t.equal(forbidden, '');
+  t.equal(store.size, PRODUCTS);
+  t.comment(`looked too early ${missing} times, found ${found}`);
+  return missing;
+}
 
 for (let round = 1; round <= ROUNDS; round++) {
   t.test(`${PRODUCTS} products inserted, round ${round}`, async (t) => {
-    const hammer = new Hammer({ products: PRODUCTS, inserts: true });
-    const { store } = hammer;
-    let forbidden = '';
-    let found = 0;
-    let missing = 0;
-    /** All products before this one were found. */
-    let frontier = 0;
-    while (forbidden === '' && frontier < PRODUCTS) {
-      for (let n = frontier; n < Math.min(frontier + AHEAD, PRODUCTS); n++) {
-        const answer = store.read(hammerId(n));
-        if (answer === 'busy') forbidden = `${hammerId(n)} is busy`;
-        if (answer === 'missing') {
-          missing++;
-          break;
-        }
-        found++;
-        const mix = mixed(store.state);
-        if (mix !== '' || store.state.seq !== n + 1) forbidden = `${hammerId(n)}: ${mix}`;
-        if (store.size < n + 1) forbidden = `${hammerId(n)} is there, but size is ${store.size}`;
-        frontier = n + 1;
-      }
-      const before = Math.floor(frontier * Math.random());
-      if (before < frontier && store.read(hammerId(before)) !== 'found') {
-        forbidden = `${hammerId(before)} was found before`;
-      }
-    }
-    await hammer.stop();
-    t.equal(forbidden, '');
-    t.ok(missing > 0, `looked too early ${missing} times, found ${found}`);
-    t.equal(store.size, PRODUCTS);
+    let early = 0;
+    for (let tries = 0; early === 0 && tries < TRIES_MAX && t.passing(); tries++)
+      early = await looks(t);
+    t.ok(early > 0, 'it looked while products came');
   });
 }

@@ -38,7 +38,9 @@ t.test('what is copied out is whole and of the seqs asked for', async (t) => {
   let copied = 0;
   let lapped = 0;
   let wrong = '';
-  for (let round = 0; round < ROUNDS && wrong === ''; round++) {
+  // A log thread that stands still laps nobody: then some more of them.
+  const isOver = (round: number) => round >= ROUNDS && copied > 0 && lapped > 0;
+  for (let round = 0; !isOver(round) && wrong === ''; round++) {
     const last = progress.loadNextSeq() - 1;
     // Mostly at the edge of what is safe.
     const back = random.chance(0.7) ? SAFE - random.below(600) : random.below(SAFE);
@@ -56,5 +58,5 @@ t.test('what is copied out is whole and of the seqs asked for', async (t) => {
   Atomics.store(ring.cursors, COMMIT_CLOSED, 1);
   await ended;
   t.equal(wrong, '');
-  t.ok(copied > 0 && lapped > 0, `${copied} copied, lapped ${lapped} times`);
+  t.comment(`${copied} copied, lapped ${lapped} times`);
 });

@@ -57,10 +57,19 @@ function mayDie(notes: Int32Array): void {
   }) as typeof Atomics.compareExchange;
 }
 
+/** Looks for the others before it sleeps: where each has a core, they come within as many. */
+const LOOKS = 1_000;
+
 /** All come to round `round` before any goes on. */
 function meet({ meeting, threads }: TallyingData, round: number): void {
+  const all = round * threads;
   add(meeting, ARRIVALS, 1);
-  while (load(meeting, ARRIVALS) < round * threads);
+  notify(meeting, ARRIVALS);
+  let arrivals = load(meeting, ARRIVALS);
+  for (let looks = 0; arrivals < all; looks++) {
+    if (looks >= LOOKS) wait(meeting, ARRIVALS, arrivals);
+    arrivals = load(meeting, ARRIVALS);
+  }
 }
 
 /** One place, and all want it: in each round one gets it, who gives it back before the next one. */

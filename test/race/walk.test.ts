@@ -5,15 +5,18 @@
  * Forbidden: a product twice · one that was there before the walk began, and is not met · one that a
  *            read does not find · incomplete or mixed states
  */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { Hammer, hammerId, mixed } from '../helpers/threads/hammer.ts';
 import { scaled } from '../helpers/threads/race-scale.ts';
 
 const PRODUCTS = scaled(100_000, 1_000_000);
 const UPDATED = 2000;
 const UPDATE_WALKS = scaled(200, 5000);
+/** A thread that gets no time at all for as long as the other one works is tried again. */
+const TRIES_MAX = 10;
 
-t.test(`walks while ${PRODUCTS} products are inserted`, async (t) => {
+/** Walks until all are inserted; how many walks met products that came meanwhile. */
+async function walks(t: Test): Promise<number> {
   const hammer = new Hammer({ products: PRODUCTS, inserts: true });
   const { store } = hammer;
   let forbidden = '';
@@ -42,13 +45,24 @@ t.test(`walks while ${PRODUCTS} products are inserted`, async (t) => {
   }
   await hammer.stop();
   t.equal(forbidden, '');
-  t.ok(growing > 0, `${growing} walks met products that came meanwhile`);
+  t.comment(`${growing} walks met products that came meanwhile`);
+  return growing;
+}
+
+t.test(`walks while ${PRODUCTS} products are inserted`, async (t) => {
+  let growing = 0;
+  for (let tries = 0; growing === 0 && tries < TRIES_MAX && t.passing(); tries++)
+    growing = await walks(t);
+  t.ok(growing > 0, 'products came meanwhile');
 });
 
 t.test(`${UPDATE_WALKS} walks while ${UPDATED} products are updated`, async (t) => {
   const hammer = new Hammer({ products: UPDATED, inserts: false });
-  const { store } = hammer;
-  while (store.size < UPDATED) await new Promise(setImmediate);
+  const { store, shards } = hammer;
+  // The newest insert's cell may be a moment behind its count.
+  const areCertain = () =>
+    shards.reduce((sum, { certainEntries }) => sum + certainEntries, 0) === UPDATED;
+  while (!areCertain()) await new Promise(setImmediate);
   let forbidden = '';
   for (let round = 0; round < UPDATE_WALKS && forbidden === ''; round++) {
     const walk = store.walk();
@@ -60,8 +74,7 @@ t.test(`${UPDATE_WALKS} walks while ${UPDATED} products are updated`, async (t) 
       const owner = hammerId((walk.state.seq - 1) % UPDATED);
       if (mix !== '' || walk.id !== owner) forbidden = `${walk.id}: ${mix} of ${owner}`;
     }
-    // The newest insert's cell may be a moment behind its count.
-    if (round > 0 && count !== UPDATED) forbidden = `${count} products`;
+    if (count !== UPDATED) forbidden = `${count} products`;
   }
   await hammer.stop();
   t.equal(forbidden, '');

@@ -38,7 +38,8 @@ t.test('a checkpoint that fails under load', async (t) => {
   isOver = true;
   await writing;
   t.comment('injected', disk.trace.injected, tally);
-  t.match(disk.trace.injected, { 'rename ENOSPC': 1 });
+  // Once, or again where this test was held up.
+  t.strictSame(Object.keys(disk.trace.injected), ['rename ENOSPC']);
   t.strictSame(Object.keys(tally), ['202'], 'every write was acknowledged');
   await service.crash();
 

@@ -62,8 +62,10 @@ t.test(`a disk that fails now and then (seed ${seed})`, async (t) => {
     );
   }
   t.comment(tally);
-  const answered = Object.keys(tally).filter((outcome) => /^\d/.test(outcome));
-  t.strictSame(answered.sort(), ['202', '503 storage-unavailable'], 'nothing else was answered');
+  const others = Object.keys(tally).filter(
+    (outcome) => /^\d/.test(outcome) && !/^(202|503 storage-unavailable)$/.test(outcome),
+  );
+  t.strictSame(others, [], 'nothing else was answered');
   t.ok(sum(tally, '202') > FAILURES.length, 'it was under load');
 
   const last = await ServiceProcess.start(t, { cwd, env: ENV });

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { Test } from 'tap';
 import { bounded } from '../helpers/bounded.ts';
 
-const ATTACH_MS_MAX = 20_000;
+const ATTACH_MS_MAX = 60_000;
 /** Longer than any test runs; what is held goes on when strace lets go. */
 const DELAY = '3600s';
 

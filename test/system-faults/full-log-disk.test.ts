@@ -3,7 +3,6 @@
  * stops and starts, and goes on logging as soon as there is room.
  */
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { polled } from '../helpers/bounded.ts';
@@ -11,19 +10,10 @@ import { ApiClient } from '../helpers/clients/api-client.ts';
 import { SmallDisk } from '../helpers/disks/small-disk.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { freePort } from '../helpers/servers/free-port.ts';
 
 const MB = 1 << 20;
 const WAIT_MS_MAX = 60_000;
-
-/** A port that was free a moment ago: what it is can't be read from a log that is full. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0));
-    });
-  });
-}
 
 t.test('a full log disk', async (t) => {
   const disk = new SmallDisk(t, MB);
@@ -31,6 +21,7 @@ t.test('a full log disk', async (t) => {
   const stdout = openSync(file, 'a');
   t.teardown(() => closeSync(stdout));
   const cwd = tempDir(t);
+  // It can't be read from a log that is full.
   const port = await freePort();
   const env = { MAX_MEMORY_USAGE: '16MB', WORKERS: '2', PORT: `${port}` };
   const start = () => ServiceProcess.spawn(t, { cwd, env, stdout });

@@ -4,6 +4,7 @@
  * batches of its load.
  */
 import t, { type Test } from 'tap';
+import { polled } from '../helpers/bounded.ts';
 import { AckLedger } from '../helpers/clients/ack-ledger.ts';
 import { errorCode } from '../helpers/clients/api-client.ts';
 import { faultsOf, type Tally, write } from '../helpers/clients/writers.ts';
@@ -16,6 +17,7 @@ const ENV = { MAX_MEMORY_USAGE: '16MB', WORKERS: '2' };
 const FLUSHES = 8;
 /** From this one on, the start is over. */
 const FLUSHES_AT_START = 5;
+const WAIT_MS_MAX = 60_000;
 
 t.test(`SIGKILL at each of the first ${FLUSHES} flushes`, async (t) => {
   // Both at a time: most of it is starting processes.
@@ -45,6 +47,9 @@ async function killAtEvery(t: Test, first: number): Promise<number> {
       await write({ port, ledger, connections: 16, products: 3, eventsMax: 1_000_000, tally });
     }
     t.strictSame(await service.exit(), { code: null, signal: 'SIGKILL' }, `killed at flush ${n}`);
+    // strace writes its last line when the process is gone.
+    const isWritten = () => trace.callsOfBusiest('fdatasync') >= n || undefined;
+    await polled(isWritten, WAIT_MS_MAX, `flush ${n} in the trace`);
     t.equal(trace.callsOfBusiest('fdatasync'), n, 'no sooner, no later', { trace: trace.lines });
   }
   t.comment(tally);

@@ -6,7 +6,9 @@ import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { handlesSignals } from '../helpers/processes/handles-signals.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
-const WAIT_MS_MAX = 30_000;
+const WAIT_MS_MAX = 60_000;
+/** A test that is held up may see a service that has begun already. */
+const TRIES_MAX = 10;
 const UNDER = ['/usr/bin/unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
 
 /** The service as process 1, and its id outside. */
@@ -22,12 +24,16 @@ async function spawnAsOne(t: Parameters<typeof ServiceProcess.spawn>[0]) {
 }
 
 t.test('SIGTERM before anything is loaded', async (t) => {
-  const { service, pid } = await spawnAsOne(t);
-  await handlesSignals(pid);
-  t.equal(service.stdout, '', 'it has not begun');
-  process.kill(pid, 'SIGTERM');
-  t.strictSame(await service.exit(), { code: 0, signal: null });
-  t.match(service.log.at(-1), { msg: 'stopped' });
+  let isEarly = false;
+  for (let tries = 0; !isEarly && tries < TRIES_MAX; tries++) {
+    const { service, pid } = await spawnAsOne(t);
+    await handlesSignals(pid);
+    isEarly = service.stdout === '';
+    process.kill(pid, 'SIGTERM');
+    t.strictSame(await service.exit(), { code: 0, signal: null });
+    t.match(service.log.at(-1), { msg: 'stopped' });
+  }
+  t.ok(isEarly, 'it had not begun');
 });
 
 t.test('SIGTERM while it starts', async (t) => {

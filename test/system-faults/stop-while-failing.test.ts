@@ -16,7 +16,8 @@ const ENV = {
   MAX_MEMORY_USAGE: '16MB',
   WORKERS: '2',
   STORAGE_TIMEOUT: '1m',
-  SHUTDOWN_TIMEOUT: '10s',
+  // It waits for the disk until a fifth of it is left: longer than a machine stands still.
+  SHUTDOWN_TIMEOUT: '20s',
 };
 const CONNECTIONS = 16;
 

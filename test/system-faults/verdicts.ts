@@ -4,7 +4,7 @@ import { polled } from '../helpers/bounded.ts';
 import { type ApiClient, codeOf } from '../helpers/clients/api-client.ts';
 import type { Tally } from '../helpers/clients/writers.ts';
 
-export const VERDICT_MS_MAX = 20_000;
+export const VERDICT_MS_MAX = 60_000;
 
 /** Waits until /readyz is green, or red because of the storage. */
 export async function readiness(client: ApiClient, colour: 'red' | 'green'): Promise<void> {

@@ -10,8 +10,8 @@ import { loadConfig } from '../../src/config/load.ts';
 import { parseDuration } from '../../src/config/quantity.ts';
 import { polled } from '../helpers/bounded.ts';
 import { ApiClient } from '../helpers/clients/api-client.ts';
-import { freePort } from '../helpers/clients/proxy.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { freePort } from '../helpers/servers/free-port.ts';
 import { PrivateSystemd } from './private-systemd.ts';
 
 const UNIT = 'product-service.service';

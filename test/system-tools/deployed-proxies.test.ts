@@ -12,10 +12,11 @@ import { bounded, polled } from '../helpers/bounded.ts';
 import { AckLedger } from '../helpers/clients/ack-ledger.ts';
 import { type Ask, ask, json, type Reply } from '../helpers/clients/ask.ts';
 import { startNginxWith } from '../helpers/clients/nginx.ts';
-import { freePort, startProxy } from '../helpers/clients/proxy.ts';
+import { startProxy } from '../helpers/clients/proxy.ts';
 import { faultsOf } from '../helpers/clients/writers.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { freePort } from '../helpers/servers/free-port.ts';
 
 const WAIT_MS_MAX = 60_000;
 const LANES = 4;

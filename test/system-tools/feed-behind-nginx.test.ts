@@ -12,10 +12,10 @@ import t, { type Test } from 'tap';
 import { bounded, polled } from '../helpers/bounded.ts';
 import { CLIENT_NAMES, startClient } from '../helpers/clients/event-source-clients.ts';
 import { startNginx } from '../helpers/clients/nginx.ts';
-import { freePort } from '../helpers/clients/proxy.ts';
 import { WriteLoad } from '../helpers/clients/write-load.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import { freePort } from '../helpers/servers/free-port.ts';
 
 const WAIT_MS_MAX = 100_000;
 const DOCS = new URL('../../docs/changes.md', import.meta.url);

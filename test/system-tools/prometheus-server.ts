@@ -2,11 +2,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { polled } from '../helpers/bounded.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { freePort } from '../helpers/servers/free-port.ts';
 
 const PROMETHEUS = '/usr/bin/prometheus';
 const START_MS_MAX = 60_000;
@@ -76,15 +76,4 @@ export async function startPrometheus(t: Test, servicePort: number): Promise<Pro
   const query = async (expression: string) =>
     (await get<{ result: Sample[] }>(`query?query=${encodeURIComponent(expression)}`)).result;
   return { get, query };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0));
-    });
-  });
 }

@@ -10,8 +10,9 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { polled } from '../helpers/bounded.ts';
 import { type Ask, ask, json } from '../helpers/clients/ask.ts';
-import { freePort, startProxy } from '../helpers/clients/proxy.ts';
+import { startProxy } from '../helpers/clients/proxy.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
+import { freePort } from '../helpers/servers/free-port.ts';
 
 const HAPROXY = '/usr/sbin/haproxy';
 const skip = !existsSync(HAPROXY) && process.env.CI !== 'true';

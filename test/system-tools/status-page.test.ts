@@ -9,9 +9,9 @@ import t from 'tap';
 import { bounded, polled } from '../helpers/bounded.ts';
 import { sendBatch } from '../helpers/clients/batch-client.ts';
 import { TestBrowser, type View } from '../helpers/clients/browser.ts';
-import { freePort } from '../helpers/clients/proxy.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { freePort } from '../helpers/servers/free-port.ts';
 import { claims, SECRET, secretToken } from '../helpers/tokens.ts';
 
 const WAIT_MS_MAX = 60_000;

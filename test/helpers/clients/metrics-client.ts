@@ -1,7 +1,7 @@
 /** Scrapes /metrics and reads the text, as far as tests need it. Tests only. */
 import { bounded } from '../bounded.ts';
 
-const SCRAPE_MS_MAX = 30_000;
+const SCRAPE_MS_MAX = 60_000;
 const SERIES = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/;
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
 
@@ -30,8 +30,9 @@ export interface Scrape {
 }
 
 export async function scrape(port: number, accept = 'text/plain'): Promise<Scrape> {
-  const call = fetch(`http://127.0.0.1:${port}/metrics`, { headers: { accept } });
-  const answer = await bounded(call, SCRAPE_MS_MAX, 'the metrics');
+  const get = () => fetch(`http://127.0.0.1:${port}/metrics`, { headers: { accept } });
+  // Once more: a connection that was kept may have been closed meanwhile.
+  const answer = await bounded(get().catch(get), SCRAPE_MS_MAX, 'the metrics');
   const text = await answer.text();
   if (answer.status !== 200) throw new Error(`/metrics answered ${answer.status}: ${text}`);
   const families = familiesOf(text);

@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { tempDir } from '../disks/temp-dir.ts';
-import { freePort, startProxy } from './proxy.ts';
+import { freePort } from '../servers/free-port.ts';
+import { startProxy } from './proxy.ts';
 
 const NGINX = '/usr/sbin/nginx';
 

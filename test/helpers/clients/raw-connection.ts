@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import type { Test } from 'tap';
 import { bounded } from '../bounded.ts';
 
-const WAIT_MS_MAX = 20_000;
+const WAIT_MS_MAX = 60_000;
 
 export class RawConnection {
   /** Everything received so far. */

@@ -1,7 +1,7 @@
 /** Connections to each of the threads that serve HTTP on one port. Tests only. */
 import { Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from 'node:http';
 import type { Test } from 'tap';
-import { bounded } from '../bounded.ts';
+import { bounded, polled } from '../bounded.ts';
 
 const ANSWER_MS_MAX = 60_000;
 /** The kernel spreads connections by chance: with two threads, all of these on one are once in 2^199. */
@@ -61,12 +61,21 @@ export class ThreadConnection {
     return this.thread;
   }
 
+  /** Waits until its thread takes requests: it may listen before. */
+  async open(): Promise<void> {
+    const isOpen = async () => {
+      const { status } = await this.send('GET', '/readyz?for=reads');
+      return status === 200 || undefined;
+    };
+    await polled(isOpen, ANSWER_MS_MAX, 'a thread to be open');
+  }
+
   close(): void {
     this.#agent.destroy();
   }
 }
 
-/** Opens connections until there is one to each of `threads` threads; the others are closed. */
+/** Opens connections until there is one to each of `threads` threads, which are open; the others are closed. */
 export async function connectToAll(
   t: Pick<Test, 'teardown'>,
   port: number,
@@ -78,7 +87,10 @@ export async function connectToAll(
     try {
       const thread = await connection.find();
       if (found.has(thread)) connection.close();
-      else found.set(thread, connection);
+      else {
+        await connection.open();
+        found.set(thread, connection);
+      }
     } catch (error) {
       for (const each of [connection, ...found.values()]) each.close();
       throw error;

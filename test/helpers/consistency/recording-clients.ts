@@ -1,4 +1,5 @@
 /** Clients of a cluster that write and read through any instance, and note what they did and were told. Tests only. */
+import { polled } from '../bounded.ts';
 import type { Random } from '../models/random.ts';
 import type { InstanceUnderTest } from '../replication/cluster-under-test.ts';
 import type { ClientHistory, Read, Write } from './client-history.ts';
@@ -6,6 +7,7 @@ import { randomFields } from './simulated-cluster.ts';
 
 const ANSWER_MS_MAX = 8000;
 const PAUSE_MS = 20;
+const LAST_MS_MAX = 120_000;
 /** Events of the timed products lie so far around each other. */
 const TIMES_MS = 2000;
 const TIMED = ['timed-1', 'timed-2', 'timed-3', 'timed-4'];
@@ -52,9 +54,8 @@ export class RecordingClients {
     const last: Read[] = [];
     for (const name of this.#instances.keys()) {
       for (const product of [...TIMED, ...ARRIVING]) {
-        const read = await this.#read(name, product, this.lastSeq);
-        if (read === undefined) throw new Error(`${name} does not answer`);
-        last.push(read);
+        const read = () => this.#read(name, product, this.lastSeq);
+        last.push(await polled(read, LAST_MS_MAX, `${name} to answer`));
       }
     }
     return { writes: this.writes, reads: this.reads, last };

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { polled } from '../bounded.ts';
 
 const SIGUSR2_BIT = 1n << 11n;
-const WAIT_MS_MAX = 30_000;
+const WAIT_MS_MAX = 60_000;
 
 export async function handlesSignals(pid: number): Promise<void> {
   const isSet = () => {

@@ -56,6 +56,7 @@ export class ServiceProcess {
   #stdout = '';
   #stderr = '';
   #watchers: (() => void)[] = [];
+  #isClosed = false;
 
   private constructor(options: ProcessOptions) {
     const { cwd, args = [], under = [] } = options;
@@ -77,6 +78,7 @@ export class ServiceProcess {
     // `close` comes after the last byte of both streams.
     this.exited = new Promise((resolve) => {
       this.#child.on('close', (code, signal) => {
+        this.#isClosed = true;
         this.#port.reject(new Error(`exited before it was ready (${code}): ${this.#stderr}`));
         resolve({ code, signal });
         this.#wake();
@@ -141,7 +143,7 @@ export class ServiceProcess {
       const look = () => {
         const line = this.log.find(({ msg }) => msg?.includes(text));
         if (line !== undefined) resolve(line);
-        else if (this.#child.exitCode !== null) reject(new Error(`ended without logging ${text}`));
+        else if (this.#isClosed) reject(new Error(`ended without logging ${text}`));
         else this.#watchers.push(look);
       };
       look();

@@ -11,7 +11,7 @@ import { tempDir } from '../disks/temp-dir.ts';
 
 /** The calls by which log and checkpoints change the disk; `write` is what the logger uses. */
 const CALLS = ['pwrite64', 'fdatasync', 'fsync', 'ftruncate', 'rename'];
-const ATTACH_MS_MAX = 20_000;
+const ATTACH_MS_MAX = 60_000;
 
 /** What strace wrote down, one line for each call. */
 export class SystemCallTrace {

@@ -355,17 +355,18 @@ export class ClusterUnderTest {
     return events;
   }
 
-  /** Posts until it is acknowledged; returns the seq. */
+  /** Posts until it is acknowledged, under one key; returns the seq. */
   async posted(
     instance: InstanceUnderTest,
     event: object,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<number> {
     let seq = 0;
+    const keyed = { 'idempotency-key': randomUUID(), ...headers };
     await this.polled(async () => {
-      const { status, body } = await instance.post(event, headers);
-      seq = Number(body.seq);
-      return status === 202 ? true : undefined;
+      const answer = await instance.post(event, keyed).catch(() => undefined);
+      seq = Number(answer?.body.seq);
+      return answer?.status === 202 ? true : undefined;
     });
     return seq;
   }
@@ -376,6 +377,6 @@ export class ClusterUnderTest {
 }
 
 async function isReady(port: number, query: string): Promise<true | undefined> {
-  const { ok } = await fetch(`http://127.0.0.1:${port}/readyz${query}`);
-  return ok ? true : undefined;
+  const answer = await fetch(`http://127.0.0.1:${port}/readyz${query}`).catch(() => undefined);
+  return answer?.ok === true ? true : undefined;
 }

@@ -8,15 +8,16 @@ import type { Test } from 'tap';
 import { readCompose, servicesOf } from '../../docker/compose-file.ts';
 import { polled } from '../bounded.ts';
 import { ask } from '../clients/ask.ts';
-import { freePort, startProxy } from '../clients/proxy.ts';
+import { startProxy } from '../clients/proxy.ts';
 import { tempDir } from '../disks/temp-dir.ts';
 import { runCommandLine } from '../processes/command-line.ts';
 import { ServiceProcess } from '../processes/service-process.ts';
+import { freePort } from '../servers/free-port.ts';
 import { NATS_SERVER } from '../servers/nats-server.ts';
 import { ServerProcess } from '../servers/server-process.ts';
 import { claims, SECRET, secretToken } from '../tokens.ts';
 
-const WAIT_MS_MAX = 60_000;
+const WAIT_MS_MAX = 120_000;
 const PASSWORD = 'of-nats';
 /** Much smaller than there, so that three stores find room on a small machine. */
 const MORE = { MAX_MEMORY_USAGE: '64MB', HOST: '127.0.0.1', ADMIN_HOST: '127.0.0.1' };
@@ -94,11 +95,7 @@ export class DeployedCluster {
     const configured = placed(fileOf('haproxy'), places);
     writeFileSync(file, configured.replace('bind :8000', `bind 127.0.0.1:${port}`));
     await startProxy(t, '/usr/sbin/haproxy', ['-db', '-f', file], port);
-    await polled(
-      async () => ((await ask(port, '/livez')).status === 200 ? true : undefined),
-      WAIT_MS_MAX,
-      'HAProxy to have found the instances',
-    );
+    await polled(() => isOk(port, '/livez'), WAIT_MS_MAX, 'HAProxy to have found the instances');
     return cluster;
   }
 
@@ -110,11 +107,7 @@ export class DeployedCluster {
     const env = { ...this.#environment(name), PORT: String(port), ADMIN_PORT: '0' };
     const process = await ServiceProcess.start(this.#t, { cwd, env });
     this.instances.set(name, process);
-    await polled(
-      async () => ((await ask(port, '/readyz')).status === 200 ? true : undefined),
-      WAIT_MS_MAX,
-      `${name} to take writes`,
-    );
+    await polled(() => isOk(port, '/readyz'), WAIT_MS_MAX, `${name} to take writes`);
   }
 
   /** The server that leads the stream. */
@@ -161,6 +154,14 @@ export class DeployedCluster {
     ]);
     return { ...Object.fromEntries(there), ...MORE, DATA_DIR: join(this.#root, name, 'data') };
   }
+}
+
+/** Whoever breaks the connection is not there yet. */
+function isOk(port: number, path: string): Promise<true | undefined> {
+  return ask(port, path).then(
+    ({ status }) => (status === 200 ? true : undefined),
+    () => undefined,
+  );
 }
 
 function writeSecrets(root: string, places: Places): void {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { type ConnectionOptions, connect } from '@nats-io/transport-node';
 import type { Test } from 'tap';
 import { polled } from '../bounded.ts';
-import { freePort } from '../clients/proxy.ts';
 import { tempDir } from '../disks/temp-dir.ts';
+import { freePort } from './free-port.ts';
 import { ServerProcess } from './server-process.ts';
 
 /** Debian's; NATS_SERVER names another one, to try its version. */
@@ -109,13 +109,16 @@ async function hasJetStream(
   client: ConnectionOptions,
 ): Promise<true | undefined> {
   const servers = ports.map((port) => `localhost:${port}`);
-  const connection = await connect({ ...client, servers, reconnect: false });
+  const connecting = connect({ ...client, servers, reconnect: false });
   try {
-    const answer = await connection.request('$JS.API.INFO', '', { timeout: 1000 });
+    const answer = await (await connecting).request('$JS.API.INFO', '', { timeout: 1000 });
     return (answer.json() as { error?: unknown }).error === undefined ? true : undefined;
   } catch {
     return undefined;
   } finally {
-    await connection.close();
+    await connecting.then(
+      (connection) => connection.close(),
+      () => undefined,
+    );
   }
 }

@@ -4,9 +4,8 @@ import { chownSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { Test } from 'tap';
-import { freePort } from '../clients/proxy.ts';
 import { tempDir } from '../disks/temp-dir.ts';
-
+import { freePort } from './free-port.ts';
 import { ServerProcess } from './server-process.ts';
 
 const VERSIONS = '/usr/lib/postgresql';
@@ -45,7 +44,7 @@ export async function startPostgres(
   const port = await freePort();
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
   const query = async (sql: string, values: readonly unknown[] = []) => {
-    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 60_000 });
     client.on('error', () => undefined);
     await client.connect();
     try {

@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { createClient } from '@redis/client';
 import type { Test } from 'tap';
 import { polled } from '../bounded.ts';
-import { freePort } from '../clients/proxy.ts';
 import { tempDir } from '../disks/temp-dir.ts';
+import { freePort } from './free-port.ts';
 import { ServerProcess } from './server-process.ts';
 
 const PROGRAM = '/usr/bin/redis-server';
 const SLOTS = 16_384;
+/** Members of a cluster talk to each other on a port of their own, so far above. */
+const BUS_AHEAD = 10_000;
 const JOIN_MS_MAX = 60_000;
 
 export interface RedisServer {
@@ -26,10 +28,10 @@ export async function startRedis(
 ): Promise<RedisServer> {
   const folder = join(tempDir(t), 'redis');
   mkdirSync(folder);
-  const port = await freePort();
+  const port = await freePort('cluster-enabled' in settings ? [BUS_AHEAD] : []);
   const url = `redis://127.0.0.1:${port}`;
   const command = async (...words: readonly string[]) => {
-    const socket = { reconnectStrategy: false as const, connectTimeout: 10_000 };
+    const socket = { reconnectStrategy: false as const, connectTimeout: 60_000 };
     const client = createClient({ url, socket });
     client.on('error', () => undefined);
     await client.connect();

@@ -10,7 +10,7 @@ export function msOf(text: string): number {
 }
 
 export function sqliteRows(path: string): ProductRow[] {
-  const database = new DatabaseSync(path, { timeout: 10_000 });
+  const database = new DatabaseSync(path, { timeout: 60_000 });
   try {
     return database
       .prepare('SELECT * FROM products ORDER BY id')
@@ -30,7 +30,7 @@ export function sqliteRows(path: string): ProductRow[] {
 }
 
 export function sqlitePosition(path: string): number {
-  const database = new DatabaseSync(path, { timeout: 10_000 });
+  const database = new DatabaseSync(path, { timeout: 60_000 });
   try {
     return Number(database.prepare('SELECT seq FROM product_service_position').get()?.seq);
   } finally {

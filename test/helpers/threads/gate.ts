@@ -7,7 +7,7 @@ import { polled } from '../bounded.ts';
 
 const CLOSED = 0;
 const WAITING = 1;
-const ARRIVAL_MS_MAX = 20_000;
+const ARRIVAL_MS_MAX = 60_000;
 
 export class Gate {
   readonly buffer: SharedArrayBuffer;

@@ -9,9 +9,10 @@ import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { runCommandLine, startCommand } from '../helpers/processes/command-line.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { freePort } from '../helpers/servers/free-port.ts';
 
 const ONE_LINE = /^product-service: [^\n]+\n$/;
-const WAIT_MS_MAX = 30_000;
+const WAIT_MS_MAX = 60_000;
 
 t.test('COMMAND --help, help COMMAND and the exit codes of wrong usage', async (t) => {
   const cwd = tempDir(t);
@@ -137,8 +138,9 @@ t.test('an export of many products, as NDJSON and as CSV', async (t) => {
 
 t.test('tail goes on where it was when the service was away', async (t) => {
   const cwd = tempDir(t);
-  const first = await ServiceProcess.start(t, { cwd });
-  const port = await first.ready();
+  const port = await freePort();
+  const env = { PORT: String(port) };
+  const first = await ServiceProcess.start(t, { cwd, env });
   const tail = startCommand(t, ['tail', '--since', '0', '--json', '--count', '3'], { cwd, port });
   const put = (id: string) => runCommandLine(t, ['put', id, '--stock', '1'], { cwd, port });
   await put('a');
@@ -149,7 +151,7 @@ t.test('tail goes on where it was when the service was away', async (t) => {
     WAIT_MS_MAX,
     'tail to notice',
   );
-  await ServiceProcess.start(t, { cwd, env: { PORT: String(port) } });
+  await ServiceProcess.start(t, { cwd, env });
   await put('b');
   await put('c');
   const { code, stdout, stderr } = await tail.end;

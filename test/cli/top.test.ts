@@ -7,11 +7,12 @@ import { topLines, topText } from '../../src/cli/top-view.ts';
 import { polled } from '../helpers/bounded.ts';
 import { ApiClient } from '../helpers/clients/api-client.ts';
 import { sendBatch } from '../helpers/clients/batch-client.ts';
+import { scrape } from '../helpers/clients/metrics-client.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { runCommandLine } from '../helpers/processes/command-line.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
 
-const WAIT_MS_MAX = 30_000;
+const WAIT_MS_MAX = 60_000;
 
 /** Keeps the names that it was asked for. */
 class AskedSample extends Sample {
@@ -67,6 +68,12 @@ t.test('a running service', async (t) => {
     (_, i) => `{"product_id":"p${i}","price":1,"stock":1}`,
   );
   await sendBatch(port, events.join('\n'), { query: '?ack=applied' });
+  // The rings are found empty a moment after the answer.
+  const isAtRest = async () => {
+    const metrics = await scrape(port);
+    return metrics.value('product_service_ring_events') === 0 || undefined;
+  };
+  await polled(isAtRest, WAIT_MS_MAX, 'the rings to be empty');
   const args = ['top', '--count', '2', '--interval', '100ms'];
   const { code, stdout, stderr } = await runCommandLine(t, args, { cwd, port });
   t.equal(code, 0, stderr);

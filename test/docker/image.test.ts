@@ -5,15 +5,15 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { polled } from '../helpers/bounded.ts';
+import { freePort } from '../helpers/servers/free-port.ts';
 import { buildImage, type EmulatedImage, isRoot, runInImage } from './image-emulation.ts';
 
-const READY_MS_MAX = 60_000;
+const READY_MS_MAX = 120_000;
 
 /** Tries to write where only the data volume may be written; exits 0 if it was refused. */
 const WRITES_BESIDE_ITSELF = [
@@ -39,7 +39,6 @@ t.test('the image builds, starts without rights, gets healthy and stops on SIGTE
   const compiled = compiledModules(image);
   t.ok(compiled.length > 100, `${compiled.length} modules are compiled in the image`);
 
-  // Not on that port: a test beside may have got it meanwhile.
   const told = { PORT: '0', NODE_DEBUG_NATIVE: 'COMPILE_CACHE' };
   const service = runInImage(image, image.command, told);
   t.teardown(() => service.kill('SIGKILL'));
@@ -96,14 +95,4 @@ function collectOutput(child: ChildProcess): readonly string[] {
 async function exitCodeOf(child: ChildProcess): Promise<number | string | null> {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
   return child.exitCode ?? child.signalCode;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('expected a TCP address');
-  return address.port;
 }

@@ -8,6 +8,7 @@ import type { RandomRequest, SENDERS } from './random-request.ts';
 
 /** What no answer of a service on a busy machine takes; a request that gets none hangs. */
 const ANSWER_MS_MAX = 30_000;
+const ATTEMPTS_MAX = 10;
 
 /** A body without its coding. */
 function decoded(bytes: Buffer, coding: string | undefined): Buffer {
@@ -41,7 +42,8 @@ export class RequestSender {
       } catch (error) {
         if (isRefused(error)) return 'refused';
         // A server that refuses a body may close the connection while it is still being sent.
-        if (attempt === 3 || !(error instanceof Error && 'syscall' in error)) throw error;
+        if (attempt === ATTEMPTS_MAX || !(error instanceof Error && 'syscall' in error))
+          throw error;
       }
     }
   }

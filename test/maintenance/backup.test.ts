@@ -14,7 +14,7 @@ const PRODUCTS_PER_LANE = 4;
 const BACKUPS = 3;
 /** Events between two backups: some segments, and a checkpoint or two. */
 const EVENTS_BETWEEN = 9_000;
-const REMOVED_MS_MAX = 60_000;
+const REMOVED_MS_MAX = 120_000;
 
 const SMALL = {
   MAX_MEMORY_USAGE: '16MB',

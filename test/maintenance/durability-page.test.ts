@@ -11,7 +11,7 @@ import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
-const COMMAND_MS_MAX = 60_000;
+const COMMAND_MS_MAX = 120_000;
 const EVENTS = 40;
 const ENV = { MAX_MEMORY_USAGE: '16MB', SHARDS: '8' };
 

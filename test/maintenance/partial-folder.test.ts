@@ -1,5 +1,5 @@
 /** What a killed tool leaves: the next one removes it, and nothing that another one works on. */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import t from 'tap';
@@ -10,6 +10,7 @@ import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { Random } from '../helpers/models/random.ts';
 import { runCommand } from '../helpers/processes/run-command.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { tried } from '../helpers/tries.ts';
 
 const MADE_MS_MAX = 60_000;
 
@@ -17,15 +18,22 @@ t.test('a killed backup', async (t) => {
   const cwd = tempDir(t);
   const data = new BuiltData(join(cwd, 'data'), new Random(1), 20_000);
   data.segment(3000).checkpoint().segment(3000).seal();
-  const tool = ServiceProcess.spawn(t, { cwd, args: ['backup', '--to', 'monday'] });
-  const left = await polled(
-    () => readdirSync(cwd).find((name) => existsSync(join(cwd, name, 'data/checkpoint'))),
-    MADE_MS_MAX,
-    'the copy to be begun',
-  );
-  await tool.crash();
-  t.ok(left.startsWith(`monday.partial-${tool.pid}-`), left);
-  t.ok(existsSync(join(cwd, left)), 'it is there');
+  const begun = () =>
+    readdirSync(cwd).find((name) => existsSync(join(cwd, name, 'data/checkpoint')));
+  let left = '';
+  await tried(async () => {
+    const tool = ServiceProcess.spawn(t, { cwd, args: ['backup', '--to', 'monday'] });
+    let isOver = false;
+    void tool.exited.then(() => {
+      isOver = true;
+    });
+    await polled(() => isOver || begun() || undefined, MADE_MS_MAX, 'the copy to be begun');
+    await tool.crash();
+    left = begun() ?? '';
+    if (left !== '') t.ok(left.startsWith(`monday.partial-${tool.pid}-`), left);
+    rmSync(join(cwd, 'monday'), { recursive: true, force: true });
+    return left !== '';
+  }, 'a backup was killed before it was through');
 
   const next = ServiceProcess.spawn(t, { cwd, args: ['backup', '--to', 'tuesday'] });
   t.strictSame(await next.exit(), { code: 0, signal: null }, next.stderr);

@@ -12,7 +12,7 @@ import { ApiClient } from '../helpers/clients/api-client.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
-const READY_MS_MAX = 60_000;
+const READY_MS_MAX = 120_000;
 const EXIT_MS_MAX = 60_000;
 /** The project's own Node first, as npm finds it in a checkout. */
 const PATH = `${dirname(process.execPath)}:${process.env.PATH}`;

@@ -9,7 +9,7 @@ import type { LetterDesk } from '../../src/sinks/letter-desk.ts';
 import type { RowRedrive } from '../../src/sinks/sink-messages.ts';
 import { bounded, polled } from '../helpers/bounded.ts';
 
-const WAIT_MS_MAX = 20_000;
+const WAIT_MS_MAX = 60_000;
 
 function letter(id: number, source: string): DeadLetter {
   const content = JSON.stringify({ price: 1, stock: 2, deleted: false });

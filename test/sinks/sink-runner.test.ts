@@ -14,7 +14,7 @@ import { bounded, polled } from '../helpers/bounded.ts';
 import { KEY, names, OwnedStore } from '../helpers/models/owned-store.ts';
 import { ScriptedSink } from './scripted-sink.ts';
 
-const WAIT_MS_MAX = 20_000;
+const WAIT_MS_MAX = 60_000;
 const LIMITS: SinkLimits = {
   batchSize: 4,
   flushIntervalMs: 1,

@@ -6,7 +6,7 @@ import { Sinks, type SinksOptions } from '../../src/sinks/sinks.ts';
 import { bounded, polled } from '../helpers/bounded.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 
-const WAIT_MS_MAX = 20_000;
+const WAIT_MS_MAX = 60_000;
 
 t.test('a thread that can not be made is tried again, and holds up no stop', async (t) => {
   const lines: string[] = [];

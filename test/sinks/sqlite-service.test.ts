@@ -9,6 +9,7 @@ import { polled } from '../helpers/bounded.ts';
 import { WriteLoad } from '../helpers/clients/write-load.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import type { LogLine } from '../helpers/processes/service-process.ts';
 import { sqlitePosition, sqliteRows } from '../helpers/sinks/sqlite-rows.ts';
 import { storeRows } from './store-rows.ts';
 
@@ -23,6 +24,11 @@ function caughtUp(service: Service, name = 'sqlite'): Promise<true> {
     WAIT_MS_MAX,
     `the sink to reach ${seq}`,
   );
+}
+
+/** Waits for a line of the log: its thread says it by a message, and its state by a word of memory. */
+function told(logged: readonly LogLine[], pattern: RegExp): Promise<LogLine> {
+  return polled(() => logged.find(({ msg }) => pattern.test(msg)), WAIT_MS_MAX, String(pattern));
 }
 
 function same(t: Test, service: Service, path: string): readonly ProductRow[] {
@@ -147,7 +153,7 @@ t.test('a sink that was ahead of a restored copy of the folder is left alone', a
     WAIT_MS_MAX,
     'the sink to be told foreign',
   );
-  t.ok(logged.some(({ msg }) => /up to seq 150 that this service never had/.test(msg)));
+  await told(logged, /up to seq 150 that this service never had/);
   await service.stop();
   t.strictSame(sqliteRows(path), rows);
 
@@ -197,7 +203,7 @@ t.test("another data folder's sink is left alone, and the service goes on", asyn
     WAIT_MS_MAX,
     'the sink to be told foreign',
   );
-  t.ok(logged.some(({ msg }) => /another data folder/.test(msg)));
+  await told(logged, /another data folder/);
   t.equal(await service.stop(), true, 'the stop does not wait for it');
   t.strictSame(sqliteRows(path), rows);
 });

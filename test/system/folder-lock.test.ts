@@ -1,5 +1,5 @@
 /** The lock removed by hand: a second start is refused all the same, and the running one takes it again. */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import t, { type Test } from 'tap';
@@ -59,11 +59,13 @@ t.test('another process that was faster: nothing more is written', async (t) => 
   const data = join(cwd, 'data');
   const log = () => readdirSync(join(data, 'log')).sort();
   const before = log();
-  // As another container does, which the claim can't see.
-  for (const name of ['lock', 'log/lock']) rmSync(join(data, name));
-  const other = new DatabaseSync(join(data, 'lock'));
+  // As another container does, which the claim can't see: it has the one before the look for both.
+  const others = join(cwd, 'lock');
+  const other = new DatabaseSync(others);
   t.teardown(() => other.close());
   other.exec('BEGIN EXCLUSIVE');
+  renameSync(others, join(data, 'lock'));
+  rmSync(join(data, 'log/lock'));
   t.strictSame(await service.exit(), { code: 1, signal: null });
   const fatal = service.log.filter(({ level }) => level === 60);
   t.match(fatal, [{ reason: /its lock was removed by hand, and DATA_DIR .* is held by/ }]);

@@ -9,7 +9,7 @@ import { startReadyService } from '../helpers/processes/service-in-process.ts';
 const STARTS = 20;
 /** By then everything that is made once and kept is made. */
 const WARM_STARTS = 5;
-const GONE_MS_MAX = 10_000;
+const GONE_MS_MAX = 60_000;
 
 type Leftovers = ReturnType<typeof leftovers>;
 

@@ -3,13 +3,14 @@ import t from 'tap';
 import { polled } from '../helpers/bounded.ts';
 import { AckLedger } from '../helpers/clients/ack-ledger.ts';
 import { ApiClient, codeOf, type EventBody } from '../helpers/clients/api-client.ts';
-import { faultsOf, write } from '../helpers/clients/writers.ts';
+import { faultsOf, type Tally, write } from '../helpers/clients/writers.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
 import { GATED_LOG, installGates } from '../helpers/threads/log-gates.ts';
+import { tried } from '../helpers/tries.ts';
 
 const MORE = 20;
-const ANSWERS_MS_MAX = 20_000;
+const ANSWERS_MS_MAX = 60_000;
 
 for (const [queueSize, threads] of [
   [1, '1'],
@@ -78,10 +79,12 @@ for (const [queueSize, threads] of [
     const { service, port } = await startReadyService(t, env);
     const ledger = new AckLedger();
     const load = { port, ledger, connections: 40, products: 3 };
-    const tally = await write({ ...load, eventsMax: 25 });
+    const tally: Tally = {};
+    await tried(async () => {
+      await write({ ...load, eventsMax: 25, tally });
+      return tally['202'] > 0 && tally['503 queue-full'] > 0;
+    }, 'some got in, and some did not');
     t.comment(tally);
-    t.ok((tally['202'] ?? 0) > 0, 'some got in');
-    t.ok((tally['503 queue-full'] ?? 0) > 0, 'some did not');
     t.strictSame(Object.keys(tally).sort(), ['202', '503 queue-full'], 'nothing else happened');
     t.strictSame(await write({ ...load, connections: 1, eventsMax: 20 }), { 202: 20 }, 'recovers');
     t.equal(await service.stop(), true, 'it stops cleanly');

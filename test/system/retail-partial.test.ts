@@ -16,7 +16,7 @@ import { Pipeline } from '../helpers/threads/pipeline.ts';
 const SEEDS = [1, 2];
 const HTTP_SEED = 4;
 const LANES = 48;
-const APPLIED_MS_MAX = 10_000;
+const APPLIED_MS_MAX = 60_000;
 
 interface WriteRequest {
   readonly method: string;

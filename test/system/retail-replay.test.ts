@@ -8,7 +8,7 @@ import { retailEvents, retailFinal } from '../helpers/models/retail-data.ts';
 import { ServiceProcess } from '../helpers/processes/service-process.ts';
 
 const CONNECTIONS = 48;
-const VISIBLE_MS_MAX = 10_000;
+const VISIBLE_MS_MAX = 60_000;
 
 const events = retailEvents();
 const expected = retailFinal();

@@ -14,7 +14,7 @@ import {
 } from '../helpers/threads/deadly-prices.ts';
 import { ServiceThreads } from '../helpers/threads/service-threads.ts';
 
-const VISIBLE_MS_MAX = 10_000;
+const VISIBLE_MS_MAX = 60_000;
 const KILL_EVERY = 200;
 const KILLS = 6;
 

@@ -50,15 +50,20 @@ async function forgetKeys(port: number): Promise<void> {
   }
 }
 
+/** Resolves once the event of this number is in the log. */
+async function logged(port: number, seq: number): Promise<void> {
+  for (;;) {
+    const response = await fetch(`http://127.0.0.1:${port}/api/v1/events/${seq}`);
+    await response.arrayBuffer();
+    if (response.status === 200) return;
+  }
+}
+
 /** Sends a stream and breaks the connection once `events` of it are in the log. */
 async function sendCut(port: number, body: string, events: number, options: BatchOptions) {
   const { call, answered } = openBatch(port, options);
   call.write(body);
-  for (;;) {
-    const response = await fetch(`http://127.0.0.1:${port}/api/v1/events/${events}`);
-    await response.arrayBuffer();
-    if (response.status === 200) break;
-  }
+  await logged(port, events);
   call.destroy();
   await answered.catch(() => undefined);
 }
@@ -128,6 +133,7 @@ t.test('one key, one request at a time; a single event has another', async (t) =
   const { service, port } = await start(t);
   const { call, answered } = openBatch(port, asked('continue', 'slow'));
   call.write(lines(RECEIPT_EVENTS));
+  await logged(port, 2);
   const second = await sendBatch(port, lines(3), asked('reject', 'slow'));
   t.equal(second.status, 409);
   t.equal(second.headers['retry-after'], '1');

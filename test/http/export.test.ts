@@ -17,6 +17,7 @@ const EXPORT = `GET /api/v1/products ${HEADERS}\r\n`;
 const BIG_EXPORT = `GET /api/v1/products?view=full ${HEADERS}connection: close\r\n\r\n`;
 const BIG = 64_000;
 const STUCK_TURNS = 200;
+const TRIES = 20;
 
 async function listening(t: Test, products: number) {
   const owned = new OwnedStore(4, products * 100 + 64 * 1024);
@@ -87,13 +88,18 @@ t.test('of an empty catalogue it is empty; HEAD has its headers only', async (t)
 t.test('a slow reader holds one slice, and gets all of it while others write', async (t) => {
   const { owned, stalled, url } = await listening(t, BIG);
   const { client, response } = await stalled();
-  const heldBytes = response.writableLength + client.socket.bytesRead;
-  for (let n = 0; n < 100; n++) {
-    owned.put(`product-${n * 7}`);
-    owned.put(`new-${n}`);
-    await new Promise(setImmediate);
+  let hasGoneOn = true;
+  // The kernel may be late to take what it has room for, a few times.
+  for (let tries = 0; hasGoneOn && tries < TRIES; tries++) {
+    const heldBytes = response.writableLength + client.socket.bytesRead;
+    for (let n = 0; n < 100; n++) {
+      owned.put(`product-${n * 7}`);
+      owned.put(`new-${n}`);
+      await new Promise(setImmediate);
+    }
+    hasGoneOn = response.writableLength + client.socket.bytesRead !== heldBytes;
   }
-  t.equal(response.writableLength + client.socket.bytesRead, heldBytes, 'nothing more was made');
+  t.notOk(hasGoneOn, 'nothing more was made');
   t.ok(response.writableLength < 256 * 1024, `${response.writableLength} bytes are held`);
   t.equal((await fetch(`${url}/health`)).status, 200, 'others are served');
   client.socket.resume();
@@ -130,11 +136,16 @@ t.test('ends when its reader goes', async (t) => {
 
 t.test('waits for a busy entry, and breaks the body off if it stays busy', async (t) => {
   const { owned, connect, url } = await listening(t, 100);
-  let letGo = owned.hold(0, 3);
-  const response = await fetch(`${url}/api/v1/products`, LINES);
-  letGo();
-  t.equal(linesOf(await response.text()).length, 100);
-  letGo = owned.hold(0, 3);
+  let text: string | undefined;
+  // Where the thread stands still, "it stays busy" is true as well.
+  for (let tries = 0; text === undefined && tries < TRIES; tries++) {
+    const goOn = owned.hold(0, 3);
+    const response = await fetch(`${url}/api/v1/products`, LINES);
+    goOn();
+    text = await response.text().catch(() => undefined);
+  }
+  t.equal(linesOf(text ?? '').length, 100);
+  const letGo = owned.hold(0, 3);
   const client = await connect();
   client.send(EXPORT);
   await client.end();

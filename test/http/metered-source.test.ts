@@ -4,6 +4,7 @@ import { MeteredSource } from '../../src/http/requests/metered-source.ts';
 import { RATE_TABLE_BYTES, RateTable } from '../../src/limits/rate-table.ts';
 import { polled } from '../helpers/bounded.ts';
 
+const WAIT_MS_MAX = 60_000;
 const KEY = { hash: 1, tag: 2 };
 
 function meteredWorld(isStream: boolean, patienceMs = 60_000) {
@@ -46,7 +47,7 @@ t.test('a stream reads on when it owes nothing any more', async (t) => {
     isRead = true;
   });
   const looksTo = (times: number) =>
-    polled(async () => (world.looks >= times ? true : undefined), 10_000, 'it to look again');
+    polled(async () => (world.looks >= times ? true : undefined), WAIT_MS_MAX, 'it to look again');
   await looksTo(5);
   t.equal(world.reads, 1);
   t.notOk(isRead);

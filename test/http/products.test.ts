@@ -267,11 +267,16 @@ t.test('other requests are served between the tries', async (t) => {
   const { app, products } = fakeApp();
   t.teardown(() => app.close());
   products.put('p', 1, 2, 3);
-  products.busyReads = Number.POSITIVE_INFINITY;
-  const busy = app.inject('/api/v1/products/p');
-  t.equal((await app.inject('/health')).statusCode, 200);
-  products.busyReads = 0;
-  t.equal((await busy).statusCode, 200);
+  let status = 0;
+  // A thread that stands still for a second has no more tries.
+  for (let tries = 0; status !== 200 && tries < 10; tries++) {
+    products.busyReads = Number.POSITIVE_INFINITY;
+    const busy = app.inject('/api/v1/products/p');
+    t.equal((await app.inject('/health')).statusCode, 200);
+    products.busyReads = 0;
+    status = (await busy).statusCode;
+  }
+  t.equal(status, 200);
 });
 
 t.test('answers 503 when an entry stays busy for a second', async (t) => {

@@ -15,7 +15,7 @@ const KEY = { k0: 1, k1: 2 };
 const READINGS = scaled(300, 5000);
 const SLACK = 64;
 /** Readings before which the writer had gone on: without them nothing was raced for. */
-const CHANGES_MIN = 50;
+const CHANGES_MIN = 20;
 
 interface WriterData {
   readonly window: SharedArrayBuffer;

@@ -13,6 +13,7 @@ import { startNats } from '../helpers/servers/nats-server.ts';
 const isMissing = !existsSync('/usr/sbin/nats-server');
 const skip = isMissing && process.env.CI !== 'true';
 const PASSWORD = 'correct horse';
+const WAIT_MS_MAX = 60_000;
 
 t.test('with TLS on both sides and a password, which nobody is shown', { skip }, async (t) => {
   const folder = tempDir(t);
@@ -205,7 +206,7 @@ t.test('with no more rights than the page names', { skip }, async (t) => {
   for (const each of [b, reader]) {
     t.match(await each.get('p', Number(written.body.seq)), { status: 200, body: { price: 1 } });
   }
-  const { instances, stream } = await cluster.status();
+  const { instances, stream } = await cluster.status(3);
   t.strictSame(
     new Set(instances.map(({ pid }) => pid)),
     new Set([a, b, reader].map(({ process }) => process.pid)),
@@ -217,6 +218,7 @@ t.test('with no more rights than the page names', { skip }, async (t) => {
   await connection.request(
     `$JS.API.STREAM.PURGE.PS_${name}_1`,
     JSON.stringify({ seq: stream.last + 1 }),
+    { timeout: WAIT_MS_MAX },
   );
   const after = await cluster.posted(a, { product_id: 'p', price: 2, stock: 1 });
   const joined = [await cluster.start('c'), await cluster.start('s', asReader)];

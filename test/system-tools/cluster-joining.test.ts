@@ -2,7 +2,7 @@
  * Instances that the stream has gone on without take over the data of another one, and the stream from there. ROUNDS=100 kills
  * as many that join, at any moment, and lets whoever hands over its data end in each of the ways.
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import t from 'tap';
 import { Random, testSeed } from '../helpers/models/random.ts';
@@ -23,7 +23,10 @@ const KILL_MS_MAX = 2500;
 /** What becomes of the one that hands over its data, while it does. */
 const ENDS = ['killed', 'stopped', 'killed, and nobody else is there'] as const;
 
-t.setTimeout(120_000 + ROUNDS * 30_000);
+/** Of what a thread that stands still may spoil. */
+const TRIES = 10;
+
+t.setTimeout(600_000 + ROUNDS * 30_000);
 
 t.test(`whoever is too far behind joins anew (seed ${seed})`, { skip }, async (t) => {
   const random = new Random(seed);
@@ -62,7 +65,7 @@ t.test(`whoever is too far behind joins anew (seed ${seed})`, { skip }, async (t
   const connection = await connect({ servers: nats.url });
   t.teardown(() => connection.close());
   const subject = `ps.${cluster.name}.1`;
-  const stateOfA = async () => (await cluster.status()).instances[0];
+  const stateOfA = async () => (await cluster.status(1)).instances[0];
   const before = await stateOfA();
   t.match(await offerOf(connection, `${subject}.join.${before?.id}`), { files: [{ path: /./ }] });
   const then = await stateOfA();
@@ -103,8 +106,17 @@ t.test(`whoever is too far behind joins anew (seed ${seed})`, { skip }, async (t
     while (isWriting) seq = await cluster.posted(a, event());
     return seq;
   })();
-  const b = await cluster.start('b');
-  t.strictSame(joiners.sort(), ['false', 'silent']);
+  let b = await cluster.start('b');
+  // Who answers for them was late: nobody asks for all of those that are there.
+  for (let tries = 1; new Set(joiners).size < 2 && tries < TRIES; tries++) {
+    await b.kill();
+    await rival;
+    rival = undefined;
+    joiners.length = 0;
+    rmSync(cluster.dataOf('b'), { recursive: true });
+    b = await cluster.start('b');
+  }
+  t.strictSame([...new Set(joiners)].sort(), ['false', 'silent']);
   t.match(await rival, new RegExp(`DATA_DIR .* is held by process ${b.process.pid}`));
   await connection.close();
   isWriting = false;
@@ -143,16 +155,23 @@ t.test(`whoever is too far behind joins anew (seed ${seed})`, { skip }, async (t
   up.set('b', await cluster.start('b'));
   const ends =
     ROUNDS > 1 ? Array.from({ length: ROUNDS }, (_, i) => ENDS[i % 3]) : [random.pick(ENDS)];
-  for (const [i, end] of ends.entries()) await givenBy(end as (typeof ENDS)[number], `giver${i}`);
+  for (const [i, end] of ends.entries()) {
+    // Where its end comes late it has handed over everything.
+    let isMidway = false;
+    for (let tries = 0; !isMidway && tries < TRIES; tries++) {
+      isMidway = await givenBy(end as (typeof ENDS)[number], `giver${i}-${tries}`);
+    }
+    t.ok(isMidway, `${end} mid-way`);
+  }
 
-  /** One joins, and the one that it takes over from ends at its first wish. */
-  async function givenBy(end: (typeof ENDS)[number], name: string): Promise<void> {
+  /** One joins, and the one that it takes over from ends at its first wish; whether that was before the last. */
+  async function givenBy(end: (typeof ENDS)[number], name: string): Promise<boolean> {
     const others = end === 'killed, and nobody else is there' ? ['a'] : [];
     for (const other of others) {
       await up.get(other)?.kill();
       up.delete(other);
     }
-    const { instances } = await cluster.status();
+    const { instances } = await cluster.status(up.size);
     const asked = Promise.withResolvers<string>();
     const watcher = await connect({ servers: nats.url });
     watcher.subscribe(`${subject}.join.*.*`, {
@@ -179,10 +198,6 @@ t.test(`whoever is too far behind joins anew (seed ${seed})`, { skip }, async (t
     const joiner = await joining;
     const said = joiner.process.log.filter(({ msg }) => msg.startsWith('joining:'));
     t.match(said.at(-1)?.msg, /took over/, `${end}: ${said.map(({ msg }) => msg).join('\n')}`);
-    t.ok(
-      said.some(({ msg }) => msg.includes(`not from`)),
-      `${end} mid-way`,
-    );
     if (end === 'stopped') ended?.process.kill('SIGCONT');
     if (ended !== undefined && end === 'stopped') up.set(giver, ended);
     else if (!up.has(giver)) up.set(giver, await cluster.start(giver));
@@ -193,6 +208,7 @@ t.test(`whoever is too far behind joins anew (seed ${seed})`, { skip }, async (t
     await one?.get('first', seq);
     t.strictSame(await joiner.pages(), await one?.pages(), `${end}: the same products`);
     await joiner.kill();
+    return said.some(({ msg }) => msg.includes('not from'));
   }
 });
 

@@ -33,7 +33,9 @@ t.test(
   async (t) => {
     const random = new Random(seed);
     const nats = await startNats(t, 3);
-    const cluster = await ClusterUnderTest.begin(t, nats.url, 3);
+    // A client hears that nothing comes of its try before it gives that up by itself.
+    const patience = { STORAGE_TIMEOUT: '5s' };
+    const cluster = await ClusterUnderTest.begin(t, nats.url, 3, patience);
     const instances = new Map<string, InstanceUnderTest>();
     const start = (name: (typeof NAMES)[number]) =>
       cluster.start(name, { HTTP_THREADS: HTTP_THREADS[name] });
@@ -88,7 +90,9 @@ t.test(
     await works(20);
     await load.stop();
     const last = Math.max(...[...load.acknowledged.values()].map(({ seq }) => seq));
-    await Promise.all([...instances.values()].map((one) => one.get('none', last)));
+    const hasAll = (one: InstanceUnderTest) =>
+      cluster.polled(async () => (await one.get('none', last)).status === 404 || undefined);
+    await Promise.all([...instances.values()].map(hasAll));
     await Promise.all([...instances.values()].map((one) => one.stop()));
 
     const logs = NAMES.map((name) => cluster.events(name));

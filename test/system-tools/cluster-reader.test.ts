@@ -38,10 +38,10 @@ t.test('readers follow, and take no writes', { skip }, async (t) => {
   }
 
   // They are at the same place, with the same made of it.
-  let { instances, stream } = await cluster.status();
+  let { instances, stream } = await cluster.status(3);
   // What comes between two answers (an instance says now and then that it is there) one of them has not seen.
   await cluster.polled(async () => {
-    ({ instances, stream } = await cluster.status());
+    ({ instances, stream } = await cluster.status(3));
     return instances.every(({ position }) => position === stream.last) || undefined;
   });
   t.strictSame(instances.map(({ role }) => role).sort(), ['full', 'reader', 'reader']);

@@ -18,50 +18,65 @@ const isMissing = !existsSync('/usr/sbin/nats-server');
 const skip = isMissing && process.env.CI !== 'true';
 const seed = testSeed();
 const STREAM_BYTES = 500_000;
-/** Instances that are silent are reckoned with for half a minute; this is less. */
-const SILENT_MS = 12_000;
+/** In this time each instance looks at the stream, which it does every five seconds. */
+const SILENT_MS = 9000;
+/** Instances that are silent are reckoned with for half a minute since they were heard of, by who looks; this is less. */
+const RECKONED_MS = 20_000;
+/** Of what takes too long on a machine that is slow for a while. */
+const TRIES = 5;
+/** Whoever meets a full stream hears of it soon. */
+const PATIENCE = { STORAGE_TIMEOUT: '5s' };
 
 /** Between two looks: each of them costs as much as some writes. */
 const pause = () => new Promise((resolve) => setTimeout(resolve, 300));
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 t.test(`the stream keeps what instances need (seed ${seed})`, { skip }, async (t) => {
   const random = new Random(seed);
   const copies = Number(process.env.COPIES ?? 1);
   const nats = await startNats(t, copies);
-  const cluster = await ClusterUnderTest.begin(t, nats.url, copies, {}, String(STREAM_BYTES));
+  const size = String(STREAM_BYTES);
+  const cluster = await ClusterUnderTest.begin(t, nats.url, copies, PATIENCE, size);
   const [a, b, c] = [await cluster.start('a'), await cluster.start('b'), await cluster.start('c')];
   let last = await cluster.posted(a, { product_id: 'first', price: 1, stock: 1 });
   await c.get('first', last);
   const pidOf = c.process.pid;
-  const ofC = async () => (await cluster.status()).instances.find(({ pid }) => pid === pidOf);
-  await cluster.polled(async () => {
-    await pause();
-    const state = await ofC();
-    return state !== undefined && state.kept === state.position ? true : undefined;
-  });
-  const needed = ((await ofC())?.kept ?? 0) + 1;
-  c.process.kill('SIGSTOP');
-  // Now others are far ahead of it, and the stream is full enough.
+  const ofC = async () => (await cluster.status(3)).instances.find(({ pid }) => pid === pidOf);
   let batches = 0;
   // Ids that zstd makes nothing of: few events fill it.
   const id = () => Array.from({ length: 12 }, () => random.below(36 ** 5).toString(36)).join('');
   const lines = (count: number) =>
     Array.from({ length: count }, () => ({ product_id: id(), price: 1, stock: 1 }));
-  const fills = async (share: number, count: number) => {
-    while ((await cluster.stream()).bytes < STREAM_BYTES * share) {
-      const { body } = await a.batch(lines(count), { 'idempotency-key': `b${++batches}` });
-      last = Number(body.last_seq);
-    }
+  const batch = async (count: number) => {
+    const { status, body } = await a.batch(lines(count), { 'idempotency-key': `b${++batches}` });
+    if (status === 202) last = Number(body.last_seq);
   };
-  await fills(0.55, 800);
-  await new Promise((resolve) => setTimeout(resolve, SILENT_MS));
-  const { first_seq: first } = await cluster.stream();
-  t.ok(first <= needed, `it begins at ${first}, and ${needed} is needed`);
-  c.process.kill('SIGCONT');
-  t.match(await c.get('first', last), { status: 200 });
-  t.notOk(c.process.log.some(({ msg }) => msg.startsWith('joining')));
+  const fills = async (share: number, count: number) => {
+    while ((await cluster.stream()).bytes < STREAM_BYTES * share) await batch(count);
+  };
+  for (let tries = 1; ; tries++) {
+    await cluster.polled(async () => {
+      await pause();
+      const state = await ofC();
+      return state !== undefined && state.kept === state.position ? true : undefined;
+    });
+    const needed = ((await ofC())?.kept ?? 0) + 1;
+    const stoppedMs = performance.now();
+    c.process.kill('SIGSTOP');
+    // Now others are far ahead of it, and the stream is full enough.
+    await batch(800);
+    await fills(0.55, 800);
+    await new Promise((resolve) => setTimeout(resolve, SILENT_MS));
+    const { first_seq: first } = await cluster.stream();
+    const isReckoned = performance.now() - stoppedMs < RECKONED_MS;
+    c.process.kill('SIGCONT');
+    t.match(await c.get('first', last), { status: 200 });
+    if (!isReckoned && tries < TRIES) continue;
+    t.ok(first <= needed, `it begins at ${first}, and ${needed} is needed`);
+    if (tries === 1) t.notOk(c.process.log.some(({ msg }) => msg.startsWith('joining')));
+    break;
+  }
 
   // As soon as all have it, more than half of it goes, in one step or in some; none of them is missing anything.
   await cluster.polled(async () => {
@@ -70,7 +85,7 @@ t.test(`the stream keeps what instances need (seed ${seed})`, { skip }, async (t
     return begin > 1 && bytes < STREAM_BYTES / 2 ? true : undefined;
   });
   await c.kill();
-  const full = await cluster.status();
+  const full = await cluster.status(2);
   t.ok(full.stream.first <= Math.min(...full.instances.map(({ kept }) => kept)) + 1);
   last = await cluster.posted(b, { product_id: 'first', price: 2, stock: 1 });
   // One that begins now can't read the stream's beginning.
@@ -114,10 +129,12 @@ t.test(`the stream keeps what instances need (seed ${seed})`, { skip }, async (t
   const large = lines(1000);
   const refused = await a.batch(large, whole);
   t.match(refused, { status: 503, body: { outcome: /none|partial|unknown/ } }, 'a batch, too');
-  t.equal((await a.ready()).status, 503);
+  await cluster.polled(async () => (await a.ready()).status === 503 || undefined);
   t.equal((await a.ready('?for=reads')).status, 200);
-  const reasons = a.process.log.map(({ reason }) => reason);
-  t.ok(reasons.includes('the stream refuses: maximum bytes exceeded'), 'it says why');
+  const saysWhy = async () =>
+    a.process.log.some((line) => line.reason === 'the stream refuses: maximum bytes exceeded') ||
+    undefined;
+  await cluster.polled(saysWhy);
   const takesWrites = () =>
     cluster.polled(async () => {
       await pause();
@@ -133,7 +150,7 @@ t.test(`the stream keeps what instances need (seed ${seed})`, { skip }, async (t
   // Also where one starts now: it can read the stream, and serves no older state than is there.
   const back = await cluster.start('c', {}, '?for=reads');
   await readsGoOn(back);
-  t.equal((await back.ready()).status, 503);
+  await cluster.polled(async () => (await back.ready()).status === 503 || undefined);
   t.equal((await back.post({ product_id: 'none', price: 1, stock: 1 })).status, 503);
 
   // Room is made: all come back by themselves, and what was refused is taken once.
@@ -142,12 +159,16 @@ t.test(`the stream keeps what instances need (seed ${seed})`, { skip }, async (t
   for (const instance of [a, b, back, d]) {
     last = await cluster.posted(instance, { product_id: 'first', price: 3, stock: 1 });
   }
-  const again = await a.batch(large, whole);
-  t.match(again, { status: 202 });
-  last = Math.max(last, Number(again.body.last_seq));
+  await cluster.polled(async () => {
+    // It may be on its way still.
+    const { status, body } = await a.batch(large, whole);
+    if (status !== 202) return undefined;
+    last = Math.max(last, Number(body.last_seq));
+    return true;
+  });
   const pages = [];
   for (const instance of [a, b, back, d]) {
-    await instance.get('first', last);
+    t.match(await instance.get('first', last), { status: 200 });
     pages.push(await instance.pages());
   }
   for (const other of pages) t.strictSame(other, pages[0]);

@@ -8,7 +8,7 @@ import { Agent } from 'node:http';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { polled } from '../helpers/bounded.ts';
-import { ask, json, type Reply } from '../helpers/clients/ask.ts';
+import { type Ask, ask, json, type Reply } from '../helpers/clients/ask.ts';
 import { ChangeFollower } from '../helpers/clients/change-follower.ts';
 import { DeployedCluster } from '../helpers/replication/deployed-cluster.ts';
 
@@ -18,7 +18,7 @@ const WAIT_MS_MAX = 120_000;
 const LANES = 3;
 const BATCH_LINES = 5000;
 
-t.setTimeout(600_000);
+t.setTimeout(900_000);
 
 function parsed({ body }: Reply): Record<string, unknown> {
   return JSON.parse(`${body}`);
@@ -26,6 +26,21 @@ function parsed({ body }: Reply): Record<string, unknown> {
 
 /** Whether it is an answer at which a client tries again, under the same key. */
 const AGAIN = [502, 503, 504];
+
+/** Its status, and its code where the service itself says it. */
+function outcomeOf(answer: Reply): string {
+  const isProblem = answer.headers['content-type'] === 'application/problem+json';
+  return isProblem ? `${answer.status} ${parsed(answer).code}` : String(answer.status);
+}
+
+/** Asks until the answer is none at which a client tries again. */
+function served(port: number, path: string, how: Ask): Promise<Reply> {
+  const once = async () => {
+    const reply = await ask(port, path, how);
+    return AGAIN.includes(reply.status) ? undefined : reply;
+  };
+  return polled(once, WAIT_MS_MAX, `an answer to ${path}`);
+}
 
 interface Written {
   readonly seq: number;
@@ -88,7 +103,7 @@ class KeyedLanes {
       const answer = await ask(port, '/api/v1/events', { ...event, headers, agent }).catch(
         (error: NodeJS.ErrnoException) => error.code ?? error.message,
       );
-      const outcome = typeof answer === 'string' ? answer : String(answer.status);
+      const outcome = typeof answer === 'string' ? answer : outcomeOf(answer);
       this.tally[outcome] = (this.tally[outcome] ?? 0) + 1;
       if (typeof answer !== 'string') {
         if (answer.status === 202) return Number(parsed(answer).seq);
@@ -153,7 +168,7 @@ async function faultsOf(cluster: DeployedCluster, { written }: KeyedLanes): Prom
   for (const [name, port] of cluster.ports) {
     for (const id of ids) {
       const path = `/api/v1/products/${encodeURIComponent(id)}?min_seq=${last}&wait=30s`;
-      const reply = await ask(port, path, { headers: cluster.authorization });
+      const reply = await served(port, path, { headers: cluster.authorization });
       const { price } = parsed(reply);
       const own = written.find((one) => one.price === price);
       const etag = reply.headers.etag;
@@ -171,17 +186,18 @@ async function through(t: Test, cluster: DeployedCluster): Promise<void> {
     return { ...rest, headers: { ...headers, ...authorization } };
   };
   const odd = { product_id: 'a/b c?%2F', price: 1.25, stock: 3 };
-  const first = await ask(port, '/api/v1/events?ack=applied', sent(odd));
+  const first = await served(port, '/api/v1/events?ack=applied', sent(odd));
   t.equal(first.status, 200);
   const path = `/api/v1/products/${encodeURIComponent(odd.product_id)}`;
   // Another instance may answer: what was written is there from its seq on.
-  const read = await ask(port, `${path}?min_seq=${parsed(first).seq}`, { headers: authorization });
+  const minSeq = `min_seq=${parsed(first).seq}&wait=30s`;
+  const read = await served(port, `${path}?${minSeq}`, { headers: authorization });
   t.match(parsed(read), { id: odd.product_id, price: 1.25 });
 
   const lines = Array.from({ length: BATCH_LINES }, (_, i) =>
     JSON.stringify({ product_id: `p${i}`, price: i, stock: i }),
   ).join('\n');
-  const batch = await ask(port, '/api/v1/events/batch?on_error=continue', {
+  const batch = await served(port, '/api/v1/events/batch?on_error=continue', {
     method: 'POST',
     headers: {
       ...authorization,
@@ -191,9 +207,9 @@ async function through(t: Test, cluster: DeployedCluster): Promise<void> {
     body: gzipSync(lines),
   });
   t.match(parsed(batch), { accepted: BATCH_LINES });
-  const last = `/api/v1/products/p1?min_seq=${parsed(batch).last_seq}`;
-  for (let i = 0; i < 3; i++) await ask(port, last, { headers: authorization });
-  const exported = await ask(port, '/api/v1/products', {
+  const last = `/api/v1/products/p1?min_seq=${parsed(batch).last_seq}&wait=30s`;
+  for (const own of cluster.ports.values()) await served(own, last, { headers: authorization });
+  const exported = await served(port, '/api/v1/products', {
     headers: { ...authorization, accept: 'application/x-ndjson', 'accept-encoding': 'gzip' },
   });
   t.equal(exported.headers['content-encoding'], 'gzip');
@@ -234,6 +250,7 @@ t.test('a cluster behind HAProxy outlives each of its parts', { skip }, async (t
     await Promise.all([lanes.abandon(), reader.stop()]);
   });
   await lanes.more(50);
+  await polled(() => follower.seqs.size > 0 || undefined, WAIT_MS_MAX, 'the feed to be followed');
 
   await t.test('an instance killed: another gets the key, and it counts once', async (t) => {
     // Each of them, so that the one with the feed is among them.
@@ -242,7 +259,7 @@ t.test('a cluster behind HAProxy outlives each of its parts', { skip }, async (t
       await lanes.more(50);
       await cluster.startInstance(name);
     }
-    t.ok(cuts > 0, 'the feed was cut, and went on elsewhere');
+    await polled(() => cuts > 0 || undefined, WAIT_MS_MAX, 'the feed to be cut');
     t.comment(lanes.tally);
   });
   await t.test('the leading NATS server killed: writes wait, reads do not', async (t) => {
@@ -261,7 +278,9 @@ t.test('a cluster behind HAProxy outlives each of its parts', { skip }, async (t
     t.strictSame(await instance?.stop(), { code: 0, signal: null });
     await lanes.more(50);
     for (const outcome of Object.keys(lanes.tally)) {
-      if (outcome !== '202') t.equal(lanes.tally[outcome], before[outcome], outcome);
+      // NATS has its own reasons: its servers may have elected again.
+      if (outcome === '202' || outcome === '503 storage-unavailable') continue;
+      t.equal(lanes.tally[outcome], before[outcome], outcome);
     }
     await cluster.startInstance(name);
   });

@@ -10,7 +10,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { bounded, polled } from '../helpers/bounded.ts';
 import { AckLedger } from '../helpers/clients/ack-ledger.ts';
-import { ask, json } from '../helpers/clients/ask.ts';
+import { type Ask, ask, json, type Reply } from '../helpers/clients/ask.ts';
 import { startNginxWith } from '../helpers/clients/nginx.ts';
 import { startProxy } from '../helpers/clients/proxy.ts';
 import { faultsOf } from '../helpers/clients/writers.ts';
@@ -50,23 +50,23 @@ for (const [name, startOne] of Object.entries(PROXIES)) {
     const service = await ServiceProcess.start(t, { cwd: tempDir(t) });
     const port = await freePort();
     await startOne(t, port, await service.ready());
-    await served(t, port);
+    await served(port, '/livez');
 
     const odd = { product_id: 'a/b c?%2F', price: 1.25, stock: 3 };
-    t.equal((await ask(port, '/api/v1/events?ack=applied', json(odd))).status, 200);
+    t.equal((await served(port, '/api/v1/events?ack=applied', json(odd))).status, 200);
     const path = `/api/v1/products/${encodeURIComponent(odd.product_id)}`;
-    t.match(JSON.parse(`${(await ask(port, path)).body}`), { id: odd.product_id, price: 1.25 });
+    t.match(JSON.parse(`${(await served(port, path)).body}`), { id: odd.product_id, price: 1.25 });
 
     const lines = Array.from({ length: BATCH_LINES }, (_, i) =>
       JSON.stringify({ product_id: `p${i}`, price: i, stock: i }),
     ).join('\n');
-    const batch = await ask(port, '/api/v1/events/batch?ack=applied&on_error=continue', {
+    const batch = await served(port, '/api/v1/events/batch?ack=applied&on_error=continue', {
       method: 'POST',
       headers: { 'content-type': 'application/x-ndjson', 'content-encoding': 'gzip' },
       body: gzipSync(lines),
     });
     t.match(JSON.parse(`${batch.body}`), { accepted: BATCH_LINES });
-    const exported = await ask(port, '/api/v1/products', {
+    const exported = await served(port, '/api/v1/products', {
       headers: { accept: 'application/x-ndjson', 'accept-encoding': 'gzip' },
     });
     t.equal(exported.headers['content-encoding'], 'gzip');
@@ -77,44 +77,34 @@ for (const [name, startOne] of Object.entries(PROXIES)) {
       t.equal(status, 404, inside);
       t.not(headers['content-type'], 'application/problem+json', 'the proxy itself says so');
     }
-    t.equal((await ask(port, '/livez')).status, 200);
+    t.equal((await served(port, '/livez')).status, 200);
   });
 
   t.test(`${name}: a stream of changes begins at once, and each change arrives`, async (t) => {
     const service = await ServiceProcess.start(t, { cwd: tempDir(t) });
     const port = await freePort();
     await startOne(t, port, await service.ready());
-    await served(t, port);
-    const stream = get({
-      host: '127.0.0.1',
-      port,
-      path: '/api/v1/changes',
-      headers: { accept: 'text/event-stream' },
-      agent: false,
-    });
-    t.teardown(() => stream.destroy());
-    stream.on('error', () => undefined);
-    const [reply] = (await bounded(once(stream, 'response'), WAIT_MS_MAX, 'headers')) as [
-      IncomingMessage,
-    ];
+    await served(port, '/livez');
+    const reply = await polled(() => streamOf(t, port), WAIT_MS_MAX, 'a stream');
     let text = '';
     reply.on('error', () => undefined);
     reply.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;
     });
     await polled(() => text.includes('event: position') || undefined, WAIT_MS_MAX, 'its position');
-    await ask(port, '/api/v1/events', json({ product_id: 'x', price: 7, stock: 1 }));
+    await served(port, '/api/v1/events', json({ product_id: 'x', price: 7, stock: 1 }));
     await polled(() => text.includes('"price":7') || undefined, WAIT_MS_MAX, 'the change');
     t.pass('both came');
   });
 
   t.test(`${name}: a restart under load breaks no request and loses nothing`, async (t) => {
     const cwd = tempDir(t);
-    const service = await ServiceProcess.start(t, { cwd, env: DRAIN });
-    const servicePort = await service.ready();
+    const servicePort = await freePort();
+    const env = { ...DRAIN, PORT: `${servicePort}` };
+    const service = await ServiceProcess.start(t, { cwd, env });
     const port = await freePort();
     await startOne(t, port, servicePort);
-    await served(t, port);
+    await served(port, '/livez');
 
     const ledger = new AckLedger();
     const tally: Record<string, number> = {};
@@ -125,10 +115,7 @@ for (const [name, startOne] of Object.entries(PROXIES)) {
     await polled(() => ledger.acknowledgements > 200 || undefined, WAIT_MS_MAX, 'a beginning');
     t.strictSame(await service.stop(), { code: 0, signal: null });
     const before = ledger.acknowledgements;
-    const next = await ServiceProcess.start(t, {
-      cwd,
-      env: { ...DRAIN, PORT: `${servicePort}` },
-    });
+    const next = await ServiceProcess.start(t, { cwd, env });
     await polled(
       () => ledger.acknowledgements > before + 200 || undefined,
       WAIT_MS_MAX,
@@ -146,12 +133,30 @@ for (const [name, startOne] of Object.entries(PROXIES)) {
   });
 }
 
-/** Waits until the proxy has seen that the service is ready. */
-async function served(t: Test, port: number): Promise<void> {
-  const deadline = Date.now() + WAIT_MS_MAX;
-  while ((await ask(port, '/livez')).status !== 200) {
-    if (Date.now() > deadline) t.bailout('the proxy never serves');
-  }
+/** Asks until the proxy has a service: it may not have found it yet, or a look at it took too long. */
+function served(port: number, path: string, how: Ask = {}): Promise<Reply> {
+  const once = async () => {
+    const reply = await ask(port, path, how);
+    return [502, 503, 504].includes(reply.status) ? undefined : reply;
+  };
+  return polled(once, WAIT_MS_MAX, `an answer to ${path}`);
+}
+
+/** Follows the changes; `undefined` where the proxy has no service just now. */
+async function streamOf(t: Test, port: number): Promise<IncomingMessage | undefined> {
+  const stream = get({
+    host: '127.0.0.1',
+    port,
+    path: '/api/v1/changes',
+    headers: { accept: 'text/event-stream' },
+    agent: false,
+  });
+  t.teardown(() => stream.destroy());
+  stream.on('error', () => undefined);
+  const [reply] = (await bounded(once(stream, 'response'), WAIT_MS_MAX, 'headers')) as [
+    IncomingMessage,
+  ];
+  return reply.statusCode === 200 ? reply : undefined;
 }
 
 /** One connection that writes one event after the other, whatever it is answered. */

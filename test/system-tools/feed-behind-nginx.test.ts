@@ -15,6 +15,7 @@ import { startNginx } from '../helpers/clients/nginx.ts';
 import { WriteLoad } from '../helpers/clients/write-load.ts';
 import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { startReadyService } from '../helpers/processes/service-in-process.ts';
+import { freePort } from '../helpers/servers/free-port.ts';
 
 const WAIT_MS_MAX = 100_000;
 const DOCS = new URL('../../docs/changes.md', import.meta.url);
@@ -110,8 +111,9 @@ t.test('a compressed export comes through as it is', async (t) => {
 });
 
 t.test('with the configuration of docs/changes.md followers outlive a restart', async (t) => {
-  const env = { DATA_DIR: tempDir(t) };
-  const { service, port } = await startReadyService(t, env);
+  const port = await freePort();
+  const env = { DATA_DIR: tempDir(t), PORT: String(port) };
+  const { service } = await startReadyService(t, env);
   const load = new WriteLoad(service, 33, 10);
   const [, lines = ''] = /```nginx\n([\s\S]*?)```/.exec(readFileSync(DOCS, 'utf8')) ?? [];
   t.match(lines, /127\.0\.0\.1:8080/);
@@ -138,7 +140,7 @@ t.test('with the configuration of docs/changes.md followers outlive a restart', 
       name,
     );
   }
-  const again = await startReadyService(t, { ...env, PORT: String(port) });
+  const again = await startReadyService(t, env);
   const more = load.on(again.service);
   await more.send(20);
   for (const { name, told } of all) {

@@ -161,6 +161,7 @@ class World {
     // Not waited for: what is committed by now is what it knows.
     await this.under(async () => undefined);
     await this.#service?.crash();
+    await this.#sessionsOver();
     const { rows } = await this.#server.query('SELECT seq FROM feed.product_service_history_place');
     const from = Number(rows[0].seq);
     await this.startService({ HISTORY: 'off', HISTORY_IN: 'file' });
@@ -169,8 +170,19 @@ class World {
     await this.startService();
     const to = await this.#end();
     await this.#caughtUp(to);
-    const isGap = this.#service?.log.some(({ msg }) => msg.includes('there is a gap'));
-    if (isGap === true) this.gaps.push({ from, to });
+    await this.#service?.logged('there is a gap');
+    this.gaps.push({ from, to });
+  }
+
+  /** Until the server has come to the end of what it was told by the service that is gone. */
+  async #sessionsOver(): Promise<void> {
+    const ask = async () => {
+      const { rows } = await this.#server.query(
+        "SELECT FROM pg_stat_activity WHERE application_name = 'product-service'",
+      );
+      return rows.length === 0 || undefined;
+    };
+    await polled(ask, WAIT_MS_MAX, 'the sessions of the service to be over');
   }
 
   /** Sends other events until the log begins behind `seq`. */
@@ -224,7 +236,12 @@ class World {
     await this.#caughtUp(await this.#end());
     const client = new ApiClient(this.#port);
     for (const { id, told } of this.lanes) {
-      const { text } = await client.get(`/api/v1/products/${id}/history?limit=10000`);
+      // CONNECTION_TIMEOUT is short, and a machine may stand still.
+      const ask = async () => {
+        const answer = await client.get(`/api/v1/products/${id}/history?limit=10000`);
+        return answer.status === 200 ? answer.text : undefined;
+      };
+      const text = await polled(ask, WAIT_MS_MAX, `the history of ${id}`);
       const { entries, whole_from } = JSON.parse(text) as {
         entries: { at: string; value: number }[];
         whole_from: string | null;

@@ -13,7 +13,7 @@ import requests
 base = sys.argv[1]
 ids = json.load(sys.stdin)
 lost = {}
-with requests.Session() as requests_client, httpx.Client() as httpx_client:
+with requests.Session() as requests_client, httpx.Client(timeout=60) as httpx_client:
     for name, client in (("requests", requests_client), ("httpx", httpx_client)):
         answers = {id: client.get(f"{base}/api/v1/products/{quote(id, safe='')}") for id in ids}
         lost[name] = [

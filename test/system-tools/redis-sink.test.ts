@@ -3,6 +3,7 @@ import t, { type Test } from 'tap';
 import { RedisSink } from '../../src/sinks/redis/redis-sink.ts';
 import { slotOf } from '../../src/sinks/redis/redis-slot.ts';
 import { SinkTakenError } from '../../src/sinks/sink.ts';
+import { polled } from '../helpers/bounded.ts';
 import { ODD_IDS } from '../helpers/models/odd-ids.ts';
 import {
   type RedisServer,
@@ -17,6 +18,10 @@ import {
   type SinkWorld,
   write,
 } from '../sinks/contract/sink-contract.ts';
+
+const WAIT_MS_MAX = 60_000;
+/** What is given up after that must not be on a machine that stands still for a moment. */
+const TIMEOUT_MS = 5000;
 
 let server: RedisServer;
 let cluster: readonly RedisServer[];
@@ -149,7 +154,7 @@ t.test('Redis: a server that was emptied is filled from the beginning', async (t
 
 t.test('Redis: a server that stands still, has no memory, is not there', async (t) => {
   const world = await redisWorld(() => [server])(t);
-  const sink = world.make({ ...OPTIONS, timeoutMs: 500 });
+  const sink = world.make({ ...OPTIONS, timeoutMs: TIMEOUT_MS });
   t.teardown(() => sink.close());
   await sink.open();
   server.process.pause();
@@ -157,7 +162,16 @@ t.test('Redis: a server that stands still, has no memory, is not there', async (
   await sink.close();
   t.equal(sink.classify(await errorOf(sink.open())), 'retryable');
   server.process.goOn();
-  await sink.open();
+  const isOpen = async () => {
+    try {
+      await sink.open();
+      return true;
+    } catch {
+      await sink.close();
+      return undefined;
+    }
+  };
+  await polled(isOpen, WAIT_MS_MAX, 'the server to be back');
   await server.command('CONFIG', 'SET', 'maxmemory', '1', 'maxmemory-policy', 'noeviction');
   t.equal(sink.classify(await errorOf(write(sink, [row('a', 1)], 1))), 'system');
   await server.command('CONFIG', 'SET', 'maxmemory', '0');

@@ -107,7 +107,7 @@ t.test('during an import, and after the service has restarted', async (t) => {
   await ServiceProcess.start(t, { cwd, env });
   await until('it to be back', async () => (await text(page, '#connection')) === 'live, ready');
   await until('the new start', async () => (await tile(page, 'Running since')) !== before);
-  t.equal(await tile(page, 'Products'), products);
+  await until('the same products', async () => (await tile(page, 'Products')) === products);
 });
 
 t.test('at phone width and on a screen, in light and dark, for everybody', async (t) => {
@@ -176,7 +176,7 @@ t.test('with authentication on, the token stays in memory', async (t) => {
   await page.fill('#token', admin);
   await page.keyboard.press('Enter');
   await until('it to be live', async () => (await text(page, '#connection')) === 'live, ready');
-  t.notOk(await page.locator('#token').isVisible());
+  await until('it to ask no more', async () => !(await page.locator('#token').isVisible()));
   const kept = await page.evaluate<string>(
     'JSON.stringify(localStorage) + JSON.stringify(sessionStorage) + document.cookie + location.href',
   );

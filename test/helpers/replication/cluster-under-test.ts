@@ -20,6 +20,10 @@ import { ServiceProcess } from '../processes/service-process.ts';
 const WAIT_MS_MAX = 120_000;
 /** Requests at a time. */
 const TOGETHER = 50;
+/** What a command says that has waited for servers which elect their leader, or for a machine that stood still. */
+const NOT_YET = /JetStream|\btimeout\b|leads|no responders/i;
+/** Tries of what is not to wait. */
+const TRIES = 10;
 
 /** An event as it is logged: its price, and its whole slot. */
 export interface LoggedEvent {
@@ -196,12 +200,20 @@ export class ClusterUnderTest {
     const root = tempDir(t);
     const environment = {
       ...{ LOG: 'jetstream', NATS_URL: url, CLUSTER: `t${randomUUID().slice(0, 8)}` },
-      ...{ MAX_MEMORY_USAGE: '16MB', WORKERS: '1', STORAGE_TIMEOUT: '5s' },
+      ...{ MAX_MEMORY_USAGE: '16MB', WORKERS: '1', STORAGE_TIMEOUT: '60s' },
       ...more,
     };
     const args = ['cluster', 'init', '--replicas', String(copies), '--size', size];
-    const done = await runCommandLine(t, args, { env: environment, cwd: root });
-    if (done.code !== 0) throw new Error(`cluster init: ${done.stderr}`);
+    let tries = 0;
+    const isBegun = async () => {
+      const { code, stderr } = await runCommandLine(t, args, { env: environment, cwd: root });
+      // The one before was told too late that it is.
+      if (code === 0 || (tries > 0 && stderr.includes('exists already'))) return true;
+      tries++;
+      if (!NOT_YET.test(stderr)) throw new Error(`cluster init: ${stderr}`);
+      return undefined;
+    };
+    await polled(isBegun, WAIT_MS_MAX, 'the cluster to begin');
     return new ClusterUnderTest(t, environment, root);
   }
 
@@ -236,11 +248,24 @@ export class ClusterUnderTest {
     return this.#environment.CLUSTER ?? '';
   }
 
-  /** What `cluster status` prints. */
-  async status(): Promise<ClusterStatus> {
-    const { code, stdout, stderr } = await this.command(['cluster', 'status']);
-    if (code !== 0) throw new Error(stderr);
-    return JSON.parse(stdout);
+  /** What `cluster status` prints, once it has heard so many instances: it waits a second for them. */
+  async status(instances = 0): Promise<ClusterStatus> {
+    const ask = async () => {
+      const { code, stdout, stderr } = await this.command(['cluster', 'status']);
+      if (code !== 0 && !NOT_YET.test(stderr)) throw new Error(stderr);
+      const status = code === 0 ? (JSON.parse(stdout) as ClusterStatus) : undefined;
+      return (status?.instances.length ?? -1) >= instances ? status : undefined;
+    };
+    return polled(ask, WAIT_MS_MAX, `${instances} instances in the status`);
+  }
+
+  /** The same, once all of them say one chain: whoever has not seen the last message yet says another one. */
+  async agreed(instances: number): Promise<ClusterStatus> {
+    const ask = async () => {
+      const status = await this.status(instances);
+      return new Set(status.instances.map(({ chain }) => chain)).size === 1 ? status : undefined;
+    };
+    return polled(ask, WAIT_MS_MAX, 'one chain');
   }
 
   /** The stream begins with `position` from now on. */
@@ -256,7 +281,8 @@ export class ClusterUnderTest {
   async #ask(what: string, request: object): Promise<{ readonly state: StreamState }> {
     const connection = await connect({ servers: this.#environment.NATS_URL?.split(',') ?? [] });
     const subject = `$JS.API.STREAM.${what}.PS_${this.name}_1`;
-    const answer = await connection.request(subject, JSON.stringify(request));
+    const text = JSON.stringify(request);
+    const answer = await connection.request(subject, text, { timeout: WAIT_MS_MAX });
     await connection.close();
     const { error, ...read } = answer.json() as {
       readonly error?: { readonly description: string };
@@ -285,12 +311,11 @@ export class ClusterUnderTest {
     const typed = command.replaceAll('product-service ', `'${process.execPath}' '${MAIN}' `);
     const cwd = join(this.#root, name);
     const env = { ...process.env, ...this.#environment, ...more };
-    const { status, stdout, stderr } = spawnSync('sh', ['-ec', typed], {
-      cwd,
-      env,
-      encoding: 'utf8',
-    });
-    return status === 0 ? stdout : stderr;
+    for (let tries = 1; ; tries++) {
+      const run = spawnSync('sh', ['-ec', typed], { cwd, env, encoding: 'utf8' });
+      if (run.status === 0) return run.stdout;
+      if (tries === TRIES || !NOT_YET.test(run.stderr)) return run.stderr;
+    }
   }
 
   /** Copies the data of a running instance to a folder of one that is to come. */
@@ -305,9 +330,13 @@ export class ClusterUnderTest {
   async tries(name: string, more: Readonly<Record<string, string>>): Promise<string> {
     const cwd = join(this.#root, name);
     mkdirSync(cwd, { recursive: true });
-    const process = ServiceProcess.spawn(this.#t, { env: { ...this.#environment, ...more }, cwd });
-    await process.exited;
-    return process.stderr + process.stdout;
+    const env = { ...this.#environment, ...more };
+    for (let tries = 1; ; tries++) {
+      const process = ServiceProcess.spawn(this.#t, { env, cwd });
+      await process.exited;
+      const isLate = /\btimeout\b/i.test(process.stderr);
+      if (tries === TRIES || !isLate) return process.stderr + process.stdout;
+    }
   }
 
   /** All events in an instance's local log, which has to be stopped. */

@@ -37,8 +37,8 @@ const SERVICE = {
   BODY_LIMIT: '64KB',
   BATCH_LIMIT: '256KB',
   // Bodies that are shorter than they say are waited for so long.
-  REQUEST_TIMEOUT: '2s',
-  HEADERS_TIMEOUT: '2s',
+  REQUEST_TIMEOUT: '5s',
+  HEADERS_TIMEOUT: '5s',
 };
 
 /** How the form of a request is refused. */

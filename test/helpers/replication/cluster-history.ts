@@ -45,7 +45,8 @@ const DEDUPE_EVENTS = 20;
 const SEGMENT_BYTES_MAX = 4096;
 const ROOT = '/data';
 const FOLDER = '/data/log';
-const CALM_STEPS_MAX = 20_000;
+/** A history that is right needs some tens at the most. */
+const CALM_STEPS_MAX = 2_000;
 
 /** Of which thread that takes events in, and which of its two. */
 type RingName = `${number} ${'live' | 'bulk'}`;

@@ -122,31 +122,23 @@ class ClusterBench {
 
   async #alone(folder: string, file: ServerProcess): Promise<void> {
     this.#begin('alone');
-    const nats = await NatsProcesses.start(folder, 1);
-    const data = join(folder, 'alone');
-    mkdirSync(data);
-    const cluster = BenchCluster.begin(nats, data, 'alone', 1);
-    const single = await cluster.start('a');
+    const { nats, cluster, one } = await this.#single(folder, 'alone');
     await this.#bulks([
       { name: 'file log', services: [file] },
-      { name: 'one instance, one server', services: [single], nats },
+      { name: 'one instance, one server', services: [one], nats },
     ]);
     const passes = this.#passesEach * (this.#size.rounds + 1);
     const seconds = await this.#joining(cluster, { from: 'the stream', beside: 'one', passes });
     const rate = (this.#ids.length * passes) / seconds;
     this.#aim('joining from the stream', rate, WANTED.streamed, 'higher', 'events/s');
-    await single.stop();
+    await one.stop();
     await nats.stop();
   }
 
   /** A million products, each written once. */
   async #peer(folder: string): Promise<void> {
     this.#begin('peer');
-    const nats = await NatsProcesses.start(folder, 1);
-    const data = join(folder, 'peer');
-    mkdirSync(data);
-    const cluster = BenchCluster.begin(nats, data, 'peer', 1);
-    const one = await cluster.start('a');
+    const { nats, cluster, one } = await this.#single(folder, 'peer');
     await this.#upload({ name: '', services: [one], nats });
     await cluster.trim();
     const seconds = await this.#joining(cluster, { from: 'a peer', beside: 'one', passes: 1 });
@@ -154,6 +146,15 @@ class ClusterBench {
     this.#aim(what, seconds, WANTED.takenSeconds, 'lower', 's');
     await one.stop();
     await nats.stop();
+  }
+
+  /** A cluster of one instance and one server. */
+  async #single(folder: string, part: Part) {
+    const nats = await NatsProcesses.start(folder, 1);
+    const data = join(folder, part);
+    mkdirSync(data);
+    const cluster = BenchCluster.begin(nats, data, part, 1);
+    return { nats, cluster, one: await cluster.start('a') };
   }
 
   async #three(folder: string, file: ServerProcess, parts: readonly Part[]): Promise<void> {

@@ -1,4 +1,7 @@
-/** A catalogue that churns through a store which is smaller than what comes and goes; the whole service. */
+/**
+ * A catalogue that churns through a store which is smaller than what comes and goes; the whole service.
+ * (Over 300 lines: each case needs a whole service, and a catalogue that fills its store.)
+ */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pino } from 'pino';

@@ -16,6 +16,7 @@ import { tempDir } from '../helpers/disks/temp-dir.ts';
 import { Random, testSeed } from '../helpers/models/random.ts';
 import { Pipeline } from '../helpers/threads/pipeline.ts';
 import { scaled } from '../helpers/threads/race-scale.ts';
+import { tried } from '../helpers/tries.ts';
 import { isCommon, nameOf, type PublishingData } from './publishing-thread.ts';
 
 /** Beside the main thread. */
@@ -25,7 +26,6 @@ const EVENTS_EACH = scaled(6_000, 20_000);
 const STOPS = scaled(2, 20);
 /** Of each thread; fewer than the log remembers keys of, and many, so that they are not through. */
 const EVENTS_AT_STOP = 20_000;
-const STOP_TRIES = 10;
 const DEATHS = scaled(6, 40);
 const WAIT_MS_MAX = 120_000;
 const seed = testSeed();
@@ -236,9 +236,6 @@ async function stopsBetween(t: Test, toldMin: number): Promise<boolean> {
 
 for (let round = 0; round < STOPS; round++) {
   t.test(`the service stops while the others still publish, round ${round}`, async (t) => {
-    let isBetween = false;
-    for (let tries = 0; !isBetween && tries < STOP_TRIES; tries++)
-      isBetween = await stopsBetween(t, 500 + 100 * round);
-    t.ok(isBetween, 'they were not through');
+    await tried(() => stopsBetween(t, 500 + 100 * round), 'a stop before they were through');
   });
 }

@@ -8,12 +8,11 @@
 import t, { type Test } from 'tap';
 import { Hammer, hammerId, mixed } from '../helpers/threads/hammer.ts';
 import { scaled } from '../helpers/threads/race-scale.ts';
+import { tried } from '../helpers/tries.ts';
 
 const PRODUCTS = scaled(100_000, 1_000_000);
 const UPDATED = 2000;
 const UPDATE_WALKS = scaled(200, 5000);
-/** A thread that gets no time at all for as long as the other one works is tried again. */
-const TRIES_MAX = 10;
 
 /** Walks until all are inserted; how many walks met products that came meanwhile. */
 async function walks(t: Test): Promise<number> {
@@ -50,10 +49,8 @@ async function walks(t: Test): Promise<number> {
 }
 
 t.test(`walks while ${PRODUCTS} products are inserted`, async (t) => {
-  let growing = 0;
-  for (let tries = 0; growing === 0 && tries < TRIES_MAX && t.passing(); tries++)
-    growing = await walks(t);
-  t.ok(growing > 0, 'products came meanwhile');
+  // A thread that gets no time at all for as long as the other one works is tried again.
+  await tried(async () => (await walks(t)) > 0 || !t.passing(), 'walks while products came');
 });
 
 t.test(`${UPDATE_WALKS} walks while ${UPDATED} products are updated`, async (t) => {

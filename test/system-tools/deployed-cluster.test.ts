@@ -2,6 +2,7 @@
  * A cluster as deploy/compose describes it, run by real processes: clients come in through HAProxy only, while an
  * instance is killed, the NATS server that leads the stream is killed, all of them are, and an instance is stopped
  * in order. Odd ids, batches, the feed and keys come through; nothing acknowledged is lost or counts twice.
+ * (Over 300 lines: one cluster goes through all of it.)
  */
 import { existsSync } from 'node:fs';
 import { Agent } from 'node:http';
